@@ -1,0 +1,52 @@
+package graph
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Error says that a node could not be built: the operator, its operands, and
+// what it wanted.
+type Error struct {
+	Op       Op
+	Operands []string // the operands' types, such as "float32[N 3]"
+	Attr     string   // the attributes as printed, "" if there are none
+	Want     string   // what was wanted
+}
+
+// Error returns the error as one line.
+func (e *Error) Error() string {
+	s := fmt.Sprintf("graph: %v(%s)", e.Op, strings.Join(e.Operands, ", "))
+	if e.Attr != "" {
+		s += " " + e.Attr
+	}
+	return s + ": " + e.Want
+}
+
+// Catch runs build and returns the *Error it panicked with, if any. Other
+// panics pass through. It belongs at public boundaries, where a graph is
+// built from what a user gave.
+func Catch(build func()) (err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case *Error:
+			err = r
+		default:
+			panic(r)
+		}
+	}()
+	build()
+	return nil
+}
+
+func fail(op Op, attr Attr, inputs []*Node, format string, args ...any) {
+	e := &Error{Op: op, Want: fmt.Sprintf(format, args...)}
+	for _, in := range inputs {
+		e.Operands = append(e.Operands, in.Type().String())
+	}
+	if attr != nil {
+		e.Attr = attr.String()
+	}
+	panic(e)
+}

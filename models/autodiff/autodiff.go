@@ -1,0 +1,107 @@
+package autodiff
+
+import (
+	"fmt"
+
+	"ebm/models/graph"
+)
+
+// Gradient returns the derivatives of Σ y with respect to each of xs, in the
+// shapes of xs. For y = E(x) [N], one energy for each picture, that is ∇E for
+// every picture at once. It adds nodes to the graph of y; a derivative that
+// is zero everywhere is a constant.
+func Gradient(y *graph.Node, xs ...*graph.Node) []*graph.Node {
+	return VJP(y, graph.Like(y, 1), xs...)
+}
+
+// VJP returns the products (∂y/∂x)ᵀ·cotangent for each of xs, in the shapes
+// of xs. The cotangent has the type and shape of y.
+func VJP(y, cotangent *graph.Node, xs ...*graph.Node) []*graph.Node {
+	if !y.Type().Equal(cotangent.Type()) {
+		panic(&graph.Error{
+			Op: y.Op(), Operands: []string{cotangent.Type().String()},
+			Want: fmt.Sprintf("a cotangent of type %v is wanted", y.Type()),
+		})
+	}
+	depends := dependents(y, xs)
+	sum := make(map[*graph.Node]*graph.Node) // node → its cotangent so far
+	sum[y] = cotangent
+
+	nodes := y.Graph().Nodes()
+	for id := y.ID(); id >= 0; id-- {
+		n := nodes[id]
+		bar := sum[n]
+		if bar == nil || !depends[n] || len(n.Inputs()) == 0 {
+			continue
+		}
+		want := make([]bool, len(n.Inputs()))
+		for i, in := range n.Inputs() {
+			want[i] = depends[in]
+		}
+		for i, g := range apply(n, bar, want) {
+			if in := n.Inputs()[i]; g != nil && want[i] {
+				accumulate(sum, in, g)
+			}
+		}
+	}
+
+	grads := make([]*graph.Node, len(xs))
+	for i, x := range xs {
+		if grads[i] = sum[x]; grads[i] == nil {
+			grads[i] = graph.Like(x, 0)
+		}
+	}
+	return grads
+}
+
+// HessianVector returns ∇²(Σ y)·v, the product of the Hessian with respect
+// to x and a vector of x's shape, as the derivative of ∇(Σ y)·v.
+func HessianVector(y, x, v *graph.Node) *graph.Node {
+	slope := Gradient(y, x)[0]
+	return VJP(slope, v, x)[0]
+}
+
+// Has reports whether op has a derivative rule, or is known to have none
+// because nothing flows back through it.
+func Has(op graph.Op) bool {
+	_, ok := rules[op]
+	return ok
+}
+
+func accumulate(sum map[*graph.Node]*graph.Node, n, g *graph.Node) {
+	if !g.Type().Equal(n.Type()) {
+		panic(fmt.Sprintf("autodiff: cotangent %v for %v", g.Type(), n))
+	}
+	if old := sum[n]; old != nil {
+		g = graph.Add(old, g)
+	}
+	sum[n] = g
+}
+
+// dependents finds the nodes up to y that depend on one of xs through
+// floating-point values.
+func dependents(y *graph.Node, xs []*graph.Node) map[*graph.Node]bool {
+	depends := make(map[*graph.Node]bool)
+	for _, x := range xs {
+		depends[x] = true
+	}
+	for _, n := range y.Graph().Nodes()[:y.ID()+1] {
+		if n.Op() == graph.OpStopGradient || !n.DType().IsFloat() {
+			continue
+		}
+		for _, in := range n.Inputs() {
+			if depends[in] {
+				depends[n] = true
+			}
+		}
+	}
+	return depends
+}
+
+func apply(n, bar *graph.Node, want []bool) []*graph.Node {
+	r, ok := rules[n.Op()]
+	if !ok || r == nil {
+		panic(&graph.Error{Op: n.Op(), Operands: []string{n.Type().String()}, Want: "the operator has no derivative"})
+	}
+	return r(n, bar, want)
+}

@@ -1,0 +1,165 @@
+package dataset
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+)
+
+// Split is the part of a data set that was asked for.
+type Split int
+
+const (
+	Train Split = iota
+	Test
+)
+
+// String returns "train" or "test".
+func (s Split) String() string {
+	switch s {
+	case Train:
+		return "train"
+	case Test:
+		return "test"
+	}
+	return fmt.Sprintf("Split(%d)", int(s))
+}
+
+// Set is a number of pictures of one size, and their labels where they have
+// any.
+type Set struct {
+	Name  string // as in Spec.Name
+	Split Split
+	// Source says where the pictures came from: a folder, a file or a module.
+	Source string
+	// Notes are remarks for a person, one sentence each: what was left out, or
+	// that the files are not the official ones. Often empty.
+	Notes []string
+
+	// Channels is 1 (grey) or 3 (red, green, blue; three digits for
+	// stacked-mnist).
+	Channels, Height, Width int
+	// Pad is the number of rows and columns of zeros that were added on each
+	// side of every picture and are part of Height and Width.
+	Pad int
+	// Pixels holds the pictures in row-major order, [N, Channels, Height, Width].
+	Pixels []uint8
+	// Labels holds a number for each picture, or is nil.
+	Labels []uint16
+	// Classes are the names of the labels 0, 1, …; nil where there are none.
+	Classes []string
+}
+
+// Len returns the number of pictures.
+func (s *Set) Len() int {
+	if n := s.Channels * s.Height * s.Width; n > 0 {
+		return len(s.Pixels) / n
+	}
+	return 0
+}
+
+// Native returns the size of the pictures without their padding.
+func (s *Set) Native() (height, width int) {
+	return s.Height - 2*s.Pad, s.Width - 2*s.Pad
+}
+
+// Picture returns the bytes of picture i, [Channels, Height, Width]. They are
+// the set's own.
+func (s *Set) Picture(i int) []uint8 {
+	n := s.Channels * s.Height * s.Width
+	return s.Pixels[i*n : (i+1)*n : (i+1)*n]
+}
+
+// Fill writes the pictures with the given numbers into dst, which has the
+// shape [len(index), Channels, Height, Width], as values in [0, 1]: each byte
+// divided by 255. Pictures whose flip is true are mirrored left to right; a
+// nil flip mirrors none. It panics when dst or flip has another length or a
+// number is not in [0, Len()), which are errors of the program.
+func (s *Set) Fill(dst []float32, index []int, flip []bool) {
+	n := s.Channels * s.Height * s.Width
+	if len(dst) != len(index)*n || (flip != nil && len(flip) != len(index)) {
+		panic(fmt.Sprintf("dataset: Fill of %d pictures of %d values into %d values with %d flips",
+			len(index), n, len(dst), len(flip)))
+	}
+	for k, i := range index {
+		src, out := s.Picture(i), dst[k*n:(k+1)*n]
+		if flip == nil || !flip[k] {
+			for j, p := range src {
+				out[j] = float32(p) / 255
+			}
+			continue
+		}
+		for row := 0; row < n; row += s.Width {
+			for j, p := range src[row : row+s.Width] {
+				out[row+s.Width-1-j] = float32(p) / 255
+			}
+		}
+	}
+}
+
+// Hash returns the SHA-256, in hexadecimal, of the set's shape, pixels and
+// labels. A run keeps it to say what it was trained on.
+func (s *Set) Hash() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "uint8 %d %d %d %d labels %d\n", s.Len(), s.Channels, s.Height, s.Width, len(s.Labels))
+	h.Write(s.Pixels)
+	labels := make([]byte, 0, 2*len(s.Labels))
+	for _, l := range s.Labels {
+		labels = binary.LittleEndian.AppendUint16(labels, l)
+	}
+	h.Write(labels)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Spec says which pictures to load. Only Name is always needed.
+type Spec struct {
+	// Name is one of Catalogue's.
+	Name string
+	// Dir is the folder, or for CIFAR-10 and SVHN also the file, that holds
+	// the data. Empty takes what the set finds by itself, if it can.
+	Dir   string
+	Split Split
+	// Size is the side of the pictures in pixels; 0 takes the set's default.
+	Size int
+	// Channels, for folders, asks for grey (1) or colour (3) pictures; 0 takes
+	// grey when all pictures are grey. Elsewhere it must be 0 or what the set
+	// has.
+	Channels int
+	// Seed and Count say which digits stacked-mnist stacks, and how many
+	// stacks it makes; a Count of 0 is as many as there are digits.
+	Seed  uint64
+	Count int
+	// Progress, when not nil, is told how many of a folder's pictures have
+	// been read. It is called from one goroutine at a time.
+	Progress func(done, total int)
+	// Log, when not nil, gets single lines about what takes long.
+	Log func(line string)
+}
+
+// Load reads a set. It returns an error that names the file, what was found
+// and what was wanted when the data is missing, damaged or of another kind.
+func Load(ctx context.Context, spec Spec) (*Set, error) {
+	for _, info := range Catalogue() {
+		if info.Name != spec.Name {
+			continue
+		}
+		if spec.Split != Train && spec.Split != Test {
+			return nil, fmt.Errorf("data set %s: unknown split %v, want train or test", spec.Name, spec.Split)
+		}
+		if spec.Size < 0 || spec.Size > maxSide {
+			return nil, fmt.Errorf("data set %s: size %d is not in 1…%d", spec.Name, spec.Size, maxSide)
+		}
+		if info.Channels != 0 && spec.Channels != 0 && spec.Channels != info.Channels {
+			return nil, fmt.Errorf("data set %s: %d channels wanted, but it has %d", spec.Name, spec.Channels, info.Channels)
+		}
+		set, err := info.load(ctx, spec)
+		if err != nil {
+			return nil, fmt.Errorf("data set %s: %w", spec.Name, err)
+		}
+		set.Name, set.Split = spec.Name, spec.Split
+		return set, nil
+	}
+	return nil, fmt.Errorf("unknown data set %q, want one of %v", spec.Name, Names())
+}

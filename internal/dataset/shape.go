@@ -1,0 +1,63 @@
+package dataset
+
+import (
+	"fmt"
+	"slices"
+)
+
+// maxSide bounds the size that can be asked for, in pixels.
+const maxSide = 4096
+
+// fit brings planes of side native pixels to the side that spec asks for, one
+// of sizes with the default first: as they are, with zeros around them, or as
+// 2x2 means of the default size. It returns the planes, their side and the
+// number of zeros on each side. planes is [n, native, native].
+func fit(planes []uint8, native int, spec Spec, sizes []int) (out []uint8, side, border int, err error) {
+	side = spec.Size
+	if side == 0 {
+		side = sizes[0]
+	}
+	if !slices.Contains(sizes, side) {
+		return nil, 0, 0, fmt.Errorf("size %d is not to be had, want one of %v", side, sizes)
+	}
+	if side == native {
+		return planes, side, 0, nil
+	}
+	border = (sizes[0] - native) / 2
+	out = surround(planes, native, border)
+	if side*2 == sizes[0] {
+		return halve(out, sizes[0]), side, border / 2, nil
+	}
+	return out, side, border, nil
+}
+
+// surround puts border rows and columns of zeros on each side of every plane
+// of planes [n, side, side].
+func surround(planes []uint8, side, border int) []uint8 {
+	if border == 0 {
+		return planes
+	}
+	wide := side + 2*border
+	n := len(planes) / (side * side)
+	out := make([]uint8, n*wide*wide)
+	for i := range n * side {
+		plane, row := i/side, i%side
+		at := (plane*wide+row+border)*wide + border
+		copy(out[at:at+side], planes[i*side:])
+	}
+	return out
+}
+
+// halve takes the mean of every 2x2 block of planes [n, side, side], side
+// even, rounded to the nearest byte, halves up.
+func halve(planes []uint8, side int) []uint8 {
+	half := side / 2
+	out := make([]uint8, len(planes)/4)
+	for i := range out {
+		row, col := i/half, i%half
+		at := 2*row*side + 2*col // rows of all planes are even in number
+		sum := int(planes[at]) + int(planes[at+1]) + int(planes[at+side]) + int(planes[at+side+1])
+		out[i] = uint8((sum + 2) / 4)
+	}
+	return out
+}

@@ -1,7 +1,6 @@
 package autodiff
 
 import (
-
 	g "ebm/models/graph"
 )
 

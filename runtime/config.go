@@ -1,0 +1,92 @@
+package runtime
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Provider names what computes: the part of ONNX Runtime that has the kernels.
+type Provider string
+
+// The providers. Auto is CUDA where it works and the CPU elsewhere; the empty
+// Provider means Auto.
+const (
+	Auto Provider = "auto"
+	CPU  Provider = "cpu"
+	CUDA Provider = "cuda"
+)
+
+// ParseProvider returns the provider called name, which is one of "auto",
+// "cpu" and "cuda" in any case; "" is Auto.
+func ParseProvider(name string) (Provider, error) {
+	p := Provider(strings.ToLower(name))
+	if p == "" {
+		return Auto, nil
+	}
+	if !slices.Contains([]Provider{Auto, CPU, CUDA}, p) {
+		return "", fmt.Errorf("unknown provider %q, want auto, cpu or cuda", name)
+	}
+	return p, nil
+}
+
+// Source is the step of the search that found a library.
+type Source string
+
+// The steps of the search, in their order.
+const (
+	FromConfig      Source = "the configured path"
+	FromEnvironment Source = "EBM_ORT_LIBRARY"
+	FromProgram     Source = "beside the program"
+	FromUserCache   Source = "the user cache"
+	FromModuleCache Source = "the module cache"
+)
+
+// Config says which library and provider Open uses. The zero value searches
+// for the library, takes the best provider and all processors.
+type Config struct {
+	// Library is the shared library's file, or the folder that holds it; ""
+	// searches.
+	Library string
+	// Provider is Auto, CPU or CUDA; "" means Auto.
+	Provider Provider
+	// Device is the number of the CUDA device, from 0.
+	Device int
+	// Threads is the number of threads that one run computes with on the CPU;
+	// 0 means as many as the Go scheduler has processors (GOMAXPROCS).
+	Threads int
+	// Log, when not nil, gets one line when Auto falls back to the CPU and one
+	// before something is fetched.
+	Log func(line string)
+}
+
+func (c Config) check() error {
+	if _, err := ParseProvider(string(c.Provider)); err != nil {
+		return err
+	}
+	if c.Device < 0 {
+		return fmt.Errorf("device %d: want 0 or more", c.Device)
+	}
+	if c.Threads < 0 {
+		return fmt.Errorf("threads %d: want 0 (all) or more", c.Threads)
+	}
+	return nil
+}
+
+func (c Config) log(format string, args ...any) {
+	if c.Log != nil {
+		c.Log(fmt.Sprintf(format, args...))
+	}
+}
+
+// Info describes what Open found.
+type Info struct {
+	Library   string     // the shared library's file
+	Source    Source     // which step of the search found it
+	Version   string     // ONNX Runtime's version, such as "1.28.2"
+	Providers []Provider // the providers that work here, best first
+	Provider  Provider   // the one in use: CPU or CUDA
+	Fallback  string     // why Auto took the CPU, in one line; empty otherwise
+	Device    int        // the number of the CUDA device
+	Threads   int        // threads of a run on the CPU
+}

@@ -1,0 +1,210 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	goruntime "runtime"
+	"strings"
+	"sync"
+
+	ort "github.com/yalue/onnxruntime_go"
+)
+
+// process is the one ONNX Runtime of this process: its binding keeps the
+// library and the environment in variables of its own, so that their users
+// have to be counted in one place too. Every Runtime, Session and Binding is
+// one user; the last one to go unloads the library.
+var process struct {
+	mu    sync.Mutex
+	users int
+	lib   library
+}
+
+// Runtime is the opened library with a provider chosen. It may be used from
+// several goroutines at once. Close frees it; sessions that are still open
+// keep working until they are closed.
+type Runtime struct {
+	info Info
+
+	mu     sync.Mutex
+	closed bool
+}
+
+// Open finds and initialises ONNX Runtime and chooses the provider. While
+// another Runtime, Session or Binding of the process is open, its library is
+// shared: a Config that names another one is an error, and one that names none
+// searches no further.
+//
+// The error is a *LibraryError when no library can be used, a *ProviderError
+// when cfg asks for CUDA and it does not work here, or wraps ctx's.
+func Open(ctx context.Context, cfg Config) (*Runtime, error) {
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("open onnx runtime: %w", err)
+	}
+	lib, err := openLibrary(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	r := &Runtime{info: Info{
+		Library: lib.path, Source: lib.source, Version: lib.version,
+		Providers: []Provider{CPU}, Provider: CPU, Device: cfg.Device, Threads: cfg.Threads,
+	}}
+	if r.info.Threads == 0 {
+		r.info.Threads = goruntime.GOMAXPROCS(0)
+	}
+	if err := r.chooseProvider(cfg); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+func (r *Runtime) chooseProvider(cfg Config) error {
+	if cfg.Provider == CPU {
+		return nil
+	}
+	err := probeCUDA(r.info.Library, r.info.Version, cfg.Device)
+	switch {
+	case err == nil:
+		r.info.Providers = []Provider{CUDA, CPU}
+		r.info.Provider = CUDA
+	case cfg.Provider == CUDA:
+		return err
+	default:
+		r.info.Fallback = strings.Join(strings.Fields(err.Error()), " ")
+		cfg.log("computing on the CPU: %s", r.info.Fallback)
+	}
+	return nil
+}
+
+// Info describes the library and the provider in use.
+func (r *Runtime) Info() Info { return r.info }
+
+// Close frees the runtime. A second call does nothing.
+func (r *Runtime) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil
+	}
+	r.closed = true
+	return r.release()
+}
+
+// acquire adds a user of the library unless r is closed.
+func (r *Runtime) acquire() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return fmt.Errorf("onnx runtime: %w", ErrClosed)
+	}
+	return r.acquireShared()
+}
+
+// acquireShared adds a user of the library, for a caller that is one already.
+func (r *Runtime) acquireShared() error {
+	process.mu.Lock()
+	defer process.mu.Unlock()
+	if process.users == 0 {
+		return fmt.Errorf("onnx runtime: %w", ErrClosed)
+	}
+	process.users++
+	return nil
+}
+
+// release takes a user of the library away.
+func (r *Runtime) release() error {
+	process.mu.Lock()
+	defer process.mu.Unlock()
+	process.users--
+	if process.users > 0 {
+		return nil
+	}
+	process.lib = library{}
+	return plain(ort.DestroyEnvironment())
+}
+
+// guard runs f, which may load or use a provider's libraries, and leaves the
+// process's signal handlers as they were before.
+func (r *Runtime) guard(f func()) {
+	if r.info.Provider == CUDA {
+		keepSignalHandlers(f)
+	} else {
+		f()
+	}
+}
+
+// openLibrary makes the caller a user of the process's library, which it
+// finds and initialises first where there is none.
+func openLibrary(ctx context.Context, cfg Config) (library, error) {
+	if cfg.Library == "" {
+		if lib, ok := joinProcess(); ok {
+			return lib, nil
+		}
+	}
+	lib, err := findLibrary(ctx, cfg)
+	if err != nil {
+		return library{}, err
+	}
+	if err := lib.inspect(); err != nil {
+		return library{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return library{}, fmt.Errorf("open onnx runtime: %w", err)
+	}
+	process.mu.Lock()
+	defer process.mu.Unlock()
+	if process.users > 0 {
+		if !sameFile(process.lib.path, lib.path) {
+			return library{}, &LibraryError{Path: lib.path, Source: lib.source,
+				Problem: fmt.Sprintf("this process already uses %s", process.lib.path),
+				Remedy:  "close everything that uses it first"}
+		}
+		process.users++
+		return process.lib, nil
+	}
+	if err := lib.initialize(); err != nil {
+		return library{}, err
+	}
+	process.users, process.lib = 1, lib
+	return lib, nil
+}
+
+// joinProcess makes the caller a user of the library that is in use.
+func joinProcess() (library, bool) {
+	process.mu.Lock()
+	defer process.mu.Unlock()
+	if process.users == 0 {
+		return library{}, false
+	}
+	process.users++
+	return process.lib, true
+}
+
+// initialize loads the library into the process.
+func (l *library) initialize() error {
+	ort.SetSharedLibraryPath(l.path)
+	err := ort.InitializeEnvironment(ort.WithLogLevelFatal())
+	if err == nil {
+		l.version = ort.GetVersion()
+		return nil
+	}
+	e := &LibraryError{Path: l.path, Source: l.source, Problem: "cannot be loaded", Err: err,
+		Remedy: "is it whole, and ONNX Runtime for this machine? " + remedyInstall}
+	switch text := err.Error(); {
+	case strings.Contains(text, "OrtGetApiBase"):
+		e.Problem, e.Err = "is a shared library, but not ONNX Runtime", nil
+		e.Remedy = "name a file such as " + libraryName() + ", or name none to search for it"
+	case strings.Contains(text, "Error setting ORT API base"):
+		e.Problem, e.Err = tooOld(l.version), nil
+		e.Remedy = remedyInstall
+	}
+	return e
+}
+
+func sameFile(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
+}

@@ -1,0 +1,183 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"ebm/export/onnxpb"
+	"ebm/models/tensor"
+)
+
+type tensors = map[string]*tensor.Tensor
+
+func TestRun(t *testing.T) {
+	s := load(t, open(t), affine(t))
+	if got := fmt.Sprint(s.Inputs(), s.Outputs()); got != "[float32[N 2]] [float32[N 3]]" {
+		t.Errorf("inputs and outputs %s", got)
+	}
+	for n, want := range map[int][]float32{1: {11, 22, 33}, 2: {11, 22, 33, 14, 25, 36}} {
+		x := tensor.Of([]float32{1, 0, 0, 1}[:2*n], n, 2)
+		out, err := s.Run(t.Context(), tensors{"x": x})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantData(t, out["y"], fmt.Sprint([]int{n, 3}), want...)
+	}
+}
+
+func TestRunRefusesWhatDoesNotFit(t *testing.T) {
+	two := model(t, infos{val("a", f32, "N", 2), val("b", f32, "N", 2)}, infos{val("y", f32, "N", 2)}, nil,
+		node("Add", []string{"a", "b"}, "y"))
+	s := load(t, open(t), two)
+	a := tensor.New(tensor.Float32, 4, 2)
+	for name, c := range map[string]struct {
+		in   tensors
+		want ValueError
+	}{
+		"missing": {tensors{"a": a}, ValueError{"input", "b", "nothing", "float32[N 2]"}},
+		"type": {tensors{"a": a, "b": tensor.New(tensor.Float64, 4, 2)},
+			ValueError{"input", "b", "float64[4 2]", "float32[N 2]"}},
+		"rank": {tensors{"a": a, "b": tensor.New(tensor.Float32, 8)},
+			ValueError{"input", "b", "float32[8]", "float32[N 2]"}},
+		"dimension": {tensors{"a": a, "b": tensor.New(tensor.Float32, 4, 3)},
+			ValueError{"input", "b", "float32[4 3]", "float32[N 2]"}},
+		"symbol": {tensors{"a": a, "b": tensor.New(tensor.Float32, 5, 2)},
+			ValueError{"input", "b", "float32[5 2]", `float32[N 2] with N = 4 as in "a"`}},
+		"unknown": {tensors{"a": a, "b": a, "c": a},
+			ValueError{"input", "c", "float32[4 2]", "only the inputs of the model: a, b"}},
+	} {
+		_, err := s.Run(t.Context(), c.in)
+		var got *ValueError
+		if !errors.As(err, &got) || *got != c.want {
+			t.Errorf("%s: error %v, want %v", name, err, &c.want)
+		}
+	}
+}
+
+// TestRunTypes passes every element type through Identity, with an output
+// shape that is known ahead, one that is not, a scalar and an empty tensor.
+func TestRunTypes(t *testing.T) {
+	r := open(t)
+	identity := func(t *testing.T, typ onnxpb.TensorProto_DataType, in *tensor.Tensor, inDims, outDims []any) *tensor.Tensor {
+		t.Helper()
+		s := load(t, r, model(t, infos{val("x", typ, inDims...)}, infos{val("y", typ, outDims...)}, nil,
+			node("Identity", []string{"x"}, "y")))
+		out, err := s.Run(t.Context(), tensors{"x": in})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out["y"]
+	}
+	for _, c := range []struct {
+		typ  onnxpb.TensorProto_DataType
+		data *tensor.Tensor
+	}{
+		{onnxpb.TensorProto_FLOAT, tensor.Of([]float32{1, -2}, 2)},
+		{onnxpb.TensorProto_DOUBLE, tensor.Of([]float64{1, -2}, 2)},
+		{onnxpb.TensorProto_FLOAT16, tensor.Of([]tensor.Float16Bits{0x3c00, 0xc000}, 2)},
+		{onnxpb.TensorProto_BFLOAT16, tensor.Of([]tensor.BFloat16Bits{0x3f80, 0xc000}, 2)},
+		{onnxpb.TensorProto_INT8, tensor.Of([]int8{1, -2}, 2)},
+		{onnxpb.TensorProto_INT16, tensor.Of([]int16{1, -2}, 2)},
+		{onnxpb.TensorProto_INT32, tensor.Of([]int32{1, -2}, 2)},
+		{onnxpb.TensorProto_INT64, tensor.Of([]int64{1, -2}, 2)},
+		{onnxpb.TensorProto_UINT8, tensor.Of([]uint8{1, 200}, 2)},
+		{onnxpb.TensorProto_BOOL, tensor.Of([]bool{true, false}, 2)},
+	} {
+		t.Run(c.data.DType().String(), func(t *testing.T) {
+			same := func(got, want *tensor.Tensor) {
+				t.Helper()
+				if fmt.Sprint(got.Shape(), got.Raw()) != fmt.Sprint(want.Shape(), want.Raw()) {
+					t.Errorf("got %v %v, want %v %v", got, got.Raw(), want, want.Raw())
+				}
+			}
+			same(identity(t, c.typ, c.data, []any{2}, []any{2}), c.data)
+			same(identity(t, c.typ, c.data, []any{"N"}, []any{"N"}), c.data)
+			if c.data.DType() == tensor.Float16 || c.data.DType() == tensor.BFloat16 {
+				return
+			}
+			same(identity(t, c.typ, c.data, []any{"N"}, []any{"M"}), c.data)
+			empty := tensor.New(c.data.DType(), 0, 3)
+			same(identity(t, c.typ, empty, []any{"N", 3}, []any{"N", 3}), empty)
+			scalar := tensor.New(c.data.DType())
+			switch d := scalar.Raw().(type) {
+			case []float32:
+				d[0] = 7
+			case []int64:
+				d[0] = 7
+			case []bool:
+				d[0] = true
+			}
+			same(identity(t, c.typ, scalar, []any{}, []any{}), scalar)
+		})
+	}
+}
+
+func TestRunWithoutInputs(t *testing.T) {
+	s := load(t, open(t), model(t, nil, infos{val("y", f32, 2)},
+		[]*onnxpb.TensorProto{weights("w", []int64{2}, 3, 4)}, node("Neg", []string{"w"}, "y")))
+	out, err := s.Run(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantData[float32](t, out["y"], "[2]", -3, -4)
+}
+
+func TestRunFromManyGoroutines(t *testing.T) {
+	s := load(t, open(t), affine(t))
+	var wait sync.WaitGroup
+	for i := range 8 {
+		wait.Go(func() {
+			for range 50 {
+				out, err := s.Run(t.Context(), tensors{"x": tensor.Of([]float32{float32(i), 0}, 1, 2)})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if got, want := tensor.Data[float32](out["y"])[0], float32(10+i); got != want {
+					t.Errorf("y[0] = %v, want %v", got, want)
+				}
+			}
+		})
+	}
+	wait.Wait()
+}
+
+func TestRunStopsWithTheContext(t *testing.T) {
+	s := load(t, open(t), affine(t))
+	ctx, cancel := context.WithCancel(t.Context())
+	x := tensors{"x": tensor.New(tensor.Float32, 1, 2)}
+	if _, err := s.Run(ctx, x); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if _, err := s.Run(ctx, x); !errors.Is(err, context.Canceled) {
+		t.Errorf("run after cancel: %v", err)
+	}
+	if _, err := s.Run(t.Context(), x); err != nil {
+		t.Errorf("run with another context: %v", err)
+	}
+}
+
+func TestLoadRefuses(t *testing.T) {
+	r := open(t)
+	for name, c := range map[string]struct {
+		data []byte
+		want string
+	}{
+		"empty":    {nil, "not an ONNX model"},
+		"text":     {[]byte("hello, this is no model"), "ONNX model"},
+		"cut":      {affine(t)[:60], "ONNX model"},
+		"operator": {model(t, nil, infos{val("y", f32, 2)}, nil, node("NoSuchOperator", nil, "y")), "NoSuchOperator"},
+		"string":   {model(t, infos{val("x", onnxpb.TensorProto_STRING, 2)}, infos{val("y", f32, 2)}, nil), `"x"`},
+	} {
+		_, err := r.Load(c.data, SessionOptions{})
+		var got *ModelError
+		if !errors.As(err, &got) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want a *ModelError with %q", name, err, c.want)
+		}
+	}
+}

@@ -1,0 +1,112 @@
+package runtime
+
+import (
+	"cmp"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	goruntime "runtime"
+	"strconv"
+	"strings"
+)
+
+// minVersion is the oldest ONNX Runtime that has the C interface the binding
+// asks for: interface 24 came with 1.24.
+const minVersion = "1.24.0"
+
+var versionPattern = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+$`)
+
+func isVersion(s string) bool { return versionPattern.MatchString(s) }
+
+// compareVersions orders strings by the numbers in them, from left to right.
+func compareVersions(a, b string) int {
+	x, y := numbers(a), numbers(b)
+	for i := range min(len(x), len(y)) {
+		if c := cmp.Compare(x[i], y[i]); c != 0 {
+			return c
+		}
+	}
+	return cmp.Compare(len(x), len(y))
+}
+
+func numbers(s string) []int {
+	var list []int
+	for _, field := range strings.FieldsFunc(s, func(r rune) bool { return r < '0' || r > '9' }) {
+		if n, err := strconv.Atoi(field); err == nil {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+func tooOld(version string) string {
+	if version == "" {
+		return fmt.Sprintf("is older than ONNX Runtime %s, the oldest that can be used", minVersion)
+	}
+	return fmt.Sprintf("is ONNX Runtime %s, want %s or newer", version, minVersion)
+}
+
+// inspect looks into the library's file before the process loads it: whether
+// it is a library for this machine, and of which version where the file says.
+func (l *library) inspect() error {
+	wrong := func(problem string, err error) error {
+		return &LibraryError{Path: l.path, Source: l.source, Problem: problem, Err: err, Remedy: remedyInstall}
+	}
+	f, err := os.Open(l.path)
+	if err != nil {
+		return wrong("cannot be read", err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return wrong("is not a regular file", err)
+	}
+	if goruntime.GOOS != "linux" {
+		return nil // the loader itself tells
+	}
+	object, err := elf.NewFile(f)
+	if err != nil {
+		return wrong("is not a Linux shared library", errors.Unwrap(err))
+	}
+	if problem := foreign(object); problem != "" {
+		return wrong(problem, nil)
+	}
+	if version := elfVersion(object); version != "" {
+		l.version = version
+		if compareVersions(version, minVersion) < 0 {
+			return wrong(tooOld(version), nil)
+		}
+	}
+	return nil
+}
+
+// foreign says why an object file is not for this machine, or "".
+func foreign(f *elf.File) string {
+	machine, ok := map[string]elf.Machine{
+		"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64, "arm": elf.EM_ARM, "386": elf.EM_386,
+		"riscv64": elf.EM_RISCV, "ppc64le": elf.EM_PPC64, "s390x": elf.EM_S390, "loong64": elf.EM_LOONGARCH,
+	}[goruntime.GOARCH]
+	if f.Type != elf.ET_DYN {
+		return fmt.Sprintf("is no shared library (type %v)", f.Type)
+	}
+	if ok && f.Machine != machine {
+		return fmt.Sprintf("is for another processor (%v), want %v", f.Machine, machine)
+	}
+	return ""
+}
+
+// elfVersion is the version of an ONNX Runtime library: it names its symbols'
+// version VERS_1.28.2. It is "" where there is no such name.
+func elfVersion(f *elf.File) string {
+	definitions, err := f.DynamicVersions()
+	if err != nil {
+		return ""
+	}
+	for _, d := range definitions {
+		if version, ok := strings.CutPrefix(d.Name, "VERS_"); ok && isVersion(version) {
+			return version
+		}
+	}
+	return ""
+}

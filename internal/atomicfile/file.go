@@ -1,0 +1,131 @@
+package atomicfile
+
+import (
+	"bufio"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	goruntime "runtime"
+	"strings"
+	"syscall"
+)
+
+const (
+	partialSuffix  = ".partial~"
+	replacedSuffix = ".replaced~"
+	bufferSize     = 1 << 18
+)
+
+// File is a file that has not taken its place yet. Exactly one of Commit and
+// Abort ends it; Abort after Commit does nothing, so it can be deferred.
+type File struct {
+	*os.File
+	path string
+	done bool
+}
+
+// Create opens a temporary file for reading and writing that Commit moves to
+// path. The folder of path must exist.
+func Create(path string) (*File, error) {
+	f, err := os.OpenFile(temporary(path, partialSuffix), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return nil, fmt.Errorf("create %s: %w", path, err)
+	}
+	return &File{File: f, path: path}, nil
+}
+
+// Commit syncs the file, closes it and gives it its name, replacing a file
+// that has it. After an error the old file is still in place.
+func (f *File) Commit() error {
+	if f.done {
+		return fmt.Errorf("write %s: already committed or aborted", f.path)
+	}
+	err := f.Sync()
+	if err == nil {
+		err = f.Close()
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), f.path)
+	}
+	if err != nil {
+		f.Abort()
+		return fmt.Errorf("write %s: %w", f.path, err)
+	}
+	f.done = true
+	return syncDir(filepath.Dir(f.path))
+}
+
+// Abort closes and removes the temporary file. What is at the path stays.
+func (f *File) Abort() {
+	if f.done {
+		return
+	}
+	f.done = true
+	f.Close()
+	os.Remove(f.Name())
+}
+
+// Write makes the file at path from what write puts into the buffered writer.
+// When write fails, or panics, the old file stays and nothing is left behind.
+func Write(path string, write func(io.Writer) error) error {
+	f, err := Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Abort()
+	buf := bufio.NewWriterSize(f, bufferSize)
+	if err := write(buf); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := buf.Flush(); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return f.Commit()
+}
+
+// WriteFile makes the file at path from data.
+func WriteFile(path string, data []byte) error {
+	return Write(path, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// temporary returns a new temporary name beside path.
+func temporary(path, suffix string) string {
+	dir, name := filepath.Split(filepath.Clean(path))
+	return filepath.Join(dir, "."+name+"."+strings.ToLower(rand.Text()[:12])+suffix)
+}
+
+// finalName returns the final name that a temporary name was made for.
+func finalName(name, suffix string) (string, bool) {
+	name, ok := strings.CutSuffix(name, suffix)
+	if !ok || !strings.HasPrefix(name, ".") {
+		return "", false
+	}
+	dot := strings.LastIndexByte(name, '.')
+	if dot < 2 {
+		return "", false
+	}
+	return name[1:dot], true
+}
+
+// syncDir makes the names in a folder durable.
+func syncDir(dir string) error {
+	if goruntime.GOOS == "windows" {
+		return nil // folders cannot be synced there, and renames are journalled
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("sync folder %s: %w", dir, err)
+	}
+	defer d.Close()
+	// Some network file systems refuse to sync folders with EINVAL.
+	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
+		return fmt.Errorf("sync folder %s: %w", dir, err)
+	}
+	return nil
+}

@@ -1,0 +1,250 @@
+package energy
+
+import (
+	"fmt"
+	"strings"
+
+	"ebm/models/graph"
+)
+
+// Head turns the flattened last block into an energy.
+type Head string
+
+// The heads of ResNet.
+const (
+	Quadratic Head = "quadratic" // the paper's, appendix D
+	LinearSum Head = "linear"
+)
+
+// Activation names the function between the convolutions.
+type Activation string
+
+// The activations of ResNet. The paper's networks use ELU.
+const (
+	ELU      Activation = "elu"
+	ReLU     Activation = "relu"
+	Softplus Activation = "softplus"
+	Swish    Activation = "swish"
+	Tanh     Activation = "tanh"
+)
+
+// activations is the list by name; the order is that of help texts.
+var activations = []struct {
+	name  Activation
+	apply func(*graph.Node) *graph.Node
+}{
+	{ELU, graph.Elu}, {ReLU, graph.Relu}, {Softplus, graph.Softplus}, {Swish, graph.Swish}, {Tanh, graph.Tanh},
+}
+
+// ResNet describes a residual energy network. The zero Head and Activation
+// mean the paper's, Quadratic and ELU.
+type ResNet struct {
+	Net        string // res6, res12, res18 or res34
+	Channels   int    // channels of the pictures
+	Dim        int    // channels after the first convolution
+	Size       int    // height and width of the pictures
+	Head       Head
+	Activation Activation
+}
+
+// A block is a residual block; a down block halves the picture and doubles
+// the channels.
+type block struct {
+	name string
+	down bool
+}
+
+// nets lists the networks' blocks in order, with the names that the paper's
+// code gives them.
+var nets = []struct{ name, blocks string }{
+	{"res6", "rb1↓ rb2↓ rb3↓"},
+	{"res12", "rb1↓ rbc1 rb2↓ rbc2 rb3↓ rbc3"},
+	{"res18", "rb1↓ rbc1 rbc11 rb2↓ rbc2 rbc22 rb3↓ rbc3 rbc33"},
+	{"res34", "rb1↓ rbc1 rbc11 rb2↓ rbc2 rbc22 rbc222 rb3↓ rbc3 rbc33 rbc333 rbc3333 rbc33333 rb4↓ rbc4 rbc44"},
+}
+
+// Nets returns the names of the residual networks.
+func Nets() []string {
+	names := make([]string, len(nets))
+	for i, n := range nets {
+		names[i] = n.name
+	}
+	return names
+}
+
+func blocksOf(net string) []block {
+	for _, n := range nets {
+		if n.name != net {
+			continue
+		}
+		var blocks []block
+		for _, word := range strings.Fields(n.blocks) {
+			name, down := strings.CutSuffix(word, "↓")
+			blocks = append(blocks, block{name, down})
+		}
+		return blocks
+	}
+	return nil
+}
+
+// Validate reports what of the description cannot be: an unknown network,
+// head or activation, or a size that the network cannot halve often enough.
+func (r ResNet) Validate() error {
+	blocks := blocksOf(r.Net)
+	if blocks == nil {
+		return fmt.Errorf("unknown network %q, wanted one of %s", r.Net, strings.Join(Nets(), ", "))
+	}
+	if r.Channels < 1 || r.Dim < 1 || r.Size < 1 {
+		return fmt.Errorf("%s with %d channels, dim %d and size %d: positive numbers are wanted", r.Net, r.Channels, r.Dim, r.Size)
+	}
+	if f := 1 << downs(blocks); r.Size%f != 0 {
+		return fmt.Errorf("%s halves the picture %d times, so its size must be a multiple of %d, not %d", r.Net, downs(blocks), f, r.Size)
+	}
+	switch r.Head {
+	case "", Quadratic, LinearSum:
+	default:
+		return fmt.Errorf("unknown head %q, wanted %s or %s", r.Head, Quadratic, LinearSum)
+	}
+	if r.activation() == nil {
+		names := make([]string, len(activations))
+		for i, a := range activations {
+			names[i] = string(a.name)
+		}
+		return fmt.Errorf("unknown activation %q, wanted one of %s", r.Activation, strings.Join(names, ", "))
+	}
+	return nil
+}
+
+// String describes the network in a few words, such as
+// "res12 dim 64, 1×32×32, quadratic head, elu".
+func (r ResNet) String() string {
+	r = r.withDefaults()
+	return fmt.Sprintf("%s dim %d, %d×%d×%d, %s head, %s", r.Net, r.Dim, r.Channels, r.Size, r.Size, r.Head, r.Activation)
+}
+
+func (r ResNet) withDefaults() ResNet {
+	if r.Head == "" {
+		r.Head = Quadratic
+	}
+	if r.Activation == "" {
+		r.Activation = ELU
+	}
+	return r
+}
+
+func (r ResNet) activation() func(*graph.Node) *graph.Node {
+	r = r.withDefaults()
+	for _, a := range activations {
+		if a.name == r.Activation {
+			return a.apply
+		}
+	}
+	return nil
+}
+
+func downs(blocks []block) int {
+	n := 0
+	for _, b := range blocks {
+		if b.down {
+			n++
+		}
+	}
+	return n
+}
+
+// features returns the length of the flattened last block.
+func (r ResNet) features() int {
+	halvings := downs(blocksOf(r.Net))
+	side := r.Size >> halvings
+	return (r.Dim << halvings) * side * side
+}
+
+// InputShape returns [Channels Size Size].
+func (r ResNet) InputShape() []int { return []int{r.Channels, r.Size, r.Size} }
+
+// Parameters lists the parameters in the order of PyTorch's state_dict.
+func (r ResNet) Parameters() []Parameter {
+	var list []Parameter
+	conv := func(name string, in, out, kernel int, bias bool) {
+		fan := in * kernel * kernel
+		list = append(list, Parameter{name + ".weight", []int{out, in, kernel, kernel}, fan})
+		if bias {
+			list = append(list, Parameter{name + ".bias", []int{out}, fan})
+		}
+	}
+	conv("conv1.conv", r.Channels, r.Dim, 3, true)
+	channels := r.Dim
+	for _, b := range blocksOf(r.Net) {
+		in, out := channels, channels
+		if b.down {
+			out = 2 * in
+		}
+		conv(b.name+".conv_shortcut.conv", in, out, 1, true)
+		conv(b.name+".conv_1.conv", in, in, 3, false)
+		conv(b.name+".conv_2.conv", in, out, 3, true)
+		channels = out
+	}
+	heads := []string{"ln1", "ln2", "lq"}
+	if r.Head == LinearSum {
+		heads = heads[:1]
+	}
+	for _, h := range heads {
+		n := r.features()
+		list = append(list, Parameter{h + ".weight", []int{1, n}, n}, Parameter{h + ".bias", []int{1}, n})
+	}
+	return list
+}
+
+// Energy adds E(x) [N] for pictures x [N Channels Size Size].
+func (r ResNet) Energy(x *graph.Node, params Params) *graph.Node {
+	if err := r.Validate(); err != nil {
+		panic(&graph.Error{Op: x.Op(), Operands: []string{x.Type().String()}, Want: err.Error()})
+	}
+	act := r.activation()
+	h := convolve(x, params, "conv1.conv", 1)
+	for _, b := range blocksOf(r.Net) {
+		h = b.apply(h, params, act)
+	}
+	h = graph.Flatten(h)
+	e := linear(h, params, "ln1")
+	if r.withDefaults().Head == Quadratic {
+		e = graph.Add(graph.Mul(e, linear(h, params, "ln2")), linear(graph.Mul(h, h), params, "lq"))
+	}
+	return graph.Reshape(e, e.Shape()[:1])
+}
+
+// apply adds the block to h [N C H W]: shortcut(h) + conv_2(act(conv_1(act(h)))).
+// In a down block conv_2 is followed by a 2×2 mean pool, and the shortcut
+// pools before it convolves. The bias of a pooled convolution is added after
+// the pool, which is the same and costs a quarter.
+func (b block) apply(h *graph.Node, params Params, act func(*graph.Node) *graph.Node) *graph.Node {
+	inner := act(convolve(act(h), params, b.name+".conv_1.conv", 1))
+	if !b.down {
+		return graph.Add(
+			convolve(h, params, b.name+".conv_shortcut.conv", 0),
+			convolve(inner, params, b.name+".conv_2.conv", 1))
+	}
+	half := graph.Pool2D(2, 2, 0)
+	pooled := graph.MeanPool(graph.Conv(inner, params.get(b.name+".conv_2.conv.weight"), graph.Conv2D(1, 1)), half)
+	return graph.Add(
+		convolve(graph.MeanPool(h, half), params, b.name+".conv_shortcut.conv", 0),
+		addBias(pooled, params.get(b.name+".conv_2.conv.bias")))
+}
+
+// convolve adds a convolution of stride 1 with the parameters name.weight
+// and, where there is one, name.bias.
+func convolve(x *graph.Node, params Params, name string, pad int) *graph.Node {
+	y := graph.Conv(x, params.get(name+".weight"), graph.Conv2D(1, pad))
+	if bias, ok := params[name+".bias"]; ok {
+		y = addBias(y, bias)
+	}
+	return y
+}
+
+func addBias(y, bias *graph.Node) *graph.Node {
+	return graph.Add(y, graph.BroadcastAlong(bias, y.Shape(), 1))
+}
+
+func linear(x *graph.Node, params Params, name string) *graph.Node {
+	return graph.Linear(x, params.get(name+".weight"), params.get(name+".bias"))
+}

@@ -1,0 +1,68 @@
+package interp
+
+import (
+	"errors"
+	"fmt"
+
+	"ebm/models/graph"
+	"ebm/models/tensor"
+)
+
+// bind returns the sizes of the symbols in the shapes of g's inputs, so that
+// the arguments fit.
+func bind(g *graph.Graph, args []*tensor.Tensor) (map[string]int, error) {
+	sizes := make(map[string]int)
+	for i, in := range g.Inputs() {
+		if args[i].Rank() != in.Rank() {
+			return nil, fmt.Errorf("input %q has shape %v, wanted %v", in.InputName(), args[i].Shape(), in.Shape())
+		}
+	}
+	// A product such as N·K gives a size once the other one is known, which
+	// may be from a later input: go round until nothing new is found.
+	for found := true; found; {
+		found = false
+		for i, in := range g.Inputs() {
+			for axis, d := range in.Shape() {
+				found = solve(d, args[i].Shape()[axis], sizes) || found
+			}
+		}
+	}
+	for i, in := range g.Inputs() {
+		want, err := in.Shape().Bind(sizes)
+		if err != nil {
+			return nil, fmt.Errorf("input %q of shape %v: %w", in.InputName(), args[i].Shape(), err)
+		}
+		for axis, n := range want {
+			if args[i].Shape()[axis] == n {
+				continue
+			}
+			text := fmt.Sprintf("input %q has shape %v, wanted %v", in.InputName(), args[i].Shape(), in.Shape())
+			if _, ok := in.Shape()[axis].Constant(); !ok {
+				text += fmt.Sprintf(" with %v = %d along axis %d", in.Shape()[axis], n, axis)
+			}
+			return nil, errors.New(text)
+		}
+	}
+	return sizes, nil
+}
+
+// solve finds the size of the one symbol of d that is not known yet, if
+// size is a multiple of the rest.
+func solve(d graph.Dim, size int, sizes map[string]int) (found bool) {
+	known, symbols := d.Factors()
+	unknown := ""
+	for _, s := range symbols {
+		if n, ok := sizes[s]; ok {
+			known *= n
+		} else if unknown == "" {
+			unknown = s
+		} else {
+			return false
+		}
+	}
+	if unknown == "" || known == 0 || size%known != 0 {
+		return false
+	}
+	sizes[unknown] = size / known
+	return true
+}

@@ -72,7 +72,7 @@ func (r *Runtime) chooseProvider(cfg Config) error {
 	case cfg.Provider == CUDA:
 		return err
 	default:
-		r.info.Fallback = strings.Join(strings.Fields(err.Error()), " ")
+		r.info.Fallback = err.reason()
 		cfg.log("computing on the CPU: %s", r.info.Fallback)
 	}
 	return nil

@@ -1,12 +1,246 @@
 package runtime
 
 import (
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	goruntime "runtime"
+	"slices"
+	"strconv"
+	"strings"
+
 	ort "github.com/yalue/onnxruntime_go"
+	"google.golang.org/protobuf/proto"
+
+	"ebm/export/onnxpb"
+	"ebm/models/tensor"
 )
 
-func probeCUDA(path, version string, device int) error {
-	return &ProviderError{Provider: CUDA, Library: path, Problem: "this library is a CPU build"}
+const (
+	remedyCUDA = "install a CUDA build with `ebm runtime install --provider cuda`, or compute with --provider cpu"
+	remedyLibs = "install NVIDIA's driver, the CUDA libraries of that version and cuDNN, and name their folders in LD_LIBRARY_PATH, or compute with --provider cpu"
+)
+
+// notEnabled is what a main library without the means to load the CUDA
+// provider answers, and hence also a text in its file.
+const notEnabled = "CUDA execution provider is not enabled in this build"
+
+// reason is the error without the remedy, in one line.
+func (e *ProviderError) reason() string {
+	short := *e
+	short.Remedy = ""
+	return strings.Join(strings.Fields(short.Error()), " ")
 }
 
-func appendCUDA(o *ort.SessionOptions, device int, more map[string]string) error { return nil }
-func keepSignalHandlers(f func())                                                { f() }
+// providerFiles are the files that the main library loads for CUDA, from its
+// own folder.
+func providerFiles() []string {
+	if goruntime.GOOS == "windows" {
+		return []string{"onnxruntime_providers_shared.dll", "onnxruntime_providers_cuda.dll"}
+	}
+	return []string{"libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"}
+}
+
+// checkCUDAFiles looks at the files beside the main library: whether the CUDA
+// provider is there, of the main library's version, with everything it needs.
+// What it misses here would fail later, with less to say about it.
+func checkCUDAFiles(library, version string) *ProviderError {
+	wrong := &ProviderError{Provider: CUDA, Library: library, Remedy: remedyCUDA}
+	if goruntime.GOOS != "linux" && goruntime.GOOS != "windows" {
+		wrong.Problem = "there is no CUDA for " + goruntime.GOOS
+		wrong.Remedy = "compute with --provider cpu"
+		return wrong
+	}
+	dir := filepath.Dir(library)
+	for _, name := range providerFiles() {
+		if !isFile(filepath.Join(dir, name)) {
+			wrong.Missing = append(wrong.Missing, name)
+		}
+	}
+	if len(wrong.Missing) > 0 {
+		wrong.Problem = fmt.Sprintf("%s is a CPU build, or its provider's files are not in its folder", filepath.Base(library))
+		return wrong
+	}
+	path := filepath.Join(dir, providerFiles()[1])
+	found, err := providerVersions(path)
+	if err != nil {
+		wrong.Problem, wrong.Err = "cannot read "+path, err
+		return wrong
+	}
+	if version != "" && len(found) > 0 && !slices.Contains(found, version) {
+		wrong.Problem = fmt.Sprintf("%s is of ONNX Runtime %s, but %s is %s", providerFiles()[1],
+			strings.Join(found, " or "), filepath.Base(library), version)
+		return wrong
+	}
+	if wrong.Missing = missingLibraries(path); len(wrong.Missing) > 0 {
+		wrong.Problem = "libraries that the CUDA provider needs are missing"
+		wrong.Remedy = remedyLibs
+		return wrong
+	}
+	return nil
+}
+
+var providerVersion = regexp.MustCompile(`\x00(1\.[0-9]{2,3}\.[0-9]{1,3})\x00`)
+
+// providerVersions returns the strings in a provider's file that may be its
+// version, which it tells nowhere else: those that look like one and stand
+// alone.
+func providerVersions(path string) ([]string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	found := map[string]bool{}
+	buf, kept := make([]byte, 1<<20), 0
+	for {
+		n, err := f.Read(buf[kept:])
+		window := buf[:kept+n]
+		rest := window
+		for at := providerVersion.FindSubmatchIndex(rest); at != nil; at = providerVersion.FindSubmatchIndex(rest) {
+			found[string(rest[at[2]:at[3]])] = true
+			rest = rest[at[3]:] // the closing zero may open the next one
+		}
+		if errors.Is(err, io.EOF) {
+			return slices.Sorted(maps.Keys(found)), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		kept = copy(buf, window[max(0, len(window)-32):]) // one may lie across two reads
+	}
+}
+
+// missingLibraries returns those of NVIDIA's libraries which the shared
+// library at path needs and the loader does not find.
+func missingLibraries(path string) []string {
+	f, err := elf.Open(path)
+	if err != nil {
+		return nil // not Linux: the loader's own error has to do
+	}
+	defer f.Close()
+	needed, err := f.ImportedLibraries()
+	if err != nil {
+		return nil
+	}
+	var missing []string
+	for _, name := range needed {
+		if (strings.HasPrefix(name, "libcu") || strings.HasPrefix(name, "libnv")) && !loadable(name) {
+			missing = append(missing, name)
+		}
+	}
+	return missing
+}
+
+// probeCUDA finds out whether CUDA works here, by running a convolution on it.
+
+func probeCUDA(library, version string, device int) *ProviderError {
+	if wrong := checkCUDAFiles(library, version); wrong != nil {
+		return wrong
+	}
+	var err error
+	keepSignalHandlers(func() { err = tryCUDA(device) })
+	if err == nil {
+		return nil
+	}
+	wrong := &ProviderError{Provider: CUDA, Library: library, Err: err, Remedy: remedyLibs,
+		Problem: fmt.Sprintf("device %d cannot be used", device)}
+	if strings.Contains(err.Error(), notEnabled) {
+		wrong.Problem, wrong.Err, wrong.Remedy = filepath.Base(library)+" is a CPU build", nil, remedyCUDA
+	}
+	return wrong
+}
+
+func tryCUDA(device int) (err error) {
+	options, err := ort.NewSessionOptions()
+	if err != nil {
+		return plain(err)
+	}
+	defer options.Destroy()
+	if err := options.SetLogSeverityLevel(ort.LoggingLevelFatal); err != nil {
+		return plain(err)
+	}
+	if err := appendCUDA(options, device, nil); err != nil {
+		return err
+	}
+	model, err := proto.Marshal(convolution())
+	if err != nil {
+		return err
+	}
+	session, err := ort.NewDynamicAdvancedSessionWithONNXData(model, []string{"x", "w"}, []string{"y"}, options)
+	if err != nil {
+		return plain(err)
+	}
+	defer session.Destroy()
+	in, out := tensor.New(tensor.Float32, 1, 1, 8, 8), tensor.New(tensor.Float32, 1, 1, 6, 6)
+	values, err := newValues([]*tensor.Tensor{in, tensor.New(tensor.Float32, 1, 1, 3, 3), out})
+	defer closeAll(values)
+	if err != nil {
+		return err
+	}
+	return plain(session.Run([]ort.Value{values[0].ort, values[1].ort}, []ort.Value{values[2].ort}))
+}
+
+// convolution is the smallest model that takes what every network here takes.
+func convolution() *onnxpb.ModelProto {
+	value := func(name string, dims ...int64) *onnxpb.ValueInfoProto {
+		shape := &onnxpb.TensorShapeProto{}
+		for _, d := range dims {
+			shape.Dim = append(shape.Dim, &onnxpb.TensorShapeProto_Dimension{
+				Value: &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: d}})
+		}
+		return &onnxpb.ValueInfoProto{Name: proto.String(name), Type: &onnxpb.TypeProto{
+			Value: &onnxpb.TypeProto_TensorType{TensorType: &onnxpb.TypeProto_Tensor{
+				ElemType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)), Shape: shape}}}}
+	}
+	return &onnxpb.ModelProto{
+		IrVersion:   proto.Int64(8),
+		OpsetImport: []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(17)}},
+		Graph: &onnxpb.GraphProto{
+			Name:   proto.String("probe"),
+			Node:   []*onnxpb.NodeProto{{OpType: proto.String("Conv"), Input: []string{"x", "w"}, Output: []string{"y"}}},
+			Input:  []*onnxpb.ValueInfoProto{value("x", 1, 1, 8, 8), value("w", 1, 1, 3, 3)},
+			Output: []*onnxpb.ValueInfoProto{value("y", 1, 1, 6, 6)},
+		},
+	}
+}
+
+// appendCUDA adds the CUDA provider to a session's options. Products stay in
+// float32, not TF32, and convolutions are chosen by rule, not by the clock, so
+// that runs agree with the CPU and with each other; more overrides.
+func appendCUDA(o *ort.SessionOptions, device int, more map[string]string) error {
+	cuda, err := ort.NewCUDAProviderOptions()
+	if err != nil {
+		return plain(err)
+	}
+	defer cuda.Destroy()
+	settings := map[string]string{
+		"device_id":              strconv.Itoa(device),
+		"use_tf32":               "0",
+		"cudnn_conv_algo_search": "HEURISTIC",
+		"arena_extend_strategy":  "kSameAsRequested",
+	}
+	maps.Copy(settings, more)
+	if err := cuda.Update(settings); err != nil {
+		return loaderError(err)
+	}
+	if err := o.AppendExecutionProviderCUDA(cuda); err != nil {
+		return loaderError(err)
+	}
+	return nil
+}
+
+// loaderError cuts ONNX Runtime's report of a library that does not load down
+// to the loader's words, which name the missing file.
+func loaderError(err error) error {
+	text := err.Error()
+	if _, after, ok := strings.Cut(text, "with error: "); ok {
+		return errors.New(after)
+	}
+	return errors.New(text)
+}

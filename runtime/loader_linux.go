@@ -1,0 +1,21 @@
+package runtime
+
+// #cgo LDFLAGS: -ldl
+// #include <dlfcn.h>
+// #include <stdlib.h>
+import "C"
+
+import "unsafe"
+
+// loadable reports whether the loader finds the shared library called name and
+// everything that it needs in turn.
+func loadable(name string) bool {
+	c := C.CString(name)
+	defer C.free(unsafe.Pointer(c))
+	handle := C.dlopen(c, C.RTLD_LAZY|C.RTLD_LOCAL)
+	if handle == nil {
+		return false
+	}
+	C.dlclose(handle)
+	return true
+}

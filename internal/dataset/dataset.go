@@ -99,6 +99,24 @@ func (s *Set) Fill(dst []float32, index []int, flip []bool) {
 	}
 }
 
+// take fits square planes of side native to the size that spec asks for and
+// makes them the set's pictures; see fit.
+func (s *Set) take(planes []uint8, native int, spec Spec, sizes []int) error {
+	pixels, side, border, err := fit(planes, native, spec.Size, sizes)
+	if err != nil {
+		return err
+	}
+	s.Pixels, s.Height, s.Width, s.Pad = pixels, side, side, border
+	return nil
+}
+
+// note adds a remark, if it is one.
+func (s *Set) note(remark string) {
+	if remark != "" {
+		s.Notes = append(s.Notes, remark)
+	}
+}
+
 // Hash returns the SHA-256, in hexadecimal, of the set's shape, pixels and
 // labels. A run keeps it to say what it was trained on.
 func (s *Set) Hash() string {
@@ -153,6 +171,9 @@ func Load(ctx context.Context, spec Spec) (*Set, error) {
 		}
 		if info.Channels != 0 && spec.Channels != 0 && spec.Channels != info.Channels {
 			return nil, fmt.Errorf("data set %s: %d channels wanted, but it has %d", spec.Name, spec.Channels, info.Channels)
+		}
+		if spec.Count != 0 && spec.Name != "stacked-mnist" {
+			return nil, fmt.Errorf("data set %s: a count (%d) is for stacked-mnist alone", spec.Name, spec.Count)
 		}
 		set, err := info.load(ctx, spec)
 		if err != nil {

@@ -18,9 +18,10 @@
 // at 32 and, as 2x2 means, at 16.
 //
 // CelebA pictures (178x218, the aligned ones) are cut to the 140x140 square in
-// their middle and resized to 32x32 or another size. The paper says only that
-// nothing but random flips was done to them beside the resizing; the crop is
-// the one that score-matching work on 32x32 CelebA commonly takes.
+// their middle and resized to 32x32 or another size. The paper does not say
+// how its pictures were made, and its authors' code reads 32x32 files that
+// were ready; the crop is the one that score-matching work on CelebA commonly
+// takes. Files that have the wanted size already are taken as they are.
 //
 // Pictures of a folder keep their size unless one is asked for; then the
 // largest square in the middle of each is resized. Resizing is bilinear with

@@ -50,11 +50,12 @@ func readIDXFile(name string, rank int) (*idx, error) {
 // what r really gives, whatever the dimensions claim.
 func readIDX(r io.Reader, rank int) (*idx, error) {
 	head := make([]byte, 4+4*rank)
-	if _, err := io.ReadFull(r, head); err != nil {
-		return nil, fmt.Errorf("idx header of %d bytes: %w", len(head), short(err))
+	n, err := io.ReadFull(r, head)
+	if magic := []byte{0, 0, 8, byte(rank)}; n >= len(magic) && !bytes.HasPrefix(head, magic) {
+		return nil, fmt.Errorf("starts with % x, want % x (idx, bytes, %d dimensions)", head[:4], magic, rank)
 	}
-	if head[0] != 0 || head[1] != 0 || head[2] != 8 || int(head[3]) != rank {
-		return nil, fmt.Errorf("starts with % x, want % x (idx, bytes, %d dimensions)", head[:4], []byte{0, 0, 8, byte(rank)}, rank)
+	if err != nil {
+		return nil, fmt.Errorf("idx header of %d bytes: %w", len(head), short(err))
 	}
 	a := &idx{dims: make([]int, rank)}
 	size := int64(1)
@@ -68,13 +69,13 @@ func readIDX(r io.Reader, rank int) (*idx, error) {
 	}
 	// One byte more than wanted tells a longer file.
 	var buf bytes.Buffer
-	n, err := buf.ReadFrom(io.LimitReader(r, size+1))
+	got, err := buf.ReadFrom(io.LimitReader(r, size+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("after %d of %d bytes: %w", n, size, short(err))
-	case n < size:
-		return nil, fmt.Errorf("holds %d bytes after the header, want %d for dimensions %v", n, size, a.dims)
-	case n > size:
+		return nil, fmt.Errorf("after %d of %d bytes: %w", got, size, short(err))
+	case got < size:
+		return nil, fmt.Errorf("holds %d bytes after the header, want %d for dimensions %v", got, size, a.dims)
+	case got > size:
 		return nil, fmt.Errorf("holds more than the %d bytes that dimensions %v need", size, a.dims)
 	}
 	a.data = buf.Bytes()

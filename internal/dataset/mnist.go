@@ -142,10 +142,5 @@ func readIDXPair(spec Spec, imagesFile, labelsFile string, sums official) (*Set,
 		set.Notes = append(set.Notes, fmt.Sprintf("%s does not hold the official pictures (SHA-256 of the plain file %s, want %s).",
 			imagesFile, images.sum, want))
 	}
-	pixels, wide, border, err := fit(images.data, side, spec, []int{32, 16, 28})
-	if err != nil {
-		return nil, err
-	}
-	set.Pixels, set.Height, set.Width, set.Pad = pixels, wide, wide, border
-	return set, nil
+	return set, set.take(images.data, side, spec, greySizes())
 }

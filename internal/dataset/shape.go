@@ -8,12 +8,17 @@ import (
 // maxSide bounds the size that can be asked for, in pixels.
 const maxSide = 4096
 
-// fit brings planes of side native pixels to the side that spec asks for, one
-// of sizes with the default first: as they are, with zeros around them, or as
-// 2x2 means of the default size. It returns the planes, their side and the
-// number of zeros on each side. planes is [n, native, native].
-func fit(planes []uint8, native int, spec Spec, sizes []int) (out []uint8, side, border int, err error) {
-	side = spec.Size
+// greySizes are the sides that the 28x28 sets can be had in, and colourSizes
+// those of the 32x32 sets; the default comes first.
+func greySizes() []int   { return []int{32, 16, 28} }
+func colourSizes() []int { return []int{32, 16} }
+
+// fit brings planes, [n, native, native], to the wanted side, which is one of
+// sizes or 0 for the first of them: as they are, with zeros around them, or as
+// 2x2 means of the first size. It returns the planes, their side and the
+// number of zeros on each side.
+func fit(planes []uint8, native, wanted int, sizes []int) (out []uint8, side, border int, err error) {
+	side = wanted
 	if side == 0 {
 		side = sizes[0]
 	}

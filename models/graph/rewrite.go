@@ -87,3 +87,29 @@ func Call(fn *Graph, args ...*Node) []*Node {
 	}
 	return results
 }
+
+// Retype returns g with every shape, of inputs and of attributes, replaced by
+// bind's answer, such as one that turns the symbol N into a number.
+func Retype(g *Graph, bind func(Shape) Shape) *Graph {
+	r := &Rewriter{Graph: New(g.name), image: make(map[*Node]*Node)}
+	for _, n := range g.nodes {
+		inputs := make([]*Node, len(n.inputs))
+		for i, in := range n.inputs {
+			inputs[i] = r.image[in]
+		}
+		switch a := n.attr.(type) {
+		case InputAttr:
+			r.image[n] = r.Graph.Input(a.Name, n.DType(), bind(n.Shape()))
+		case ShapeAttr:
+			r.image[n] = apply(n.op, ShapeAttr{bind(a.Shape)}, inputs...)
+		case ScanAttr:
+			r.image[n] = apply(n.op, ScanAttr{Retype(a.Body, bind), a.Carried}, inputs...)
+		default:
+			r.image[n] = r.Keep(n, inputs)
+		}
+	}
+	for _, out := range g.outputs {
+		r.Graph.Output(out.Name, r.image[out.Node])
+	}
+	return r.Graph
+}

@@ -1,0 +1,158 @@
+package export
+
+import (
+	"fmt"
+	"slices"
+
+	"ebm/models/graph"
+)
+
+func lowerReshape(l *lowering, n *graph.Node) string {
+	return l.reshape(l.value(n.Inputs()[0]), n.Inputs()[0].Shape(), n.Shape())
+}
+
+// reshape emits a Reshape of a value. One symbolic dimension is left to ONNX
+// as −1, others are copied from the same place of the operand.
+func (l *lowering) reshape(value string, from, to graph.Shape) string {
+	dims := make([]int, len(to))
+	inferred := false
+	for i, d := range to {
+		c, ok := d.Constant()
+		switch {
+		case ok && c > 0:
+			dims[i] = c
+		case i < len(from) && from[i] == d:
+			dims[i] = 0 // copied
+		case !inferred:
+			dims[i], inferred = -1, true
+		default:
+			panic(&graph.Error{Op: graph.OpReshape, Operands: []string{from.String()}, Want: fmt.Sprintf("at most one symbolic dimension of %v may move", to)})
+		}
+	}
+	return l.emit("Reshape", []string{value, l.ints(dims...)})
+}
+
+func lowerTranspose(l *lowering, n *graph.Node) string {
+	return l.transpose(l.value(n.Inputs()[0]), n.Attr().(graph.AxesAttr).Axes...)
+}
+
+func (l *lowering) transpose(value string, perm ...int) string {
+	return l.emit("Transpose", []string{value}, intsAttr("perm", perm...))
+}
+
+// lowerBroadcast emits an Expand, for users other than element-wise
+// operators. A dimension of 1 in Expand's shape keeps the operand's.
+func lowerBroadcast(l *lowering, n *graph.Node) string {
+	x := n.Inputs()[0]
+	for x.Op() == graph.OpBroadcast {
+		x = x.Inputs()[0]
+	}
+	lead := n.Rank() - x.Rank()
+	wanted := slices.Clone(n.Shape())
+	for i := lead; i < len(wanted); i++ {
+		if x.Shape()[i-lead] == wanted[i] {
+			wanted[i] = graph.Const(1)
+		}
+	}
+	return l.emit("Expand", []string{l.value(x), l.shapeVector(wanted)})
+}
+
+// shapeVector returns the name of an int64 vector with the sizes of shape at
+// run time.
+func (l *lowering) shapeVector(shape graph.Shape) string {
+	if n, ok := shape.Static(); ok {
+		return l.ints(n...)
+	}
+	parts := make([]string, len(shape))
+	for i, d := range shape {
+		parts[i] = l.dimension(d)
+	}
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	return l.emit("Concat", parts, intAttr("axis", 0))
+}
+
+// dimension returns the name of an int64 [1] with the size of d at run time,
+// taken from the shapes of the graph's inputs.
+func (l *lowering) dimension(d graph.Dim) string {
+	c, symbols := d.Factors()
+	if len(symbols) == 0 {
+		return l.ints(c)
+	}
+	return l.shared(extraKey{nil, "dim " + d.String()}, func() string {
+		size := l.symbol(symbols[0])
+		for _, s := range symbols[1:] {
+			size = l.emit("Mul", []string{size, l.symbol(s)})
+		}
+		if c != 1 {
+			size = l.emit("Mul", []string{size, l.ints(c)})
+		}
+		return size
+	})
+}
+
+func (l *lowering) symbol(s string) string {
+	for _, in := range l.graph.Inputs() {
+		if axis := slices.Index(in.Shape(), graph.Sym(s)); axis >= 0 {
+			shape := l.emit("Shape", []string{l.value(in)})
+			return l.emit("Slice", []string{shape, l.ints(axis), l.ints(axis + 1)})
+		}
+	}
+	panic(&graph.Error{Op: graph.OpBroadcast, Want: fmt.Sprintf("an input with dimension %s is wanted", s)})
+}
+
+func lowerSlice(l *lowering, n *graph.Node) string {
+	return l.slice(l.value(n.Inputs()[0]), n.Attr().(graph.SliceAttr))
+}
+
+func (l *lowering) slice(value string, a graph.SliceAttr) string {
+	return l.emit("Slice", []string{value, l.ints(a.Starts...), l.ints(a.Limits...), l.ints(a.Axes...), l.ints(a.Steps...)})
+}
+
+// lowerPad spreads the elements of axes with zeros between them by padding a
+// new axis behind each one and merging the two; the zeros that this leaves
+// behind the last element count towards those wanted after it.
+func lowerPad(l *lowering, n *graph.Node) string {
+	x, a := n.Inputs()[0], n.Attr().(graph.PadAttr)
+	value, shape := l.value(x), slices.Clone(x.Shape())
+	hi := slices.Clone(a.Hi)
+	for axis, b := range a.Between {
+		if b == 0 {
+			continue
+		}
+		split := slices.Insert(slices.Clone(shape), axis+1, graph.Const(1))
+		value = l.reshape(value, shape, split)
+		end := make([]int, len(split))
+		end[axis+1] = b
+		value = l.pad(value, make([]int, len(split)), end)
+		split[axis+1] = graph.Const(b + 1)
+		shape[axis] = shape[axis].Mul(graph.Const(b + 1))
+		value = l.reshape(value, split, shape)
+		hi[axis] -= b
+	}
+	return l.pad(value, a.Lo, hi)
+}
+
+// pad emits a Pad; a negative number of zeros cuts elements off.
+func (l *lowering) pad(value string, lo, hi []int) string {
+	pads := slices.Concat(lo, hi)
+	if !slices.ContainsFunc(pads, func(p int) bool { return p != 0 }) {
+		return value
+	}
+	return l.emit("Pad", []string{value, l.ints(pads...)})
+}
+
+func lowerConcat(l *lowering, n *graph.Node) string {
+	return l.emit("Concat", l.values(n.Inputs()), intAttr("axis", n.Attr().(graph.AxesAttr).Axes[0]))
+}
+
+func lowerReduceSum(l *lowering, n *graph.Node) string {
+	axes := n.Attr().(graph.AxesAttr).Axes
+	return l.emit("ReduceSum", []string{l.value(n.Inputs()[0]), l.ints(axes...)}, intAttr("keepdims", 0))
+}
+
+func lowerReduceMax(l *lowering, n *graph.Node) string {
+	axes := n.Attr().(graph.AxesAttr).Axes
+	return l.emit("ReduceMax", l.values(n.Inputs()), intsAttr("axes", axes...), intAttr("keepdims", 0))
+}

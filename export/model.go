@@ -1,0 +1,95 @@
+package export
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"ebm/export/onnxpb"
+	"ebm/models/graph"
+)
+
+const (
+	opset     = 17 // of the default domain
+	irVersion = 8
+
+	// Producer is the name that exported files carry.
+	Producer = "ebm"
+)
+
+// Options say what an exported file carries beside the function.
+type Options struct {
+	// Doc describes the model, and Docs its inputs and outputs by name.
+	Doc  string
+	Docs map[string]string
+	// Metadata become the file's metadata_props, sorted by key.
+	Metadata map[string]string
+	// Sizes fixes symbolic dimensions, such as {"N": 128}; others stay dynamic.
+	Sizes map[string]int
+	// Passes replace the list of Passes when they are not nil.
+	Passes []Pass
+	// Version of the producer.
+	Version string
+}
+
+// Model returns the ONNX model of g. The error is a *graph.Error when an
+// operator cannot be expressed.
+func Model(g *graph.Graph, o Options) (*onnxpb.ModelProto, error) {
+	var m *onnxpb.ModelProto
+	err := graph.Catch(func() {
+		if len(o.Sizes) > 0 {
+			g = fixSizes(g, o.Sizes)
+		}
+		passes := o.Passes
+		if passes == nil {
+			passes = Passes()
+		}
+		for _, p := range passes {
+			g = p.Apply(g)
+		}
+		l := newLowering(g, nil)
+		m = &onnxpb.ModelProto{
+			IrVersion:       proto.Int64(irVersion),
+			ProducerName:    proto.String(Producer),
+			ProducerVersion: proto.String(o.Version),
+			OpsetImport:     []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(opset)}},
+			Graph:           l.graphProto(o.Docs),
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("export %s: %w", g.Name(), err)
+	}
+	if o.Doc != "" {
+		m.DocString = proto.String(o.Doc)
+		m.Graph.DocString = proto.String(o.Doc)
+	}
+	for _, key := range slices.Sorted(maps.Keys(o.Metadata)) {
+		m.MetadataProps = append(m.MetadataProps, &onnxpb.StringStringEntryProto{
+			Key: proto.String(key), Value: proto.String(o.Metadata[key]),
+		})
+	}
+	return m, nil
+}
+
+// Bytes returns the serialised ONNX model of g, which must stay below 2 GB;
+// WriteFile has no such limit.
+func Bytes(g *graph.Graph, o Options) ([]byte, error) {
+	m, err := Model(g, o)
+	if err != nil {
+		return nil, err
+	}
+	if n := proto.Size(m); n > maxProto {
+		return nil, fmt.Errorf("export %s: %d bytes are more than the %d that one ONNX message may have", g.Name(), n, maxProto)
+	}
+	return marshal(m)
+}
+
+func marshal(m *onnxpb.ModelProto) ([]byte, error) {
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("serialise ONNX model: %w", err)
+	}
+	return b, nil
+}

@@ -1,0 +1,111 @@
+package export
+
+import (
+	"slices"
+
+	"ebm/export/onnxpb"
+	"ebm/models/graph"
+	"ebm/models/tensor"
+)
+
+func poolAttrs(a graph.PoolAttr) []*onnxpb.AttributeProto {
+	return []*onnxpb.AttributeProto{
+		intsAttr("kernel_shape", a.Window...), intsAttr("strides", a.Strides...),
+		intsAttr("pads", slices.Concat(a.PadLo, a.PadHi)...),
+	}
+}
+
+func lowerMeanPool(l *lowering, n *graph.Node) string {
+	return l.meanPool(l.value(n.Inputs()[0]), n.Attr().(graph.PoolAttr))
+}
+
+func (l *lowering) meanPool(value string, a graph.PoolAttr) string {
+	return l.emit("AveragePool", []string{value}, append(poolAttrs(a), intAttr("count_include_pad", 1))...)
+}
+
+// lowerMeanPoolGrad repeats every element over its window where windows tile
+// the picture. With a stride of 1 it is a mean pool itself, padded to the
+// other size. Otherwise it adds windows up by a ConvTranspose over pictures of
+// one channel.
+func lowerMeanPoolGrad(l *lowering, n *graph.Node) string {
+	y, a := n.Inputs()[0], n.Attr().(graph.PoolAttr)
+	mirror := graph.PoolAttr{Window: a.Window, Strides: a.Strides}
+	volume, tiles, dense := 1, true, true
+	for i, w := range a.Window {
+		volume *= w
+		tiles = tiles && a.Strides[i] == w && a.PadLo[i] == 0 && a.PadHi[i] == 0 && a.Size[i]%w == 0
+		dense = dense && a.Strides[i] == 1
+		mirror.PadLo = append(mirror.PadLo, w-1-a.PadLo[i])
+		mirror.PadHi = append(mirror.PadHi, w-1-a.PadHi[i])
+	}
+	if dense {
+		return l.meanPool(l.value(y), mirror)
+	}
+	if tiles && n.DType() == tensor.Float32 {
+		scales := []float32{1, 1}
+		for _, w := range a.Window {
+			scales = append(scales, float32(w))
+		}
+		mean := l.emit("Mul", []string{l.value(y), l.scalar(y, 1/float64(volume))})
+		return l.emit("Resize", []string{mean, "", l.constant("", tensor.Of(scales, len(scales)))},
+			stringAttr("mode", "nearest"), stringAttr("coordinate_transformation_mode", "asymmetric"), stringAttr("nearest_mode", "floor"))
+	}
+	planes := y.Shape()[0].Mul(y.Shape()[1])
+	one := append(graph.Shape{planes, graph.Const(1)}, y.Shape()[2:]...)
+	value := l.reshape(l.value(y), y.Shape(), one)
+	rest := make([]int, len(a.Window))
+	for i, w := range a.Window {
+		rest[i] = (a.Size[i] + a.PadLo[i] + a.PadHi[i] - w) % a.Strides[i]
+	}
+	value = l.emit("ConvTranspose", []string{value, l.constant("", filled(n.DType(), 1/float64(volume), append([]int{1, 1}, a.Window...)))},
+		intsAttr("strides", a.Strides...), intsAttr("pads", slices.Concat(a.PadLo, a.PadHi)...), intsAttr("output_padding", rest...))
+	return l.reshape(value, append(graph.Shape{planes, graph.Const(1)}, n.Shape()[2:]...), n.Shape())
+}
+
+func filled(dtype tensor.DType, v float64, shape []int) *tensor.Tensor {
+	t := tensor.New(tensor.Float64, shape...)
+	for i := range tensor.Data[float64](t) {
+		tensor.Data[float64](t)[i] = v
+	}
+	if dtype == tensor.Float64 {
+		return t
+	}
+	return t.AsFloat32()
+}
+
+func lowerMaxPool(l *lowering, n *graph.Node) string {
+	return l.maxPool(n.Inputs()[0], n.Attr().(graph.PoolAttr))[0]
+}
+
+// maxPool returns the names of the maxima of x and of their places, counted
+// in row-major order over all of x.
+func (l *lowering) maxPool(x *graph.Node, a graph.PoolAttr) [2]string {
+	what := a.String()
+	top := l.shared(extraKey{x, "max " + what}, func() string {
+		out := l.emitN("MaxPool", 2, []string{l.value(x)}, poolAttrs(a)...)
+		l.extra[extraKey{x, "argmax " + what}] = out[1]
+		return out[0]
+	})
+	return [2]string{top, l.extra[extraKey{x, "argmax " + what}]}
+}
+
+func lowerMaxPoolGrad(l *lowering, n *graph.Node) string {
+	x, y, a := n.Inputs()[0], n.Inputs()[1], n.Attr().(graph.PoolAttr)
+	flat := l.ints(-1)
+	places := l.emit("Reshape", []string{l.maxPool(x, a)[1], flat})
+	size := l.emit("Shape", []string{l.value(x)})
+	count := l.emit("ReduceProd", []string{size}, intAttr("keepdims", 1))
+	zeros := l.emit("ConstantOfShape", []string{count}, tensorAttr("value", filled(n.DType(), 0, []int{1})))
+	updates := l.emit("Reshape", []string{l.value(y), flat})
+	sum := l.emit("ScatterElements", []string{zeros, places, updates}, intAttr("axis", 0), stringAttr("reduction", "add"))
+	return l.emit("Reshape", []string{sum, size})
+}
+
+func lowerMaxPoolTake(l *lowering, n *graph.Node) string {
+	x, t, a := n.Inputs()[0], n.Inputs()[1], n.Attr().(graph.PoolAttr)
+	flat := l.ints(-1)
+	pooled := l.maxPool(x, a)
+	places := l.emit("Reshape", []string{pooled[1], flat})
+	taken := l.emit("GatherElements", []string{l.emit("Reshape", []string{l.value(t), flat}), places}, intAttr("axis", 0))
+	return l.emit("Reshape", []string{taken, l.emit("Shape", []string{pooled[1]})})
+}

@@ -1,0 +1,119 @@
+package mdsm
+
+import (
+	"ebm/models/autodiff"
+	"ebm/models/energy"
+	"ebm/models/graph"
+	"ebm/models/tensor"
+)
+
+// The functions below are complete graphs with the inputs and outputs that
+// exported files have. Weights are constants in all but TrainStep. The batch
+// N, and the number of steps K, are symbolic.
+
+// bound returns a network with weights as an energy.
+func bound(n energy.Network, w energy.Weights) Energy {
+	return func(x *graph.Node) *graph.Node {
+		return n.Energy(x, w.Constants(x.Graph(), n, x.DType()))
+	}
+}
+
+func inputX(g *graph.Graph, n energy.Network) *graph.Node {
+	return g.Input("x", tensor.Float32, graph.Batch(n.InputShape()...))
+}
+
+// EnergyModel returns the graph x → energy [N].
+func EnergyModel(n energy.Network, w energy.Weights) *graph.Graph {
+	g := graph.New("energy")
+	g.Output("energy", bound(n, w)(inputX(g, n)))
+	return g
+}
+
+// ScoreModel returns the graph x → energy [N], score (−∇E, of x's shape).
+func ScoreModel(n energy.Network, w energy.Weights) *graph.Graph {
+	g := graph.New("score")
+	score, e := Score(bound(n, w), inputX(g, n))
+	g.Output("energy", e)
+	g.Output("score", score)
+	return g
+}
+
+// HessianModel returns the graph x, v → hvp = ∇²E(x)·v, all of x's shape.
+func HessianModel(n energy.Network, w energy.Weights) *graph.Graph {
+	g := graph.New("hvp")
+	x := inputX(g, n)
+	v := g.Input("v", x.DType(), x.Shape())
+	g.Output("hvp", autodiff.HessianVector(bound(n, w)(x), x, v))
+	return g
+}
+
+// DenoiseModel returns the graph x → energy [N], denoised (eq. 9).
+func DenoiseModel(n energy.Network, w energy.Weights, sigma0 float64) *graph.Graph {
+	g := graph.New("denoise")
+	clean, e := Denoise(bound(n, w), inputX(g, n), sigma0)
+	g.Output("energy", e)
+	g.Output("denoised", clean)
+	return g
+}
+
+// SamplerModel returns a Langevin chain of K steps (eq. 8):
+//
+//	x [N …], step_size [1], noise [K N …], temperature [K]
+//	→ x_next [N …], energy [K N], the energy before each step
+func SamplerModel(n energy.Network, w energy.Weights) *graph.Graph {
+	body := graph.New("langevin_step")
+	x := inputX(body, n)
+	stepSize := body.Input("step_size", x.DType(), graph.Dims(1))
+	noise := body.Input("noise", x.DType(), x.Shape())
+	temperature := body.Input("temperature", x.DType(), nil)
+	next, e := Langevin(bound(n, w), x, noise, stepSize, temperature)
+	body.Output("x", next)
+	body.Output("step_size", stepSize)
+	body.Output("energy", e)
+
+	g := graph.New("sampler")
+	start := inputX(g, n)
+	steps := graph.Sym("K")
+	noises := g.Input("noise", start.DType(), append(graph.Shape{steps}, start.Shape()...))
+	temperatures := g.Input("temperature", start.DType(), graph.Shape{steps})
+	size := g.Input("step_size", start.DType(), graph.Dims(1))
+	results := graph.Scan(body, []*graph.Node{start, size}, []*graph.Node{noises, temperatures})
+	g.Output("x_next", results[0])
+	g.Output("energy", results[2])
+	return g
+}
+
+// Objective holds the settings of the loss.
+type Objective struct {
+	Sigma0    float64 // σ₀, 0.1 in the paper
+	Weighting Weighting
+}
+
+// TrainStep returns the whole training step as one graph:
+//
+//	x, noise [N …], sigma [N], learning_rate [1], step [1] (int64, from 1),
+//	and for every parameter P: P, P.m, P.v (and P.ema)
+//	→ loss [1] (eq. 7), grad_norm [1], P.next, P.m.next, P.v.next (and P.ema.next)
+//
+// Adam sees the gradient of loss/σ₀⁴, as in the paper's code; grad_norm is
+// the norm of that.
+func TrainStep(n energy.Network, o Objective, a Adam) *graph.Graph {
+	g := graph.New("train")
+	x := inputX(g, n)
+	noise := g.Input("noise", x.DType(), x.Shape())
+	sigma := g.Input("sigma", x.DType(), x.Shape()[:1])
+	learningRate := g.Input("learning_rate", x.DType(), graph.Dims(1))
+	step := g.Input("step", tensor.Int64, graph.Dims(1))
+	params := energy.Inputs(g, n, x.DType())
+
+	loss := Loss(func(x *graph.Node) *graph.Node { return n.Energy(x, params) }, x, noise, sigma, o.Sigma0, o.Weighting)
+	g.Output("loss", graph.Reshape(loss, graph.Dims(1)))
+
+	var names []string
+	for _, p := range n.Parameters() {
+		names = append(names, p.Name)
+	}
+	s2 := o.Sigma0 * o.Sigma0
+	a.Minimise(loss, 1/(s2*s2), names, params, learningRate, step)
+	return g
+}

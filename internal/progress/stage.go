@@ -1,0 +1,131 @@
+package progress
+
+import (
+	"sync"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+)
+
+// Stage is one part of the work, with a number of units that are done one
+// after the other.
+type Stage struct {
+	progress *Progress
+	bar      *mpb.Bar
+	name     string
+	unit     string
+
+	mu    sync.Mutex // never held while a method of bar is called, which waits for drawing
+	meter meter
+	note  string
+	next  time.Time // when the next plain line is due
+	ended bool
+}
+
+// Skip says that n units were done before the stage began, as when a run is
+// resumed: they are shown and left out of the rate.
+func (s *Stage) Skip(n int64) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.meter.begin(s.progress.now(), n)
+}
+
+// Add says that n more units are done.
+func (s *Stage) Add(n int64) {
+	if s != nil {
+		s.update(func() { s.meter.set(s.progress.now(), s.meter.current+n) })
+	}
+}
+
+// Set says that n units are done in all.
+func (s *Stage) Set(n int64) {
+	if s != nil {
+		s.update(func() { s.meter.set(s.progress.now(), n) })
+	}
+}
+
+// Note sets the text that ends the line, such as "loss 43.1".
+func (s *Stage) Note(text string) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.note = text
+}
+
+// Done ends the stage, which may be short of its total.
+func (s *Stage) Done() {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return
+	}
+	s.ended = true
+	s.meter.end(s.progress.now())
+	text := s.plainText()
+	s.mu.Unlock()
+
+	s.progress.remove(s)
+	if s.bar == nil {
+		s.progress.line(text)
+		return
+	}
+	s.bar.Abort(false)
+	// The first redraw shows the line as ended, the second leaves it above
+	// the bars for good, and the third is there to have that begun.
+	for range 3 {
+		s.progress.redrawNow()
+	}
+}
+
+func (s *Stage) update(change func()) {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return
+	}
+	change()
+	text := ""
+	if now := s.progress.now(); s.bar == nil && !now.Before(s.next) {
+		text = s.plainText()
+		// One line for each twentieth of the time so far keeps the log of a
+		// long run short.
+		s.next = now.Add(min(max(now.Sub(s.meter.start)/20, leastBetween), mostBetween))
+	}
+	s.mu.Unlock()
+	if text != "" {
+		s.progress.line(text)
+	}
+}
+
+// position returns the units done, their total (0 when unknown) and whether
+// the stage has ended.
+func (s *Stage) position() (current, total int64, ended bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.meter.current, s.meter.total, s.ended
+}
+
+func (s *Stage) barText() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text()
+}
+
+func (s *Stage) plainText() string { return s.name + gap + s.text() }
+
+// text is the line without the name: position, rate, time, note.
+func (s *Stage) text() string {
+	text := s.meter.describe(s.progress.now(), s.unit)
+	if s.note != "" {
+		text += gap + s.note
+	}
+	return text
+}

@@ -1,0 +1,199 @@
+package energy_test
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ebm/export"
+	"ebm/internal/interp"
+	"ebm/internal/npz"
+	"ebm/mdsm"
+	"ebm/models/autodiff"
+	"ebm/models/energy"
+	"ebm/models/graph"
+	"ebm/models/tensor"
+	"ebm/runtime"
+)
+
+// golden is what PyTorch says about one network; testdata/make_golden.py
+// describes the names.
+type golden struct {
+	net    energy.ResNet
+	values map[string]*tensor.Tensor
+}
+
+// forEachGolden runs a test on every network with both sets of weights.
+func forEachGolden(t *testing.T, test func(t *testing.T, g golden)) {
+	for _, net := range energy.Nets() {
+		for _, kind := range []string{"random", "trained"} {
+			t.Run(net+"_"+kind, func(t *testing.T) {
+				values, err := npz.ReadFile(filepath.Join("testdata", net+"_"+kind+".npz"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				scalar := func(name string) int { return int(values[name].Float64s()[0]) }
+				test(t, golden{energy.ResNet{
+					Net: net, Channels: scalar("in_channels"), Dim: scalar("dim"), Size: scalar("hw"),
+				}, values})
+			})
+		}
+	}
+}
+
+func (g golden) weights() energy.Weights {
+	w := make(energy.Weights)
+	for name, v := range g.values {
+		if p, ok := strings.CutPrefix(name, "param/"); ok {
+			w[p] = v
+		}
+	}
+	return w
+}
+
+// noisy returns the perturbed pictures as PyTorch computes them in float32.
+func (g golden) noisy() *tensor.Tensor {
+	x, noise, sigma := tensor.Data[float32](g.values["x"]), tensor.Data[float32](g.values["noise"]), tensor.Data[float32](g.values["sigma"])
+	out := tensor.New(tensor.Float32, g.values["x"].Shape()...)
+	each := len(x) / len(sigma)
+	for i := range x {
+		product := sigma[i/each] * noise[i]
+		tensor.Data[float32](out)[i] = x[i] + product
+	}
+	return out
+}
+
+// relative returns max |got − want| / max |want|.
+func relative(got, want []float64) float64 {
+	var worst, scale float64
+	for i := range want {
+		worst = math.Max(worst, math.Abs(got[i]-want[i]))
+		scale = math.Max(scale, math.Abs(want[i]))
+	}
+	if len(got) != len(want) || math.IsNaN(worst) {
+		return math.Inf(1)
+	}
+	return worst / scale
+}
+
+func (g golden) check(t *testing.T, what string, got *tensor.Tensor, want string, tolerance float64) {
+	t.Helper()
+	if got == nil {
+		t.Errorf("%s: no value", what)
+		return
+	}
+	if e := relative(got.Float64s(), g.values[want].Float64s()); !(e <= tolerance) {
+		t.Errorf("%s: error %.2g of the largest magnitude, want at most %.0g", what, e, tolerance)
+	} else {
+		t.Logf("%s: error %.2g", what, e)
+	}
+}
+
+// wholeGraph computes everything in the golden file from x, noise and sigma.
+// In float64 the noisy pictures are made in float64 too.
+func wholeGraph(n energy.ResNet, w energy.Weights, dtype tensor.DType) *graph.Graph {
+	g := graph.New("golden")
+	shape := graph.Batch(n.InputShape()...)
+	x := g.Input("x", dtype, shape)
+	noise := g.Input("noise", dtype, shape)
+	sigma := g.Input("sigma", dtype, shape[:1])
+	v := g.Input("v", dtype, shape)
+	params := w.Constants(g, n, dtype)
+	e := func(x *graph.Node) *graph.Node { return n.Energy(x, params) }
+
+	noisy := mdsm.Perturb(x, noise, sigma)
+	score, value := mdsm.Score(e, noisy)
+	g.Output("energy", value)
+	g.Output("score", score)
+	g.Output("hvp", autodiff.HessianVector(value, noisy, v))
+	loss := mdsm.Loss(e, x, noise, sigma, 0.1, mdsm.InverseVariance)
+	g.Output("loss", loss)
+	var xs []*graph.Node
+	for _, p := range n.Parameters() {
+		xs = append(xs, params[p.Name])
+	}
+	for i, d := range autodiff.Gradient(loss, xs...) {
+		g.Output("grad/"+n.Parameters()[i].Name, d)
+	}
+	return g
+}
+
+func (g golden) inputs() map[string]*tensor.Tensor {
+	in := make(map[string]*tensor.Tensor)
+	for _, name := range []string{"x", "noise", "sigma", "v"} {
+		in[name] = g.values[name]
+	}
+	return in
+}
+
+// gradients joins the weight gradients, so that an error is relative to the
+// largest of all.
+func gradients(n energy.ResNet, get func(name string) *tensor.Tensor) []float64 {
+	var all []float64
+	for _, p := range n.Parameters() {
+		all = append(all, get(p.Name).Float64s()...)
+	}
+	return all
+}
+
+func TestInterpreterAgreesWithPyTorch(t *testing.T) {
+	forEachGolden(t, func(t *testing.T, g golden) {
+		out, err := interp.Run(wholeGraph(g.net, g.weights(), tensor.Float64), g.inputs())
+		if err != nil {
+			t.Fatal(err)
+		}
+		const tolerance = 1e-10
+		for _, name := range []string{"energy", "score", "hvp", "loss"} {
+			g.check(t, name, out[name], name+"64", tolerance)
+		}
+		got := gradients(g.net, func(name string) *tensor.Tensor { return out["grad/"+name] })
+		want := gradients(g.net, func(name string) *tensor.Tensor { return g.values["grad64/"+name] })
+		if e := relative(got, want); !(e <= tolerance) {
+			t.Errorf("weight gradients: error %.2g, want at most %.0g", e, tolerance)
+		}
+	})
+}
+
+func TestRuntimeAgreesWithPyTorch(t *testing.T) {
+	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rt.Close()
+	forEachGolden(t, func(t *testing.T, g golden) {
+		model, err := export.Bytes(wholeGraph(g.net, g.weights(), tensor.Float32), export.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if dir := os.Getenv("EBM_KEEP_MODELS"); dir != "" {
+			os.WriteFile(filepath.Join(dir, g.net.Net+".onnx"), model, 0o644)
+		}
+		s, err := rt.Load(model, runtime.SessionOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		out, err := s.Run(t.Context(), g.inputs())
+		if err != nil {
+			t.Fatal(err)
+		}
+		const tolerance = 1e-5
+		for _, name := range []string{"energy", "score", "hvp", "loss"} {
+			want := name
+			if g.values[want] == nil {
+				want += "64"
+			}
+			g.check(t, name, out[name], want, tolerance)
+		}
+		got := gradients(g.net, func(name string) *tensor.Tensor { return out["grad/"+name] })
+		want := gradients(g.net, func(name string) *tensor.Tensor { return g.values["grad64/"+name] })
+		if e := relative(got, want); !(e <= tolerance) {
+			t.Errorf("weight gradients: error %.2g, want at most %.0g", e, tolerance)
+		} else {
+			t.Log(fmt.Sprintf("weight gradients: error %.2g", e))
+		}
+	})
+}

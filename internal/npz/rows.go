@@ -1,0 +1,143 @@
+package npz
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+
+	"ebm/models/tensor"
+)
+
+// RowWriter writes a .npy file row by row, where a row is one index of the
+// first axis. The number of rows is entered when the writer is closed.
+type RowWriter struct {
+	w      io.WriteSeeker
+	start  int64 // offset of the file's first byte
+	room   int   // bytes of the header
+	header Header
+}
+
+// NewRowWriter starts an array of rows of one type and shape at w's current
+// position. Until Close the file says that it has no rows.
+func NewRowWriter(w io.WriteSeeker, dtype tensor.DType, rowShape ...int) (*RowWriter, error) {
+	start, err := w.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return nil, fmt.Errorf("npy: %w", err)
+	}
+	if _, err := ByteSize(dtype, rowShape); err != nil {
+		return nil, fmt.Errorf("npy: row: %w", err)
+	}
+	shape := append([]int{0}, rowShape...)
+	r := &RowWriter{w: w, start: start, header: Header{DType: dtype, Shape: shape}}
+	// Room for any number of rows.
+	header, err := appendHeader(r.header, 0)
+	if err != nil {
+		return nil, err
+	}
+	unpadded := len(fmt.Sprint(math.MaxInt)) + len(trimmed(header))
+	if header, err = appendHeader(r.header, unpadded); err != nil {
+		return nil, err
+	}
+	r.room = len(header)
+	if _, err := w.Write(header); err != nil {
+		return nil, fmt.Errorf("npy: %w", err)
+	}
+	return r, nil
+}
+
+// trimmed returns a header without its padding.
+func trimmed(header []byte) []byte {
+	return header[:slices.Index(header, '}')+2]
+}
+
+// Rows returns the number of rows written so far.
+func (r *RowWriter) Rows() int { return r.header.Shape[0] }
+
+// Write appends the rows of t, whose shape is [rows, row shape…].
+func (r *RowWriter) Write(t *tensor.Tensor) error {
+	row := r.header.Shape[1:]
+	if t.DType() != r.header.DType || t.Rank() != len(row)+1 || !slices.Equal(t.Shape()[1:], row) {
+		return fmt.Errorf("npy: cannot append %v to rows of %v%v", t, r.header.DType, row)
+	}
+	if err := WriteElements(r.w, t); err != nil {
+		return fmt.Errorf("npy: row %d: %w", r.Rows(), err)
+	}
+	r.header.Shape[0] += t.Shape()[0]
+	return nil
+}
+
+// Close enters the number of rows and leaves w, which it does not close, at
+// the end of the array.
+func (r *RowWriter) Close() error {
+	header, err := appendHeader(r.header, r.room)
+	if err != nil {
+		return err
+	}
+	if _, err := r.w.Seek(r.start, io.SeekStart); err != nil {
+		return fmt.Errorf("npy: %w", err)
+	}
+	if _, err := r.w.Write(header); err != nil {
+		return fmt.Errorf("npy: %w", err)
+	}
+	if _, err := r.w.Seek(0, io.SeekEnd); err != nil {
+		return fmt.Errorf("npy: %w", err)
+	}
+	return nil
+}
+
+// RowReader reads an array of at least one axis row by row.
+type RowReader struct {
+	Header // of the whole array
+
+	r      io.Reader
+	closer io.Closer
+	size   int64 // bytes that r is known to hold
+	next   int
+}
+
+// NewRowReader reads the header of a .npy file. Arrays without axes, and
+// Fortran order with more than one, are errors.
+func NewRowReader(r io.Reader) (*RowReader, error) { return newRowReader(r, nil, 0) }
+
+func newRowReader(r io.Reader, closer io.Closer, size int64) (*RowReader, error) {
+	h, err := ReadHeader(r)
+	if err != nil {
+		return nil, err
+	}
+	if len(h.Shape) == 0 {
+		return nil, fmt.Errorf("npy: a single %v has no rows", h.DType)
+	}
+	if h.Fortran && len(h.Shape) > 1 {
+		return nil, fmt.Errorf("npy: rows of %v%v are scattered in Fortran order", h.DType, h.Shape)
+	}
+	return &RowReader{Header: h, r: r, closer: closer, size: size}, nil
+}
+
+// Next returns the next rows, at most n of them and fewer only at the end, as
+// a tensor of shape [rows, row shape…]. After the last row it returns io.EOF.
+// It panics unless n > 0.
+func (r *RowReader) Next(n int) (*tensor.Tensor, error) {
+	if n <= 0 {
+		panic(fmt.Sprintf("npz: Next of %d rows", n))
+	}
+	n = min(n, r.Shape[0]-r.next)
+	if n == 0 {
+		return nil, io.EOF
+	}
+	shape := append([]int{n}, r.Shape[1:]...)
+	t, err := ReadElements(r.r, r.DType, shape, r.size)
+	if err != nil {
+		return nil, fmt.Errorf("npy: rows %d to %d of %d: %w", r.next, r.next+n-1, r.Shape[0], err)
+	}
+	r.next += n
+	return t, nil
+}
+
+// Close closes the file that [OpenRows] opened.
+func (r *RowReader) Close() error {
+	if r.closer == nil {
+		return nil
+	}
+	return r.closer.Close()
+}

@@ -2,6 +2,7 @@ package autodiff
 
 import (
 	"fmt"
+	"slices"
 
 	"ebm/models/graph"
 )
@@ -23,6 +24,14 @@ func VJP(y, cotangent *graph.Node, xs ...*graph.Node) []*graph.Node {
 			Want: fmt.Sprintf("a cotangent of type %v is wanted", y.Type()),
 		})
 	}
+	for _, x := range xs {
+		if x.Graph() != y.Graph() {
+			panic(&graph.Error{
+				Op: y.Op(), Operands: []string{y.Type().String(), x.Type().String()},
+				Want: fmt.Sprintf("variables of one graph are wanted, this one is of graph %q, not %q", x.Graph().Name(), y.Graph().Name()),
+			})
+		}
+	}
 	depends := dependents(y, xs)
 	sum := make(map[*graph.Node]*graph.Node) // node → its cotangent so far
 	sum[y] = cotangent
@@ -37,6 +46,9 @@ func VJP(y, cotangent *graph.Node, xs ...*graph.Node) []*graph.Node {
 		want := make([]bool, len(n.Inputs()))
 		for i, in := range n.Inputs() {
 			want[i] = depends[in]
+		}
+		if !slices.Contains(want, true) {
+			continue // n is one of xs
 		}
 		for i, g := range apply(n, bar, want) {
 			if in := n.Inputs()[i]; g != nil && want[i] {

@@ -59,9 +59,15 @@ var rules = map[g.Op]rule{
 	g.OpDiv: binary(
 		func(a, b, y, bar *g.Node) *g.Node { return g.Div(bar, b) },
 		func(a, b, y, bar *g.Node) *g.Node { return g.Neg(g.Div(g.Mul(bar, y), b)) }),
+	// b·aᵇ⁻¹ and aᵇ·log a. Where b is 0 or a is 0 the factor in front is 0,
+	// and the one behind must not be infinite.
 	g.OpPow: binary(
-		func(a, b, y, bar *g.Node) *g.Node { return g.Mul(bar, g.Mul(b, g.Pow(a, g.Shift(b, -1)))) },
-		func(a, b, y, bar *g.Node) *g.Node { return g.Mul(bar, g.Mul(y, g.Log(a))) }),
+		func(a, b, y, bar *g.Node) *g.Node {
+			return g.Mul(bar, g.Mul(b, g.Pow(a, g.Where(isZero(b), g.Like(b, 1), g.Shift(b, -1)))))
+		},
+		func(a, b, y, bar *g.Node) *g.Node {
+			return g.Mul(bar, g.Mul(y, g.Log(g.Where(isZero(a), g.Like(a, 1), a))))
+		}),
 	g.OpMaximum: binary(
 		func(a, b, y, bar *g.Node) *g.Node { return g.Mul(bar, share(b, a)) },
 		func(a, b, y, bar *g.Node) *g.Node { return g.Mul(bar, share(a, b)) }),
@@ -117,6 +123,8 @@ func binary(fa, fb func(a, b, y, bar *g.Node) *g.Node) rule {
 
 // mask returns cond as 0 and 1 in the type of x.
 func mask(cond, x *g.Node) *g.Node { return g.Cast(cond, x.DType()) }
+
+func isZero(x *g.Node) *g.Node { return g.Equal(x, g.Like(x, 0)) }
 
 // sign returns −1, 0 or 1.
 func sign(x *g.Node) *g.Node {

@@ -3,9 +3,11 @@ package graph
 // Functions made of operators: activations and normalisers.
 
 // Softplus returns log(1+eˣ), computed without overflow as
-// max(x, 0) + log(1 + e^−|x|).
+// m + log(e⁻ᵐ + eˣ⁻ᵐ) with m = max(x, 0). The value does not depend on m,
+// which is held constant so that the derivatives of every order are smooth.
 func Softplus(x *Node) *Node {
-	return Add(Maximum(x, Like(x, 0)), Log(Shift(Exp(Neg(Abs(x))), 1)))
+	m := StopGradient(Relu(x))
+	return Add(m, Log(Add(Exp(Neg(m)), Exp(Sub(x, m)))))
 }
 
 // Swish returns x·sigmoid(x), also called SiLU.

@@ -182,8 +182,19 @@ func joinProcess() (library, bool) {
 	return process.lib, true
 }
 
-// initialize loads the library into the process.
+// telemetryVariable turns the reports off that official builds since 1.29 send
+// to Microsoft, and the identifier that they keep in the user cache. They begin
+// with the environment, before the C interface could turn them off.
+const telemetryVariable = "ORT_DISABLE_TELEMETRY"
+
+// initialize loads the library into the process, without telemetry unless the
+// user has set its variable.
 func (l *library) initialize() error {
+	if _, set := os.LookupEnv(telemetryVariable); !set {
+		if err := os.Setenv(telemetryVariable, "1"); err != nil {
+			return fmt.Errorf("turn telemetry off: %w", err)
+		}
+	}
 	ort.SetSharedLibraryPath(l.path)
 	err := ort.InitializeEnvironment(ort.WithLogLevelFatal())
 	if err == nil {

@@ -4,11 +4,8 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"os"
 	"path/filepath"
-	"regexp"
 	goruntime "runtime"
 	"slices"
 	"strconv"
@@ -66,18 +63,11 @@ func checkCUDAFiles(library, version string) *ProviderError {
 		wrong.Problem = fmt.Sprintf("%s is a CPU build, or its provider's files are not in its folder", filepath.Base(library))
 		return wrong
 	}
-	path := filepath.Join(dir, providerFiles()[1])
-	found, err := providerVersions(path)
-	if err != nil {
-		wrong.Problem, wrong.Err = "cannot read "+path, err
+	if wrong := checkCUDAVersions(library, version); wrong != nil {
 		return wrong
 	}
-	if version != "" && len(found) > 0 && !slices.Contains(found, version) {
-		wrong.Problem = fmt.Sprintf("%s is of ONNX Runtime %s, but %s is %s", providerFiles()[1],
-			strings.Join(found, " or "), filepath.Base(library), version)
-		return wrong
-	}
-	if wrong.Missing = missingLibraries(path); len(wrong.Missing) > 0 {
+	wrong.Missing = missingLibraries(filepath.Join(dir, providerFiles()[1]))
+	if len(wrong.Missing) > 0 {
 		wrong.Problem = "libraries that the CUDA provider needs are missing"
 		wrong.Remedy = remedyLibs
 		return wrong
@@ -85,35 +75,22 @@ func checkCUDAFiles(library, version string) *ProviderError {
 	return nil
 }
 
-var providerVersion = regexp.MustCompile(`\x00(1\.[0-9]{2,3}\.[0-9]{1,3})\x00`)
-
-// providerVersions returns the strings in a provider's file that may be its
-// version, which it tells nowhere else: those that look like one and stand
-// alone.
-func providerVersions(path string) ([]string, error) {
-	f, err := os.Open(path)
+// checkCUDAVersions compares the version of the CUDA provider beside the main
+// library with the main library's own.
+func checkCUDAVersions(library, version string) *ProviderError {
+	name := providerFiles()[1]
+	wrong := &ProviderError{Provider: CUDA, Library: library, Remedy: remedyCUDA}
+	found, err := embeddedVersions(filepath.Join(filepath.Dir(library), name))
 	if err != nil {
-		return nil, err
+		wrong.Problem, wrong.Err = "cannot read "+name, err
+		return wrong
 	}
-	defer f.Close()
-	found := map[string]bool{}
-	buf, kept := make([]byte, 1<<20), 0
-	for {
-		n, err := f.Read(buf[kept:])
-		window := buf[:kept+n]
-		rest := window
-		for at := providerVersion.FindSubmatchIndex(rest); at != nil; at = providerVersion.FindSubmatchIndex(rest) {
-			found[string(rest[at[2]:at[3]])] = true
-			rest = rest[at[3]:] // the closing zero may open the next one
-		}
-		if errors.Is(err, io.EOF) {
-			return slices.Sorted(maps.Keys(found)), nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		kept = copy(buf, window[max(0, len(window)-32):]) // one may lie across two reads
+	if version != "" && len(found) > 0 && !slices.Contains(found, version) {
+		wrong.Problem = fmt.Sprintf("%s is of ONNX Runtime %s, but %s is %s, want one version",
+			name, strings.Join(found, " or "), filepath.Base(library), version)
+		return wrong
 	}
+	return nil
 }
 
 // missingLibraries returns those of NVIDIA's libraries which the shared

@@ -5,9 +5,12 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"regexp"
 	goruntime "runtime"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -63,7 +66,7 @@ func (l *library) inspect() error {
 		return wrong("is not a regular file", err)
 	}
 	if goruntime.GOOS != "linux" {
-		return nil // the loader itself tells
+		return l.inspectText()
 	}
 	object, err := elf.NewFile(f)
 	if err != nil {
@@ -77,6 +80,20 @@ func (l *library) inspect() error {
 		if compareVersions(version, minVersion) < 0 {
 			return wrong(tooOld(version), nil)
 		}
+	}
+	return nil
+}
+
+// inspectText finds the version among the texts in the file, for the formats
+// that are not looked into. What else is wrong, the loader will say.
+func (l *library) inspectText() error {
+	found, err := embeddedVersions(l.path)
+	if err != nil || len(found) != 1 {
+		return nil
+	}
+	l.version = found[0]
+	if compareVersions(l.version, minVersion) < 0 {
+		return &LibraryError{Path: l.path, Source: l.source, Problem: tooOld(l.version), Remedy: remedyInstall}
 	}
 	return nil
 }
@@ -109,4 +126,35 @@ func elfVersion(f *elf.File) string {
 		}
 	}
 	return ""
+}
+
+var embeddedVersion = regexp.MustCompile(`\x00(1\.[0-9]{2,3}\.[0-9]{1,3})\x00`)
+
+// embeddedVersions returns the strings in a library's file that may be its
+// version, where the file format does not tell it: those that look like one of
+// ONNX Runtime's and stand alone.
+func embeddedVersions(path string) ([]string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	found := map[string]bool{}
+	buf, kept := make([]byte, 1<<20), 0
+	for {
+		n, err := f.Read(buf[kept:])
+		window := buf[:kept+n]
+		rest := window
+		for at := embeddedVersion.FindSubmatchIndex(rest); at != nil; at = embeddedVersion.FindSubmatchIndex(rest) {
+			found[string(rest[at[2]:at[3]])] = true
+			rest = rest[at[3]:] // the closing zero may open the next one
+		}
+		if errors.Is(err, io.EOF) {
+			return slices.Sorted(maps.Keys(found)), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		kept = copy(buf, window[max(0, len(window)-32):]) // one may lie across two reads
+	}
 }

@@ -128,7 +128,7 @@ func archives(ctx context.Context, opts InstallOptions, provider Provider, build
 	}
 	files, err := fetch(ctx, selected, staging, opts.Log)
 	if err != nil && ctx.Err() == nil {
-		err = fmt.Errorf("%w\nfetch one of these packages on another way, and give its file", err)
+		err = fmt.Errorf("%w\nget one of these packages in another way, and give its file", err)
 	}
 	return files, err
 }

@@ -2,11 +2,18 @@ package runtime
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	"ebm/export/onnxpb"
 	"ebm/models/tensor"
@@ -159,6 +166,136 @@ func TestRunStopsWithTheContext(t *testing.T) {
 	}
 	if _, err := s.Run(t.Context(), x); err != nil {
 		t.Errorf("run with another context: %v", err)
+	}
+}
+
+// endless is a Loop of a billion additions: y = x + 1 + 1 …
+func endless(tb testing.TB) []byte {
+	body := &onnxpb.GraphProto{
+		Name:   str("body"),
+		Input:  infos{val("i", i64), val("go", onnxpb.TensorProto_BOOL), val("in", f32, 2)},
+		Output: infos{val("on", onnxpb.TensorProto_BOOL), val("out", f32, 2)},
+		Node: []*onnxpb.NodeProto{
+			node("Identity", []string{"go"}, "on"), node("Add", []string{"in", "one"}, "out")},
+		Initializer: []*onnxpb.TensorProto{weights("one", []int64{1}, 1)},
+	}
+	trips := &onnxpb.TensorProto{Name: str("trips"), DataType: proto.Int32(int32(i64)), Int64Data: []int64{1e9}}
+	loop := node("Loop", []string{"trips", "", "x"}, "y",
+		&onnxpb.AttributeProto{Name: str("body"), Type: onnxpb.AttributeProto_GRAPH.Enum(), G: body})
+	return model(tb, infos{val("x", f32, 2)}, infos{val("y", f32, 2)}, []*onnxpb.TensorProto{trips}, loop)
+}
+
+func TestRunIsStoppedInTheMiddle(t *testing.T) {
+	s := load(t, open(t), endless(t))
+	x, y := tensor.New(tensor.Float32, 2), tensor.New(tensor.Float32, 2)
+	b, err := s.Bind(tensors{"x": x}, tensors{"y": y})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	for name, run := range map[string]func(context.Context) error{
+		"run": func(ctx context.Context) error {
+			_, err := s.Run(ctx, tensors{"x": x})
+			return err
+		},
+		"binding": b.Run,
+		"again":   b.Run,
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- run(ctx) }()
+		time.Sleep(20 * time.Millisecond) // most likely in the loop by now; right either way
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestLoadFileFindsExternalWeights(t *testing.T) {
+	dir := t.TempDir()
+	raw := make([]byte, 8)
+	binary.LittleEndian.PutUint32(raw, math.Float32bits(5))
+	binary.LittleEndian.PutUint32(raw[4:], math.Float32bits(7))
+	if err := os.WriteFile(filepath.Join(dir, "weights.bin"), raw, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	w := &onnxpb.TensorProto{Name: str("w"), Dims: []int64{2}, DataType: proto.Int32(int32(f32)),
+		DataLocation: onnxpb.TensorProto_EXTERNAL.Enum(),
+		ExternalData: []*onnxpb.StringStringEntryProto{{Key: str("location"), Value: str("weights.bin")}}}
+	path := filepath.Join(dir, "model.onnx")
+	data := model(t, infos{val("x", f32, 2)}, infos{val("y", f32, 2)}, []*onnxpb.TensorProto{w}, node("Add", []string{"x", "w"}, "y"))
+	if err := os.WriteFile(path, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	s, err := open(t).LoadFile(path, SessionOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	out, err := s.Run(t.Context(), tensors{"x": tensor.Of([]float32{1, 2}, 2)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantData[float32](t, out["y"], "[2]", 6, 9)
+}
+
+func TestLoadFileErrors(t *testing.T) {
+	r := open(t)
+	for _, path := range []string{filepath.Join(t.TempDir(), "none.onnx"), t.TempDir()} {
+		_, err := r.LoadFile(path, SessionOptions{})
+		var e *ModelError
+		if !errors.As(err, &e) || e.Path != path {
+			t.Errorf("%s: error %v, want a *ModelError", path, err)
+		}
+	}
+}
+
+func TestSessionOptions(t *testing.T) {
+	r := open(t)
+	dir := t.TempDir()
+	s, err := r.Load(affine(t), SessionOptions{Optimization: OptimizeNone, Threads: 1, MemoryPattern: true, NoArena: true,
+		Profile: filepath.Join(dir, "profile"), Entries: map[string]string{"session.set_denormal_as_zero": "1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := s.Run(t.Context(), tensors{"x": tensor.New(tensor.Float32, 1, 2)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantData[float32](t, out["y"], "[1 3]", 10, 20, 30)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if files, _ := filepath.Glob(filepath.Join(dir, "profile*.json")); len(files) != 1 {
+		t.Errorf("profiles %v, want one", files)
+	}
+	for _, o := range []SessionOptions{{Threads: -1}, {Optimization: 9}} {
+		if _, err := r.Load(affine(t), o); err == nil {
+			t.Errorf("loaded with %+v", o)
+		}
+	}
+}
+
+// TestRunWithMisleadingOutputShape has a file that promises another shape than
+// the model computes.
+func TestRunWithMisleadingOutputShape(t *testing.T) {
+	s := load(t, open(t), model(t, infos{val("x", f32, "N")}, infos{val("y", f32, "M")}, nil,
+		node("Concat", []string{"x", "x"}, "y", &onnxpb.AttributeProto{
+			Name: str("axis"), Type: onnxpb.AttributeProto_INT.Enum(), I: new(int64)})))
+	x := tensor.Of([]float32{1, 2}, 2)
+	out, err := s.Run(t.Context(), tensors{"x": x})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantData[float32](t, out["y"], "[4]", 1, 2, 1, 2)
+	b, err := s.Bind(tensors{"x": x}, tensors{"y": tensor.New(tensor.Float32, 3)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if err := b.Run(t.Context()); err == nil {
+		t.Error("an output of the wrong size was filled")
 	}
 }
 

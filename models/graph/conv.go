@@ -66,7 +66,7 @@ func Spatial(x *Node) []int {
 	return n
 }
 
-// convSize returns the output size of a window of size k sliding over each
+// windowSize returns the output size of a window of size k sliding over each
 // axis of in.
 func windowSize(op Op, attr Attr, operands []*Node, in, k, strides, dilations, lo, hi []int) []int {
 	rank := len(in)
@@ -77,8 +77,8 @@ func windowSize(op Op, attr Attr, operands []*Node, in, k, strides, dilations, l
 	}
 	out := make([]int, rank)
 	for i := range in {
-		if strides[i] < 1 || dilations[i] < 1 || lo[i] < 0 || hi[i] < 0 || k[i] < 1 {
-			fail(op, attr, operands, "strides, dilations and windows of at least 1 and paddings of at least 0 are wanted")
+		if strides[i] < 1 || dilations[i] < 1 || lo[i] < 0 || hi[i] < 0 || k[i] < 1 || in[i] < 1 {
+			fail(op, attr, operands, "sizes, strides, dilations and windows of at least 1 and paddings of at least 0 are wanted")
 		}
 		room := in[i] + lo[i] + hi[i] - dilations[i]*(k[i]-1) - 1
 		if room < 0 {
@@ -89,8 +89,7 @@ func windowSize(op Op, attr Attr, operands []*Node, in, k, strides, dilations, l
 	return out
 }
 
-// convTypes checks that x, w and y fit one convolution, and returns nothing
-// when they do.
+// checkConv checks that x, w and y fit one convolution.
 func checkConv(op Op, in []*Node, a ConvAttr, x, w, y Shape) {
 	wantedRank := len(x)
 	if wantedRank < 3 || len(w) != wantedRank || len(y) != wantedRank || in[0].DType() != in[1].DType() || !in[0].DType().IsFloat() {

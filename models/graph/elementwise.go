@@ -102,10 +102,14 @@ func inferArithmetic(op Op, in []*Node, attr Attr) []Type {
 	if !in[0].Type().Equal(in[1].Type()) {
 		fail(op, attr, in, "operands of one type and shape are wanted")
 	}
+	checkNumbers(op, attr, in)
+	return inferSame(op, in, attr)
+}
+
+func checkNumbers(op Op, attr Attr, in []*Node) {
 	if in[0].DType() == tensor.Bool {
 		fail(op, attr, in, "numbers are wanted")
 	}
-	return inferSame(op, in, attr)
 }
 
 func inferCompare(op Op, in []*Node, attr Attr) []Type {

@@ -191,6 +191,9 @@ func apply(op Op, attr Attr, inputs ...*Node) *Node {
 		g.own(op, in)
 	}
 	info := &ops[op]
+	if info.infer == nil {
+		fail(op, attr, inputs, "an operator that takes operands is wanted")
+	}
 	if info.arity >= 0 && len(inputs) != info.arity {
 		fail(op, attr, inputs, "%d operands are wanted", info.arity)
 	}
@@ -212,6 +215,16 @@ func (g *Graph) own(op Op, n *Node) {
 }
 
 func (g *Graph) append(op Op, attr Attr, inputs []*Node, outputs []Type) *Node {
+	for _, t := range outputs {
+		if t.DType == tensor.Invalid {
+			fail(op, attr, inputs, "an element type is wanted")
+		}
+		for _, d := range t.Shape {
+			if n, _ := d.Factors(); n < 0 {
+				fail(op, attr, inputs, "dimensions of 0 or more are wanted, not %v", t.Shape)
+			}
+		}
+	}
 	n := &Node{graph: g, id: len(g.nodes), op: op, attr: attr, inputs: slices.Clone(inputs), outputs: outputs}
 	g.nodes = append(g.nodes, n)
 	return n

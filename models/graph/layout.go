@@ -47,6 +47,9 @@ func Reshape(x *Node, shape Shape) *Node {
 
 // Flatten reshapes x [a b c …] to [a b·c·…].
 func Flatten(x *Node) *Node {
+	if x.Rank() == 0 {
+		fail(OpReshape, nil, []*Node{x}, "a first dimension to keep is wanted")
+	}
 	return Reshape(x, Shape{x.Shape()[0], x.Shape()[1:].Volume()})
 }
 
@@ -109,6 +112,9 @@ func BroadcastAlong(x *Node, shape Shape, axes ...int) *Node {
 		fail(OpBroadcast, AxesAttr{axes}, []*Node{x}, "one axis for each of the operand's is wanted")
 	}
 	for i, a := range axes {
+		if a < 0 || a >= len(shape) {
+			fail(OpBroadcast, AxesAttr{axes}, []*Node{x}, "axes of %v are wanted", shape)
+		}
 		mid[a] = x.Shape()[i]
 	}
 	return Broadcast(Reshape(x, mid), shape)
@@ -145,7 +151,7 @@ func Pad(x *Node, lo, hi, between []int) *Node {
 	if between == nil {
 		between = make([]int, len(lo))
 	}
-	if allZero(lo) && allZero(hi) && allZero(between) {
+	if len(lo) == x.Rank() && allZero(lo) && allZero(hi) && allZero(between) {
 		return x
 	}
 	return apply(OpPad, PadAttr{slices.Clone(lo), slices.Clone(hi), slices.Clone(between)}, x)

@@ -90,6 +90,7 @@ func inferPool(op Op, in []*Node, attr Attr) []Type {
 }
 
 func inferMeanPoolGrad(op Op, in []*Node, attr Attr) []Type {
+	inferFloat(op, in, attr)
 	a, y := attr.(PoolAttr), in[0].Shape()
 	size := Dims(a.Size...)
 	if len(y) != len(size)+2 || !y[2:].Equal(pooled(op, in, a, size)) {

@@ -60,6 +60,7 @@ func allAxes(x *Node, axes []int) []int {
 func inferReduce(op Op, in []*Node, attr Attr) []Type {
 	axes := attr.(AxesAttr).Axes
 	checkAxes(op, attr, in, axes)
+	checkNumbers(op, attr, in)
 	var shape Shape
 	for i, d := range in[0].Shape() {
 		if !slices.Contains(axes, i) {
@@ -75,6 +76,7 @@ func inferMatMul(op Op, in []*Node, attr Attr) []Type {
 	if n < 2 || len(b) != n || in[0].DType() != in[1].DType() || !a[:n-2].Equal(b[:n-2]) || a[n-1] != b[n-2] {
 		fail(op, attr, in, "[… m k] and [… k n] of one type with the same leading dimensions are wanted")
 	}
+	checkNumbers(op, attr, in)
 	shape := append(slices.Clone(a[:n-1]), b[n-1])
 	return []Type{{in[0].DType(), shape}}
 }

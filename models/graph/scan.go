@@ -45,6 +45,9 @@ func inferScan(op Op, in []*Node, attr Attr) []Type {
 	if len(in) != len(bodyIn) || a.Carried >= len(in) || len(bodyOut) < a.Carried {
 		fail(op, attr, in, "operands for the body's %d inputs are wanted, one or more of them scanned", len(bodyIn))
 	}
+	if len(bodyOut) == 0 {
+		fail(op, attr, in, "a body with outputs is wanted")
+	}
 	length := Shape(nil)
 	for i, x := range in {
 		t := x.Type()

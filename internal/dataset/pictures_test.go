@@ -205,6 +205,18 @@ func TestFolderSplits(t *testing.T) {
 	wantError(t, Spec{Name: "folder", Dir: dir}, "train")
 }
 
+func TestFolderMayBeALink(t *testing.T) {
+	dir := folderOf(t, map[string][]byte{"real/a/1.png": pngBytes(t, grey(2, 2, 8))})
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(filepath.Join(dir, "real"), link); err != nil {
+		t.Skip("no symbolic links here:", err)
+	}
+	set := load(t, Spec{Name: "folder", Dir: link})
+	if set.Len() != 1 || set.Source != link || !slices.Equal(set.Classes, []string{"a"}) {
+		t.Errorf("%d pictures from %s, classes %v", set.Len(), set.Source, set.Classes)
+	}
+}
+
 func TestClassFolders(t *testing.T) {
 	cat := paint(32, 32, gradient)
 	dir := folderOf(t, map[string][]byte{"train/cat/1.png": pngBytes(t, cat), "train/airplane/1.png": pngBytes(t, grey(32, 32, 9))})

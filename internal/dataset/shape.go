@@ -5,8 +5,10 @@ import (
 	"slices"
 )
 
-// maxSide bounds the size that can be asked for, in pixels.
-const maxSide = 4096
+const (
+	maxSide     = 4096       // bounds the size that can be asked for, in pixels
+	maxPictures = 10_000_000 // bounds the number of pictures that can be asked for
+)
 
 // greySizes are the sides that the 28x28 sets can be had in, and colourSizes
 // those of the 32x32 sets; the default comes first.

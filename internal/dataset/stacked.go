@@ -7,16 +7,13 @@ import (
 	"ebm/internal/rng"
 )
 
-// maxStacks bounds Spec.Count.
-const maxStacks = 10_000_000
-
 // loadStacked makes pictures of three random MNIST digits, one in each
 // channel. The label is the number that the three digits make, 0…999, with the
 // hundreds in channel 0: the mode, of 1000, that the picture belongs to. Which
 // digits stack i has depends on Spec.Seed and i alone.
 func loadStacked(ctx context.Context, spec Spec) (*Set, error) {
-	if spec.Count < 0 || spec.Count > maxStacks {
-		return nil, fmt.Errorf("count %d is not in 0…%d", spec.Count, maxStacks)
+	if spec.Count < 0 || spec.Count > maxPictures {
+		return nil, fmt.Errorf("count %d is not in 0…%d", spec.Count, maxPictures)
 	}
 	digits, err := loadMNIST(ctx, spec)
 	if err != nil {

@@ -126,6 +126,9 @@ func svhnLabels(a *matArray) ([]uint16, error) {
 	if len(a.dims) != 2 || (a.dims[0] != 1 && a.dims[1] != 1) {
 		return nil, fmt.Errorf("has dimensions %v, want [n 1]", a.dims)
 	}
+	if n := max(a.dims[0], a.dims[1]); n > maxPictures {
+		return nil, fmt.Errorf("has %d labels, want at most %d", n, maxPictures)
+	}
 	numbers, err := a.numbers()
 	if err != nil {
 		return nil, err

@@ -16,10 +16,13 @@ import (
 )
 
 // Bounds of what is taken from an archive: the largest file known (a CUDA
-// provider) has 0.3 GB, and all of a tarball is read to find its files.
+// provider) has 0.3 GB, and all of a tarball is read to find its files. Deflate
+// makes nothing smaller than a 1032nd, so that a file which unpacks to more is
+// made to fill the disk (a sparse file in a tarball, for one).
 const (
 	maxUnpackedFile = 2 << 30
 	maxUnpackedAll  = 8 << 30
+	maxRatio        = 1032
 )
 
 // layout says which files of an archive are taken, and under which names.
@@ -92,16 +95,17 @@ func unpack(ctx context.Context, archive io.ReaderAt, size int64, dir string, l 
 	if _, err := archive.ReadAt(magic, 0); err != nil {
 		return fmt.Errorf("not an archive: it has %d bytes", size)
 	}
+	limit := min(maxUnpackedFile, maxRatio*size)
 	switch {
 	case bytes.Equal(magic, []byte("PK\x03\x04")):
-		return unpackZip(ctx, archive, size, dir, l)
+		return unpackZip(ctx, archive, size, dir, l, limit)
 	case magic[0] == 0x1f && magic[1] == 0x8b:
-		return unpackTar(ctx, io.NewSectionReader(archive, 0, size), dir, l)
+		return unpackTar(ctx, io.NewSectionReader(archive, 0, size), dir, l, limit)
 	}
 	return errors.New("neither a zip archive or wheel nor a gzipped tar archive")
 }
 
-func unpackZip(ctx context.Context, archive io.ReaderAt, size int64, dir string, l layout) error {
+func unpackZip(ctx context.Context, archive io.ReaderAt, size int64, dir string, l layout, limit int64) error {
 	r, err := zip.NewReader(archive, size)
 	if err != nil {
 		return fmt.Errorf("read zip archive: %w", err)
@@ -115,7 +119,7 @@ func unpackZip(ctx context.Context, archive io.ReaderAt, size int64, dir string,
 		if err != nil {
 			return fmt.Errorf("read %s: %w", f.Name, err)
 		}
-		err = unpackFile(ctx, content, filepath.Join(dir, as))
+		err = unpackFile(ctx, content, filepath.Join(dir, as), limit)
 		content.Close()
 		if err != nil {
 			return fmt.Errorf("unpack %s: %w", f.Name, err)
@@ -124,7 +128,7 @@ func unpackZip(ctx context.Context, archive io.ReaderAt, size int64, dir string,
 	return nil
 }
 
-func unpackTar(ctx context.Context, archive io.Reader, dir string, l layout) error {
+func unpackTar(ctx context.Context, archive io.Reader, dir string, l layout, limit int64) error {
 	z, err := gzip.NewReader(archive)
 	if err != nil {
 		return fmt.Errorf("read gzip archive: %w", err)
@@ -147,14 +151,15 @@ func unpackTar(ctx context.Context, archive io.Reader, dir string, l layout) err
 		if !ok || h.Typeflag != tar.TypeReg {
 			continue
 		}
-		if err := unpackFile(ctx, r, filepath.Join(dir, as)); err != nil {
+		if err := unpackFile(ctx, r, filepath.Join(dir, as), limit); err != nil {
 			return fmt.Errorf("unpack %s: %w", h.Name, err)
 		}
 	}
 }
 
-// unpackFile writes a new file at path; one that is there is kept.
-func unpackFile(ctx context.Context, content io.Reader, path string) (err error) {
+// unpackFile writes a new file of at most limit bytes at path; one that is
+// there is kept.
+func unpackFile(ctx context.Context, content io.Reader, path string, limit int64) (err error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
 	if errors.Is(err, os.ErrExist) {
 		return nil
@@ -163,9 +168,9 @@ func unpackFile(ctx context.Context, content io.Reader, path string) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	n, err := io.Copy(f, io.LimitReader(contextReader{ctx, content}, maxUnpackedFile+1))
-	if err == nil && n > maxUnpackedFile {
-		err = fmt.Errorf("larger than %d bytes", int64(maxUnpackedFile))
+	n, err := io.Copy(f, io.LimitReader(contextReader{ctx, content}, limit+1))
+	if err == nil && n > limit {
+		err = fmt.Errorf("larger than %d bytes", limit)
 	}
 	return err
 }

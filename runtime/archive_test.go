@@ -7,6 +7,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -168,6 +169,50 @@ func TestUnpackTakesOnlyWhatItKnows(t *testing.T) {
 		if err := unpackBytes(t.Context(), []byte(data), t.TempDir()); err == nil {
 			t.Errorf("%q is unpacked without an error", data)
 		}
+	}
+}
+
+// tarBlock is a header block of the old tar format, with its checksum.
+func tarBlock(name string, typ byte, size int) []byte {
+	b := make([]byte, 512)
+	copy(b, name)
+	copy(b[100:], "0000644\x00")
+	copy(b[124:], fmt.Sprintf("%011o\x00", size))
+	b[156] = typ
+	copy(b[257:], "ustar\x0000")
+	sum := 8 * int(' ')
+	for _, c := range b {
+		sum += int(c)
+	}
+	copy(b[148:], fmt.Sprintf("%06o\x00 ", sum))
+	return b
+}
+
+// TestUnpackRefusesSparseFiles has less than a kilobyte that claims to be a
+// library of a gigabyte.
+func TestUnpackRefusesSparseFiles(t *testing.T) {
+	const name, size = "onnxruntime/capi/libonnxruntime.so.1", 1 << 30
+	var records string
+	for _, r := range []string{"GNU.sparse.size=" + fmt.Sprint(size), "GNU.sparse.numblocks=1", "GNU.sparse.map=0,0"} {
+		n := len(r) + 4 // two digits, a space and the end of the line
+		records += fmt.Sprintf("%d %s\n", n, r)
+	}
+	raw := slices.Concat(tarBlock("extra", tar.TypeXHeader, len(records)), []byte(records), make([]byte, 512-len(records)),
+		tarBlock(name, tar.TypeReg, 0), make([]byte, 1024))
+	h, err := tar.NewReader(bytes.NewReader(raw)).Next()
+	if err != nil || h.Name != name || h.Size != size || h.Typeflag != tar.TypeReg {
+		t.Fatalf("the test's archive: %+v, %v", h, err)
+	}
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write(raw); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := unpackBytes(t.Context(), b.Bytes(), t.TempDir()); err == nil || !strings.Contains(err.Error(), "larger than") {
+		t.Errorf("error %v, want that the file is too large", err)
 	}
 }
 

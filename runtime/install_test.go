@@ -155,6 +155,14 @@ func TestInstallCUDA(t *testing.T) {
 
 func TestInstallTriesTheMainLibraryOfCUDA(t *testing.T) {
 	content, version := realLibrary(t)
+	r, err := Open(t.Context(), Config{Provider: CPU})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	skipOnCUDABuild(t, r)
 	dir := t.TempDir()
 	if err := errors.Join(
 		os.WriteFile(filepath.Join(dir, libraryName()), []byte(content), 0o777),

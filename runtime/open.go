@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	goruntime "runtime"
 	"strings"
 	"sync"
@@ -146,6 +147,10 @@ func openLibrary(ctx context.Context, cfg Config) (library, error) {
 	lib, err := findLibrary(ctx, cfg)
 	if err != nil {
 		return library{}, err
+	}
+	// ONNX Runtime looks for its providers where the file really is.
+	if resolved, err := filepath.EvalSymlinks(lib.path); err == nil {
+		lib.path = resolved
 	}
 	if err := lib.inspect(); err != nil {
 		return library{}, err

@@ -169,9 +169,7 @@ func TestOpenAgainAfterClose(t *testing.T) {
 
 func TestAutoSaysWhyItComputesOnTheCPU(t *testing.T) {
 	cpu := open(t)
-	if found := checkCUDAFiles(cpu.Info().Library, ""); found == nil || len(found.Missing) == 0 {
-		t.Skip("the library here is a CUDA build")
-	}
+	skipOnCUDABuild(t, cpu)
 	var lines []string
 	r, err := Open(t.Context(), Config{Log: func(line string) { lines = append(lines, line) }})
 	if err != nil {
@@ -187,6 +185,14 @@ func TestAutoSaysWhyItComputesOnTheCPU(t *testing.T) {
 	var e *ProviderError
 	if !errors.As(err, &e) || e.Provider != CUDA || len(e.Missing) == 0 || e.Remedy == "" {
 		t.Errorf("cuda: error %v, want a *ProviderError that names the missing files", err)
+	}
+}
+
+// skipOnCUDABuild skips a test of what a CPU build lacks.
+func skipOnCUDABuild(t *testing.T, r *Runtime) {
+	t.Helper()
+	if isFile(filepath.Join(filepath.Dir(r.Info().Library), providerFiles()[1])) {
+		t.Skip("the library here is a CUDA build")
 	}
 }
 

@@ -1,0 +1,265 @@
+package weights
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"ebm/internal/npz"
+	"ebm/models/tensor"
+)
+
+const (
+	metadataKey = "__metadata__"
+	// maxHeader is the limit of the reference implementation.
+	maxHeader = 100_000_000
+)
+
+var safetensorsTypes = map[string]tensor.DType{
+	"F32": tensor.Float32, "F64": tensor.Float64, "F16": tensor.Float16, "BF16": tensor.BFloat16,
+	"I8": tensor.Int8, "I16": tensor.Int16, "I32": tensor.Int32, "I64": tensor.Int64,
+	"U8": tensor.Uint8, "BOOL": tensor.Bool,
+}
+
+// entry is a tensor in the header; offsets count from the end of the header.
+type entry struct {
+	name       string
+	dtype      tensor.DType
+	shape      []int
+	begin, end int64
+}
+
+// ReadSafetensors reads a safetensors file of size bytes. The tensors come in
+// the order of their elements. The tensors must fill the file without holes or
+// overlap.
+func ReadSafetensors(r io.Reader, size int64) (*Set, error) {
+	s, err := readSafetensors(r, size)
+	if err != nil {
+		return nil, fmt.Errorf("safetensors: %w", err)
+	}
+	return s, nil
+}
+
+func readSafetensors(r io.Reader, size int64) (*Set, error) {
+	var length [8]byte
+	if _, err := io.ReadFull(r, length[:]); err != nil {
+		return nil, fmt.Errorf("length of the header: %w", early(err))
+	}
+	n := binary.LittleEndian.Uint64(length[:])
+	if size < 8 || n > uint64(size-8) || n > maxHeader {
+		return nil, fmt.Errorf("header of %d bytes in a file of %d bytes, at most %d are possible", n, size, maxHeader)
+	}
+	text := make([]byte, n)
+	if _, err := io.ReadFull(r, text); err != nil {
+		return nil, fmt.Errorf("header: %w", early(err))
+	}
+	entries, metadata, err := parseHeader(text)
+	if err != nil {
+		return nil, fmt.Errorf("header: %w", err)
+	}
+	if err := checkLayout(entries, size-8-int64(n)); err != nil {
+		return nil, err
+	}
+	s := &Set{Metadata: metadata}
+	for _, e := range entries {
+		t, err := npz.ReadElements(r, e.dtype, e.shape, size)
+		if err != nil {
+			return nil, fmt.Errorf("tensor %q: %w", e.name, err)
+		}
+		if err := s.Add(e.name, t); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// early is the error of an input that ends where more was promised.
+func early(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// checkLayout sorts the entries by offset and checks that they hold exactly
+// their elements and follow each other from 0 to size.
+func checkLayout(entries []entry, size int64) error {
+	slices.SortStableFunc(entries, func(a, b entry) int {
+		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.end, b.end))
+	})
+	at := int64(0)
+	for _, e := range entries {
+		want, err := npz.ByteSize(e.dtype, e.shape)
+		if err != nil {
+			return fmt.Errorf("tensor %q: %w", e.name, err)
+		}
+		switch {
+		case e.end-e.begin != int64(want):
+			return fmt.Errorf("tensor %q: bytes %d to %d for %v%v, want %d bytes", e.name, e.begin, e.end, e.dtype, e.shape, want)
+		case e.begin < at:
+			return fmt.Errorf("tensor %q: bytes %d to %d overlap another tensor, which ends at %d", e.name, e.begin, e.end, at)
+		case e.begin > at:
+			return fmt.Errorf("tensor %q: bytes %d to %d belong to no tensor", e.name, at, e.begin)
+		case e.end > size:
+			return fmt.Errorf("tensor %q: bytes %d to %d of only %d: %w", e.name, e.begin, e.end, size, io.ErrUnexpectedEOF)
+		}
+		at = e.end
+	}
+	if at != size {
+		return fmt.Errorf("%d bytes after the last tensor", size-at)
+	}
+	return nil
+}
+
+// parseHeader reads the header's JSON. It goes token by token because
+// encoding/json would let the last of two equal keys win.
+func parseHeader(text []byte) ([]entry, map[string]string, error) {
+	if len(text) == 0 || text[0] != '{' {
+		return nil, nil, errors.New("want a JSON object at its start")
+	}
+	if !utf8.Valid(text) {
+		return nil, nil, errors.New("not valid UTF-8")
+	}
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	var entries []entry
+	var metadata map[string]string
+	err := object(dec, func(key string) error {
+		if key == metadataKey {
+			metadata = map[string]string{}
+			return object(dec, func(key string) (err error) {
+				metadata[key], err = token[string](dec)
+				return err
+			})
+		}
+		e, err := parseEntry(dec)
+		e.name = key
+		entries = append(entries, e)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, nil, errors.New("text after the JSON object")
+	}
+	return entries, metadata, nil
+}
+
+func parseEntry(dec *json.Decoder) (entry, error) {
+	var e entry
+	found := 0
+	err := object(dec, func(key string) error {
+		found++
+		switch key {
+		case "dtype":
+			name, err := token[string](dec)
+			if err != nil {
+				return err
+			}
+			var ok bool
+			if e.dtype, ok = safetensorsTypes[name]; !ok {
+				return fmt.Errorf("type %q is not supported", name)
+			}
+			return nil
+		case "shape":
+			return numbers(dec, func(n int64) error {
+				if int64(int(n)) != n {
+					return fmt.Errorf("dimension %d is too large", n)
+				}
+				e.shape = append(e.shape, int(n))
+				return nil
+			})
+		case "data_offsets":
+			var offsets []int64
+			if err := numbers(dec, func(n int64) error {
+				offsets = append(offsets, n)
+				return nil
+			}); err != nil {
+				return err
+			}
+			if len(offsets) != 2 || offsets[0] > offsets[1] {
+				return fmt.Errorf("offsets %v, want a beginning and an end", offsets)
+			}
+			e.begin, e.end = offsets[0], offsets[1]
+			return nil
+		}
+		return errors.New("key is not one of dtype, shape, data_offsets")
+	})
+	if err == nil && found != 3 {
+		err = errors.New("want the keys dtype, shape and data_offsets")
+	}
+	return e, err
+}
+
+// object reads a JSON object and calls value at the start of each value. Two
+// equal keys are an error.
+func object(dec *json.Decoder, value func(key string) error) error {
+	if err := delim(dec, '{'); err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for dec.More() {
+		key, err := token[string](dec)
+		if err != nil {
+			return err
+		}
+		if seen[key] {
+			return fmt.Errorf("key %q twice", key)
+		}
+		seen[key] = true
+		if err := value(key); err != nil {
+			return fmt.Errorf("%q: %w", key, err)
+		}
+	}
+	return delim(dec, '}')
+}
+
+// numbers reads a JSON array of whole numbers from 0.
+func numbers(dec *json.Decoder, value func(int64) error) error {
+	if err := delim(dec, '['); err != nil {
+		return err
+	}
+	for dec.More() {
+		text, err := token[json.Number](dec)
+		if err != nil {
+			return err
+		}
+		n, err := strconv.ParseUint(text.String(), 10, 63)
+		if err != nil {
+			return fmt.Errorf("%s is not a whole number from 0 to 2^63-1", text)
+		}
+		if err := value(int64(n)); err != nil {
+			return err
+		}
+	}
+	return delim(dec, ']')
+}
+
+func delim(dec *json.Decoder, want json.Delim) error {
+	got, err := token[json.Delim](dec)
+	if err == nil && got != want {
+		err = fmt.Errorf("found %v, want %v", got, want)
+	}
+	return err
+}
+
+func token[T json.Delim | json.Number | string](dec *json.Decoder) (T, error) {
+	found, err := dec.Token()
+	if err != nil {
+		var zero T
+		return zero, early(err)
+	}
+	value, ok := found.(T)
+	if !ok {
+		return value, fmt.Errorf("found %v, want a %T", found, value)
+	}
+	return value, nil
+}

@@ -33,7 +33,7 @@ func (s *stream) normalOutside(w, index uint32) float32 {
 		if uint8(w) == 0 {
 			// Marsaglia's tail: an exponential beyond r, accepted with
 			// probability exp(−x²/2). A rejection stays in the tail.
-			x := -logarithm(unit(a, b)) * (1 / tailStart)
+			x := -float64(logarithm(unit(a, b)) * (1 / tailStart))
 			y := -logarithm(unit(c, d))
 			if float64(2*y) > float64(x*x) || lane == math.MaxUint8 {
 				x += tailStart

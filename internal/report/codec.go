@@ -1,0 +1,230 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+)
+
+// number is a float64 that JSON can hold: null when it is not finite.
+type number float64
+
+// MarshalJSON implements json.Marshaler.
+func (n number) MarshalJSON() ([]byte, error) {
+	if v := float64(n); !math.IsNaN(v) && !math.IsInf(v, 0) {
+		return json.Marshal(v)
+	}
+	return []byte("null"), nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *number) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		*n = number(math.NaN())
+		return nil
+	}
+	return json.Unmarshal(b, (*float64)(n))
+}
+
+func toNumbers(v []float64) []number {
+	if v == nil {
+		return nil
+	}
+	out := make([]number, len(v))
+	for i, f := range v {
+		out[i] = number(f)
+	}
+	return out
+}
+
+func fromNumbers(v []number) []float64 {
+	if v == nil {
+		return nil
+	}
+	out := make([]float64, len(v))
+	for i, n := range v {
+		out[i] = float64(n)
+	}
+	return out
+}
+
+// jsonValue is a value of plain, with whole numbers told from others by how
+// they are written.
+type jsonValue struct{ v any }
+
+// MarshalJSON implements json.Marshaler.
+func (j jsonValue) MarshalJSON() ([]byte, error) {
+	p, err := plain(j.v)
+	if err != nil {
+		return nil, err
+	}
+	f, ok := p.(float64)
+	if !ok {
+		return encode(p)
+	}
+	b, err := number(f).MarshalJSON()
+	if err == nil && !bytes.ContainsAny(b, ".en") {
+		b = append(b, ".0"...)
+	}
+	return b, err
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (j *jsonValue) UnmarshalJSON(b []byte) error {
+	if i, err := strconv.ParseInt(string(b), 10, 64); err == nil {
+		j.v = i
+		return nil
+	}
+	if err := json.Unmarshal(b, &j.v); err != nil {
+		return err
+	}
+	_, err := plain(j.v)
+	return err
+}
+
+type factJSON struct {
+	Name  string    `json:"name"`
+	Value jsonValue `json:"value"`
+	Unit  string    `json:"unit,omitempty"`
+	Note  string    `json:"note,omitempty"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (f Fact) MarshalJSON() ([]byte, error) {
+	return encode(factJSON{f.Name, jsonValue{f.Value}, f.Unit, f.Note})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (f *Fact) UnmarshalJSON(b []byte) error {
+	var j factJSON
+	if err := json.Unmarshal(b, &j); err != nil {
+		return err
+	}
+	*f = Fact{j.Name, j.Value.v, j.Unit, j.Note}
+	return nil
+}
+
+// MarshalJSON implements json.Marshaler.
+func (t Table) MarshalJSON() ([]byte, error) {
+	rows := make([][]jsonValue, len(t.Rows))
+	for i, row := range t.Rows {
+		rows[i] = make([]jsonValue, len(row))
+		for j, cell := range row {
+			rows[i][j] = jsonValue{cell}
+		}
+	}
+	return encode(tableJSON{t.Title, t.Note, t.Columns, rows})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *Table) UnmarshalJSON(b []byte) error {
+	var j tableJSON
+	if err := json.Unmarshal(b, &j); err != nil {
+		return err
+	}
+	*t = Table{Title: j.Title, Note: j.Note, Columns: j.Columns}
+	for _, row := range j.Rows {
+		cells := make([]any, len(row))
+		for i, cell := range row {
+			cells[i] = cell.v
+		}
+		t.Rows = append(t.Rows, cells)
+	}
+	return nil
+}
+
+type tableJSON struct {
+	Title   string        `json:"title"`
+	Note    string        `json:"note,omitempty"`
+	Columns []Column      `json:"columns"`
+	Rows    [][]jsonValue `json:"rows"`
+}
+
+type checkJSON struct {
+	Name     string `json:"name"`
+	Passed   bool   `json:"passed"`
+	Measured number `json:"measured"`
+	Relation string `json:"relation"`
+	Limit    number `json:"limit"`
+	Unit     string `json:"unit,omitempty"`
+	How      string `json:"how,omitempty"`
+}
+
+const (
+	atMost  = "at most"
+	atLeast = "at least"
+)
+
+// MarshalJSON implements json.Marshaler.
+func (c Check) MarshalJSON() ([]byte, error) {
+	relation := atMost
+	if c.AtLeast {
+		relation = atLeast
+	}
+	return encode(checkJSON{c.Name, c.Passed(), number(c.Measured), relation, number(c.Limit), c.Unit, c.How})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (c *Check) UnmarshalJSON(b []byte) error {
+	var j checkJSON
+	if err := json.Unmarshal(b, &j); err != nil {
+		return err
+	}
+	if j.Relation != atMost && j.Relation != atLeast {
+		return fmt.Errorf("check %q has the relation %q, want %q or %q", j.Name, j.Relation, atMost, atLeast)
+	}
+	*c = Check{j.Name, float64(j.Measured), float64(j.Limit), j.Relation == atLeast, j.Unit, j.How}
+	return nil
+}
+
+type timingJSON struct {
+	Name    string  `json:"name"`
+	Seconds float64 `json:"seconds"`
+	Note    string  `json:"note,omitempty"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (t Timing) MarshalJSON() ([]byte, error) {
+	return encode(timingJSON{t.Name, t.Took.Seconds(), t.Note})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *Timing) UnmarshalJSON(b []byte) error {
+	var j timingJSON
+	if err := json.Unmarshal(b, &j); err != nil {
+		return err
+	}
+	nanoseconds := math.Round(j.Seconds * float64(time.Second))
+	if !(nanoseconds >= 0 && nanoseconds < math.MaxInt64) {
+		return fmt.Errorf("timing %q has %v seconds", j.Name, j.Seconds)
+	}
+	*t = Timing{j.Name, time.Duration(nanoseconds), j.Note}
+	return nil
+}
+
+type seriesJSON struct {
+	Name  string   `json:"name,omitempty"`
+	X     []number `json:"x"`
+	Y     []number `json:"y,omitempty"`
+	Low   []number `json:"low,omitempty"`
+	High  []number `json:"high,omitempty"`
+	Faint bool     `json:"faint,omitempty"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (s Series) MarshalJSON() ([]byte, error) {
+	return encode(seriesJSON{s.Name, toNumbers(s.X), toNumbers(s.Y), toNumbers(s.Low), toNumbers(s.High), s.Faint})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *Series) UnmarshalJSON(b []byte) error {
+	var j seriesJSON
+	if err := json.Unmarshal(b, &j); err != nil {
+		return err
+	}
+	*s = Series{j.Name, fromNumbers(j.X), fromNumbers(j.Y), fromNumbers(j.Low), fromNumbers(j.High), j.Faint}
+	return nil
+}

@@ -26,7 +26,7 @@ type Binding struct {
 // and every output of the model by name. On the CPU nothing is copied: a run
 // reads the inputs' elements as they are at that moment and overwrites the
 // outputs'. Two bindings of one session may use each other's outputs as
-// inputs.
+// inputs. With CUDA, the elements cross the bus at every run.
 //
 // A tensor that does not fit is a *ValueError, as is memory that an output
 // shares with an input or with another output (ONNX Runtime would give wrong

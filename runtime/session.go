@@ -1,15 +1,11 @@
 package runtime
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
+	"reflect"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -17,41 +13,6 @@ import (
 
 	"ebm/models/tensor"
 )
-
-// Optimization is how far ONNX Runtime rewrites a model when it is loaded.
-type Optimization int
-
-// The optimisation levels. OptimizeAll, the zero value, includes the blocked
-// layouts that make convolutions fast when their weights are initialisers.
-const (
-	OptimizeAll Optimization = iota
-	OptimizeExtended
-	OptimizeBasic
-	OptimizeNone
-)
-
-// SessionOptions says how a model runs. The zero value is right for nearly
-// every use.
-type SessionOptions struct {
-	Optimization Optimization
-	// Threads overrides Config.Threads for this session when it is not 0.
-	Threads int
-	// MemoryPattern plans the memory of a whole run ahead. A training step
-	// then takes about twice the memory and no less time, so it is off.
-	MemoryPattern bool
-	// NoArena gives memory back after every run instead of keeping it for the
-	// next one, at some cost in time.
-	NoArena bool
-	// Profile, when not empty, is the prefix of a JSON file with the time of
-	// every operator that ONNX Runtime writes when the session is closed.
-	Profile string
-	// CUDA holds further options of the CUDA provider by ONNX Runtime's names,
-	// such as "gpu_mem_limit".
-	CUDA map[string]string
-	// Entries holds session configuration entries by ONNX Runtime's names,
-	// such as "session.set_denormal_as_zero".
-	Entries map[string]string
-}
 
 // Session is a model that is ready to run. It may be used from several
 // goroutines at once. Close frees it.
@@ -63,129 +24,6 @@ type Session struct {
 	mu  sync.RWMutex // held for reading by every run, for writing by Close
 	ort *ort.DynamicAdvancedSession
 	ran atomic.Bool
-}
-
-// Load makes a session of the model whose file's bytes are given (less than
-// 2 GB). The bytes may be reused afterwards. The error is a *ModelError, or
-// wraps ErrClosed.
-func (r *Runtime) Load(model []byte, opts SessionOptions) (*Session, error) {
-	return r.load("model", "", bytes.NewReader(model), int64(len(model)), opts,
-		func(in, out []string, o *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
-			return ort.NewDynamicAdvancedSessionWithONNXData(model, in, out, o)
-		})
-}
-
-// LoadFile makes a session of the model in the file at path. Weights in
-// external files are found beside it. The error is a *ModelError, or wraps
-// ErrClosed.
-func (r *Runtime) LoadFile(path string, opts SessionOptions) (*Session, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, &ModelError{Path: path, Err: err}
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, &ModelError{Path: path, Err: err}
-	}
-	if !info.Mode().IsRegular() {
-		return nil, &ModelError{Path: path, Err: errors.New("not a regular file")}
-	}
-	return r.load(filepath.Base(path), path, f, info.Size(), opts,
-		func(in, out []string, o *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
-			return ort.NewDynamicAdvancedSession(path, in, out, o)
-		})
-}
-
-func (r *Runtime) load(name, path string, model io.ReaderAt, size int64, opts SessionOptions,
-	create func(in, out []string, o *ort.SessionOptions) (*ort.DynamicAdvancedSession, error)) (*Session, error) {
-	inputs, outputs, err := scanModel(model, size)
-	if err != nil {
-		return nil, &ModelError{Path: path, Err: err}
-	}
-	for _, v := range slices.Concat(inputs, outputs) {
-		if v.DType == tensor.Invalid {
-			return nil, &ModelError{Path: path, Err: fmt.Errorf("value %q is no tensor of a type that can be held here", v.Name)}
-		}
-	}
-	if err := r.acquire(); err != nil {
-		return nil, err
-	}
-	options, err := r.sessionOptions(opts)
-	if err != nil {
-		r.release()
-		return nil, &ModelError{Path: path, Err: err}
-	}
-	defer options.Destroy()
-	var session *ort.DynamicAdvancedSession
-	r.guard(func() { session, err = create(nameList(inputs), nameList(outputs), options) })
-	if err != nil {
-		r.release()
-		return nil, &ModelError{Path: path, Err: plain(err)}
-	}
-	return &Session{runtime: r, name: name, inputs: inputs, outputs: outputs, ort: session}, nil
-}
-
-func nameList(infos []ValueInfo) []string {
-	list := make([]string, len(infos))
-	for i, v := range infos {
-		list[i] = v.Name
-	}
-	return list
-}
-
-// sessionOptions are ONNX Runtime's options for opts. The caller destroys
-// them.
-func (r *Runtime) sessionOptions(opts SessionOptions) (_ *ort.SessionOptions, err error) {
-	if opts.Threads < 0 || opts.Optimization < OptimizeAll || opts.Optimization > OptimizeNone {
-		return nil, fmt.Errorf("session options: threads %d, optimization %d", opts.Threads, opts.Optimization)
-	}
-	o, err := ort.NewSessionOptions()
-	if err != nil {
-		return nil, plain(err)
-	}
-	threads := r.info.Threads
-	if opts.Threads > 0 {
-		threads = opts.Threads
-	}
-	level := [...]ort.GraphOptimizationLevel{
-		OptimizeAll: ort.GraphOptimizationLevelEnableAll, OptimizeExtended: ort.GraphOptimizationLevelEnableExtended,
-		OptimizeBasic: ort.GraphOptimizationLevelEnableBasic, OptimizeNone: ort.GraphOptimizationLevelDisableAll,
-	}[opts.Optimization]
-	err = errors.Join(
-		o.SetLogSeverityLevel(ort.LoggingLevelFatal), // what fails is returned as an error
-		o.SetGraphOptimizationLevel(level),
-		o.SetIntraOpNumThreads(threads),
-		o.SetInterOpNumThreads(1),
-		o.SetMemPattern(opts.MemoryPattern),
-		o.SetCpuMemArena(!opts.NoArena),
-	)
-	for key, entry := range opts.Entries {
-		err = errors.Join(err, o.AddSessionConfigEntry(key, entry))
-	}
-	if opts.Profile != "" {
-		err = errors.Join(err, o.EnableProfiling(opts.Profile))
-	}
-	if err == nil && r.info.Provider == CUDA {
-		r.guard(func() { err = appendCUDA(o, r.info.Device, opts.CUDA) })
-	}
-	if err != nil {
-		o.Destroy()
-		return nil, plain(err)
-	}
-	return o, nil
-}
-
-// plain strips the binding's headings from an error of ONNX Runtime.
-func plain(err error) error {
-	if err == nil {
-		return nil
-	}
-	text := err.Error()
-	for _, heading := range []string{"Error creating C session from file: ", "Error creating C session: ", "Error running network: "} {
-		text = strings.TrimPrefix(text, heading)
-	}
-	return errors.New(text)
 }
 
 // Inputs describes the model's inputs, in model order. An input with a default
@@ -222,6 +60,9 @@ func (s *Session) Run(ctx context.Context, inputs map[string]*tensor.Tensor) (ma
 	for i, info := range s.outputs {
 		if shape, ok := resolve(info, sizes); ok {
 			results[i] = tensor.New(info.DType, shape...)
+		} else if info.DType == tensor.Float16 || info.DType == tensor.BFloat16 {
+			return nil, s.wrap(&ValueError{Role: "output", Name: info.Name, Got: info.String(),
+				Want: "16-bit floats in a shape that follows from the inputs' named dimensions"})
 		}
 	}
 	out, err := newValues(results)
@@ -229,28 +70,32 @@ func (s *Session) Run(ctx context.Context, inputs map[string]*tensor.Tensor) (ma
 	if err != nil {
 		return nil, s.wrap(err)
 	}
-	allocated, err := s.run(ctx, nil, in, out)
+	values, err := s.run(ctx, nil, in, out)
 	if err != nil {
 		return nil, err
 	}
+	defer destroyAllocated(values, out)
 	named := make(map[string]*tensor.Tensor, len(results))
 	for i, info := range s.outputs {
 		if out[i] != nil {
 			out[i].fetch()
-		} else if results[i], err = fromORT(allocated[i]); err != nil {
-			err = s.wrap(fmt.Errorf("output %q: %w", info.Name, err))
+		} else if results[i], err = fromORT(values[i]); err != nil {
+			return nil, s.wrap(fmt.Errorf("output %q: %w", info.Name, err))
 		}
 		named[info.Name] = results[i]
 	}
-	for i, v := range allocated {
-		if out[i] == nil {
+	return named, nil
+}
+
+// destroyAllocated frees those of a run's output values that are not in out:
+// ONNX Runtime has allocated them. After a failure the binding leaves typed nil
+// pointers among them.
+func destroyAllocated(values []ort.Value, out []*value) {
+	for i, v := range values {
+		if out[i] == nil && v != nil && !reflect.ValueOf(v).IsNil() {
 			v.Destroy()
 		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	return named, nil
 }
 
 // newValues wraps the tensors that are not nil. It returns what it has made
@@ -312,6 +157,7 @@ func (s *Session) run(ctx context.Context, options *ort.RunOptions, in, out []*v
 	if err == nil {
 		return outputs, nil
 	}
+	destroyAllocated(outputs, out)
 	if ctx.Err() != nil {
 		return nil, s.wrap(ctx.Err())
 	}

@@ -299,6 +299,27 @@ func TestRunWithMisleadingOutputShape(t *testing.T) {
 	}
 }
 
+// TestRunRefusesOutputsThatCannotBeReturned has outputs of unknown shapes in
+// forms that the binding does not return.
+func TestRunRefusesOutputsThatCannotBeReturned(t *testing.T) {
+	r := open(t)
+	half := load(t, r, model(t, infos{val("x", onnxpb.TensorProto_FLOAT16, "N")}, infos{val("y", onnxpb.TensorProto_FLOAT16, "M")}, nil,
+		node("Identity", []string{"x"}, "y")))
+	_, err := half.Run(t.Context(), tensors{"x": tensor.New(tensor.Float16, 2)})
+	var e *ValueError
+	if !errors.As(err, &e) || e.Role != "output" || e.Name != "y" {
+		t.Errorf("16-bit floats: %v, want a *ValueError of y", err)
+	}
+	free := val("sum", f32)
+	free.Type.GetTensorType().Shape = nil
+	scalar := load(t, r, model(t, infos{val("x", f32, "N")}, infos{val("y", f32, "M"), free}, nil,
+		node("Neg", []string{"x"}, "y"), node("ReduceSum", []string{"x"}, "sum", &onnxpb.AttributeProto{
+			Name: str("keepdims"), Type: onnxpb.AttributeProto_INT.Enum(), I: new(int64)})))
+	if _, err := scalar.Run(t.Context(), tensors{"x": tensor.New(tensor.Float32, 2)}); err == nil || !strings.Contains(err.Error(), "shape") {
+		t.Errorf("scalar of no declared shape: %v", err)
+	}
+}
+
 func TestLoadRefuses(t *testing.T) {
 	r := open(t)
 	for name, c := range map[string]struct {

@@ -1,0 +1,181 @@
+package export
+
+import (
+	"slices"
+
+	"ebm/models/graph"
+)
+
+// A 2-D convolution is a sum over the taps (i, j) of its kernel: what tap k
+// sees of x is a shifted slice Xₖ [N·OH·OW Ci] of the padded picture, and with
+// Wₖ [Co Ci] the weights of that tap,
+//
+//	y = Σₖ Xₖ Wₖᵀ        x̄ = Σₖ Yₖ Wₖ        W̄ₖ = Ȳᵀ Xₖ
+//
+// where Yₖ are slices of the padded y. With the taps stacked along a first
+// axis each is one batched product, and all three share the weights' layout
+// [taps Co Ci]. For small pictures this is many times faster than Conv, whose
+// cost on run-time weights does not shrink with the picture.
+
+// smallArea is the number of pixels up to which taps are the faster form.
+const smallArea = 4
+
+// preferTaps reports whether a convolution with weights w and the given
+// result should be lowered by taps. Constant weights are best left to Conv,
+// for which runtimes lay them out once.
+func preferTaps(w *graph.Node, a graph.ConvAttr, result []int) bool {
+	return plain2D(a) && area(result) <= smallArea && !isConstant(w)
+}
+
+func plain2D(a graph.ConvAttr) bool {
+	return a.Groups == 1 && slices.Equal(a.Dilations, []int{1, 1})
+}
+
+func area(spatial []int) int {
+	n := 1
+	for _, s := range spatial {
+		n *= s
+	}
+	return n
+}
+
+// isConstant reports whether n depends on no input.
+func isConstant(n *graph.Node) bool {
+	if n.Op() == graph.OpInput {
+		return false
+	}
+	return !slices.ContainsFunc(n.Inputs(), func(in *graph.Node) bool { return !isConstant(in) })
+}
+
+// convByTaps returns the name of y [N Co OH OW].
+func (l *lowering) convByTaps(x, w *graph.Node, a graph.ConvAttr, y graph.Shape) string {
+	kernel := graph.Spatial(w)
+	stack := l.stack(x, a.PadLo, a.PadHi, windows(a, kernel, spatialOf(y), false))
+	taps := l.tapWeights(w)
+	product := l.emit("MatMul", []string{stack, l.transpose(taps, 0, 2, 1)})
+	return l.sumTaps(product, y)
+}
+
+// inputGradByTaps returns the name of x [N Ci H W]. For stride 1 it slides
+// the taps over the padded y in reverse order.
+func (l *lowering) inputGradByTaps(y, w *graph.Node, a graph.ConvAttr, x graph.Shape) string {
+	kernel := graph.Spatial(w)
+	lo, hi := make([]int, 2), make([]int, 2)
+	for i, k := range kernel {
+		lo[i], hi[i] = k-1-a.PadLo[i], k-1-a.PadHi[i]
+	}
+	stack := l.stack(y, lo, hi, windows(graph.Conv2D(1, 0), kernel, spatialOf(x), true))
+	return l.sumTaps(l.emit("MatMul", []string{stack, l.tapWeights(w)}), x)
+}
+
+// filterGradByTaps returns the name of w [Co Ci KH KW].
+func (l *lowering) filterGradByTaps(x, y *graph.Node, a graph.ConvAttr, w graph.Shape) string {
+	stack := l.stack(x, a.PadLo, a.PadHi, windows(a, spatialOf(w), graph.Spatial(y), false))
+	yRows := l.rows(y)
+	product := l.emit("MatMul", []string{l.transpose(yRows, 1, 0), stack}) // [taps Co Ci]
+	co, ci, taps := w[0], w[1], w[2:].Volume()
+	flat := l.reshape(product, graph.Shape{taps, co, ci}, graph.Shape{taps, co.Mul(ci)})
+	return l.reshape(l.transpose(flat, 1, 0), graph.Shape{co.Mul(ci), taps}, w)
+}
+
+// tapWeights returns the name of w [Co Ci KH KW] as [KH·KW Co Ci].
+func (l *lowering) tapWeights(w *graph.Node) string {
+	return l.shared(extraKey{w, "taps"}, func() string {
+		s := w.Shape()
+		co, ci, taps := s[0], s[1], s[2:].Volume()
+		flat := l.reshape(l.value(w), s, graph.Shape{co.Mul(ci), taps})
+		return l.reshape(l.transpose(flat, 1, 0), graph.Shape{taps, co.Mul(ci)}, graph.Shape{taps, co, ci})
+	})
+}
+
+// windows returns the slices of a padded [N H W C] that the taps of a kernel
+// see, in row-major order or in reverse.
+func windows(a graph.ConvAttr, kernel, out []int, reverse bool) []graph.SliceAttr {
+	var list []graph.SliceAttr
+	for i := range kernel[0] {
+		for j := range kernel[1] {
+			list = append(list, graph.SliceAttr{
+				Axes: []int{1, 2}, Starts: []int{i, j}, Steps: a.Strides,
+				Limits: []int{i + (out[0]-1)*a.Strides[0] + 1, j + (out[1]-1)*a.Strides[1] + 1},
+			})
+		}
+	}
+	if reverse {
+		slices.Reverse(list)
+	}
+	return list
+}
+
+// stack returns the name of the given slices of x [N C H W], padded, as
+// [taps N·OH·OW C].
+func (l *lowering) stack(x *graph.Node, lo, hi []int, list []graph.SliceAttr) string {
+	key := extraKey{x, "stack " + graph.PadAttr{Lo: lo, Hi: hi}.String()}
+	for _, s := range list {
+		key.what += " " + s.String()
+	}
+	return l.shared(key, func() string {
+		padded := l.channelsLast(x, lo, hi)
+		out := sliceSize(list[0])
+		from := graph.Shape{x.Shape()[0], graph.Const(out[0]), graph.Const(out[1]), x.Shape()[1]}
+		rows := graph.Shape{graph.Const(1), from[:3].Volume(), from[3]}
+		parts := make([]string, len(list))
+		for i, s := range list {
+			parts[i] = l.reshape(l.window(padded, x, lo, hi, s), from, rows)
+		}
+		if len(parts) == 1 {
+			return parts[0]
+		}
+		return l.emit("Concat", parts, intAttr("axis", 0))
+	})
+}
+
+// window emits one slice of a padded x, unless it is all of it.
+func (l *lowering) window(padded string, x *graph.Node, lo, hi []int, s graph.SliceAttr) string {
+	size := graph.Spatial(x)
+	for i := range 2 {
+		if s.Starts[i] != 0 || s.Steps[i] != 1 || s.Limits[i] != lo[i]+size[i]+hi[i] {
+			return l.slice(padded, s)
+		}
+	}
+	return padded
+}
+
+func sliceSize(s graph.SliceAttr) []int {
+	size := make([]int, len(s.Axes))
+	for i := range size {
+		size[i] = (s.Limits[i]-s.Starts[i]-1)/s.Steps[i] + 1
+	}
+	return size
+}
+
+// sumTaps adds up products [taps N·H·W C] and returns [N C H W], the shape of
+// the result.
+func (l *lowering) sumTaps(product string, result graph.Shape) string {
+	sum := l.emit("ReduceSum", []string{product, l.ints(0)}, intAttr("keepdims", 0))
+	last := graph.Shape{result[0], result[2], result[3], result[1]}
+	return l.transpose(l.reshape(sum, graph.Shape{last[:3].Volume(), last[3]}, last), 0, 3, 1, 2)
+}
+
+// rows returns the name of x [N C H W] as [N·H·W C].
+func (l *lowering) rows(x *graph.Node) string {
+	return l.shared(extraKey{x, "rows"}, func() string {
+		s := x.Shape()
+		last := graph.Shape{s[0], s[2], s[3], s[1]}
+		return l.reshape(l.channelsLast(x, []int{0, 0}, []int{0, 0}), last, graph.Shape{last[:3].Volume(), last[3]})
+	})
+}
+
+// channelsLast returns the name of x [N C H W] as [N H W C], with zeros
+// around each picture.
+func (l *lowering) channelsLast(x *graph.Node, lo, hi []int) string {
+	name := l.shared(extraKey{x, "NHWC"}, func() string { return l.transpose(l.value(x), 0, 2, 3, 1) })
+	if lo[0]+lo[1]+hi[0]+hi[1] == 0 {
+		return name
+	}
+	return l.pad(name, []int{0, lo[0], lo[1], 0}, []int{0, hi[0], hi[1], 0})
+}
+
+func spatialOf(s graph.Shape) []int {
+	n, _ := s[2:].Static()
+	return n
+}

@@ -1,0 +1,167 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"ebm/internal/atomicfile"
+	"ebm/models/energy"
+	"ebm/models/tensor"
+	"ebm/models/weights"
+)
+
+// Checkpoint is the state of a run after some step, in a folder of its own.
+type Checkpoint struct {
+	Step int
+	Dir  string
+}
+
+// ErrNoCheckpoint says that a run's folder has no checkpoint.
+var ErrNoCheckpoint = errors.New("no checkpoint")
+
+const (
+	checkpointsName = "checkpoints"
+	checkpointStem  = "step-"
+	modelName       = "model.safetensors"
+	stateName       = "state.safetensors"
+)
+
+// Checkpoints lists the checkpoints of the run in dir, oldest first.
+func Checkpoints(dir string) ([]Checkpoint, error) {
+	entries, err := os.ReadDir(filepath.Join(dir, checkpointsName))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var list []Checkpoint
+	for _, e := range entries {
+		digits, ok := strings.CutPrefix(e.Name(), checkpointStem)
+		step, err := strconv.Atoi(digits)
+		if ok && err == nil && e.IsDir() {
+			list = append(list, Checkpoint{step, filepath.Join(dir, checkpointsName, e.Name())})
+		}
+	}
+	slices.SortFunc(list, func(a, b Checkpoint) int { return a.Step - b.Step })
+	return list, nil
+}
+
+// Newest returns the last checkpoint of the run in dir; the error is
+// ErrNoCheckpoint when it has none.
+func Newest(dir string) (Checkpoint, error) {
+	list, err := Checkpoints(dir)
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	if len(list) == 0 {
+		return Checkpoint{}, fmt.Errorf("%s: %w", dir, ErrNoCheckpoint)
+	}
+	return list[len(list)-1], nil
+}
+
+// Weights reads the weights that the checkpoint is used with: the averaged
+// ones if the run averages, and the trained ones otherwise.
+func (c Checkpoint) Weights() (energy.Weights, error) {
+	model, err := weights.Load(filepath.Join(c.Dir, modelName))
+	if err != nil {
+		return nil, err
+	}
+	state, err := weights.Load(filepath.Join(c.Dir, stateName))
+	if err != nil {
+		return nil, err
+	}
+	w := make(energy.Weights)
+	for name, t := range model.All() {
+		w[name] = t
+		if average, ok := state.Get(name + ".ema"); ok {
+			w[name] = average
+		}
+	}
+	return w, nil
+}
+
+// save writes a checkpoint, completely or not at all, and returns its folder.
+func save(dir string, step int, order []string, values map[string]*tensor.Tensor, describe map[string]string) (string, error) {
+	parent := filepath.Join(dir, checkpointsName)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return "", err
+	}
+	model, state := new(weights.Set), new(weights.Set)
+	model.Metadata = maps.Clone(describe)
+	state.Metadata = map[string]string{"step": strconv.Itoa(step)}
+	if model.Metadata == nil {
+		model.Metadata = make(map[string]string)
+	}
+	model.Metadata["step"] = strconv.Itoa(step)
+	for _, name := range order {
+		if err := model.Add(name, values[name]); err != nil {
+			return "", err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if slices.Contains(order, name) {
+			continue
+		}
+		if err := state.Add(name, values[name]); err != nil {
+			return "", err
+		}
+	}
+	path := filepath.Join(parent, fmt.Sprintf("%s%08d", checkpointStem, step))
+	err := atomicfile.Dir(path, func(tmp string) error {
+		if err := weights.Save(filepath.Join(tmp, modelName), model); err != nil {
+			return err
+		}
+		return weights.Save(filepath.Join(tmp, stateName), state)
+	})
+	return path, err
+}
+
+// restore copies the checkpoint into values, which says what is wanted.
+func (c Checkpoint) restore(values map[string]*tensor.Tensor) error {
+	found := make(map[string]*tensor.Tensor)
+	for _, file := range []string{modelName, stateName} {
+		set, err := weights.Load(filepath.Join(c.Dir, file))
+		if err != nil {
+			return err
+		}
+		for name, t := range set.All() {
+			found[name] = t
+		}
+	}
+	for name, t := range values {
+		f, ok := found[name]
+		if !ok || f.DType() != t.DType() || !slices.Equal(f.Shape(), t.Shape()) {
+			return fmt.Errorf("checkpoint %s: %s is %v, wanted %v", c.Dir, name, f, t)
+		}
+		t.CopyFrom(f)
+		delete(found, name)
+	}
+	if len(found) > 0 {
+		return fmt.Errorf("checkpoint %s: unexpected %s", c.Dir, slices.Sorted(maps.Keys(found))[0])
+	}
+	return nil
+}
+
+// prune removes all but the newest keep checkpoints; 0 keeps all.
+func prune(dir string, keep int) error {
+	if keep == 0 {
+		return nil
+	}
+	list, err := Checkpoints(dir)
+	if err != nil {
+		return err
+	}
+	for _, c := range list[:max(len(list)-keep, 0)] {
+		if err := os.RemoveAll(c.Dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}

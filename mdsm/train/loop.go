@@ -1,0 +1,311 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"ebm/export"
+	"ebm/internal/metrics"
+	"ebm/internal/progress"
+	"ebm/mdsm"
+	"ebm/models/graph"
+	"ebm/models/tensor"
+	"ebm/runtime"
+)
+
+// Problem is what a run trains: one update as a graph, in the form that
+// mdsm.TrainStep has, and its data.
+type Problem struct {
+	// Step has the inputs of Batch, learning_rate [1], step [1] (int64) and,
+	// for every parameter P, P and its optimiser state, and the outputs
+	// loss [1], grad_norm [1], and the next value of each P and state.
+	Step      *graph.Graph
+	Optimiser mdsm.Adam
+	Initial   map[string]*tensor.Tensor // first value of every P
+	Order     []string                  // the names of the parameters
+	// Batch holds the tensors that Fill writes to, by input name.
+	Batch map[string]*tensor.Tensor
+	// Fill makes the batch of step t = 1, 2, …. It depends on t alone.
+	Fill func(t int)
+}
+
+// Loop says how long a run goes on and what it leaves behind.
+type Loop struct {
+	Steps           int
+	LearningRate    LearningRate
+	Dir             string // the run's folder
+	CheckpointEvery int    // steps between checkpoints; the last step always makes one
+	KeepCheckpoints int    // how many to keep, 0 for all
+	LogEvery        int    // steps between lines of metrics
+	Resume          bool   // go on from the newest checkpoint, if there is one
+	Describe        map[string]string
+	Progress        *progress.Progress
+}
+
+// Result is where a run ended.
+type Result struct {
+	Step       int     // updates made in all, earlier parts of the run included
+	Made       int     // updates made now
+	Loss       float64 // mean over the last LogEvery steps, NaN when no step was made
+	Seconds    float64 // spent in steps now
+	Checkpoint string  // the folder of the last checkpoint
+}
+
+// NonFiniteError says that a loss or gradient became infinite or not a
+// number. The last checkpoint is from before.
+type NonFiniteError struct {
+	Step           int
+	Loss, GradNorm float64
+	Checkpoint     string // "" when there is none
+}
+
+// Error says what happened and what to try.
+func (e *NonFiniteError) Error() string {
+	kept := "no checkpoint had been made"
+	if e.Checkpoint != "" {
+		kept = "the last good checkpoint is " + e.Checkpoint
+	}
+	return fmt.Sprintf("step %d: loss %g, gradient norm %g are not finite; %s; try a lower learning rate, a larger smallest noise level, or another seed", e.Step, e.Loss, e.GradNorm, kept)
+}
+
+// Run trains until Loop.Steps updates have been made in all, or until ctx is
+// done, when it makes a last checkpoint and returns ctx's error with the
+// result so far.
+func Run(ctx context.Context, rt *runtime.Runtime, p Problem, l Loop) (Result, error) {
+	s, err := start(p, l)
+	if err != nil {
+		return Result{}, err
+	}
+	model, err := export.Bytes(p.Step, export.Options{Sizes: p.sizes()})
+	if err != nil {
+		return Result{}, err
+	}
+	session, err := rt.Load(model, runtime.SessionOptions{})
+	if err != nil {
+		return Result{}, err
+	}
+	defer session.Close()
+	if err := s.bind(session); err != nil {
+		return Result{}, err
+	}
+	defer s.unbind()
+
+	log, err := openMetrics(l, s.step)
+	if err != nil {
+		return Result{}, err
+	}
+	result, err := s.run(ctx, log)
+	return result, errors.Join(err, log.Close())
+}
+
+func openMetrics(l Loop, step int) (*metrics.Writer, error) {
+	if step > 0 {
+		return metrics.Resume(l.Dir, int64(step))
+	}
+	return metrics.Create(l.Dir)
+}
+
+// sizes returns the fixed batch size, which lets the runtime plan ahead.
+func (p Problem) sizes() map[string]int {
+	sizes := make(map[string]int)
+	for _, in := range p.Step.Inputs() {
+		t, ok := p.Batch[in.InputName()]
+		if !ok {
+			continue
+		}
+		for i, d := range in.Shape() {
+			if _, constant := d.Constant(); !constant {
+				sizes[d.String()] = t.Shape()[i]
+			}
+		}
+	}
+	return sizes
+}
+
+// state is a run in progress. Weights and optimiser state live in two sets of
+// tensors: each step reads one and writes the other.
+type state struct {
+	Problem
+	Loop
+	step           int // updates made so far
+	values         [2]map[string]*tensor.Tensor
+	bindings       [2]*runtime.Binding
+	rate, loss     *tensor.Tensor
+	gradNorm       *tensor.Tensor
+	t              *tensor.Tensor
+	lastCheckpoint string
+}
+
+// start makes the state of a run: fresh, or that of the newest checkpoint.
+func start(p Problem, l Loop) (*state, error) {
+	s := &state{
+		Problem: p, Loop: l,
+		rate: tensor.New(tensor.Float32, 1), loss: tensor.New(tensor.Float32, 1),
+		gradNorm: tensor.New(tensor.Float32, 1), t: tensor.New(tensor.Int64, 1),
+	}
+	for i := range s.values {
+		s.values[i] = make(map[string]*tensor.Tensor)
+		for _, name := range p.Order {
+			first, ok := p.Initial[name]
+			if !ok {
+				return nil, fmt.Errorf("parameter %s has no initial value", name)
+			}
+			s.values[i][name] = first.AsFloat32().Clone()
+			for _, suffix := range p.Optimiser.StateSuffixes() {
+				t := tensor.New(tensor.Float32, first.Shape()...)
+				if suffix == ".ema" {
+					t.CopyFrom(s.values[i][name])
+				}
+				s.values[i][name+suffix] = t
+			}
+		}
+	}
+	if !l.Resume {
+		return s, nil
+	}
+	c, err := Newest(l.Dir)
+	if errors.Is(err, ErrNoCheckpoint) {
+		return s, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := c.restore(s.values[0]); err != nil {
+		return nil, err
+	}
+	s.step, s.lastCheckpoint = c.Step, c.Dir
+	return s, nil
+}
+
+// bind ties each set of tensors to the session as inputs, and the other one
+// as outputs.
+func (s *state) bind(session *runtime.Session) error {
+	for i := range s.bindings {
+		in := map[string]*tensor.Tensor{"learning_rate": s.rate, "step": s.t}
+		out := map[string]*tensor.Tensor{"loss": s.loss, "grad_norm": s.gradNorm}
+		for name, t := range s.Batch {
+			in[name] = t
+		}
+		for name, t := range s.values[i] {
+			in[name] = t
+			out[name+".next"] = s.values[1-i][name]
+		}
+		b, err := session.Bind(in, out)
+		if err != nil {
+			return err
+		}
+		s.bindings[i] = b
+	}
+	return nil
+}
+
+func (s *state) unbind() {
+	for _, b := range s.bindings {
+		if b != nil {
+			b.Close()
+		}
+	}
+}
+
+func (s *state) run(ctx context.Context, log *metrics.Writer) (Result, error) {
+	stage := s.Progress.Stage("train", int64(s.Steps), "it")
+	stage.Skip(int64(s.step))
+	defer stage.Done()
+
+	began, current := s.step, 0
+	result := Result{Loss: math.NaN()}
+	window := newWindow()
+	var stopped error
+	for s.step < s.Steps && stopped == nil {
+		if stopped = ctx.Err(); stopped != nil {
+			break
+		}
+		t := s.step + 1
+		lr := s.LearningRate.At(t, s.Steps)
+		tensor.Data[float32](s.rate)[0] = float32(lr)
+		tensor.Data[int64](s.t)[0] = int64(t)
+		begin := time.Now()
+		s.Fill(t)
+		if err := s.bindings[current].Run(ctx); err != nil {
+			if ctx.Err() != nil {
+				stopped = ctx.Err()
+				break
+			}
+			return result, fmt.Errorf("step %d: %w", t, err)
+		}
+		loss, norm := float64(tensor.Data[float32](s.loss)[0]), float64(tensor.Data[float32](s.gradNorm)[0])
+		if !finite(loss) || !finite(norm) {
+			return result, &NonFiniteError{t, loss, norm, s.lastCheckpoint}
+		}
+		current = 1 - current
+		s.step = t
+		window.add(loss, norm, time.Since(begin))
+		stage.Set(int64(t))
+
+		if t%s.LogEvery == 0 || t == s.Steps {
+			result.Loss = window.mean()
+			stage.Note(fmt.Sprintf("loss %.4g", result.Loss))
+			result.Seconds += window.seconds
+			if err := log.Add(int64(t), window.values(lr)); err != nil {
+				return result, err
+			}
+			window = newWindow()
+		}
+		if s.CheckpointEvery > 0 && t%s.CheckpointEvery == 0 || t == s.Steps {
+			if err := s.checkpoint(log, current); err != nil {
+				return result, err
+			}
+		}
+	}
+	if stopped != nil && s.step > began {
+		if err := s.checkpoint(log, current); err != nil {
+			return result, err
+		}
+	}
+	result.Seconds += window.seconds
+	result.Step, result.Made, result.Checkpoint = s.step, s.step-began, s.lastCheckpoint
+	return result, stopped
+}
+
+// checkpoint writes a checkpoint of the current state and removes old ones.
+func (s *state) checkpoint(log *metrics.Writer, current int) error {
+	if err := log.Sync(); err != nil {
+		return err
+	}
+	dir, err := save(s.Dir, s.step, s.Order, s.values[current], s.Describe)
+	if err != nil {
+		return err
+	}
+	s.lastCheckpoint = dir
+	return prune(s.Dir, s.KeepCheckpoints)
+}
+
+// window gathers what happened since the last line of metrics.
+type window struct {
+	n          int
+	loss, norm float64
+	seconds    float64
+}
+
+func newWindow() *window { return &window{} }
+
+func (w *window) add(loss, norm float64, d time.Duration) {
+	w.n++
+	w.loss += loss
+	w.norm += norm
+	w.seconds += d.Seconds()
+}
+
+func (w *window) mean() float64 { return w.loss / float64(w.n) }
+
+func (w *window) values(learningRate float64) map[string]float64 {
+	n := float64(w.n)
+	return map[string]float64{
+		"loss": w.loss / n, "grad_norm": w.norm / n, "learning_rate": learningRate, "steps_per_second": n / w.seconds,
+	}
+}
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

@@ -3,8 +3,12 @@ package train
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/BurntSushi/toml"
 
@@ -35,6 +39,9 @@ type DataSettings struct {
 	Dir  string `toml:"dir,omitempty"` // "" where the set finds itself
 	Size int    `toml:"size"`          // height and width of a picture
 	Flip bool   `toml:"flip"`          // mirror pictures at random
+	// Pad is the number of rows and columns of zeros on each side that the set
+	// adds to its pictures, filled in when a run begins.
+	Pad int `toml:"pad,omitempty"`
 	// Hash is the SHA-256 of the pictures, filled in when a run begins.
 	Hash string `toml:"hash,omitempty"`
 }
@@ -148,4 +155,35 @@ func (s Settings) Write(dir string) error {
 		return fmt.Errorf("settings: %w", err)
 	}
 	return atomicfile.WriteFile(filepath.Join(dir, configName), b.Bytes())
+}
+
+// differences lists the settings in which a run differs from what is wanted,
+// as "key had (wanted other)".
+func differences(had, wanted Settings) []string {
+	a, b := had.flat(), wanted.flat()
+	var list []string
+	for _, key := range slices.Sorted(maps.Keys(b)) {
+		if a[key] != b[key] {
+			list = append(list, fmt.Sprintf("%s is %s (wanted %s)", key, a[key], b[key]))
+		}
+	}
+	return list
+}
+
+// flat returns every setting by its path in the file.
+func (s Settings) flat() map[string]string {
+	all := make(map[string]string)
+	var walk func(prefix string, v reflect.Value)
+	walk = func(prefix string, v reflect.Value) {
+		for i := range v.NumField() {
+			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("toml"), ",")
+			if f := v.Field(i); f.Kind() == reflect.Struct {
+				walk(prefix+name+".", f)
+			} else {
+				all[prefix+name] = fmt.Sprint(f.Interface())
+			}
+		}
+	}
+	walk("", reflect.ValueOf(s))
+	return all
 }

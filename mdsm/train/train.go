@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"strings"
 
 	"ebm/internal/dataset"
 	"ebm/internal/progress"
@@ -29,7 +30,7 @@ type Options struct {
 // matching, in a run's folder. With Resume it goes on from the newest
 // checkpoint there, which must be of the same settings and pictures.
 func Train(ctx context.Context, rt *runtime.Runtime, s Settings, data *dataset.Set, o Options) (Result, error) {
-	s.Data.Hash = data.Hash()
+	s.Data.Hash, s.Data.Pad = data.Hash(), data.Pad
 	if err := s.Validate(); err != nil {
 		return Result{}, err
 	}
@@ -64,6 +65,9 @@ func (s Settings) Describe() map[string]string {
 		"data": s.Data.Name, "sigma0": number(s.Noise.Sigma0),
 		"sigma_min": number(s.Noise.Min), "sigma_max": number(s.Noise.Max), "sigma_spacing": string(s.Noise.Spacing),
 		"weighting": string(s.Noise.Weighting), "data_range": "[0, 1]",
+	}
+	if s.Data.Pad > 0 {
+		d["pad"] = strconv.Itoa(s.Data.Pad)
 	}
 	if s.Preset != "" {
 		d["preset"] = s.Preset
@@ -157,8 +161,8 @@ func checkResume(dir string, wanted Settings) error {
 		return err
 	}
 	had.Steps, had.Output, had.Data.Dir, had.Start = wanted.Steps, wanted.Output, wanted.Data.Dir, wanted.Start
-	if had != wanted {
-		return fmt.Errorf("resume %s: its settings differ:\n  had    %+v\n  wanted %+v", dir, had, wanted)
+	if differ := differences(had, wanted); len(differ) > 0 {
+		return fmt.Errorf("resume %s: the run there has other settings: %s", dir, strings.Join(differ, ", "))
 	}
 	return nil
 }

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"runtime/debug"
+
+	"github.com/spf13/pflag"
+
+	"ebm/internal/progress"
+	"ebm/runtime"
+)
+
+// app is what commands share: where they write, the flags they have in
+// common, and what those open.
+type app struct {
+	stdout, stderr io.Writer
+
+	provider   string
+	device     int
+	threads    int
+	ortLibrary string
+	quiet      bool
+
+	rt  *runtime.Runtime
+	bar *progress.Progress
+}
+
+func (a *app) addFlags(f *pflag.FlagSet) {
+	f.StringVar(&a.provider, "provider", "auto", "what computes: cpu, cuda, or auto for the best there is")
+	f.IntVar(&a.device, "device", 0, "number of the CUDA device")
+	f.IntVar(&a.threads, "threads", 0, "threads of ONNX Runtime on the CPU (default all cores)")
+	f.StringVar(&a.ortLibrary, "ort-library", "", "ONNX Runtime's shared library, or its folder (default: found by itself)")
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress on standard error")
+}
+
+// runtime opens ONNX Runtime as the flags say, once.
+func (a *app) runtime(ctx context.Context) (*runtime.Runtime, error) {
+	if a.rt != nil {
+		return a.rt, nil
+	}
+	c, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	a.rt, err = runtime.Open(ctx, c)
+	return a.rt, err
+}
+
+// config returns the runtime's configuration of the flags.
+func (a *app) config() (runtime.Config, error) {
+	p, err := runtime.ParseProvider(a.provider)
+	if err != nil {
+		return runtime.Config{}, usageError{err}
+	}
+	if a.threads < 0 || a.device < 0 {
+		return runtime.Config{}, usagef("--threads %d --device %d: numbers from 0 are wanted", a.threads, a.device)
+	}
+	return runtime.Config{Library: a.ortLibrary, Provider: p, Device: a.device, Threads: a.threads, Log: a.log}, nil
+}
+
+// log prints a line on standard error, above the progress bars.
+func (a *app) log(line string) {
+	if a.bar != nil {
+		fmt.Fprintln(a.bar, line)
+	} else if !a.quiet {
+		fmt.Fprintln(a.stderr, line)
+	}
+}
+
+// progress returns the progress display, on standard error.
+func (a *app) progress() *progress.Progress {
+	if a.bar == nil {
+		a.bar = progress.New(a.stderr, a.quiet)
+	}
+	return a.bar
+}
+
+// printf prints results on standard output, after the progress display ends.
+func (a *app) printf(format string, args ...any) {
+	a.endProgress()
+	fmt.Fprintf(a.stdout, format, args...)
+}
+
+// printJSON prints a result for programs.
+func (a *app) printJSON(v any) error {
+	a.endProgress()
+	e := json.NewEncoder(a.stdout)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+func (a *app) endProgress() {
+	if a.bar != nil {
+		a.bar.Close()
+		a.bar = nil
+	}
+}
+
+func (a *app) close() {
+	a.endProgress()
+	if a.rt != nil {
+		a.rt.Close()
+	}
+}
+
+// version is the program's version as the Go toolchain recorded it.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}

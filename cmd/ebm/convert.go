@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"ebm/models/weights"
+)
+
+func newConvert(a *app) *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use:   "convert IN OUT",
+		Short: "Convert weights between .safetensors, .pt/.pth and .npz",
+		Long: `convert reads named tensors from a safetensors, PyTorch (zip or legacy) or NumPy
+file, whichever it is, and writes them in the format of OUT's ending. Nothing in
+a file is ever executed.`,
+		Args: exactArgs(2, "the file to read and the file to write"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			in, out := args[0], args[1]
+			if _, err := os.Stat(out); err == nil && !force {
+				return fmt.Errorf("%s exists: choose another name, or --force to replace it", out)
+			}
+			set, err := weights.Load(in)
+			if err != nil {
+				return err
+			}
+			if err := weights.Save(out, set); err != nil {
+				return err
+			}
+			a.printf("%s\t%d tensors\n", out, set.Len())
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "replace OUT if it exists")
+	return cmd
+}
+
+// exactArgs asks for n arguments and says what they are.
+func exactArgs(n int, what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usagef("%d arguments are given, wanted %d: %s", len(args), n, what)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"ebm"
+	"ebm/models/energy"
+)
+
+// modelFlags say which model a command works with.
+type modelFlags struct {
+	run, weights string
+	net          energy.ResNet
+	act          string
+}
+
+func (f *modelFlags) add(fs *pflag.FlagSet) {
+	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, or a shipped model")
+	fs.StringVar(&f.weights, "weights", "", "the model: a file of weights (.safetensors, .pt, .pth, .npz)")
+	fs.StringVar(&f.net.Net, "net", "", "with --weights, the network: res6, res12, res18 or res34 (default: recognised)")
+	fs.IntVar(&f.net.Dim, "dim", 0, "with --weights, channels after the first convolution (default: recognised)")
+	fs.IntVar(&f.net.Channels, "channels", 0, "with --weights, channels of the pictures (default: recognised)")
+	fs.IntVar(&f.net.Size, "size", 0, "with --weights, height and width of the pictures in pixels (default: recognised)")
+	fs.StringVar(&f.act, "activation", "", "with --weights, elu, relu, softplus, swish or tanh (default elu, or what the file says)")
+}
+
+// load finds the model. What flags say of the network must agree with what is
+// recognised, except for the activation, which cannot be seen.
+func (f *modelFlags) load() (*ebm.Model, error) {
+	ref := f.run
+	switch {
+	case f.run != "" && f.weights != "":
+		return nil, usagef("--run and --weights exclude each other")
+	case f.weights != "":
+		if ref = f.weights; !isFile(ref) {
+			return nil, fmt.Errorf("%s: no such file of weights", ref)
+		}
+	case f.run == "":
+		return nil, usagef("wanted --run REF or --weights FILE")
+	}
+	m, err := ebm.Load(ref)
+	if err != nil {
+		return nil, err
+	}
+	var differ []string
+	check := func(flag string, said, found any, given bool) {
+		if given && said != found {
+			differ = append(differ, fmt.Sprintf("--%s %v, but the weights are of %v", flag, said, found))
+		}
+	}
+	check("net", f.net.Net, m.Network.Net, f.net.Net != "")
+	check("dim", f.net.Dim, m.Network.Dim, f.net.Dim != 0)
+	check("channels", f.net.Channels, m.Network.Channels, f.net.Channels != 0)
+	check("size", f.net.Size, m.Network.Size, f.net.Size != 0)
+	if len(differ) > 0 {
+		return nil, fmt.Errorf("%s: %s", ref, strings.Join(differ, "; "))
+	}
+	if f.act != "" {
+		m.Network.Activation = energy.Activation(f.act)
+		if err := m.Network.Validate(); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
+}
+
+func newExport(a *app) *cobra.Command {
+	var (
+		model modelFlags
+		out   string
+		kinds []string
+		batch int
+		asked bool
+	)
+	cmd := &cobra.Command{
+		Use:   "export (--run REF | --weights FILE) --out DIR",
+		Short: "Write a model as ONNX: energy, score, Hessian product, training step, sampler",
+		Long: `export writes KIND.onnx files of plain standard ONNX (opset 17) to a folder:
+
+  energy   x → energy
+  score    x → energy, score (−∇E)
+  hvp      x, v → hvp (∇²E·v)
+  train    x, noise, sigma, learning_rate, step, every P, P.m, P.v
+           → loss, grad_norm, every P.next, P.m.next, P.v.next
+  sampler  x, step_size, noise [K N …], temperature [K] → x_next, energy [K N]
+  denoise  x → energy, denoised (x − σ₀² ∇E)
+
+The batch N and the number of steps K are dynamic.`,
+		Example: "  ebm export --run mnist16 --out onnx --kinds energy,score",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if out == "" {
+				return usagef("wanted --out DIR")
+			}
+			if batch < 0 {
+				return usagef("--batch %d: a positive number, or 0 for any, is wanted", batch)
+			}
+			var list []ebm.Kind
+			for _, name := range kinds {
+				k, err := ebm.ParseKind(name)
+				if err != nil {
+					return usageError{err}
+				}
+				list = append(list, k)
+			}
+			m, err := model.load()
+			if err != nil {
+				return err
+			}
+			return exportKinds(a, m, out, list, batch, asked)
+		},
+	}
+	model.add(cmd.Flags())
+	cmd.Flags().StringVar(&out, "out", "", "folder of the files, made if it is not there")
+	cmd.Flags().StringSliceVar(&kinds, "kinds", []string{"energy", "score", "hvp", "train", "sampler"}, "which files to write")
+	cmd.Flags().IntVar(&batch, "batch", 0, "fix the batch N, 0 for a dynamic one")
+	cmd.Flags().BoolVar(&asked, "json", false, "print the files as JSON")
+	return cmd
+}
+
+// exportKinds writes one file a kind and prints their names and sizes.
+func exportKinds(a *app, m *ebm.Model, out string, kinds []ebm.Kind, batch int, asJSON bool) error {
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	type file struct {
+		Kind  ebm.Kind `json:"kind"`
+		Path  string   `json:"path"`
+		Bytes int64    `json:"bytes"`
+	}
+	var files []file
+	stage := a.progress().Stage("export", int64(len(kinds)), "file")
+	for _, k := range kinds {
+		path := filepath.Join(out, string(k)+".onnx")
+		if err := m.WriteONNX(path, k, batch); err != nil {
+			return err
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		f := file{k, path, info.Size()}
+		if data, err := os.Stat(path + ".data"); err == nil {
+			f.Bytes += data.Size()
+		} else if !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		files = append(files, f)
+		stage.Add(1)
+	}
+	stage.Done()
+	if asJSON {
+		return a.printJSON(files)
+	}
+	for _, f := range files {
+		a.printf("%s\t%d bytes\n", f.Path, f.Bytes)
+	}
+	return nil
+}

@@ -1,0 +1,85 @@
+package ebm
+
+import (
+	"context"
+	"fmt"
+
+	"ebm/models/tensor"
+	"ebm/runtime"
+)
+
+// Config says which ONNX Runtime an engine uses; the zero value finds the
+// library by itself and takes the best provider. See runtime.Config.
+type Config = runtime.Config
+
+// Engine computes with one model through ONNX Runtime. Its methods may be
+// called from several goroutines.
+type Engine struct {
+	Model   *Model
+	rt      *runtime.Runtime
+	score   *runtime.Session
+	denoise *runtime.Session
+}
+
+// Open loads the model into ONNX Runtime. Close the engine when done.
+func (m *Model) Open(ctx context.Context, c Config) (*Engine, error) {
+	rt, err := runtime.Open(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{Model: m, rt: rt}
+	if e.score, err = e.load(ScoreKind); err == nil {
+		e.denoise, err = e.load(DenoiseKind)
+	}
+	if err != nil {
+		e.Close()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *Engine) load(k Kind) (*runtime.Session, error) {
+	b, err := e.Model.ONNX(k)
+	if err != nil {
+		return nil, err
+	}
+	return e.rt.Load(b, runtime.SessionOptions{})
+}
+
+// Close frees what the engine holds.
+func (e *Engine) Close() error {
+	for _, s := range []*runtime.Session{e.score, e.denoise} {
+		if s != nil {
+			s.Close()
+		}
+	}
+	return e.rt.Close()
+}
+
+// Score returns the energies E(x) [N], in nats, and the scores −∇E(x) of x's
+// shape, for float32 pictures x [N C H W].
+func (e *Engine) Score(ctx context.Context, x *tensor.Tensor) (energy, score *tensor.Tensor, err error) {
+	out, err := e.run(ctx, e.score, x)
+	if err != nil {
+		return nil, nil, err
+	}
+	return out["energy"], out["score"], nil
+}
+
+// Denoise returns x − σ₀²∇E(x), the single denoising jump of eq. (9), for
+// float32 pictures x [N C H W].
+func (e *Engine) Denoise(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, error) {
+	out, err := e.run(ctx, e.denoise, x)
+	if err != nil {
+		return nil, err
+	}
+	return out["denoised"], nil
+}
+
+func (e *Engine) run(ctx context.Context, s *runtime.Session, x *tensor.Tensor) (map[string]*tensor.Tensor, error) {
+	out, err := s.Run(ctx, map[string]*tensor.Tensor{"x": x})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", e.Model.Name, err)
+	}
+	return out, nil
+}

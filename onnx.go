@@ -1,0 +1,147 @@
+package ebm
+
+import (
+	"fmt"
+	"strings"
+
+	"ebm/export"
+	"ebm/mdsm"
+	"ebm/models/graph"
+)
+
+// Kind is a function of a model that leaves as an ONNX file of its own.
+type Kind string
+
+// The kinds. Inputs and outputs have the same names in every file; N is the
+// batch, K a number of Langevin steps.
+const (
+	EnergyKind  Kind = "energy"  // x [N C H W] → energy [N]
+	ScoreKind   Kind = "score"   // x → energy, score
+	HVPKind     Kind = "hvp"     // x, v → hvp
+	TrainKind   Kind = "train"   // batch, weights, optimiser state → loss, the next weights and state
+	SamplerKind Kind = "sampler" // x, step_size, noise [K N C H W], temperature [K] → x_next, energy [K N]
+	DenoiseKind Kind = "denoise" // x → energy, denoised
+)
+
+// kinds lists the kinds with a sentence about each, for files and help.
+var kinds = []struct {
+	kind  Kind
+	about string
+}{
+	{EnergyKind, "the energy E(x)"},
+	{ScoreKind, "the energy E(x) and the score −∇E(x)"},
+	{HVPKind, "the product of the energy's Hessian at x with a vector v"},
+	{TrainKind, "one training step: multiscale denoising score matching with double backpropagation, and Adam"},
+	{SamplerKind, "K steps of Langevin dynamics, x ← x − ε²/2 ∇E(x) + ε √T n"},
+	{DenoiseKind, "one denoising jump, x − σ₀² ∇E(x)"},
+}
+
+// valueDocs describe the inputs and outputs of all kinds by name.
+var valueDocs = map[string]string{
+	"x":             "pictures [N C H W] with values around [0, 1]",
+	"v":             "directions, of x's shape",
+	"energy":        "E(x) in nats, one for each picture (of each step, for the sampler)",
+	"score":         "−∇E(x), of x's shape",
+	"hvp":           "∇²E(x)·v, of x's shape",
+	"denoised":      "x − σ₀² ∇E(x)",
+	"noise":         "standard normal noise, of x's shape (one for each step, for the sampler)",
+	"sigma":         "noise levels σ [N], one for each picture",
+	"learning_rate": "Adam's learning rate",
+	"step":          "the number of this update, from 1",
+	"loss":          "mean of l(σ)·‖x − x̃ + σ₀² ∇E(x̃)‖² over the batch, x̃ = x + σ·noise",
+	"grad_norm":     "norm of the gradient of loss/σ₀⁴ over all weights",
+	"temperature":   "T of each step",
+	"step_size":     "ε, 0.02 in the paper",
+	"x_next":        "the pictures after K steps",
+}
+
+// Kinds returns all kinds.
+func Kinds() []Kind {
+	list := make([]Kind, len(kinds))
+	for i, k := range kinds {
+		list[i] = k.kind
+	}
+	return list
+}
+
+// ParseKind returns the kind called name.
+func ParseKind(name string) (Kind, error) {
+	var names []string
+	for _, k := range kinds {
+		if string(k.kind) == name {
+			return k.kind, nil
+		}
+		names = append(names, string(k.kind))
+	}
+	return "", fmt.Errorf("unknown kind %q, wanted one of %s", name, strings.Join(names, ", "))
+}
+
+// Graph returns the graph of one kind.
+func (m *Model) Graph(k Kind) (*graph.Graph, error) {
+	switch k {
+	case EnergyKind:
+		return mdsm.EnergyModel(m.Network, m.Weights), nil
+	case ScoreKind:
+		return mdsm.ScoreModel(m.Network, m.Weights), nil
+	case HVPKind:
+		return mdsm.HessianModel(m.Network, m.Weights), nil
+	case TrainKind:
+		objective, adam := m.training()
+		return mdsm.TrainStep(m.Network, objective, adam), nil
+	case SamplerKind:
+		return mdsm.SamplerModel(m.Network, m.Weights), nil
+	case DenoiseKind:
+		return mdsm.DenoiseModel(m.Network, m.Weights, m.Sigma0), nil
+	}
+	_, err := ParseKind(string(k))
+	return nil, err
+}
+
+// training returns the objective and optimiser that the model was trained
+// with, or the paper's where that is not known.
+func (m *Model) training() (mdsm.Objective, mdsm.Adam) {
+	if m.settings != nil {
+		return m.settings.Objective(), m.settings.Adam()
+	}
+	o := mdsm.Objective{Sigma0: m.Sigma0, Weighting: mdsm.Weighting(m.About["weighting"])}
+	if o.Weighting.Validate() != nil {
+		o.Weighting = mdsm.InverseVariance
+	}
+	return o, mdsm.PaperAdam()
+}
+
+// ExportOptions returns what an ONNX file of one kind carries. batch fixes N;
+// 0 leaves it dynamic.
+func (m *Model) ExportOptions(k Kind, batch int) export.Options {
+	meta := m.Metadata()
+	meta["kind"] = string(k)
+	o := export.Options{Docs: valueDocs, Metadata: meta}
+	for _, row := range kinds {
+		if row.kind == k {
+			o.Doc = fmt.Sprintf("%s (%v, σ₀ = %g)", row.about, m.Network, m.Sigma0)
+		}
+	}
+	if batch > 0 {
+		o.Sizes = map[string]int{"N": batch}
+	}
+	return o
+}
+
+// WriteONNX writes one kind as an ONNX file. batch fixes N; 0 leaves it
+// dynamic.
+func (m *Model) WriteONNX(path string, k Kind, batch int) error {
+	g, err := m.Graph(k)
+	if err != nil {
+		return err
+	}
+	return export.WriteFile(path, g, m.ExportOptions(k, batch))
+}
+
+// ONNX returns the bytes of one kind with a dynamic batch.
+func (m *Model) ONNX(k Kind) ([]byte, error) {
+	g, err := m.Graph(k)
+	if err != nil {
+		return nil, err
+	}
+	return export.Bytes(g, m.ExportOptions(k, 0))
+}

@@ -11,8 +11,9 @@ func lowerReshape(l *lowering, n *graph.Node) string {
 	return l.reshape(l.value(n.Inputs()[0]), n.Inputs()[0].Shape(), n.Shape())
 }
 
-// reshape emits a Reshape of a value. One symbolic dimension is left to ONNX
-// as −1, others are copied from the same place of the operand.
+// reshape emits a Reshape of a value. Symbolic dimensions are copied from the
+// same place of the operand, and one other is left to ONNX as −1; where there
+// are more, the shape is computed from those of the graph's inputs.
 func (l *lowering) reshape(value string, from, to graph.Shape) string {
 	dims := make([]int, len(to))
 	inferred := false
@@ -26,7 +27,7 @@ func (l *lowering) reshape(value string, from, to graph.Shape) string {
 		case !inferred:
 			dims[i], inferred = -1, true
 		default:
-			panic(&graph.Error{Op: graph.OpReshape, Operands: []string{from.String()}, Want: fmt.Sprintf("at most one symbolic dimension of %v may move", to)})
+			return l.emit("Reshape", []string{value, l.shapeVector(to)})
 		}
 	}
 	return l.emit("Reshape", []string{value, l.ints(dims...)})

@@ -35,6 +35,7 @@ type Problem struct {
 // Loop says how long a run goes on and what it leaves behind.
 type Loop struct {
 	Steps           int
+	Budget          time.Duration // stop after this time even if steps are left, 0 for never
 	LearningRate    LearningRate
 	Dir             string // the run's folder
 	CheckpointEvery int    // steps between checkpoints; the last step always makes one
@@ -71,9 +72,9 @@ func (e *NonFiniteError) Error() string {
 	return fmt.Sprintf("step %d: loss %g, gradient norm %g are not finite; %s; try a lower learning rate, a larger smallest noise level, or another seed", e.Step, e.Loss, e.GradNorm, kept)
 }
 
-// Run trains until Loop.Steps updates have been made in all, or until ctx is
-// done, when it makes a last checkpoint and returns ctx's error with the
-// result so far.
+// Run trains until Loop.Steps updates have been made in all, or the budget is
+// used up. When ctx is done it makes a last checkpoint and returns ctx's error
+// with the result so far.
 func Run(ctx context.Context, rt *runtime.Runtime, p Problem, l Loop) (Result, error) {
 	s, err := start(p, l)
 	if err != nil {
@@ -216,10 +217,15 @@ func (s *state) run(ctx context.Context, log *metrics.Writer) (Result, error) {
 	defer stage.Done()
 
 	began, current := s.step, 0
+	var deadline time.Time
+	if s.Budget > 0 {
+		deadline = time.Now().Add(s.Budget)
+	}
 	result := Result{Loss: math.NaN()}
 	window := newWindow()
 	var stopped error
-	for s.step < s.Steps && stopped == nil {
+	last := false
+	for s.step < s.Steps && !last {
 		if stopped = ctx.Err(); stopped != nil {
 			break
 		}
@@ -244,8 +250,9 @@ func (s *state) run(ctx context.Context, log *metrics.Writer) (Result, error) {
 		s.step = t
 		window.add(loss, norm, time.Since(begin))
 		stage.Set(int64(t))
+		last = t == s.Steps || !deadline.IsZero() && time.Now().After(deadline)
 
-		if t%s.LogEvery == 0 || t == s.Steps {
+		if t%s.LogEvery == 0 || last {
 			result.Loss = window.mean()
 			stage.Note(fmt.Sprintf("loss %.4g", result.Loss))
 			result.Seconds += window.seconds
@@ -254,7 +261,7 @@ func (s *state) run(ctx context.Context, log *metrics.Writer) (Result, error) {
 			}
 			window = newWindow()
 		}
-		if s.CheckpointEvery > 0 && t%s.CheckpointEvery == 0 || t == s.Steps {
+		if s.CheckpointEvery > 0 && t%s.CheckpointEvery == 0 || last {
 			if err := s.checkpoint(log, current); err != nil {
 				return result, err
 			}

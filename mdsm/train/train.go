@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
+	"ebm/internal/atomicfile"
 	"ebm/internal/dataset"
 	"ebm/internal/progress"
 	"ebm/internal/rng"
@@ -23,6 +26,7 @@ type Options struct {
 	Dir      string // the run's folder, made if it is not there
 	Resume   bool
 	Start    energy.Weights // first weights, nil for random ones
+	Budget   time.Duration  // stop after this time even if steps are left, 0 for never
 	Progress *progress.Progress
 }
 
@@ -42,6 +46,11 @@ func Train(ctx context.Context, rt *runtime.Runtime, s Settings, data *dataset.S
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return Result{}, err
 	}
+	for _, dir := range []string{o.Dir, filepath.Join(o.Dir, checkpointsName)} {
+		if err := atomicfile.Clean(dir); err != nil {
+			return Result{}, err
+		}
+	}
 	if err := s.Write(o.Dir); err != nil {
 		return Result{}, err
 	}
@@ -50,7 +59,7 @@ func Train(ctx context.Context, rt *runtime.Runtime, s Settings, data *dataset.S
 		return Result{}, err
 	}
 	return Run(ctx, rt, problem, Loop{
-		Steps: s.Steps, LearningRate: s.Optimiser.LearningRate, Dir: o.Dir, Resume: o.Resume,
+		Steps: s.Steps, Budget: o.Budget, LearningRate: s.Optimiser.LearningRate, Dir: o.Dir, Resume: o.Resume,
 		CheckpointEvery: s.Output.CheckpointEvery, KeepCheckpoints: s.Output.KeepCheckpoints, LogEvery: s.Output.LogEvery,
 		Describe: s.Describe(), Progress: o.Progress,
 	})

@@ -121,6 +121,7 @@ func fromSet(name string, set *weights.Set) (*Model, error) {
 	for n, t := range set.All() {
 		w[n] = t
 	}
+	w = energy.DropUnused(w)
 	net, err := energy.Recognise(w)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)

@@ -41,6 +41,19 @@ func Recognise(w Weights) (ResNet, error) {
 	return ResNet{}, closest
 }
 
+// DropUnused leaves out what the paper's code stores but never uses: the
+// LayerNorm parameters bn1 and bn2 of its blocks.
+func DropUnused(w Weights) Weights {
+	kept := make(Weights, len(w))
+	for name, t := range w {
+		if strings.Contains(name, ".bn1.") || strings.Contains(name, ".bn2.") {
+			continue
+		}
+		kept[name] = t
+	}
+	return kept
+}
+
 func firstNames(w Weights) []string {
 	names := sortedNames(w)
 	if len(names) > 6 {

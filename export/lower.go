@@ -19,6 +19,7 @@ type lowering struct {
 	names  map[*graph.Node]string   // node → the name of its value
 	scans  map[*graph.Node][]string // Scan → the names of its outputs
 	taken  map[string]bool          // names in use, shared with bodies
+	owned  map[*graph.Node]string   // named constant → its name, shared with bodies
 	consts map[string]string        // small unnamed constants by content
 	extra  map[extraKey]string      // values beside a node's own, see shared
 }
@@ -35,10 +36,10 @@ func newLowering(g *graph.Graph, outer *lowering) *lowering {
 		graph: g, outer: outer,
 		proto: &onnxpb.GraphProto{Name: proto.String(g.Name())},
 		names: make(map[*graph.Node]string), scans: make(map[*graph.Node][]string),
-		taken: make(map[string]bool), consts: make(map[string]string), extra: make(map[extraKey]string),
+		taken: make(map[string]bool), owned: make(map[*graph.Node]string), consts: make(map[string]string), extra: make(map[extraKey]string),
 	}
 	if outer != nil {
-		l.taken = outer.taken
+		l.taken, l.owned = outer.taken, outer.owned
 	}
 	return l
 }
@@ -121,6 +122,9 @@ func (l *lowering) graphProto(docs map[string]string) *onnxpb.GraphProto {
 	for i, out := range l.graph.Outputs() {
 		results[i] = l.reserve(out.Name)
 	}
+	if l.outer == nil {
+		l.reserveWeights(l.graph)
+	}
 	for _, out := range l.graph.Outputs() {
 		l.value(out.Node)
 	}
@@ -173,8 +177,7 @@ func (l *lowering) value(n *graph.Node) string {
 	}
 	var name string
 	if n.Op() == graph.OpConstant {
-		a := n.Attr().(graph.ConstantAttr)
-		name = l.constant(a.Name, a.Value)
+		name = l.constant(l.owned[n], n.ConstantValue())
 	} else {
 		f := lowerers()[n.Op()]
 		if f == nil {
@@ -232,11 +235,34 @@ func (l *lowering) reserve(name string) string {
 	switch {
 	case l.outer != nil:
 		return l.fresh("body_" + name)
+	case name == "":
+		panic(&graph.Error{Op: graph.OpInput, Want: "inputs and outputs with names are wanted"})
 	case l.taken[name]:
 		panic(&graph.Error{Op: graph.OpInput, Want: fmt.Sprintf("the name %q is used twice", name)})
 	}
 	l.taken[name] = true
 	return name
+}
+
+// reserveWeights takes the names of weights, in the bodies of Scans too, before
+// the values inside get theirs. Only a second weight of one name, or one that
+// is called like an input or output, gets another.
+func (l *lowering) reserveWeights(g *graph.Graph) {
+	for _, n := range g.Nodes() {
+		switch a := n.Attr().(type) {
+		case graph.ConstantAttr:
+			switch {
+			case a.Name == "":
+			case l.taken[a.Name]:
+				l.owned[n] = l.fresh(a.Name)
+			default:
+				l.taken[a.Name] = true
+				l.owned[n] = a.Name
+			}
+		case graph.ScanAttr:
+			l.reserveWeights(a.Body)
+		}
+	}
 }
 
 // fresh returns an unused name that begins with stem.
@@ -250,7 +276,8 @@ func (l *lowering) fresh(stem string) string {
 	}
 }
 
-// constant adds an initialiser. Small unnamed ones are shared by content.
+// constant adds an initialiser under a reserved name, or under a fresh one for
+// the name "". Small ones without a name are shared by content.
 func (l *lowering) constant(name string, t *tensor.Tensor) string {
 	key := ""
 	if name == "" {
@@ -261,10 +288,6 @@ func (l *lowering) constant(name string, t *tensor.Tensor) string {
 			}
 		}
 		name = l.fresh("const")
-	} else if l.taken[name] {
-		name = l.fresh(name)
-	} else {
-		l.taken[name] = true
 	}
 	if key != "" {
 		l.consts[key] = name

@@ -15,7 +15,8 @@ type Pass struct {
 }
 
 // Passes returns the passes in the order in which Model runs them. Each of
-// them also leaves out dead code and works inside the bodies of Scans.
+// them also leaves out what was dead code before it, and works inside the
+// bodies of Scans.
 func Passes() []Pass {
 	return []Pass{
 		{"fold pools into convolutions", foldPools},
@@ -135,7 +136,7 @@ func simplify(g *graph.Graph) *graph.Graph {
 			if isScalar(in[1], 1) {
 				return in[0]
 			}
-			if c, ok := scalarValue(in[1]); ok && in[0].Op() == graph.OpMul {
+			if c, ok := scalarValue(in[1]); ok && in[0].Op() == graph.OpMul && old.DType().IsFloat() {
 				if d, ok := scalarValue(in[0].Inputs()[1]); ok {
 					return graph.Scale(in[0].Inputs()[0], c*d)
 				}

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"math"
 	"slices"
 
 	"ebm/export/onnxpb"
@@ -19,8 +20,25 @@ func lowerMeanPool(l *lowering, n *graph.Node) string {
 	return l.meanPool(l.value(n.Inputs()[0]), n.Attr().(graph.PoolAttr))
 }
 
+// meanPool emits an AveragePool. ONNX Runtime merges a Pad with the pool
+// behind it, and then refuses paddings as large as the window; it leaves a Pad
+// alone whose constant is not all zero bits, such as −0.
 func (l *lowering) meanPool(value string, a graph.PoolAttr) string {
+	if n := l.makerOf(value); n.GetOpType() == "Pad" && len(n.Input) == 2 {
+		n.Input = append(n.Input, l.constant("", tensor.Of([]float32{float32(math.Copysign(0, -1))})))
+	}
 	return l.emit("AveragePool", []string{value}, append(poolAttrs(a), intAttr("count_include_pad", 1))...)
+}
+
+// makerOf returns the ONNX node that gives a value, nil for inputs and
+// initialisers.
+func (l *lowering) makerOf(value string) *onnxpb.NodeProto {
+	for _, n := range slices.Backward(l.proto.Node) {
+		if slices.Contains(n.Output, value) {
+			return n
+		}
+	}
+	return nil
 }
 
 // lowerMeanPoolGrad repeats every element over its window where windows tile

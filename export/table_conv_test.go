@@ -129,7 +129,17 @@ func poolRows() []row {
 				return g.Exp(g.MeanPoolGrad(y, c.attr, c.x[1:]))
 			}))
 	}
-	return all
+	// ONNX Runtime merges these Pads with what stands behind them.
+	around := func(x *g.Node) *g.Node { return g.Pad(x, []int{0, 0, 1, 0}, []int{0, 0, 0, 2}, nil) }
+	x := n(N, 2, 4, 4)
+	return append(all,
+		named("MeanPool behind a Pad", g.OpMeanPool, x, func(x *g.Node) *g.Node { return g.Exp(g.MeanPool(around(x), g.Pool2D(2, 2, 0))) }),
+		named("MeanPool with paddings behind a Pad", g.OpMeanPool, x, func(x *g.Node) *g.Node { return g.Exp(g.MeanPool(around(x), g.Pool2D(2, 1, 1))) }),
+		named("MeanPoolGrad behind a Pad", g.OpMeanPoolGrad, x, func(x *g.Node) *g.Node {
+			return g.Exp(g.MeanPoolGrad(around(x), g.Pool2D(2, 1, 0), []int{6, 7}))
+		}),
+		named("MaxPool behind a Pad", g.OpMaxPool, x, func(x *g.Node) *g.Node { return g.Exp(g.MaxPool(around(x), g.Pool2D(2, 1, 1))) }),
+		binary("Conv behind a Pad", g.OpConv, func(x, w *g.Node) *g.Node { return g.Conv(around(x), w, g.Conv2D(2, 1)) }, x, n(3, 2, 2, 2)))
 }
 
 func poolShape(x []int, a g.PoolAttr) []int {

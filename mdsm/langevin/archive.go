@@ -1,0 +1,182 @@
+package langevin
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"ebm/internal/atomicfile"
+	"ebm/internal/npz"
+	"ebm/internal/picture"
+	"ebm/models/tensor"
+)
+
+// archiveArray is the name that NumPy gives to an array without one.
+const archiveArray = "arr_0"
+
+// complete reports whether the folder has all samples.
+func (w *writer) complete() (bool, error) {
+	rows, err := npz.OpenRows(filepath.Join(w.Dir, ArchiveFile), archiveArray)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer rows.Close()
+	if want := append([]int{w.Count}, w.row...); rows.DType != tensor.Uint8 || !slices.Equal(rows.Shape, want) {
+		return false, fmt.Errorf("%s holds %v%v, wanted uint8%v; remove it to draw its samples again", filepath.Join(w.Dir, ArchiveFile), rows.DType, rows.Shape, want)
+	}
+	return true, nil
+}
+
+// assemble makes the archives of the shards. The .npz comes last, and says that
+// the folder is complete.
+func (w *writer) assemble(ctx context.Context) error {
+	slices.SortFunc(w.shards, func(a, b shard) int { return cmp.Compare(a.first, b.first) })
+	if missing := gaps(w.shards, w.First, w.end()); len(missing) > 0 {
+		return fmt.Errorf("%s: samples %d to %d are missing", w.Dir, missing[0].first, missing[0].end-1)
+	}
+	var paths []string
+	for _, s := range w.shards {
+		paths = append(paths, s.path)
+	}
+	if !w.Float32 {
+		return joinBytes(ctx, w.Dir, paths)
+	}
+	if err := joinFloats(ctx, w.Dir, paths, ""); err != nil {
+		return err
+	}
+	return w.roundFloats(ctx)
+}
+
+// joinBytes makes samples.npz of uint8 .npy files.
+func joinBytes(ctx context.Context, dir string, paths []string) error {
+	return atomicfile.Write(filepath.Join(dir, ArchiveFile), func(out io.Writer) error {
+		_, err := npz.JoinRows(cancelled{ctx, out}, archiveArray, paths, npz.Store)
+		return err
+	})
+}
+
+// joinFloats makes samples_float32.npy of the float32 arrays of files.
+func joinFloats(ctx context.Context, dir string, paths []string, array string) error {
+	return writeRows(filepath.Join(dir, Float32File), func(add func(*tensor.Tensor) error) error {
+		for _, path := range paths {
+			if err := eachRows(ctx, path, array, add); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// roundFloats makes samples.npz of samples_float32.npy.
+func (w *writer) roundFloats(ctx context.Context) error {
+	rounded := filepath.Join(w.shardsDir(), "rounded.npy")
+	err := writeRows(rounded, func(add func(*tensor.Tensor) error) error {
+		return eachRows(ctx, filepath.Join(w.Dir, Float32File), "", func(t *tensor.Tensor) error {
+			// Rounding does not care for the order of axes.
+			b, err := picture.Bytes(t)
+			if err != nil {
+				return err
+			}
+			return add(b)
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return joinBytes(ctx, w.Dir, []string{rounded})
+}
+
+// writeRows writes a .npy file of the rows that fill adds.
+func writeRows(path string, fill func(add func(*tensor.Tensor) error) error) error {
+	f, err := atomicfile.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Abort()
+	var rows *npz.RowWriter
+	err = fill(func(t *tensor.Tensor) error {
+		if rows == nil {
+			if rows, err = npz.NewRowWriter(f, t.DType(), t.Shape()[1:]...); err != nil {
+				return err
+			}
+		}
+		return rows.Write(t)
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if rows == nil {
+		return fmt.Errorf("%s: there are no rows to write", path)
+	}
+	if err := rows.Close(); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return f.Commit()
+}
+
+// eachRows reads an array by rows, about a megabyte at a time.
+func eachRows(ctx context.Context, path, array string, do func(*tensor.Tensor) error) error {
+	r, err := npz.OpenRows(path, array)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	n := max(1<<20/max(tensor.Volume(r.Shape[1:]), 1), 1)
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		t, err := r.Next(n)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		if err := do(t); err != nil {
+			return err
+		}
+	}
+}
+
+// firstRows reads the first n rows of an archive, or all when there are fewer.
+func firstRows(path string, n int) (*tensor.Tensor, error) {
+	r, err := npz.OpenRows(path, archiveArray)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	t, err := r.Next(n)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
+}
+
+// cancelled is a writer that fails when its context has ended.
+type cancelled struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (c cancelled) Write(b []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.w.Write(b)
+}
+
+// exists reports whether there is something at the path.
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

@@ -1,0 +1,229 @@
+package langevin
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"ebm/internal/progress"
+	"ebm/internal/rng"
+	"ebm/models/tensor"
+)
+
+// plan is what all groups of a run share.
+type plan struct {
+	Settings
+	temperature []float32
+	group       int   // samples in a group; sample i is in group i/group
+	shape       []int // of one x
+	source      rng.Source
+}
+
+func (s *Sampler) plan(set Settings) (*plan, error) {
+	if err := set.Validate(); err != nil {
+		return nil, err
+	}
+	if !s.jumps && (!set.Raw || set.Watch.Chains > 0 && len(set.Watch.Snapshots) > 0) {
+		return nil, errNoDenoise
+	}
+	t, err := set.Schedule.Temperatures()
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{Settings: set, group: s.group(set.Batch), shape: s.shape, source: rng.New(set.Seed)}
+	for _, v := range t {
+		p.temperature = append(p.temperature, float32(v))
+	}
+	p.Watch.Chains = min(p.Watch.Chains, p.Count)
+	if p.Block == 0 {
+		// Bounds the noise to 16 MB for each group in progress.
+		p.Block = min(max((1<<22)/(p.group*tensor.Volume(p.shape)), 1), 50)
+	}
+	return p, nil
+}
+
+// end returns the index after the last sample.
+func (p *plan) end() int { return p.First + p.Count }
+
+// groups lists the groups that have wanted samples.
+func (p *plan) groups() []int { return p.groupsOf(p.First, p.end()) }
+
+// groupsOf lists the groups of the samples from first to before end.
+func (p *plan) groupsOf(first, end int) []int {
+	var groups []int
+	for g := first / p.group; g*p.group < end; g++ {
+		groups = append(groups, g)
+	}
+	return groups
+}
+
+// span returns the part of a group between two samples, as places in it.
+func (p *plan) span(group, first, end int) (lo, hi int) {
+	lo = min(max(first-group*p.group, 0), p.group)
+	return lo, max(min(end-group*p.group, p.group), lo)
+}
+
+// batch is a group's wanted samples.
+type batch struct {
+	first int            // index of the first
+	x     *tensor.Tensor // [n …]
+	seen  *seen          // of the first samples of the run, or nil
+}
+
+// seen is what was recorded of a batch's first chains.
+type seen struct {
+	n         int
+	energy    [][]float32 // of each step, [n]; none when the model has no energy
+	snapshots []snapshot
+}
+
+// snapshot is a batch of chains after some steps, and its denoising jump.
+type snapshot struct{ x, clean *tensor.Tensor }
+
+// chain computes one group from its start to its samples.
+func (s *Sampler) chain(ctx context.Context, p *plan, group int, stage *progress.Stage) (*batch, error) {
+	lo, hi := p.span(group, p.First, p.end())
+	c := &chain{Sampler: s, plan: p, group: group, lo: lo, hi: hi}
+	if _, watched := p.span(group, p.First, p.First+p.Watch.Chains); watched > lo {
+		c.seen = &seen{n: watched - lo}
+	}
+	c.start()
+	for at := 0; at < len(p.temperature); {
+		if err := c.look(ctx, at); err != nil {
+			return nil, err
+		}
+		n := c.until(at)
+		if err := c.steps(ctx, at, n); err != nil {
+			return nil, err
+		}
+		at += n
+		stage.Add(int64(n * (hi - lo)))
+	}
+	if err := c.look(ctx, len(p.temperature)); err != nil {
+		return nil, err
+	}
+	if !p.Raw {
+		clean, _, err := s.stepper.Denoise(ctx, c.x)
+		if err != nil {
+			return nil, fmt.Errorf("denoising jump of samples %d to %d: %w", c.index(lo), c.index(hi)-1, err)
+		}
+		if err := c.check(clean, len(p.temperature)); err != nil {
+			return nil, err
+		}
+		c.x = clean
+	}
+	return &batch{first: c.index(lo), x: c.rows(c.x, hi), seen: c.seen}, nil
+}
+
+// chain is a group in progress. The places from lo to before hi are wanted;
+// the others stay at the origin without noise.
+type chain struct {
+	*Sampler
+	*plan
+	group  int
+	lo, hi int
+	x      *tensor.Tensor // [group …]
+	seen   *seen
+}
+
+// index returns the index of the sample at a place of the group.
+func (c *chain) index(place int) int { return c.group*c.plan.group + place }
+
+// rows copies the wanted places before end.
+func (c *chain) rows(x *tensor.Tensor, end int) *tensor.Tensor {
+	each := tensor.Volume(c.plan.shape)
+	return tensor.Of(slices.Clone(tensor.Data[float32](x)[c.lo*each:end*each]), append([]int{end - c.lo}, c.plan.shape...)...)
+}
+
+// normal fills the wanted places of dst, a tensor's elements [group …].
+func (c *chain) normal(dst []float32, purpose rng.Purpose, step int) {
+	each := tensor.Volume(c.plan.shape)
+	for place := c.lo; place < c.hi; place++ {
+		c.source.Normal(dst[place*each:(place+1)*each], purpose, uint64(c.index(place)), uint32(step))
+	}
+}
+
+func (c *chain) start() {
+	c.x = tensor.New(tensor.Float32, append([]int{c.plan.group}, c.plan.shape...)...)
+	values, each := tensor.Data[float32](c.x), tensor.Volume(c.plan.shape)
+	c.normal(values, rng.SampleStart, 0)
+	mean, sigma := float32(c.Start.Mean), float32(c.Start.Sigma)
+	for i := c.lo * each; i < c.hi*each; i++ {
+		values[i] = mean + float32(sigma*values[i])
+	}
+}
+
+// until returns the number of steps from step at that the next run makes:
+// up to a block, and not beyond a snapshot.
+func (c *chain) until(at int) int {
+	end := min(at+c.Block, len(c.temperature))
+	if c.seen != nil {
+		for _, s := range c.Watch.Snapshots {
+			if s > at {
+				end = min(end, s)
+				break
+			}
+		}
+	}
+	return end - at
+}
+
+// steps makes n steps from step at.
+func (c *chain) steps(ctx context.Context, at, n int) error {
+	noise := tensor.New(tensor.Float32, append([]int{n}, c.x.Shape()...)...)
+	for k := range n {
+		c.normal(tensor.Data[float32](noise)[k*c.x.Len():(k+1)*c.x.Len()], rng.SampleNoise, at+k)
+	}
+	next, energy, err := c.stepper.Steps(ctx, c.x, noise, c.temperature[at:at+n], float32(c.StepSize))
+	if err != nil {
+		return fmt.Errorf("samples %d to %d, steps %d to %d: %w", c.index(c.lo), c.index(c.hi)-1, at, at+n-1, err)
+	}
+	c.x = next
+	if energy != nil {
+		if err := c.record(tensor.Data[float32](energy), at, n); err != nil {
+			return err
+		}
+	}
+	return c.check(next, at+n)
+}
+
+// record keeps the energies [n group] of the watched chains in n steps from
+// step at.
+func (c *chain) record(energy []float32, at, n int) error {
+	for k := range n {
+		row := energy[k*c.plan.group+c.lo : k*c.plan.group+c.hi]
+		if bad := notFinite(row); bad >= 0 {
+			return &DivergedError{Sample: c.index(c.lo + bad), Step: at + k, StepSize: c.StepSize}
+		}
+		if c.seen != nil {
+			c.seen.energy = append(c.seen.energy, slices.Clone(row[:c.seen.n]))
+		}
+	}
+	return nil
+}
+
+// check reports a wanted place that is not finite.
+func (c *chain) check(x *tensor.Tensor, step int) error {
+	each := tensor.Volume(c.plan.shape)
+	bad := notFinite(tensor.Data[float32](x)[c.lo*each : c.hi*each])
+	if bad < 0 {
+		return nil
+	}
+	return &DivergedError{Sample: c.index(c.lo + bad/each), Step: step, StepSize: c.StepSize}
+}
+
+// look takes a snapshot if one is wanted after so many steps.
+func (c *chain) look(ctx context.Context, steps int) error {
+	if c.seen == nil || !slices.Contains(c.Watch.Snapshots, steps) {
+		return nil
+	}
+	end := c.lo + c.seen.n
+	taken := snapshot{x: c.rows(c.x, end)}
+	clean, _, err := c.stepper.Denoise(ctx, c.x)
+	if err != nil {
+		return fmt.Errorf("snapshot after %d steps: %w", steps, err)
+	}
+	taken.clean = c.rows(clean, end)
+	c.seen.snapshots = append(c.seen.snapshots, taken)
+	return nil
+}

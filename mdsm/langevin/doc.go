@@ -1,0 +1,42 @@
+// Package langevin draws samples of an energy by annealed Langevin dynamics,
+// in ONNX Runtime.
+//
+// A chain starts at x = 0.5 + n and makes one update of eq. (8) of the paper
+// (see package mdsm) for every temperature of its schedule,
+//
+//	x ← x − ε²/2 ∇E(x) + ε √T n,
+//
+// and then, unless told otherwise, one denoising jump (eq. 9). x is a picture
+// [C H W] with values around [0, 1] or a point [D], ε the step size in units
+// of x, T the temperature and n standard normal noise. [Schedule] has the
+// paper's temperatures; [Sampler] runs chains and denoises given pictures;
+// [Sampler.Write] fills a folder with any number of samples, in bounded memory,
+// and goes on where a killed process stopped; [Merge] joins folders that
+// several machines filled.
+//
+// # Bits
+//
+// Sample i depends on the seed, the settings and i alone: its start and its
+// noise are package rng's numbers (SampleStart; SampleNoise and the step) for
+// sample i. On the CPU it is the same to the last bit whatever the threads, the
+// number of samples at once, their order, the steps in a run of the model, or
+// restarts, because nothing that is computed changes its shape: samples
+// go through the model in groups of a size that follows from the model alone,
+// sample i in group i/size at place i%size, one thread to a group and as many
+// groups at once as there are threads. (Groups at the ends of a range are padded.) Of the
+// kernels in use only Softplus was seen to depend on batch and threads, by one
+// unit in the last place, and one thread to a group was also found to be faster than
+// two threads to a batch. With CUDA the size of the groups is a setting, and
+// samples are the same for one size.
+//
+// # A folder of samples
+//
+//	samples.json             the settings that its samples follow from
+//	samples.npz              arr_0, uint8 [N H W C]: clipped to [0, 1], times 255, rounded to nearest
+//	samples_float32.npy      the same as float32, neither clipped nor rounded (on demand)
+//	trace.json               temperature and energies of some chains by step
+//	snapshots.npz            the same chains along the way, and their denoising jumps
+//	grid.png, process.gif    the first samples, and how they came about (on demand)
+//	png/000000.png …         every sample (on demand)
+//	shards/FIRST+COUNT.CRC.npy   finished samples, until samples.npz is there
+package langevin

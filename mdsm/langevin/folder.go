@@ -1,0 +1,303 @@
+package langevin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"ebm/internal/atomicfile"
+	"ebm/internal/picture"
+	"ebm/models/tensor"
+)
+
+// Files and folders beside those of a Process.
+const (
+	ArchiveFile   = "samples.npz"
+	Float32File   = "samples_float32.npy"
+	GridFile      = "grid.png"
+	AnimationFile = "process.gif"
+	PicturesDir   = "png"
+	shardsDir     = "shards"
+)
+
+// Folder says where and how Write leaves samples.
+type Folder struct {
+	Dir     string // made if it is not there; one process at a time may write to it
+	Crop    int    // keep the middle Crop × Crop pixels; 0 keeps all
+	Float32 bool   // also write samples_float32.npy
+
+	Grid      int  // number of samples in grid.png; 0 for no grid
+	Animation bool // draw process.gif from the snapshots that Settings.Watch asks for
+	PNG       bool // write every sample as a picture of its own
+
+	// Describe goes into samples.json beside the settings.
+	Describe map[string]string
+	// Log, when not nil, gets a line for what a person should know, such as a
+	// damaged shard.
+	Log func(line string)
+
+	// A shard is closed when it holds this much. The zero values mean half a
+	// minute and 16 MB.
+	ShardTime  time.Duration
+	ShardBytes int
+}
+
+// Written says what Write did.
+type Written struct {
+	Count  int // samples in the folder
+	Made   int // samples that were drawn now
+	Reused int // samples that were there
+	Path   string
+}
+
+// Write draws the samples of the settings into a folder. Finished samples are
+// kept at least every half minute; when Write is called again after it was
+// interrupted, or the process killed, only the others are drawn, and the files
+// are the same, byte for byte. A folder that is complete already is left as it
+// is but for pictures and traces that are missing. One that was begun with other
+// settings is a *MismatchError.
+//
+// Samples must be pictures [C H W] with one channel or three.
+func (s *Sampler) Write(ctx context.Context, set Settings, f Folder) (Written, error) {
+	p, err := s.plan(set)
+	if err != nil {
+		return Written{}, err
+	}
+	w, err := s.openFolder(p, f)
+	if err != nil {
+		return Written{}, err
+	}
+	done, err := w.complete()
+	if err != nil {
+		return Written{}, err
+	}
+	if !done || w.process != nil {
+		if err := s.fill(ctx, w, done); err != nil {
+			return Written{}, err
+		}
+	}
+	if !done {
+		if err := w.assemble(ctx); err != nil {
+			return Written{}, err
+		}
+	}
+	if err := os.RemoveAll(w.shardsDir()); err != nil {
+		return Written{}, err
+	}
+	if err := f.draw(ctx, p.First, s.Progress); err != nil {
+		return Written{}, err
+	}
+	return Written{Count: p.Count, Made: w.made, Reused: p.Count - w.made, Path: filepath.Join(f.Dir, ArchiveFile)}, nil
+}
+
+// writer fills a folder.
+type writer struct {
+	Folder
+	*plan
+	row    []int // of a sample in the archive: [H W C]
+	shards []shard
+	made   int
+
+	open    []*tensor.Tensor // batches [n H W C] that are finished and in no shard yet
+	first   int              // index of their first sample
+	rows    int              // number of their samples
+	opened  time.Time
+	missing []gap
+	process *processes // nil when nothing is to be recorded, or all is
+}
+
+func (s *Sampler) openFolder(p *plan, f Folder) (*writer, error) {
+	if len(s.shape) != 3 || s.shape[0] != 1 && s.shape[0] != 3 {
+		return nil, fmt.Errorf("samples of shape %v are no pictures: 1 or 3 channels, height and width are wanted", s.shape)
+	}
+	if f.Crop < 0 || f.Crop > min(s.shape[1], s.shape[2]) {
+		return nil, fmt.Errorf("crop to %d×%d: the pictures are %d×%d", f.Crop, f.Crop, s.shape[1], s.shape[2])
+	}
+	row := []int{s.shape[1], s.shape[2], s.shape[0]}
+	if f.Crop > 0 {
+		row[0], row[1] = f.Crop, f.Crop
+	}
+	if f.Log == nil {
+		f.Log = func(string) {}
+	}
+	if f.ShardTime == 0 {
+		f.ShardTime = 30 * time.Second
+	}
+	if f.ShardBytes == 0 {
+		f.ShardBytes = 16 << 20
+	}
+	w := &writer{Folder: f, plan: p, row: row}
+	if err := os.MkdirAll(f.Dir, 0o755); err != nil {
+		return nil, err
+	}
+	if err := s.record(p, f, row).claim(f.Dir); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(atomicfile.Clean(f.Dir), atomicfile.Clean(w.shardsDir())); err != nil {
+		return nil, err
+	}
+	if p.Watch.Chains > 0 && !p.traced(f.Dir) {
+		w.process = p.newProcess()
+	}
+	return w, nil
+}
+
+func (w *writer) shardsDir() string { return filepath.Join(w.Dir, shardsDir) }
+
+// dtype is the element type of the shards.
+func (w *writer) dtype() tensor.DType {
+	if w.Float32 {
+		return tensor.Float32
+	}
+	return tensor.Uint8
+}
+
+// fill draws what no shard has, or only what is to be recorded when all samples
+// are there.
+func (s *Sampler) fill(ctx context.Context, w *writer, done bool) (err error) {
+	if !done {
+		if err := os.MkdirAll(w.shardsDir(), 0o755); err != nil {
+			return err
+		}
+		if w.shards, err = findShards(w.shardsDir(), w.First, w.end(), w.dtype(), w.row, w.Log); err != nil {
+			return err
+		}
+		w.missing = gaps(w.shards, w.First, w.end())
+	}
+	reused := w.Count
+	for _, g := range w.missing {
+		reused -= g.end - g.first
+	}
+	groups := w.wanted()
+	stage := s.stage(w.plan, groups, reused)
+	defer stage.Done()
+	err = s.run(ctx, w.plan, groups, stage, func(b *batch) error {
+		if err := w.take(b); err != nil {
+			return err
+		}
+		stage.Note(fmt.Sprintf("%d/%d samples", reused+w.made, w.Count))
+		return nil
+	})
+	// What is finished is kept, also when the run was stopped.
+	return errors.Join(err, w.flush())
+}
+
+// wanted lists the groups to compute.
+func (w *writer) wanted() []int {
+	var groups []int
+	if w.process != nil {
+		groups = w.groupsOf(w.First, w.First+w.Watch.Chains)
+	}
+	for _, g := range w.missing {
+		groups = append(groups, w.groupsOf(g.first, g.end)...)
+	}
+	slices.Sort(groups)
+	return slices.Compact(groups)
+}
+
+// take records a batch and puts its missing samples into the open shard.
+func (w *writer) take(b *batch) error {
+	if w.process != nil {
+		w.process.add(b)
+		if p := w.process.process(); p != nil {
+			w.process = nil
+			if err := p.Write(w.Dir); err != nil {
+				return err
+			}
+		}
+	}
+	end := b.first + b.x.Shape()[0]
+	for _, g := range w.missing {
+		lo, hi := max(b.first, g.first), min(end, g.end)
+		if lo >= hi {
+			continue
+		}
+		if err := w.append(lo, rowsOf(b.x, lo-b.first, hi-b.first)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// append adds finished samples, [n C H W] from index first, to the open shard.
+func (w *writer) append(first int, x *tensor.Tensor) error {
+	if w.rows > 0 && first != w.first+w.rows {
+		if err := w.flush(); err != nil {
+			return err
+		}
+	}
+	if w.rows == 0 {
+		w.first, w.opened = first, time.Now()
+	}
+	x, err := w.convert(x)
+	if err != nil {
+		return err
+	}
+	w.open = append(w.open, x)
+	w.rows += x.Shape()[0]
+	w.made += x.Shape()[0]
+	if time.Since(w.opened) >= w.ShardTime || w.rows*tensor.Volume(w.row)*w.dtype().Size() >= w.ShardBytes {
+		return w.flush()
+	}
+	return nil
+}
+
+// convert returns pictures [n C H W] as a shard has them.
+func (w *writer) convert(x *tensor.Tensor) (*tensor.Tensor, error) {
+	x, err := w.crop(x)
+	if err != nil {
+		return nil, err
+	}
+	if !w.Float32 {
+		if x, err = picture.Bytes(x); err != nil {
+			return nil, err
+		}
+	}
+	return picture.NHWC(x)
+}
+
+func (f Folder) crop(x *tensor.Tensor) (*tensor.Tensor, error) {
+	if f.Crop == 0 {
+		return x, nil
+	}
+	return picture.Crop(x, f.Crop, f.Crop)
+}
+
+// flush closes the open shard.
+func (w *writer) flush() error {
+	if w.rows == 0 {
+		return nil
+	}
+	all := tensor.New(w.dtype(), append([]int{w.rows}, w.row...)...)
+	switch data := all.Raw().(type) {
+	case []uint8:
+		fillFrom(data, w.open)
+	case []float32:
+		fillFrom(data, w.open)
+	}
+	s, err := writeShard(w.shardsDir(), w.first, all)
+	if err != nil {
+		return err
+	}
+	w.shards = append(w.shards, s)
+	w.open, w.rows = nil, 0
+	return nil
+}
+
+// fillFrom copies the elements of parts to dst, one after the other.
+func fillFrom[T tensor.Element](dst []T, parts []*tensor.Tensor) {
+	for _, t := range parts {
+		dst = dst[copy(dst, tensor.Data[T](t)):]
+	}
+}
+
+// rowsOf returns the rows from lo to before hi of a float32 tensor, sharing
+// its elements.
+func rowsOf(x *tensor.Tensor, lo, hi int) *tensor.Tensor {
+	each := tensor.Volume(x.Shape()[1:])
+	return tensor.Of(tensor.Data[float32](x)[lo*each:hi*each], append([]int{hi - lo}, x.Shape()[1:]...)...)
+}

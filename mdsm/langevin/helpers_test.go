@@ -1,0 +1,111 @@
+package langevin
+
+import (
+	"context"
+	"math"
+	"testing"
+
+	"ebm/export"
+	"ebm/internal/rng"
+	"ebm/mdsm"
+	"ebm/models/energy"
+	"ebm/models/graph"
+	"ebm/models/tensor"
+	"ebm/runtime"
+)
+
+const sigma0 = 0.1
+
+// small is a network whose groups have 16 samples.
+var small = energy.ResNet{Net: "res6", Channels: 1, Dim: 4, Size: 16}
+
+func open(t testing.TB, threads int) *runtime.Runtime {
+	t.Helper()
+	rt, err := runtime.Open(context.Background(), runtime.Config{Provider: runtime.CPU, Threads: threads})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { rt.Close() })
+	return rt
+}
+
+func encode(t testing.TB, g *graph.Graph) []byte {
+	t.Helper()
+	b, err := export.Bytes(g, export.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func models(t testing.TB, n energy.Network) Models {
+	t.Helper()
+	w := energy.Init(n, rng.New(3))
+	return Models{Sampler: encode(t, mdsm.SamplerModel(n, w)), Denoise: encode(t, mdsm.DenoiseModel(n, w, sigma0))}
+}
+
+func sampler(t testing.TB, threads int, m Models) *Sampler {
+	t.Helper()
+	s, err := New(open(t, threads), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// short is a run of few steps.
+func short(count, steps int) Settings {
+	s := Default(count)
+	s.Schedule.Steps = steps
+	s.Seed = 11
+	return s
+}
+
+// all returns the samples of a run as one tensor.
+func all(t testing.TB, s *Sampler, set Settings) (*tensor.Tensor, *Process) {
+	t.Helper()
+	var parts []*tensor.Tensor
+	next := set.First
+	p, err := s.Sample(context.Background(), set, func(first int, x *tensor.Tensor) error {
+		if first != next {
+			t.Errorf("samples from %d were delivered, wanted those from %d", first, next)
+		}
+		next += x.Shape()[0]
+		parts = append(parts, x)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next != set.First+set.Count {
+		t.Fatalf("%d samples were delivered, wanted %d", next-set.First, set.Count)
+	}
+	return concatenate(parts), p
+}
+
+// equalBits reports the first difference of float32 tensors.
+func equalBits(t testing.TB, what string, got, want *tensor.Tensor) {
+	t.Helper()
+	a, b := tensor.Data[float32](got), tensor.Data[float32](want)
+	if len(a) != len(b) {
+		t.Errorf("%s: %v, wanted %v", what, got, want)
+		return
+	}
+	for i := range a {
+		if math.Float32bits(a[i]) != math.Float32bits(b[i]) {
+			t.Errorf("%s: element %d is %.9g, wanted %.9g", what, i, a[i], b[i])
+			return
+		}
+	}
+}
+
+// points is an energy of points without parameters.
+type points struct {
+	dim    int
+	energy func(x *graph.Node) *graph.Node
+}
+
+func (p points) InputShape() []int                                 { return []int{p.dim} }
+func (p points) Parameters() []energy.Parameter                    { return nil }
+func (p points) Energy(x *graph.Node, _ energy.Params) *graph.Node { return p.energy(x) }

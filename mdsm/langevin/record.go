@@ -1,0 +1,131 @@
+package langevin
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	"ebm/internal/atomicfile"
+)
+
+// RecordFile names the file of a Record.
+const RecordFile = "samples.json"
+
+// Record says what a folder's samples follow from. Two folders whose records
+// are equal but for First and Count hold samples of one set.
+type Record struct {
+	Schedule   Kind    `json:"schedule"`
+	Steps      int     `json:"steps"`
+	Hot        float64 `json:"hot"`
+	Cool       float64 `json:"cool"`
+	StepSize   float64 `json:"step_size"`
+	StartMean  float64 `json:"start_mean"`
+	StartSigma float64 `json:"start_sigma"`
+	Jump       bool    `json:"denoising_jump"`
+	Seed       uint64  `json:"seed"`
+	First      int     `json:"first"`
+	Count      int     `json:"count"`
+	Model      string  `json:"model_sha256"`
+	Engine     string  `json:"engine"`     // what computed, such as "onnxruntime 1.28.2 cpu"
+	Group      int     `json:"group_size"` // samples in a run of the model
+	Shape      string  `json:"shape"`      // of one sample in the archive, such as "28x28x1"
+	Float32    bool    `json:"float32"`    // whether samples_float32.npy is made
+	// Describe holds what else is known, such as the model's name and σ₀.
+	Describe map[string]string `json:"describe,omitempty"`
+}
+
+// ReadRecord reads a folder's record. The error wraps fs.ErrNotExist when it
+// has none.
+func ReadRecord(dir string) (Record, error) {
+	path := filepath.Join(dir, RecordFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Record{}, err
+	}
+	r, err := parseRecord(data)
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
+}
+
+func parseRecord(data []byte) (Record, error) {
+	var r Record
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&r); err != nil {
+		return r, fmt.Errorf("not a record of samples: %w", err)
+	}
+	if r.Count < 1 || r.First < 0 {
+		return r, fmt.Errorf("a record of %d samples from index %d", r.Count, r.First)
+	}
+	return r, nil
+}
+
+func (r Record) write(dir string) error {
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return atomicfile.WriteFile(filepath.Join(dir, RecordFile), append(data, '\n'))
+}
+
+// record describes the samples that Write makes.
+func (s *Sampler) record(p *plan, f Folder, shape []int) Record {
+	return Record{
+		Schedule: p.Schedule.Kind, Steps: p.Schedule.Steps, Hot: p.Schedule.Hot, Cool: p.Schedule.Cool,
+		StepSize: p.StepSize, StartMean: p.Start.Mean, StartSigma: p.Start.Sigma, Jump: !p.Raw,
+		Seed: p.Seed, First: p.First, Count: p.Count, Model: s.hash, Group: p.group,
+		Engine: fmt.Sprintf("onnxruntime %s %s", s.info.Version, s.info.Provider),
+		Shape:  strings.ReplaceAll(strings.Trim(fmt.Sprint(shape), "[]"), " ", "x"), Float32: f.Float32, Describe: f.Describe,
+	}
+}
+
+// MismatchError says that a folder holds samples of other settings.
+type MismatchError struct {
+	Dir string
+	// Differences lists the settings, such as "seed 1, wanted 2".
+	Differences []string
+}
+
+func (e *MismatchError) Error() string {
+	return fmt.Sprintf("%s has samples made with other settings: %s; take another folder, or remove it", e.Dir, strings.Join(e.Differences, "; "))
+}
+
+// differences lists the settings in which two records differ, by their names
+// in the file, but for those that are left out.
+func (r Record) differences(wanted Record, except ...string) []string {
+	var list []string
+	a, b := reflect.ValueOf(r), reflect.ValueOf(wanted)
+	for i := range a.NumField() {
+		name, _, _ := strings.Cut(a.Type().Field(i).Tag.Get("json"), ",")
+		if name == "describe" || slices.Contains(except, name) || a.Field(i).Interface() == b.Field(i).Interface() {
+			continue
+		}
+		list = append(list, fmt.Sprintf("%s %v, wanted %v", name, a.Field(i), b.Field(i)))
+	}
+	return list
+}
+
+// claim makes the folder one of the record's samples, unless it is already one
+// of others.
+func (r Record) claim(dir string) error {
+	had, err := ReadRecord(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return r.write(dir)
+	case err != nil:
+		return err
+	}
+	if d := had.differences(r); len(d) > 0 {
+		return &MismatchError{dir, d}
+	}
+	return nil
+}

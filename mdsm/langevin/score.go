@@ -1,0 +1,92 @@
+package langevin
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"ebm/models/tensor"
+	"ebm/runtime"
+)
+
+// scorer is the stepper around a model of the score: eqs. (8) and (9) in Go.
+type scorer struct {
+	session *runtime.Session
+	sigma0  float64
+}
+
+func loadScore(rt *runtime.Runtime, m Models, o runtime.SessionOptions) (Stepper, runtime.ValueInfo, error) {
+	s, x, err := loadSession(rt, m.Score, o, []string{"x"}, []string{"score"})
+	if err != nil {
+		return nil, x, fmt.Errorf("score: %w", err)
+	}
+	return &scorer{s, m.Sigma0}, x, nil
+}
+
+// score returns the score of x, of its shape, and the energies, if there are.
+func (s *scorer) score(ctx context.Context, x *tensor.Tensor) (score []float32, energy *tensor.Tensor, err error) {
+	out, err := s.session.Run(ctx, map[string]*tensor.Tensor{"x": x})
+	if err != nil {
+		return nil, nil, err
+	}
+	t, n := out["score"], x.Shape()[0]
+	if t.DType() != tensor.Float32 || !slices.Equal(t.Shape(), x.Shape()) {
+		return nil, nil, fmt.Errorf("the score of %v is %v, wanted the same type and shape", x, t)
+	}
+	if e := out["energy"]; e != nil {
+		if e.DType() != tensor.Float32 || e.Len() != n {
+			return nil, nil, fmt.Errorf("the energy of %v is %v, wanted float32[%d]", x, e, n)
+		}
+		energy = e.Reshape(n)
+	}
+	return tensor.Data[float32](t), energy, nil
+}
+
+func (s *scorer) Steps(ctx context.Context, x, noise *tensor.Tensor, temperature []float32, stepSize float32) (*tensor.Tensor, *tensor.Tensor, error) {
+	next := x.Clone()
+	values, n := tensor.Data[float32](next), x.Shape()[0]
+	energies := make([]float32, 0, len(temperature)*n)
+	for k, t := range temperature {
+		score, e, err := s.score(ctx, next)
+		if err != nil {
+			return nil, nil, err
+		}
+		if e != nil {
+			energies = append(energies, tensor.Data[float32](e)...)
+		}
+		step(values, score, tensor.Data[float32](noise)[k*len(values):], stepSize, t)
+	}
+	if len(energies) == 0 {
+		return next, nil, nil
+	}
+	return next, tensor.Of(energies, len(temperature), n), nil
+}
+
+// step is eq. (8) in float32, rounded after every operation as in the exported
+// sampler (a conversion keeps the compiler from fusing a product and a sum).
+func step(x, score, noise []float32, stepSize, temperature float32) {
+	drift := stepSize * stepSize * 0.5
+	kick := stepSize * float32(math.Sqrt(float64(temperature)))
+	for i := range x {
+		x[i] = x[i] + float32(drift*score[i]) + float32(kick*noise[i])
+	}
+}
+
+func (s *scorer) Denoise(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, *tensor.Tensor, error) {
+	if !(s.sigma0 > 0) {
+		return nil, nil, errNoDenoise
+	}
+	score, energy, err := s.score(ctx, x)
+	if err != nil {
+		return nil, nil, err
+	}
+	clean := x.Clone()
+	values, variance := tensor.Data[float32](clean), float32(s.sigma0*s.sigma0)
+	for i := range values {
+		values[i] += float32(variance * score[i])
+	}
+	return clean, energy, nil
+}
+
+func (s *scorer) Close() error { return s.session.Close() }

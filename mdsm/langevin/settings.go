@@ -1,0 +1,102 @@
+package langevin
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"ebm/internal/rng"
+)
+
+// Settings say which samples are drawn, and how. [Default] has the paper's.
+type Settings struct {
+	Schedule Schedule
+	StepSize float64 // ε, in units of x; 0.015 to 0.05 is reasonable
+	Start    Start
+	Raw      bool // leave out the denoising jump at the end
+
+	Seed  uint64
+	First int // index of the first sample
+	Count int // number of samples
+
+	// Batch bounds the samples that are computed at once; 0 is as many as the
+	// threads take. With CUDA it is the number of samples in a run of the model,
+	// 128 when it is 0, and samples depend on it in their last bits.
+	Batch int
+	// Block is the number of steps in a run of the model; 0 chooses. It changes
+	// nothing but memory and time.
+	Block int
+
+	Watch Watch
+}
+
+// Start is the normal distribution that chains begin with: Mean + Sigma·n.
+type Start struct{ Mean, Sigma float64 }
+
+// Watch says which chains are recorded along the way.
+type Watch struct {
+	Chains    int   // the first so many samples; 0 records nothing
+	Snapshots []int // after how many steps x is kept, ascending; 0 is the start
+}
+
+// Default returns the settings of the paper, for count samples.
+func Default(count int) Settings {
+	return Settings{Schedule: Paper(), StepSize: 0.02, Start: Start{0.5, 1}, Count: count}
+}
+
+// Validate reports the first setting that cannot be.
+func (s Settings) Validate() error {
+	if err := s.Schedule.Validate(); err != nil {
+		return err
+	}
+	if !(s.StepSize > 0) || s.StepSize > math.MaxFloat32 {
+		return fmt.Errorf("step size %g: a positive number is wanted", s.StepSize)
+	}
+	if math.IsNaN(s.Start.Mean) || math.IsInf(s.Start.Mean, 0) || !(s.Start.Sigma >= 0) || math.IsInf(s.Start.Sigma, 0) {
+		return fmt.Errorf("start at %g with standard deviation %g: finite numbers are wanted, and no negative deviation", s.Start.Mean, s.Start.Sigma)
+	}
+	if s.Count < 1 || s.First < 0 || s.First > rng.MaxSamples-s.Count {
+		return fmt.Errorf("%d samples from index %d: one or more are wanted, with indices from 0 to below 2^48", s.Count, s.First)
+	}
+	if s.Batch < 0 || s.Block < 0 {
+		return fmt.Errorf("batch %d, block %d: neither can be negative", s.Batch, s.Block)
+	}
+	if s.Watch.Chains < 0 {
+		return fmt.Errorf("%d chains to watch: none or more are wanted", s.Watch.Chains)
+	}
+	for i, at := range s.Watch.Snapshots {
+		if at < 0 || at > s.Schedule.Steps || i > 0 && at <= s.Watch.Snapshots[i-1] {
+			return fmt.Errorf("snapshots at steps %v: ascending numbers from 0 to %d are wanted", s.Watch.Snapshots, s.Schedule.Steps)
+		}
+	}
+	return nil
+}
+
+// Shard returns the settings of part i = 1, …, n of the samples. The parts are
+// contiguous and of nearly equal sizes, and there must be a sample for each.
+func (s Settings) Shard(i, n int) (Settings, error) {
+	if n < 1 || i < 1 || i > n {
+		return s, fmt.Errorf("shard %d/%d: the first number must be from 1 to the second", i, n)
+	}
+	if n > s.Count {
+		return s, fmt.Errorf("shard %d/%d: there are only %d samples", i, n, s.Count)
+	}
+	// Whole parts and one more for the first few, without overflow.
+	size, more := s.Count/n, s.Count%n
+	s.First += (i-1)*size + min(i-1, more)
+	s.Count = size
+	if i <= more {
+		s.Count++
+	}
+	return s, nil
+}
+
+// Snapshots returns about n steps, evenly spaced from 0 to steps, for
+// Watch.Snapshots.
+func Snapshots(n, steps int) []int {
+	var at []int
+	for i := range n {
+		at = append(at, int(math.Round(float64(steps)*fraction(i, n))))
+	}
+	return slices.Compact(at)
+}

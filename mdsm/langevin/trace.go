@@ -1,0 +1,147 @@
+package langevin
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"ebm/internal/atomicfile"
+	"ebm/internal/npz"
+	"ebm/models/tensor"
+)
+
+// The files of a Process.
+const (
+	TraceFile     = "trace.json"
+	SnapshotsFile = "snapshots.npz"
+)
+
+// trace is the content of trace.json.
+type trace struct {
+	First       int         `json:"first"`
+	Chains      int         `json:"chains"`
+	StepSize    float64     `json:"step_size"`
+	Snapshots   []int       `json:"snapshots"`
+	Temperature []float64   `json:"temperature"`
+	MeanEnergy  []float64   `json:"mean_energy"`
+	Energy      [][]float32 `json:"energy"`
+}
+
+// Write writes the process into a folder as trace.json and, when it has
+// snapshots, snapshots.npz: step [S] (int64), x and denoised [S Chains …].
+func (p *Process) Write(dir string) error {
+	t := trace{First: p.First, Chains: p.Chains, StepSize: p.StepSize, Temperature: p.Temperature, MeanEnergy: p.MeanEnergy(), Energy: p.Energy}
+	for _, s := range p.Snapshots {
+		t.Snapshots = append(t.Snapshots, s.Step)
+	}
+	// The trace is written last: where it is, the snapshots are.
+	if err := p.writeSnapshots(filepath.Join(dir, SnapshotsFile)); err != nil {
+		return err
+	}
+	return atomicfile.Write(filepath.Join(dir, TraceFile), func(w io.Writer) error { return json.NewEncoder(w).Encode(t) })
+}
+
+func (p *Process) writeSnapshots(path string) error {
+	if len(p.Snapshots) == 0 {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	var steps []int64
+	var x, clean []*tensor.Tensor
+	for _, s := range p.Snapshots {
+		steps = append(steps, int64(s.Step))
+		x, clean = append(x, s.X), append(clean, s.Denoised)
+	}
+	shape := append([]int{len(steps)}, p.Snapshots[0].X.Shape()...)
+	return atomicfile.Write(path, func(w io.Writer) error {
+		return npz.Write(w, map[string]*tensor.Tensor{
+			"step": tensor.Of(steps, len(steps)), "x": concatenate(x).Reshape(shape...), "denoised": concatenate(clean).Reshape(shape...),
+		}, npz.Store)
+	})
+}
+
+// ReadProcess reads what Process.Write wrote. The error wraps fs.ErrNotExist
+// when there is nothing.
+func ReadProcess(dir string) (*Process, error) {
+	path := filepath.Join(dir, TraceFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	t, err := parseTrace(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	p := &Process{First: t.First, Chains: t.Chains, StepSize: t.StepSize, Temperature: t.Temperature, Energy: t.Energy}
+	if len(t.Snapshots) == 0 {
+		return p, nil
+	}
+	path = filepath.Join(dir, SnapshotsFile)
+	arrays, err := npz.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if p.Snapshots, err = t.split(arrays["x"], arrays["denoised"]); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return p, nil
+}
+
+func parseTrace(data []byte) (trace, error) {
+	var t trace
+	d := json.NewDecoder(bytes.NewReader(data))
+	if err := d.Decode(&t); err != nil {
+		return t, fmt.Errorf("not a trace: %w", err)
+	}
+	if t.Chains < 1 || len(t.Energy) != 0 && len(t.Energy) != t.Chains {
+		return t, fmt.Errorf("a trace of %d chains has the energies of %d", t.Chains, len(t.Energy))
+	}
+	for i, e := range t.Energy {
+		if len(e) != len(t.Temperature) {
+			return t, fmt.Errorf("chain %d has %d energies for %d temperatures", i, len(e), len(t.Temperature))
+		}
+	}
+	return t, nil
+}
+
+// split divides the arrays of snapshots.npz into snapshots.
+func (t trace) split(x, clean *tensor.Tensor) ([]Snapshot, error) {
+	if x == nil || clean == nil || x.DType() != tensor.Float32 || clean.DType() != tensor.Float32 || !slices.Equal(x.Shape(), clean.Shape()) ||
+		x.Rank() < 3 || x.Shape()[0] != len(t.Snapshots) || x.Shape()[1] != t.Chains {
+		return nil, fmt.Errorf("x is %v, denoised %v, wanted float32 of one shape beginning with [%d %d]", describe(x), describe(clean), len(t.Snapshots), t.Chains)
+	}
+	shape, each := x.Shape()[1:], tensor.Volume(x.Shape()[1:])
+	part := func(of *tensor.Tensor, i int) *tensor.Tensor {
+		return tensor.Of(tensor.Data[float32](of)[i*each:(i+1)*each], shape...)
+	}
+	var snapshots []Snapshot
+	for i, step := range t.Snapshots {
+		snapshots = append(snapshots, Snapshot{Step: step, X: part(x, i), Denoised: part(clean, i)})
+	}
+	return snapshots, nil
+}
+
+func describe(t *tensor.Tensor) string {
+	if t == nil {
+		return "missing"
+	}
+	return t.String()
+}
+
+// traced reports whether the folder's trace is of these chains and snapshots.
+func (p *plan) traced(dir string) bool {
+	data, err := os.ReadFile(filepath.Join(dir, TraceFile))
+	if err != nil {
+		return false
+	}
+	t, err := parseTrace(data)
+	return err == nil && t.First == p.First && t.Chains == p.Watch.Chains && len(t.Temperature) == len(p.temperature) && slices.Equal(t.Snapshots, p.Watch.Snapshots)
+}

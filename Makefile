@@ -1,0 +1,49 @@
+# Everything here is short for commands that can be given by hand. Only
+# parity needs more than Go and a C compiler: Python 3.11 or newer.
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME    := 10s
+PYTHON      := python3
+VENV        := .venv
+PARITY_DIR  := runs/parity
+
+.PHONY: demo test lint bench fuzz parity clean
+
+demo:
+	go run ./cmd/ebm demo
+
+test:
+	go test ./...
+
+lint:
+	@unformatted=$$(gofmt -l .); \
+	if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
+
+# Every fuzz target for FUZZTIME. Their seeds also run as ordinary tests.
+fuzz:
+	@set -e; for pkg in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "$$pkg $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+# Exported files under the onnx package's checker and Python's ONNX Runtime.
+parity: $(VENV)/ready
+	cd internal/parity && ../../$(VENV)/bin/python -m unittest -q parity_test
+	rm -rf $(PARITY_DIR)
+	go run ./internal/parity/writer $(PARITY_DIR)
+	$(VENV)/bin/python internal/parity/parity.py $(PARITY_DIR) energy score hvp train sampler
+
+$(VENV)/ready: internal/parity/requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(PARITY_DIR)

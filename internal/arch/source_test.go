@@ -1,0 +1,203 @@
+package arch
+
+import (
+	"fmt"
+	"go/ast"
+	"go/build/constraint"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// source is what the rules look at in one Go file that is no test.
+type source struct {
+	path      string
+	generated bool
+	imports   []string
+	dots      []string // imports by dot
+	inits     int      // functions called init
+}
+
+// module is the name in go.mod, and what its packages' import paths begin
+// with.
+const module = "ebm"
+
+// folder returns the folder of one of the module's packages, "." for the
+// root; ok is false for other modules' packages.
+func folder(importPath string) (dir string, ok bool) {
+	if importPath == module {
+		return ".", true
+	}
+	return strings.CutPrefix(importPath, module+"/")
+}
+
+// load parses every Go file in fsys that is part of a package and returns
+// them by folder. Build constraints are not applied, so the files of every
+// system are seen; files that are never built are left out.
+func load(fsys fs.FS) (map[string][]source, error) {
+	packages := make(map[string][]source)
+	err := fs.WalkDir(fsys, ".", func(name string, e fs.DirEntry, err error) error {
+		switch base := e.Name(); {
+		case err != nil:
+			return err
+		case e.IsDir() && name != "." && (base == "testdata" || base == "vendor" || base[0] == '.' || base[0] == '_'):
+			return fs.SkipDir
+		case e.IsDir() || !strings.HasSuffix(base, ".go") || strings.HasSuffix(base, "_test.go"):
+			return nil
+		}
+		text, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return err
+		}
+		s, ok, err := parse(name, text)
+		if err != nil || !ok {
+			return err
+		}
+		packages[path.Dir(name)] = append(packages[path.Dir(name)], s)
+		return nil
+	})
+	return packages, err
+}
+
+func parse(name string, text []byte) (s source, ok bool, err error) {
+	f, err := parser.ParseFile(token.NewFileSet(), name, text, parser.ParseComments|parser.SkipObjectResolution)
+	if err != nil || ignored(f) {
+		return source{}, false, err
+	}
+	s = source{path: name, generated: ast.IsGenerated(f)}
+	for _, spec := range f.Imports {
+		p, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			return source{}, false, fmt.Errorf("%s: import %s: %w", name, spec.Path.Value, err)
+		}
+		s.imports = append(s.imports, p)
+		if spec.Name != nil && spec.Name.Name == "." {
+			s.dots = append(s.dots, p)
+		}
+	}
+	for _, d := range f.Decls {
+		if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Name.Name == "init" {
+			s.inits++
+		}
+	}
+	return s, true, nil
+}
+
+// ignored reports whether a file says that it is a program of its own, run by
+// name.
+func ignored(f *ast.File) bool {
+	for _, group := range f.Comments {
+		for _, c := range group.List {
+			if c.Pos() > f.Package || !constraint.IsGoBuild(c.Text) {
+				continue
+			}
+			if x, err := constraint.Parse(c.Text); err == nil && x.String() == "ignore" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+var codeSpan = regexp.MustCompile("`([^`]+)`")
+
+// layerTable reads the table under the heading Layers of the document: rows
+// with the number of a layer, its folders as code, and what they are for.
+func layerTable(document string) (map[string]int, error) {
+	_, section, ok := strings.Cut(document, "\n## Layers\n")
+	if !ok {
+		return nil, fmt.Errorf("no heading Layers")
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	layers := make(map[string]int)
+	for line := range strings.Lines(section) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 4 {
+			continue
+		}
+		layer, err := strconv.Atoi(strings.TrimSpace(cells[1]))
+		if err != nil {
+			continue // the head of the table
+		}
+		for _, m := range codeSpan.FindAllStringSubmatch(cells[2], -1) {
+			dir := m[1]
+			if dir == module {
+				dir = "."
+			}
+			if _, twice := layers[dir]; twice {
+				return nil, fmt.Errorf("%s is in two rows", m[1])
+			}
+			layers[dir] = layer
+		}
+	}
+	if len(layers) == 0 {
+		return nil, fmt.Errorf("no table of layers under the heading Layers")
+	}
+	return layers, nil
+}
+
+// rule says that what begins with a path may be imported by some folders
+// alone.
+type rule struct {
+	path    string
+	only    []string
+	because string
+}
+
+var rules = []rule{
+	{"github.com/yalue/onnxruntime_go", []string{"runtime"}, "one package alone knows ONNX Runtime"},
+	{"unsafe", []string{"runtime"}, "memory is safe but where C begins"},
+	{"C", []string{"runtime"}, "memory is safe but where C begins"},
+	{"plugin", nil, "nothing is loaded but ONNX Runtime"},
+	{"github.com/owulveryck/onnx-go", []string{"export"}, "ONNX files are read and written in one place"},
+	{"gonum.org/v1", []string{"evaluate", "internal/gradcheck"}, "models compute in ONNX Runtime; statistics and difference formulas are the exceptions"},
+	{"github.com/spf13", []string{"cmd/ebm"}, "flags belong to the program"},
+	{"math/rand", []string{"internal/gradcheck"}, "random numbers are internal/rng's, which a seed and a place determine"},
+	{"net", nil, "nothing talks to a network by itself"},
+	{"os/exec", []string{"runtime", "internal/modcache"}, "only finding and fetching libraries starts programs"},
+}
+
+// check returns what is against the layers and the rules, a line each.
+func check(packages map[string][]source, layers map[string]int) []string {
+	var problems []string
+	complain := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	for dir := range layers {
+		if packages[dir] == nil {
+			complain("%s: the table has a package that does not exist", dir)
+		}
+	}
+	for dir, files := range packages {
+		layer, ok := layers[dir]
+		if !ok {
+			complain("%s: the package is not in the table of docs/architecture.md", dir)
+			continue
+		}
+		for _, f := range files {
+			for _, p := range f.imports {
+				if other, ours := folder(p); ours {
+					if below, known := layers[other]; known && below >= layer {
+						complain("%s: %s of layer %d imports %s of layer %d, wanted one below", f.path, dir, layer, other, below)
+					}
+				}
+				for _, r := range rules {
+					if (p == r.path || strings.HasPrefix(p, r.path+"/")) && !slices.Contains(r.only, dir) && !f.generated {
+						complain("%s: imports %s, but %s", f.path, p, r.because)
+					}
+				}
+			}
+			for _, p := range f.dots {
+				complain("%s: imports %s by dot", f.path, p)
+			}
+			if f.inits > 0 && !f.generated {
+				complain("%s: has an init function; work is done when it is asked for", f.path)
+			}
+		}
+	}
+	slices.Sort(problems)
+	return problems
+}

@@ -65,12 +65,16 @@ func loadClassFolders(ctx context.Context, spec Spec, side int) (*Set, error) {
 	return set, set.take(set.Pixels, side, spec, colourSizes())
 }
 
-// listSplit finds the pictures of a split below spec.Dir, in the order of
-// their paths: those below its folder train or test where it has such, and
-// otherwise all of them as the training set. note says what was left out.
+// listSplit finds the pictures of a split below spec.Dir in the order of their
+// paths: those below its folder train or test where it has such, and otherwise
+// all of them as the training set. A spec.Dir that is a file is the only
+// picture. note says what was left out.
 func listSplit(spec Spec) (root string, files []string, note string, err error) {
 	if spec.Dir == "" {
 		return "", nil, "", errors.New("name the folder of PNG or JPEG files with --data")
+	}
+	if info, err := os.Stat(spec.Dir); err == nil && info.Mode().IsRegular() {
+		return filepath.Dir(spec.Dir), []string{spec.Dir}, "", nil
 	}
 	entries, err := os.ReadDir(spec.Dir)
 	if err != nil {

@@ -25,9 +25,10 @@ type Directions struct {
 
 // Report is how well a gradient agrees with finite differences.
 type Report struct {
-	Probed   int     // the number of directions
-	MaxError float64 // the largest |given − difference|
-	Largest  float64 // the largest |given| or |difference| of all directions
+	Probed    int     // the number of directions
+	MaxError  float64 // the largest |given − difference|
+	MeanError float64 // the mean |given − difference|
+	Largest   float64 // the largest |given| or |difference| of all directions
 
 	Worst             int     // the direction of the largest error
 	Given, Difference float64 // the two derivatives along it
@@ -99,8 +100,10 @@ func Directional(f func(x []float64) (float64, error), x, gradient []float64, d 
 func (r *Report) add(i int, given, difference float64) {
 	r.Probed++
 	r.Largest = math.Max(r.Largest, math.Max(math.Abs(given), math.Abs(difference)))
+	e := math.Abs(given - difference)
+	r.MeanError += (e - r.MeanError) / float64(r.Probed)
 	// Not a number is worse than any error, and stays.
-	if e := math.Abs(given - difference); i == 0 || e > r.MaxError || math.IsNaN(e) && !math.IsNaN(r.MaxError) {
+	if i == 0 || e > r.MaxError || math.IsNaN(e) && !math.IsNaN(r.MaxError) {
 		r.MaxError, r.Worst, r.Given, r.Difference = e, i, given, difference
 	}
 }

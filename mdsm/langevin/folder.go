@@ -75,7 +75,7 @@ func (s *Sampler) Write(ctx context.Context, set Settings, f Folder) (Written, e
 	if err != nil {
 		return Written{}, err
 	}
-	if !done || w.process != nil {
+	if !done || w.tracing {
 		if err := s.fill(ctx, w, done); err != nil {
 			return Written{}, err
 		}
@@ -102,12 +102,14 @@ type writer struct {
 	shards []shard
 	made   int
 
+	missing []gap            // samples to draw
 	open    []*tensor.Tensor // batches [n H W C] that are finished and in no shard yet
 	first   int              // index of their first sample
 	rows    int              // number of their samples
 	opened  time.Time
-	missing []gap
-	process *processes // nil when nothing is to be recorded, or all is
+
+	tracing bool             // whether a trace is to be made
+	traces  map[int]*Process // what there is of it, by group
 }
 
 func (s *Sampler) openFolder(p *plan, f Folder) (*writer, error) {
@@ -140,9 +142,8 @@ func (s *Sampler) openFolder(p *plan, f Folder) (*writer, error) {
 	if err := errors.Join(atomicfile.Clean(f.Dir), atomicfile.Clean(w.shardsDir())); err != nil {
 		return nil, err
 	}
-	if p.Watch.Chains > 0 && !p.traced(f.Dir) {
-		w.process = p.newProcess()
-	}
+	t, err := readTrace(f.Dir)
+	w.tracing = p.Watch.Chains > 0 && (err != nil || !t.fits(p, p.First, p.Watch.Chains))
 	return w, nil
 }
 
@@ -159,15 +160,16 @@ func (w *writer) dtype() tensor.DType {
 // fill draws what no shard has, or only what is to be recorded when all samples
 // are there.
 func (s *Sampler) fill(ctx context.Context, w *writer, done bool) (err error) {
+	if err := os.MkdirAll(w.shardsDir(), 0o755); err != nil {
+		return err
+	}
 	if !done {
-		if err := os.MkdirAll(w.shardsDir(), 0o755); err != nil {
-			return err
-		}
 		if w.shards, err = findShards(w.shardsDir(), w.First, w.end(), w.dtype(), w.row, w.Log); err != nil {
 			return err
 		}
 		w.missing = gaps(w.shards, w.First, w.end())
 	}
+	w.findTraces()
 	reused := w.Count
 	for _, g := range w.missing {
 		reused -= g.end - g.first
@@ -183,15 +185,15 @@ func (s *Sampler) fill(ctx context.Context, w *writer, done bool) (err error) {
 		return nil
 	})
 	// What is finished is kept, also when the run was stopped.
-	return errors.Join(err, w.flush())
+	if err := errors.Join(err, w.flush()); err != nil {
+		return err
+	}
+	return w.joinTraces()
 }
 
 // wanted lists the groups to compute.
 func (w *writer) wanted() []int {
-	var groups []int
-	if w.process != nil {
-		groups = w.groupsOf(w.First, w.First+w.Watch.Chains)
-	}
+	groups := slices.DeleteFunc(w.watched(), func(g int) bool { return w.traces[g] != nil })
 	for _, g := range w.missing {
 		groups = append(groups, w.groupsOf(g.first, g.end)...)
 	}
@@ -201,14 +203,8 @@ func (w *writer) wanted() []int {
 
 // take records a batch and puts its missing samples into the open shard.
 func (w *writer) take(b *batch) error {
-	if w.process != nil {
-		w.process.add(b)
-		if p := w.process.process(); p != nil {
-			w.process = nil
-			if err := p.Write(w.Dir); err != nil {
-				return err
-			}
-		}
+	if err := w.keepTrace(b); err != nil {
+		return err
 	}
 	end := b.first + b.x.Shape()[0]
 	for _, g := range w.missing {

@@ -36,51 +36,49 @@ func (p *Process) MeanEnergy() []float64 {
 	return mean
 }
 
-// processes gathers a Process from batches.
-type processes struct {
-	*plan
-	batches []*seen
-	have    int
-}
-
-func (p *plan) newProcess() *processes { return &processes{plan: p} }
-
-func (r *processes) add(b *batch) {
-	if b.seen != nil {
-		r.batches = append(r.batches, b.seen)
-		r.have += b.seen.n
-	}
-}
-
-// process returns what was gathered, nil when nothing was wanted.
-func (r *processes) process() *Process {
-	if r.Watch.Chains == 0 || r.have != r.Watch.Chains {
+// process returns what was seen of a batch, nil when nothing was.
+func (p *plan) process(b *batch) *Process {
+	if b.seen == nil {
 		return nil
 	}
-	p := &Process{First: r.First, Chains: r.have, StepSize: r.StepSize}
-	for _, t := range r.temperature {
-		p.Temperature = append(p.Temperature, float64(t))
+	r := &Process{First: b.first, Chains: b.seen.n, StepSize: p.StepSize}
+	for _, t := range p.temperature {
+		r.Temperature = append(r.Temperature, float64(t))
 	}
-	for _, b := range r.batches {
-		if len(b.energy) == 0 {
-			continue
-		}
-		for chain := range b.n {
-			energies := make([]float32, len(b.energy))
-			for k, row := range b.energy {
+	if len(b.seen.energy) > 0 {
+		for chain := range r.Chains {
+			energies := make([]float32, len(b.seen.energy))
+			for k, row := range b.seen.energy {
 				energies[k] = row[chain]
 			}
-			p.Energy = append(p.Energy, energies)
+			r.Energy = append(r.Energy, energies)
 		}
 	}
-	for i, step := range r.Watch.Snapshots {
+	for i, taken := range b.seen.snapshots {
+		r.Snapshots = append(r.Snapshots, Snapshot{Step: p.Watch.Snapshots[i], X: taken.x, Denoised: taken.clean})
+	}
+	return r
+}
+
+// joinProcesses joins those of consecutive chains; none make nil.
+func joinProcesses(parts []*Process) *Process {
+	if len(parts) == 0 {
+		return nil
+	}
+	whole := *parts[0]
+	whole.Chains, whole.Energy, whole.Snapshots = 0, nil, nil
+	for _, p := range parts {
+		whole.Chains += p.Chains
+		whole.Energy = append(whole.Energy, p.Energy...)
+	}
+	for i, s := range parts[0].Snapshots {
 		var x, clean []*tensor.Tensor
-		for _, b := range r.batches {
-			x, clean = append(x, b.snapshots[i].x), append(clean, b.snapshots[i].clean)
+		for _, p := range parts {
+			x, clean = append(x, p.Snapshots[i].X), append(clean, p.Snapshots[i].Denoised)
 		}
-		p.Snapshots = append(p.Snapshots, Snapshot{Step: step, X: concatenate(x), Denoised: concatenate(clean)})
+		whole.Snapshots = append(whole.Snapshots, Snapshot{Step: s.Step, X: concatenate(x), Denoised: concatenate(clean)})
 	}
-	return p
+	return &whole
 }
 
 // concatenate joins float32 tensors along the first axis.

@@ -117,18 +117,20 @@ func (s *Sampler) Sample(ctx context.Context, set Settings, sink func(first int,
 	if err != nil {
 		return nil, err
 	}
-	record := p.newProcess()
+	var seen []*Process
 	groups := p.groups()
 	stage := s.stage(p, groups, 0)
 	defer stage.Done()
 	err = s.run(ctx, p, groups, stage, func(b *batch) error {
-		record.add(b)
+		if r := p.process(b); r != nil {
+			seen = append(seen, r)
+		}
 		return sink(b.first, b.x)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return record.process(), nil
+	return joinProcesses(seen), nil
 }
 
 // stage begins the progress of groups, beside which some samples are done. It

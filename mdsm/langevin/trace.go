@@ -71,20 +71,15 @@ func (p *Process) writeSnapshots(path string) error {
 // ReadProcess reads what Process.Write wrote. The error wraps fs.ErrNotExist
 // when there is nothing.
 func ReadProcess(dir string) (*Process, error) {
-	path := filepath.Join(dir, TraceFile)
-	data, err := os.ReadFile(path)
+	t, err := readTrace(dir)
 	if err != nil {
 		return nil, err
-	}
-	t, err := parseTrace(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	p := &Process{First: t.First, Chains: t.Chains, StepSize: t.StepSize, Temperature: t.Temperature, Energy: t.Energy}
 	if len(t.Snapshots) == 0 {
 		return p, nil
 	}
-	path = filepath.Join(dir, SnapshotsFile)
+	path := filepath.Join(dir, SnapshotsFile)
 	arrays, err := npz.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -136,12 +131,20 @@ func describe(t *tensor.Tensor) string {
 	return t.String()
 }
 
-// traced reports whether the folder's trace is of these chains and snapshots.
-func (p *plan) traced(dir string) bool {
-	data, err := os.ReadFile(filepath.Join(dir, TraceFile))
+// fits reports whether the trace is of these chains of the plan.
+func (t trace) fits(p *plan, first, chains int) bool {
+	return t.First == first && t.Chains == chains && len(t.Temperature) == len(p.temperature) && slices.Equal(t.Snapshots, p.Watch.Snapshots)
+}
+
+func readTrace(dir string) (trace, error) {
+	path := filepath.Join(dir, TraceFile)
+	data, err := os.ReadFile(path)
 	if err != nil {
-		return false
+		return trace{}, err
 	}
 	t, err := parseTrace(data)
-	return err == nil && t.First == p.First && t.Chains == p.Watch.Chains && len(t.Temperature) == len(p.temperature) && slices.Equal(t.Snapshots, p.Watch.Snapshots)
+	if err != nil {
+		return t, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
 }

@@ -31,8 +31,8 @@ func (w Weighting) Validate() error {
 	return fmt.Errorf("unknown weighting %q, wanted one of %v", w, Weightings())
 }
 
-// of returns l(σ) for σ [N].
-func (w Weighting) of(sigma *graph.Node) *graph.Node {
+// Of adds l(σ) [N] for σ [N].
+func (w Weighting) Of(sigma *graph.Node) *graph.Node {
 	one := graph.Like(sigma, 1)
 	switch w {
 	case Uniform:
@@ -72,7 +72,7 @@ func Loss(energy Energy, x, noise, sigma *graph.Node, sigma0 float64, l Weightin
 		axes = append(axes, i)
 	}
 	square := graph.ReduceSum(graph.Mul(residual, residual), axes...) // [N]
-	return batchMean(graph.Mul(l.of(sigma), square))
+	return batchMean(graph.Mul(l.Of(sigma), square))
 }
 
 // batchMean returns the mean of v [N], whose length may be symbolic.

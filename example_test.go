@@ -1,0 +1,60 @@
+package ebm_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+
+	"ebm"
+	"ebm/export"
+	"ebm/models/autodiff"
+	"ebm/models/graph"
+	"ebm/models/tensor"
+	"ebm/runtime"
+)
+
+func check(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+// Load a shipped model, draw samples with a short schedule, and score them.
+func Example() {
+	ctx := context.Background()
+	model, err := ebm.Load("mnist16")
+	check(err)
+	engine, err := model.Open(ctx, ebm.Config{})
+	check(err)
+	defer engine.Close()
+	samples, err := engine.Sample(ctx, ebm.Sampling{Count: 4, Steps: 50})
+	check(err)
+	energy, score, err := engine.Score(ctx, samples)
+	check(err)
+	fmt.Println(samples, energy, score)
+	// Output: float32[4 1 16 16] float32[4] float32[4 1 16 16]
+}
+
+// Write an energy of one's own, differentiate it, export it and run it: a
+// normal distribution in the plane, whose score at x is −x.
+func Example_ownEnergy() {
+	g := graph.New("normal")
+	x := g.Input("x", tensor.Float32, graph.Batch(2))
+	energy := graph.Scale(graph.ReduceSum(graph.Mul(x, x), 1), 0.5) // ‖x‖²/2
+	g.Output("energy", energy)
+	g.Output("score", graph.Neg(autodiff.Gradient(energy, x)[0]))
+	onnx, err := export.Bytes(g, export.Options{})
+	check(err)
+
+	ctx := context.Background()
+	rt, err := runtime.Open(ctx, runtime.Config{})
+	check(err)
+	defer rt.Close()
+	session, err := rt.Load(onnx, runtime.SessionOptions{})
+	check(err)
+	defer session.Close()
+	out, err := session.Run(ctx, map[string]*tensor.Tensor{"x": tensor.Of([]float32{3, -4}, 1, 2)})
+	check(err)
+	fmt.Println(tensor.Data[float32](out["energy"]), tensor.Data[float32](out["score"]))
+	// Output: [12.5] [-3 4]
+}

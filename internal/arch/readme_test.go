@@ -56,7 +56,8 @@ func TestLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range append(documents, "../../README.md") {
-		for _, m := range regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`).FindAllStringSubmatch(read(t, path), -1) {
+		text := regexp.MustCompile("(?s)```.*?```").ReplaceAllString(read(t, path), "")
+		for _, m := range regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`).FindAllStringSubmatch(text, -1) {
 			if strings.Contains(m[1], "://") {
 				continue
 			}

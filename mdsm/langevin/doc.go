@@ -38,5 +38,6 @@
 //	snapshots.npz            the same chains along the way, and their denoising jumps
 //	grid.png, process.gif    the first samples, and how they came about (on demand)
 //	png/000000.png …         every sample (on demand)
-//	shards/FIRST+COUNT.CRC.npy   finished samples, until samples.npz is there
+//	shards/                  FIRST+COUNT.CRC.npy, finished samples, and process-FIRST, parts
+//	                         of the trace, until samples.npz is there
 package langevin

@@ -40,8 +40,8 @@ type Folder struct {
 	// damaged shard.
 	Log func(line string)
 
-	// A shard is closed when it holds this much. The zero values mean half a
-	// minute and 16 MB.
+	// A shard is closed when it holds this much. The zero values mean two
+	// seconds and 4 MB.
 	ShardTime  time.Duration
 	ShardBytes int
 }
@@ -54,8 +54,8 @@ type Written struct {
 	Path   string
 }
 
-// Write draws the samples of the settings into a folder. Finished samples are
-// kept at least every half minute; when Write is called again after it was
+// Write draws the samples of the settings into a folder. Finished samples go to
+// disk every few seconds; when Write is called again after it was
 // interrupted, or the process killed, only the others are drawn, and the files
 // are the same, byte for byte. A folder that is complete already is left as it
 // is but for pictures and traces that are missing. One that was begun with other
@@ -127,10 +127,10 @@ func (s *Sampler) openFolder(p *plan, f Folder) (*writer, error) {
 		f.Log = func(string) {}
 	}
 	if f.ShardTime == 0 {
-		f.ShardTime = 30 * time.Second
+		f.ShardTime = 2 * time.Second
 	}
 	if f.ShardBytes == 0 {
-		f.ShardBytes = 16 << 20
+		f.ShardBytes = 4 << 20
 	}
 	w := &writer{Folder: f, plan: p, row: row}
 	if err := os.MkdirAll(f.Dir, 0o755); err != nil {

@@ -1,0 +1,105 @@
+package verify
+
+import (
+	"fmt"
+	"strings"
+
+	"ebm/internal/rng"
+	"ebm/models/energy"
+	"ebm/models/graph"
+	"ebm/models/tensor"
+)
+
+// batch holds the inputs of the comparisons: Each pictures for every noise
+// level, in that order.
+type batch struct {
+	clean, noise, noisy *tensor.Tensor // [N …], float32
+	sigma               *tensor.Tensor // [N]
+}
+
+// newBatch draws the inputs. They are made in float32, so that both sides of
+// a comparison see the same.
+func newBatch(net energy.Network, o Options) batch {
+	source := rng.New(o.Seed)
+	n := o.Each * len(o.Sigmas)
+	shape := append([]int{n}, net.InputShape()...)
+	b := batch{
+		clean: tensor.New(tensor.Float32, shape...), noise: tensor.New(tensor.Float32, shape...),
+		noisy: tensor.New(tensor.Float32, shape...), sigma: tensor.New(tensor.Float32, n),
+	}
+	each := tensor.Volume(net.InputShape())
+	clean, noise, noisy := tensor.Data[float32](b.clean), tensor.Data[float32](b.noise), tensor.Data[float32](b.noisy)
+	for i := range n {
+		from, to := i*each, (i+1)*each
+		if o.Pictures != nil {
+			k := i % o.Pictures.Shape()[0]
+			copy(clean[from:to], tensor.Data[float32](o.Pictures.AsFloat32())[k*each:(k+1)*each])
+		} else {
+			source.Uniform(clean[from:to], rng.Probe, uint64(i), 0)
+		}
+		source.Normal(noise[from:to], rng.Probe, uint64(i), 1)
+		sigma := float32(o.Sigmas[i/o.Each])
+		tensor.Data[float32](b.sigma)[i] = sigma
+		for j := from; j < to; j++ {
+			noisy[j] = clean[j] + float32(sigma*noise[j])
+		}
+	}
+	return b
+}
+
+func (s *session) describeInputs() string {
+	what := "uniform pictures"
+	if s.options.Pictures != nil {
+		what = "pictures that were given"
+	}
+	levels := make([]string, len(s.options.Sigmas))
+	for i, v := range s.options.Sigmas {
+		levels[i] = fmt.Sprintf("%g", v)
+	}
+	return fmt.Sprintf("%d %s of %v with noise of σ = %s", s.options.Each*len(levels), what, s.net.InputShape(), strings.Join(levels, ", "))
+}
+
+// directions returns how many random directions the differences of n points
+// take, 0 for all axes: what the options say, or what costs about a budget of
+// multiplications in the interpreter, a few seconds.
+func (s *session) directions(n, size int, cost float64) int {
+	const budget, most, axes = 3e9, 8, 16
+	if s.options.Directions > 0 {
+		return s.options.Directions
+	}
+	affordable := budget / (4 * float64(max(n, 1)) * cost) // four evaluations a direction
+	if size <= axes && float64(size) <= affordable {
+		return 0
+	}
+	return int(min(max(affordable, 1), most))
+}
+
+// multiplications estimates the cost of a graph for one example: those of its
+// convolutions and products.
+func multiplications(g *graph.Graph) float64 {
+	size := func(s graph.Shape) float64 {
+		v := 1.0
+		for _, d := range s {
+			c, _ := d.Factors()
+			v *= float64(c)
+		}
+		return v
+	}
+	total := 1.0
+	for _, n := range g.Nodes() {
+		switch n.Op() {
+		case graph.OpConv, graph.OpConvInputGrad: // every element of y meets Ci·k weights
+			y := n.Shape()
+			if n.Op() == graph.OpConvInputGrad {
+				y = n.Inputs()[0].Shape()
+			}
+			total += size(y) * size(n.Inputs()[1].Shape()[1:])
+		case graph.OpConvFilterGrad:
+			total += size(n.Inputs()[1].Shape()) * size(n.Shape()[1:])
+		case graph.OpMatMul:
+			a := n.Inputs()[0].Shape()
+			total += size(n.Shape()) * size(a[len(a)-1:])
+		}
+	}
+	return total
+}

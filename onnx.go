@@ -86,8 +86,7 @@ func (m *Model) Graph(k Kind) (*graph.Graph, error) {
 	case HVPKind:
 		return mdsm.HessianModel(m.Network, m.Weights), nil
 	case TrainKind:
-		objective, adam := m.training()
-		return mdsm.TrainStep(m.Network, objective, adam), nil
+		return mdsm.TrainStep(m.Network, m.Objective(), m.adam()), nil
 	case SamplerKind:
 		return mdsm.SamplerModel(m.Network, m.Weights), nil
 	case DenoiseKind:
@@ -97,17 +96,22 @@ func (m *Model) Graph(k Kind) (*graph.Graph, error) {
 	return nil, err
 }
 
-// training returns the objective and optimiser that the model was trained
-// with, or the paper's where that is not known.
-func (m *Model) training() (mdsm.Objective, mdsm.Adam) {
-	if m.settings != nil {
-		return m.settings.Objective(), m.settings.Adam()
-	}
+// Objective returns the loss that the model was trained with, the paper's
+// where that is not known.
+func (m *Model) Objective() mdsm.Objective {
 	o := mdsm.Objective{Sigma0: m.Sigma0, Weighting: mdsm.Weighting(m.About["weighting"])}
 	if o.Weighting.Validate() != nil {
 		o.Weighting = mdsm.InverseVariance
 	}
-	return o, mdsm.PaperAdam()
+	return o
+}
+
+// adam returns the optimiser of the model's run, or the paper's.
+func (m *Model) adam() mdsm.Adam {
+	if m.settings != nil {
+		return m.settings.Adam()
+	}
+	return mdsm.PaperAdam()
 }
 
 // ExportOptions returns what an ONNX file of one kind carries. batch fixes N;

@@ -130,37 +130,19 @@ The batch N and the number of steps K are dynamic.`,
 	return cmd
 }
 
+// exported is a file that export wrote.
+type exported struct {
+	Kind  ebm.Kind `json:"kind"`
+	Path  string   `json:"path"`
+	Bytes int64    `json:"bytes"` // external data included
+}
+
 // exportKinds writes one file a kind and prints their names and sizes.
 func exportKinds(a *app, m *ebm.Model, out string, kinds []ebm.Kind, batch int, asJSON bool) error {
-	if err := os.MkdirAll(out, 0o755); err != nil {
+	files, err := writeKinds(a, m, out, kinds, batch)
+	if err != nil {
 		return err
 	}
-	type file struct {
-		Kind  ebm.Kind `json:"kind"`
-		Path  string   `json:"path"`
-		Bytes int64    `json:"bytes"`
-	}
-	var files []file
-	stage := a.progress().Stage("export", int64(len(kinds)), "file")
-	for _, k := range kinds {
-		path := filepath.Join(out, string(k)+".onnx")
-		if err := m.WriteONNX(path, k, batch); err != nil {
-			return err
-		}
-		info, err := os.Stat(path)
-		if err != nil {
-			return err
-		}
-		f := file{k, path, info.Size()}
-		if data, err := os.Stat(path + ".data"); err == nil {
-			f.Bytes += data.Size()
-		} else if !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		files = append(files, f)
-		stage.Add(1)
-	}
-	stage.Done()
 	if asJSON {
 		return a.printJSON(files)
 	}
@@ -168,4 +150,30 @@ func exportKinds(a *app, m *ebm.Model, out string, kinds []ebm.Kind, batch int, 
 		a.printf("%s\t%d bytes\n", f.Path, f.Bytes)
 	}
 	return nil
+}
+
+func writeKinds(a *app, m *ebm.Model, out string, kinds []ebm.Kind, batch int) ([]exported, error) {
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return nil, err
+	}
+	stage := a.progress().Stage("export", int64(len(kinds)), "file")
+	defer stage.Done()
+	var files []exported
+	for _, k := range kinds {
+		f := exported{Kind: k, Path: filepath.Join(out, string(k)+".onnx")}
+		if err := m.WriteONNX(f.Path, k, batch); err != nil {
+			return nil, err
+		}
+		for _, path := range []string{f.Path, f.Path + ".data"} {
+			info, err := os.Stat(path)
+			if err == nil {
+				f.Bytes += info.Size()
+			} else if !errors.Is(err, os.ErrNotExist) {
+				return nil, err
+			}
+		}
+		files = append(files, f)
+		stage.Add(1)
+	}
+	return files, nil
 }

@@ -42,11 +42,16 @@ func toggle(name, help string, field func(*train.Settings) *bool) knob {
 
 // word is a flag for a setting that is one of a few names.
 func word[T ~string](name, help string, field func(*train.Settings) *T) knob {
-	return newKnob(name, field, func(fs *pflag.FlagSet, p *T) { fs.Var((*wordValue[T])(p), name, help) })
+	return newKnob(name, field, func(fs *pflag.FlagSet, p *T) { fs.Var(wordValue[T]{p}, name, help) })
 }
 
-type wordValue[T ~string] string
+type wordValue[T ~string] struct{ p *T }
 
-func (v *wordValue[T]) String() string     { return string(*v) }
-func (v *wordValue[T]) Set(s string) error { *v = wordValue[T](s); return nil }
-func (v *wordValue[T]) Type() string       { return "string" }
+func (v wordValue[T]) String() string {
+	if v.p == nil {
+		return ""
+	}
+	return string(*v.p)
+}
+func (v wordValue[T]) Set(s string) error { *v.p = T(s); return nil }
+func (v wordValue[T]) Type() string       { return "string" }

@@ -68,6 +68,7 @@ step, a Langevin sampler) and runs them through ONNX Runtime.
 Begin with:  ebm demo`,
 		SilenceErrors: true, SilenceUsage: true,
 		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	a.addFlags(root.PersistentFlags())
 	root.AddCommand(newDemo(a), newTrain(a), newExport(a), newSample(a), newDenoise(a), newVerify(a), newInspect(a), newRuntime(a), newConvert(a), newVersion(a))

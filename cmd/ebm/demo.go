@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ebm"
+	"ebm/internal/atomicfile"
+	"ebm/internal/dataset"
+	"ebm/internal/verify"
+	"ebm/mdsm/langevin"
+	"ebm/mdsm/train"
+	"ebm/models/tensor"
+	"ebm/models/zoo"
+)
+
+// demoModel is the shipped model that the demo goes on from.
+const demoModel = "mnist16"
+
+func newDemo(a *app) *cobra.Command {
+	d := demo{app: a}
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "The main job on real MNIST: train, export, verify, sample, report",
+		Long: `demo trains the shipped MNIST model a little further, exports it as ONNX, checks
+the exported gradient against finite differences, draws samples by annealed
+Langevin dynamics, and writes a report that a browser shows. What it needs, it
+fetches through the Go module proxy: ONNX Runtime's library and MNIST.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return d.run(cmd.Context()) },
+	}
+	cmd.Flags().StringVar(&d.out, "out", "", "the run's folder (default the first free one of runs/demo, runs/demo-2, …)")
+	cmd.Flags().IntVar(&d.steps, "steps", 300, "training steps at most")
+	cmd.Flags().DurationVar(&d.budget, "budget", 75*time.Second, "training time at most")
+	cmd.Flags().IntVar(&d.count, "count", 64, "samples to draw")
+	return cmd
+}
+
+// demo is one run of the command and what its parts found out.
+type demo struct {
+	*app
+	out          string
+	steps, count int
+	budget       time.Duration
+
+	began    time.Time
+	took     []timing
+	settings train.Settings
+	data     *dataset.Set
+	card     zoo.Card
+	result   train.Result
+	model    *ebm.Model
+	files    []exported
+	score    verify.Certificate
+	process  *langevin.Process
+}
+
+type timing struct {
+	name string
+	took time.Duration
+}
+
+func (d *demo) run(ctx context.Context) error {
+	if d.steps < 1 || d.count < 1 || d.budget <= 0 {
+		return usagef("--steps %d --count %d --budget %v: positive values are wanted", d.steps, d.count, d.budget)
+	}
+	var err error
+	if d.out, err = freeFolder(d.out, filepath.Join("runs", "demo")); err != nil {
+		return err
+	}
+	if d.card, err = zoo.CardOf(demoModel); err != nil {
+		return err
+	}
+	d.began = time.Now()
+	for _, part := range []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"fetch and load", d.prepare},
+		{"train", d.train},
+		{"export", d.export},
+		{"verify", d.verify},
+		{"sample", d.sample},
+	} {
+		begin := time.Now()
+		if err := part.do(ctx); err != nil {
+			return err
+		}
+		d.took = append(d.took, timing{part.name, time.Since(begin)})
+	}
+	if err := d.report(); err != nil {
+		return err
+	}
+	d.printf("samples   %s\nmodel     %s\nreport    %s\n", filepath.Join(d.out, "samples", "grid.png"), filepath.Join(d.out, "model"), filepath.Join(d.out, "report.html"))
+	for _, c := range d.score.Checks {
+		d.printf("checked   %s: error %.2g of the largest magnitude, at most %.0g is wanted\n", c.Name, c.Worst(), c.Tolerance)
+	}
+	d.printf("took      %v\n", time.Since(d.began).Round(time.Second))
+	if !d.score.Passed() {
+		return errors.New("a check failed, see the report")
+	}
+	return nil
+}
+
+// freeFolder returns the folder asked for, which must not exist yet, or the
+// first of stem, stem-2, … that does not.
+func freeFolder(asked, stem string) (string, error) {
+	free := func(path string) bool {
+		_, err := os.Stat(path)
+		return errors.Is(err, os.ErrNotExist)
+	}
+	if asked != "" {
+		if !free(asked) {
+			return "", fmt.Errorf("%s exists: wanted a new folder for --out", asked)
+		}
+		return asked, nil
+	}
+	path := stem
+	for i := 2; !free(path); i++ {
+		path = fmt.Sprintf("%s-%d", stem, i)
+	}
+	return path, nil
+}
+
+// prepare fetches the library and the pictures.
+func (d *demo) prepare(ctx context.Context) error {
+	if _, err := d.runtime(ctx); err != nil {
+		return err
+	}
+	var err error
+	if d.settings, err = train.Preset("demo"); err != nil {
+		return err
+	}
+	d.settings.Start = demoModel
+	d.settings.Seed = 2 // other noise and order than the shipped weights saw
+	d.settings.Steps = d.steps
+	d.settings.Optimiser.LearningRate = train.LearningRate{Schedule: train.Cosine, Initial: 2e-5, Final: 1e-6}
+	d.settings.Output.LogEvery = 10
+	d.data, err = loadData(ctx, d.app, d.settings, dataset.Train)
+	return err
+}
+
+// train goes on from the shipped weights for a bounded time.
+func (d *demo) train(ctx context.Context) error {
+	shipped, err := ebm.Load(demoModel)
+	if err != nil {
+		return err
+	}
+	rt, err := d.runtime(ctx)
+	if err != nil {
+		return err
+	}
+	d.result, err = train.Train(ctx, rt, d.settings, d.data, train.Options{
+		Dir: d.out, Start: shipped.Weights, Budget: d.budget, Progress: d.progress(),
+	})
+	if err != nil {
+		return err
+	}
+	d.model, err = ebm.Load(d.out)
+	return err
+}
+
+func (d *demo) export(context.Context) error {
+	var err error
+	d.files, err = writeKinds(d.app, d.model, filepath.Join(d.out, "model"),
+		[]ebm.Kind{ebm.EnergyKind, ebm.ScoreKind, ebm.TrainKind}, 0)
+	return err
+}
+
+// verify checks the exported gradient on training pictures with noise.
+func (d *demo) verify(ctx context.Context) error {
+	const pictures = 4
+	shape := d.model.Network.InputShape()
+	x := tensor.New(tensor.Float32, append([]int{pictures}, shape...)...)
+	d.data.Fill(tensor.Data[float32](x), []int{0, 1, 2, 3}, nil)
+	var err error
+	d.score, err = certify(ctx, d.app, d.model, verify.Options{Pictures: x, Sigmas: []float64{0.1, 0.5, 1, 3}})
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(filepath.Join(d.out, "model", "certificate.json"), d.score.WriteJSON)
+}
+
+// sample draws samples of the model by the paper's schedule.
+func (d *demo) sample(ctx context.Context) error {
+	models, err := d.model.LangevinModels()
+	if err != nil {
+		return err
+	}
+	rt, err := d.runtime(ctx)
+	if err != nil {
+		return err
+	}
+	sampler, err := langevin.New(rt, models)
+	if err != nil {
+		return err
+	}
+	defer sampler.Close()
+	sampler.Progress = d.progress()
+	set := langevin.Default(d.count)
+	set.Seed = 1
+	set.Watch = langevin.Watch{Chains: min(d.count, 16), Snapshots: []int{0, 500, 1000, 1500, 2000, 2300, 2500, 2600, 2700}}
+	folder := langevin.Folder{
+		Dir: d.samplesDir(), Crop: d.model.Network.Size - 2*d.model.Pad, Grid: d.count, Animation: true,
+		Describe: d.model.Metadata(), Log: d.log,
+	}
+	if _, err := sampler.Write(ctx, set, folder); err != nil {
+		return err
+	}
+	d.process, err = langevin.ReadProcess(folder.Dir)
+	return err
+}
+
+func (d *demo) samplesDir() string { return filepath.Join(d.out, "samples") }

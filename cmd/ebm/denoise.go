@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"ebm/internal/atomicfile"
+	"ebm/internal/dataset"
+	"ebm/internal/npz"
+	"ebm/internal/picture"
+	"ebm/internal/rng"
+	"ebm/mdsm/langevin"
+	"ebm/models/tensor"
+)
+
+type denoiseFlags struct {
+	run, images, out string
+	noise, sigma0    float64
+	seed             uint64
+	asJSON           bool
+}
+
+func (f *denoiseFlags) add(fs *pflag.FlagSet) {
+	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, a shipped model, or a score.onnx")
+	fs.StringVar(&f.images, "images", "", "pictures: a PNG or JPEG file, a folder of them, or an .npy or .npz of uint8 [N H W C] or float [N C H W]")
+	fs.StringVar(&f.out, "out", "", "folder of the denoised pictures, made if it is not there")
+	fs.Float64Var(&f.noise, "noise", 0, "first add Gaussian noise of this standard deviation, in units of x (pixels from 0 to 1)")
+	fs.Float64Var(&f.sigma0, "sigma0", 0, "σ₀ for a score.onnx (default: what the file says, or 0.1)")
+	fs.Uint64Var(&f.seed, "seed", 0, "seed of the added noise")
+	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
+}
+
+func newDenoise(a *app) *cobra.Command {
+	var f denoiseFlags
+	cmd := &cobra.Command{
+		Use:   "denoise --run REF --images X --out DIR",
+		Short: "Take the noise off pictures in one jump, x − σ₀² ∇E(x)",
+		Long: `denoise makes one denoising jump (eq. 9 of the paper), which takes away
+Gaussian noise of any level the model was trained on. Pictures of another size
+are resized. It writes png/ (the denoised pictures), denoised.npy (float32
+[N C H W]) and comparison.png: above what came in, below what came out.`,
+		Example: "  ebm denoise --run mnist16 --images digits/ --noise 0.5 --out denoised",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.run == "" || f.images == "" || f.out == "" {
+				return usagef("wanted --run REF, --images X and --out DIR")
+			}
+			if f.noise < 0 || math.IsNaN(f.noise) || math.IsInf(f.noise, 0) {
+				return usagef("--noise %g: a standard deviation from 0 is wanted", f.noise)
+			}
+			return f.denoise(cmd.Context(), a)
+		},
+	}
+	f.add(cmd.Flags())
+	return cmd
+}
+
+func (f *denoiseFlags) denoise(ctx context.Context, a *app) error {
+	model, err := loadSampled(ctx, f.run, f.sigma0)
+	if err != nil {
+		return err
+	}
+	rt, err := a.runtime(ctx)
+	if err != nil {
+		return err
+	}
+	sampler, err := langevin.New(rt, model.models)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.run, err)
+	}
+	defer sampler.Close()
+	shape := sampler.Shape()
+	if len(shape) != 3 {
+		return fmt.Errorf("%s: a model of pictures [C H W] is wanted, not of %v", f.run, shape)
+	}
+	clean, err := dataset.Pictures(ctx, f.images, shape)
+	if err != nil {
+		return err
+	}
+	noisy := addNoise(clean, f.noise, f.seed)
+	sampler.Progress = a.progress()
+	denoised, energy, err := sampler.Denoise(ctx, noisy)
+	if err != nil {
+		return err
+	}
+	if err := f.write(noisy, denoised); err != nil {
+		return err
+	}
+	before, after := rms(noisy, clean), rms(denoised, clean)
+	if f.asJSON {
+		result := map[string]any{"path": f.out, "count": clean.Shape()[0], "noise": f.noise}
+		if energy != nil {
+			result["energy"] = energy.Float64s()
+		}
+		if f.noise > 0 {
+			result["rms_before"], result["rms_after"] = before, after
+		}
+		return a.printJSON(result)
+	}
+	a.printf("%s\t%d pictures", f.out, clean.Shape()[0])
+	if f.noise > 0 {
+		a.printf("\trms error %.4f with noise, %.4f denoised", before, after)
+	}
+	a.printf("\n")
+	return nil
+}
+
+// write leaves the denoised pictures, and the noisy ones beside them.
+func (f *denoiseFlags) write(noisy, denoised *tensor.Tensor) error {
+	if err := os.MkdirAll(f.out, 0o755); err != nil {
+		return err
+	}
+	err := atomicfile.Dir(filepath.Join(f.out, "png"), func(tmp string) error {
+		return picture.WriteFolder(tmp, 0, denoised)
+	})
+	if err != nil {
+		return err
+	}
+	err = atomicfile.Write(filepath.Join(f.out, "denoised.npy"), func(w io.Writer) error { return npz.WriteNpy(w, denoised) })
+	if err != nil {
+		return err
+	}
+	n := min(noisy.Shape()[0], 16)
+	return atomicfile.Write(filepath.Join(f.out, "comparison.png"), func(w io.Writer) error {
+		return picture.Grid{Columns: n, Padding: 1, Scale: 4, Background: 96}.WritePNG(w, joined(first(noisy, n), first(denoised, n)))
+	})
+}
+
+func addNoise(x *tensor.Tensor, sigma float64, seed uint64) *tensor.Tensor {
+	if sigma == 0 {
+		return x
+	}
+	noisy := x.Clone()
+	values := tensor.Data[float32](noisy)
+	each := x.Len() / x.Shape()[0]
+	n := make([]float32, each)
+	for i := range x.Shape()[0] {
+		rng.New(seed).Normal(n, rng.Probe, uint64(i), 0)
+		for j, v := range n {
+			values[i*each+j] += float32(sigma) * v
+		}
+	}
+	return noisy
+}
+
+// rms returns the root of the mean squared difference.
+func rms(a, b *tensor.Tensor) float64 {
+	var sum float64
+	x, y := a.Float64s(), b.Float64s()
+	for i := range x {
+		sum += (x[i] - y[i]) * (x[i] - y[i])
+	}
+	return math.Sqrt(sum / float64(len(x)))
+}
+
+func first(x *tensor.Tensor, n int) *tensor.Tensor {
+	each := x.Len() / x.Shape()[0]
+	return tensor.Of(tensor.Data[float32](x)[:n*each], append([]int{n}, x.Shape()[1:]...)...)
+}
+
+func joined(a, b *tensor.Tensor) *tensor.Tensor {
+	all := append(append([]float32{}, tensor.Data[float32](a)...), tensor.Data[float32](b)...)
+	return tensor.Of(all, append([]int{a.Shape()[0] + b.Shape()[0]}, a.Shape()[1:]...)...)
+}

@@ -97,7 +97,7 @@ func (s *session) checkLossDifferences(ctx context.Context) error {
 	value := loss.Outputs()[0].Node
 	step := s.step(out["part"].Float64s()[0], gradient)
 	cost := multiplications(loss) / 2 // the loss alone is about half
-	directions := max(s.directions(s.batch.sigma.Len(), len(at), cost), 1)
+	directions := max(s.directions(in["sigma"].Len(), len(at), cost), 1)
 	r, err := gradcheck.Directional(func(w []float64) (float64, error) {
 		if err := ctx.Err(); err != nil {
 			return 0, err

@@ -19,7 +19,8 @@
 // n standard normal and one noise level σ for each picture. Errors are stated
 // by noise level as the largest and the mean |difference|, in the units of the
 // tensor, and as the largest one over the largest magnitude of the reference,
-// which is what a tolerance is for.
+// which is what a tolerance is for. The training step runs on two of the
+// pictures.
 //
 // A [Certificate] is a list of checks of whatever was compared with whatever,
 // and can be written as JSON and as a table. The inputs come from the seed, so

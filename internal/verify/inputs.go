@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"ebm/internal/rng"
@@ -63,7 +64,7 @@ func (s *session) describeInputs() string {
 // take, 0 for all axes: what the options say, or what costs about a budget of
 // multiplications in the interpreter, a few seconds.
 func (s *session) directions(n, size int, cost float64) int {
-	const budget, most, axes = 3e9, 8, 16
+	const budget, most, axes = 2e9, 8, 16
 	if s.options.Directions > 0 {
 		return s.options.Directions
 	}
@@ -77,29 +78,47 @@ func (s *session) directions(n, size int, cost float64) int {
 // multiplications estimates the cost of a graph for one example: those of its
 // convolutions and products.
 func multiplications(g *graph.Graph) float64 {
-	size := func(s graph.Shape) float64 {
-		v := 1.0
-		for _, d := range s {
-			c, _ := d.Factors()
-			v *= float64(c)
-		}
-		return v
-	}
 	total := 1.0
 	for _, n := range g.Nodes() {
 		switch n.Op() {
-		case graph.OpConv, graph.OpConvInputGrad: // every element of y meets Ci·k weights
-			y := n.Shape()
-			if n.Op() == graph.OpConvInputGrad {
-				y = n.Inputs()[0].Shape()
-			}
-			total += size(y) * size(n.Inputs()[1].Shape()[1:])
+		case graph.OpConv, graph.OpMatMul:
+			total += size(n.Shape()) * terms(n)
+		case graph.OpConvInputGrad: // each element of y meets as many weights as in Conv
+			total += size(n.Inputs()[0].Shape()) * terms(n)
 		case graph.OpConvFilterGrad:
 			total += size(n.Inputs()[1].Shape()) * size(n.Shape()[1:])
-		case graph.OpMatMul:
-			a := n.Inputs()[0].Shape()
-			total += size(n.Shape()) * size(a[len(a)-1:])
 		}
 	}
 	return total
+}
+
+// longestSum returns the largest number of terms in a sum of an energy's
+// convolutions and products, 1 if it has none.
+func longestSum(g *graph.Graph) float64 {
+	longest := 1.0
+	for _, n := range g.Nodes() {
+		if n.Op() == graph.OpConv || n.Op() == graph.OpMatMul {
+			longest = math.Max(longest, terms(n))
+		}
+	}
+	return longest
+}
+
+// terms is the number of products in each element of a Conv or MatMul.
+func terms(n *graph.Node) float64 {
+	if n.Op() == graph.OpMatMul {
+		a := n.Inputs()[0].Shape()
+		return size(a[len(a)-1:])
+	}
+	return size(n.Inputs()[1].Shape()[1:])
+}
+
+// size is the number of elements of a shape for one example.
+func size(s graph.Shape) float64 {
+	v := 1.0
+	for _, d := range s {
+		c, _ := d.Factors()
+		v *= float64(c)
+	}
+	return v
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"math"
 	goruntime "runtime"
 	"slices"
 	"strconv"
@@ -33,7 +34,7 @@ const (
 type Options struct {
 	// Pictures [M …] to use in place of uniform noise; they are taken in turn.
 	Pictures *tensor.Tensor
-	// Sigmas are the noise levels; default 0, 0.1, 0.5 and 3.
+	// Sigmas are the noise levels; default 0.1, 0.3, 1 and 3.
 	Sigmas []float64
 	// Each is the number of pictures for each noise level; default 1.
 	Each int
@@ -51,10 +52,16 @@ type Options struct {
 	// Model is a score model's file (x → energy, score) to certify in place of
 	// a fresh export of the network and the weights.
 	Model []byte
-	// Tolerances; default 1e-6 for the score (the project's demand), 1e-5 for
-	// energy and training gradients, 1e-6 and 1e-4 for the differences of
-	// energy and loss.
-	ScoreTolerance, Tolerance, DifferenceTolerance, LossTolerance float64
+	// ScoreTolerance is that of the score in float32. The default is 1e-6, or
+	// 2⁻²⁴·√n where that is larger, with n the number of terms of the network's
+	// longest sum: what rounding makes of sums whose terms have random signs.
+	ScoreTolerance float64
+	// Tolerance is that of energy and training step in float32, ten times the
+	// score's by default.
+	Tolerance float64
+	// DifferenceTolerance is that of the score against differences, default
+	// 1e-6; LossTolerance is that of the training gradient, default 1e-5.
+	DifferenceTolerance, LossTolerance float64
 
 	Seed     uint64
 	Program  string // this program's name and version, for the certificate
@@ -68,7 +75,7 @@ func (o Options) withDefaults() Options {
 		}
 	}
 	if len(o.Sigmas) == 0 {
-		o.Sigmas = []float64{0, 0.1, 0.5, 3}
+		o.Sigmas = []float64{0.1, 0.3, 1, 3}
 	}
 	if o.Each == 0 {
 		o.Each = 1
@@ -77,10 +84,19 @@ func (o Options) withDefaults() Options {
 	if o.Objective.Weighting == "" {
 		o.Objective.Weighting = mdsm.InverseVariance
 	}
-	fill(&o.ScoreTolerance, 1e-6)
-	fill(&o.Tolerance, 1e-5)
 	fill(&o.DifferenceTolerance, 1e-6)
-	fill(&o.LossTolerance, 1e-4)
+	fill(&o.LossTolerance, 1e-5)
+	return o
+}
+
+// withTolerances fills in the defaults that depend on the network.
+func (o Options) withTolerances(energy *graph.Graph) Options {
+	if o.ScoreTolerance == 0 {
+		o.ScoreTolerance = math.Max(1e-6, math.Sqrt(longestSum(energy))/(1<<24))
+	}
+	if o.Tolerance == 0 {
+		o.Tolerance = 10 * o.ScoreTolerance
+	}
 	return o
 }
 
@@ -130,7 +146,7 @@ func Score(ctx context.Context, rt *runtime.Runtime, net energy.Network, w energ
 			return Certificate{}, err
 		}
 	}
-	s.options = o
+	s.options = o.withTolerances(s.energy)
 	sum := sha256.Sum256(o.Model)
 	info := rt.Info()
 	s.Certificate = Certificate{

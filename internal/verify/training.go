@@ -64,20 +64,32 @@ func (s *session) checkTraining(ctx context.Context) error {
 	return nil
 }
 
-// lossInputs returns the batch as inputs of a loss graph, with the weights.
-// A noise level of zero, at which the loss is not defined, is taken as σ₀.
+// lossInputs returns two pictures, of the first and the last noise level, as
+// inputs of a loss graph, with the weights. A noise level of zero, at which the
+// loss is not defined, is taken as σ₀.
 func (s *session) lossInputs() map[string]*tensor.Tensor {
-	sigma := s.batch.sigma.Clone()
+	last := s.batch.sigma.Len() - 1
+	sigma := rows(s.batch.sigma, 0, last)
 	for i, v := range tensor.Data[float32](sigma) {
 		if v == 0 {
 			tensor.Data[float32](sigma)[i] = float32(s.options.Objective.Sigma0)
 		}
 	}
-	in := map[string]*tensor.Tensor{"x": s.batch.clean, "noise": s.batch.noise, "sigma": sigma}
+	in := map[string]*tensor.Tensor{"x": rows(s.batch.clean, 0, last), "noise": rows(s.batch.noise, 0, last), "sigma": sigma}
 	for _, p := range s.net.Parameters() {
 		in[p.Name] = s.weights[p.Name]
 	}
 	return in
+}
+
+// rows returns some rows of a float32 tensor.
+func rows(t *tensor.Tensor, index ...int) *tensor.Tensor {
+	each := t.Len() / t.Shape()[0]
+	out := tensor.New(tensor.Float32, append([]int{len(index)}, t.Shape()[1:]...)...)
+	for i, k := range index {
+		copy(tensor.Data[float32](out)[i*each:], tensor.Data[float32](t)[k*each:(k+1)*each])
+	}
+	return out
 }
 
 // lossGraph returns the derivatives grad/P of the loss of eq. (7) by every

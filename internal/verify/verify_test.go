@@ -59,7 +59,7 @@ func TestAllNetworks(t *testing.T) {
 			t.Run(name+"_"+kind, func(t *testing.T) {
 				net, w := golden(t, name, kind)
 				c, err := verify.Score(t.Context(), rt, net, w, verify.Options{
-					Sigmas: []float64{0.1, 0.5, 3}, Directions: 2, WithoutTraining: kind == "random"})
+					Sigmas: []float64{0.1, 0.5, 3}, Directions: 2, ScoreTolerance: 1e-6, WithoutTraining: kind == "random"})
 				if err != nil {
 					t.Fatal(err)
 				}

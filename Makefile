@@ -38,7 +38,7 @@ parity: $(VENV)/ready
 	cd internal/parity && ../../$(VENV)/bin/python -m unittest -q parity_test
 	rm -rf $(PARITY_DIR)
 	go run ./internal/parity/writer $(PARITY_DIR)
-	$(VENV)/bin/python internal/parity/parity.py $(PARITY_DIR) energy score hvp train sampler
+	$(VENV)/bin/python internal/parity/parity.py $(PARITY_DIR) energy score hvp train sampler denoise
 
 $(VENV)/ready: internal/parity/requirements.txt
 	$(PYTHON) -m venv $(VENV)

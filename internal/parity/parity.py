@@ -2,7 +2,7 @@
 
     python parity.py FOLDER KIND... [--tolerance 1e-5]
 
-For each KIND named (energy, score, hvp, train, sampler), FOLDER must hold KIND.onnx and
+For each KIND named (energy, score, hvp, train, sampler, denoise), FOLDER must hold KIND.onnx and
 KIND.npz, the latter with arrays in/NAME and out/NAME: the inputs that the exporting
 program ran the file on and the outputs that it got. Of each file is asked that
 
@@ -13,7 +13,7 @@ program ran the file on and the outputs that it got. Of each file is asked that
   - ONNX Runtime, with its optimiser and without, gives the same outputs: equal shapes and
     types, finite, and max |difference| <= tolerance * max |expected| for each output;
   - the batch is symbolic, and the first example alone gives what it gives in its batch
-    (energy, score, hvp, sampler).
+    (all but train).
 
 So that nothing passes for want of something to compare: a file that is missing or is not
 named on the command line, a batch of one, a main output of zeros and a training step that
@@ -65,6 +65,7 @@ KINDS = {
     "train": Kind(("x", "noise", "sigma", "learning_rate", "step"), ("loss", "grad_norm"), {}, state=True),
     "sampler": Kind(("x", "noise", "temperature", "step_size"), ("x_next", "energy"),
                     {"x": 0, "noise": 1, "x_next": 0, "energy": 1}),
+    "denoise": Kind(("x",), ("denoised",), {"x": 0, "energy": 0, "denoised": 0}, more=("energy",)),
 }
 
 

@@ -158,7 +158,7 @@ func Score(ctx context.Context, rt *runtime.Runtime, net energy.Network, w energ
 	if !o.WithoutTraining {
 		steps = append(steps, s.checkTraining, s.checkLossDifferences)
 	}
-	stage := o.Progress.Stage("verify", int64(len(steps)), "checks")
+	stage := o.Progress.Stage("verify", int64(len(steps)), "check")
 	defer stage.Done()
 	for _, step := range steps {
 		if err := ctx.Err(); err != nil {

@@ -113,7 +113,8 @@ func (l *lowering) slice(value string, a graph.SliceAttr) string {
 
 // lowerPad spreads the elements of axes with zeros between them by padding a
 // new axis behind each one and merging the two; the zeros that this leaves
-// behind the last element count towards those wanted after it.
+// behind the last element count towards those wanted after it, and are cut off
+// where they are too many.
 func lowerPad(l *lowering, n *graph.Node) string {
 	x, a := n.Inputs()[0], n.Attr().(graph.PadAttr)
 	value, shape := l.value(x), slices.Clone(x.Shape())
@@ -130,12 +131,16 @@ func lowerPad(l *lowering, n *graph.Node) string {
 		split[axis+1] = graph.Const(b + 1)
 		shape[axis] = shape[axis].Mul(graph.Const(b + 1))
 		value = l.reshape(value, split, shape)
-		hi[axis] -= b
+		if hi[axis] -= b; hi[axis] < 0 {
+			n, _ := shape[axis].Constant()
+			value = l.slice(value, graph.SliceAttr{Axes: []int{axis}, Starts: []int{0}, Limits: []int{n + hi[axis]}, Steps: []int{1}})
+			shape[axis], hi[axis] = graph.Const(n+hi[axis]), 0
+		}
 	}
 	return l.pad(value, a.Lo, hi)
 }
 
-// pad emits a Pad; a negative number of zeros cuts elements off.
+// pad emits a Pad, unless it adds nothing.
 func (l *lowering) pad(value string, lo, hi []int) string {
 	pads := slices.Concat(lo, hi)
 	if !slices.ContainsFunc(pads, func(p int) bool { return p != 0 }) {

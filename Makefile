@@ -35,7 +35,7 @@ fuzz:
 
 # Exported files under the onnx package's checker and Python's ONNX Runtime.
 parity: $(VENV)/ready
-	cd internal/parity && ../../$(VENV)/bin/python -m unittest -q parity_test
+	cd internal/parity && ../../$(VENV)/bin/python -m unittest -q parity_test >/dev/null
 	rm -rf $(PARITY_DIR)
 	go run ./internal/parity/writer $(PARITY_DIR)
 	$(VENV)/bin/python internal/parity/parity.py $(PARITY_DIR) energy score hvp train sampler denoise

@@ -164,15 +164,15 @@ func start(p Problem, l Loop) (*state, error) {
 			}
 		}
 	}
-	if !l.Resume {
-		return s, nil
-	}
 	c, err := Newest(l.Dir)
 	if errors.Is(err, ErrNoCheckpoint) {
 		return s, nil
 	}
 	if err != nil {
 		return nil, err
+	}
+	if !l.Resume {
+		return nil, fmt.Errorf("%s holds a run already, up to step %d: resume it, or choose another folder", l.Dir, c.Step)
 	}
 	if err := c.restore(s.values[0]); err != nil {
 		return nil, err

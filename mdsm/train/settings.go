@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -110,7 +111,10 @@ func (s Settings) Validate() error {
 	if !(s.Noise.Sigma0 > 0) {
 		return fmt.Errorf("sigma0 %g: a positive noise level is wanted", s.Noise.Sigma0)
 	}
-	if _, err := s.Noise.Spacing.Levels(s.Noise.Min, s.Noise.Max, s.Batch); err != nil {
+	if s.Seed > math.MaxInt64 { // TOML's numbers end there
+		return fmt.Errorf("seed %d: a number from 0 to %d is wanted", s.Seed, math.MaxInt64)
+	}
+	if _, err := s.Noise.Spacing.Levels(s.Noise.Min, s.Noise.Max, 1); err != nil {
 		return err
 	}
 	if err := s.Noise.Weighting.Validate(); err != nil {

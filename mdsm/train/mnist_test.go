@@ -1,0 +1,38 @@
+package train_test
+
+import (
+	"testing"
+
+	"ebm/internal/dataset"
+	"ebm/mdsm/train"
+)
+
+// TestMNIST trains a tiny network on the real digits for some steps: the loss
+// begins at about the number of pixels and falls by a third.
+func TestMNIST(t *testing.T) {
+	s, err := train.Preset("demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := dataset.Load(t.Context(), dataset.Spec{Name: "mnist", Size: 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Preset, s.Steps, s.Batch = "", 60, 16
+	s.Net.Name, s.Net.Dim = "res6", 4
+	s.Optimiser.LearningRate = train.LearningRate{Schedule: train.Constant, Initial: 1e-2}
+	s.Output.LogEvery = 10
+	dir := t.TempDir()
+	if _, err := train.Train(t.Context(), open(t), s, data, train.Options{Dir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	lines := readMetrics(t, dir)
+	if len(lines) != 6 {
+		t.Fatalf("%d lines of metrics, wanted 6", len(lines))
+	}
+	first, last := lines[0].Loss, lines[5].Loss
+	t.Logf("the mean loss of ten steps went from %.1f to %.1f", first, last)
+	if first < 200 || first > 300 || !(last < first*2/3) {
+		t.Errorf("the mean loss of ten steps went from %g to %g, wanted from about 256 to two thirds of that", first, last)
+	}
+}

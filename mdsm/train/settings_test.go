@@ -1,0 +1,220 @@
+package train_test
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ebm/mdsm"
+	"ebm/mdsm/train"
+)
+
+func TestLearningRate(t *testing.T) {
+	cosine := train.LearningRate{Schedule: train.Cosine, Initial: 1e-3, Final: 1e-5}
+	steps := train.LearningRate{Schedule: train.Steps, Initial: 1}
+	constant := train.LearningRate{Schedule: train.Constant, Initial: 0.3, Final: 0.1}
+	for _, c := range []struct {
+		rate     train.LearningRate
+		t, total int
+		want     float64
+	}{
+		{cosine, 1, 100, 1e-3},
+		{cosine, 51, 100, (1e-3 + 1e-5) / 2},
+		{cosine, 26, 100, 1e-5 + (1e-3-1e-5)*(1+math.Sqrt2/2)/2},
+		{cosine, 101, 100, 1e-5},
+		{cosine, 500, 100, 1e-5}, // beyond the end
+		{cosine, 1, 1, 1e-3},
+		{steps, 1, 600, 1}, {steps, 100, 600, 1}, {steps, 101, 600, 0.1}, {steps, 200, 600, 0.1},
+		{steps, 201, 600, 0.01}, {steps, 501, 600, 1e-5}, {steps, 600, 600, 1e-5},
+		{constant, 1, 10, 0.3}, {constant, 10, 10, 0.3},
+	} {
+		if got := c.rate.At(c.t, c.total); !(math.Abs(got-c.want) <= 1e-12*c.want) {
+			t.Errorf("%+v at step %d of %d: %.17g, wanted %.17g", c.rate, c.t, c.total, got, c.want)
+		}
+	}
+	last := math.Inf(1)
+	for i := 1; i <= 1000; i++ {
+		r := cosine.At(i, 1000)
+		if r > last || r < cosine.Final {
+			t.Fatalf("the rate of step %d is %g after %g", i, r, last)
+		}
+		last = r
+	}
+	for _, l := range []train.LearningRate{
+		{Schedule: "", Initial: 1}, {Schedule: "linear", Initial: 1}, {Schedule: train.Cosine}, {Schedule: train.Cosine, Initial: -1},
+		{Schedule: train.Cosine, Initial: 1, Final: 2}, {Schedule: train.Cosine, Initial: 1, Final: -1},
+		{Schedule: train.Cosine, Initial: math.NaN()}, {Schedule: train.Cosine, Initial: math.Inf(1)}, {Schedule: train.Cosine, Initial: 1, Final: math.NaN()},
+	} {
+		if l.Validate() == nil {
+			t.Errorf("%+v is accepted", l)
+		}
+	}
+}
+
+// names of the presets that the command line offers.
+var names = []string{"demo", "mnist", "fashion-mnist", "stacked-mnist", "cifar10", "celeba"}
+
+func TestPresets(t *testing.T) {
+	for _, name := range names {
+		s, err := train.Preset(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Validate(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if s.Preset != name || !strings.Contains(train.PresetHelp(), "  "+name+" ") {
+			t.Errorf("%s is called %q, and the help is\n%s", name, s.Preset, train.PresetHelp())
+		}
+		if s.Noise.Sigma0 != 0.1 || s.Optimiser.Beta1 != 0.9 || s.Optimiser.Beta2 != 0.95 || s.Noise.Weighting != mdsm.InverseVariance {
+			t.Errorf("%s: %+v, %+v are not the paper's", name, s.Noise, s.Optimiser)
+		}
+	}
+	// The numbers of the paper.
+	for name, want := range map[string]train.Settings{
+		"mnist":         {Steps: 100_000, Batch: 128, Net: train.NetSettings{Name: "res12", Dim: 64, Channels: 1}, Noise: train.NoiseSettings{Min: 0.1, Max: 3, Spacing: mdsm.Geometric}},
+		"stacked-mnist": {Steps: 100_000, Batch: 128, Net: train.NetSettings{Name: "res12", Dim: 64, Channels: 3}, Noise: train.NoiseSettings{Min: 0.1, Max: 3, Spacing: mdsm.Geometric}},
+		"cifar10":       {Steps: 300_000, Batch: 128, Net: train.NetSettings{Name: "res18", Dim: 128, Channels: 3}, Noise: train.NoiseSettings{Min: 0.05, Max: 1.2, Spacing: mdsm.Linear}},
+		"celeba":        {Steps: 300_000, Batch: 128, Net: train.NetSettings{Name: "res18", Dim: 128, Channels: 3}, Noise: train.NoiseSettings{Min: 0.05, Max: 1.2, Spacing: mdsm.Linear}},
+	} {
+		s, err := train.Preset(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Steps != want.Steps || s.Batch != want.Batch || s.Net.Name != want.Net.Name || s.Net.Dim != want.Net.Dim || s.Net.Channels != want.Net.Channels ||
+			s.Noise.Min != want.Noise.Min || s.Noise.Max != want.Noise.Max || s.Noise.Spacing != want.Noise.Spacing ||
+			s.Optimiser.LearningRate != (train.LearningRate{Schedule: train.Cosine, Initial: 5e-5, Final: 1e-6}) || s.Data.Flip != (name == "celeba") || s.Data.Size != 32 {
+			t.Errorf("%s is %+v", name, s)
+		}
+	}
+	_, err := train.Preset("imagenet")
+	if err == nil || !strings.Contains(err.Error(), `"imagenet"`) || !strings.Contains(err.Error(), strings.Join(names, ", ")) {
+		t.Errorf("error %v, wanted one that lists the presets", err)
+	}
+}
+
+func TestSettingsRoundTrip(t *testing.T) {
+	for _, name := range names {
+		s, err := train.Preset(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Seed, s.Start, s.Data.Dir, s.Data.Hash, s.Data.Pad = math.MaxInt64, "a file", `C:\data "here"`, "abc", 2
+		dir := t.TempDir()
+		if err := s.Write(dir); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{dir, filepath.Join(dir, "config.toml")} {
+			back, err := train.ReadSettings(path)
+			if err != nil || back != s {
+				t.Errorf("%s: read back %+v, error %v, wanted %+v", name, back, err, s)
+			}
+		}
+	}
+}
+
+func TestSettingsErrors(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "c.toml")
+	for text, want := range map[string]string{
+		"stepps = 3":                        `unknown key "stepps"`,
+		"[noise]\nsigma_0 = 0.1":            `unknown key "noise.sigma_0"`,
+		"[optimiser.learning_rate]\nlr = 1": `unknown key "optimiser.learning_rate.lr"`,
+		"steps = \"many\"":                  "steps",
+		"steps = ":                          "c.toml",
+		"[data":                             "c.toml",
+		"seed = 18446744073709551615":       "c.toml",
+		"\x00":                              "c.toml",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := train.ReadSettings(path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%q: error %v, wanted one with %q and the file", text, err, want)
+		}
+	}
+	for _, missing := range []string{filepath.Join(t.TempDir(), "none.toml"), t.TempDir()} {
+		if _, err := train.ReadSettings(missing); err == nil || !strings.Contains(err.Error(), missing) {
+			t.Errorf("error %v for a file that is not there", err)
+		}
+	}
+}
+
+func TestSettingsValidate(t *testing.T) {
+	for want, change := range map[string]func(*train.Settings){
+		`"res13"`:                   func(s *train.Settings) { s.Net.Name = "res13" },
+		"dim 0":                     func(s *train.Settings) { s.Net.Dim = 0 },
+		"0 channels":                func(s *train.Settings) { s.Net.Channels = 0 },
+		"multiple of 8":             func(s *train.Settings) { s.Data.Size = 12 },
+		`"cubic"`:                   func(s *train.Settings) { s.Net.Head = "cubic" },
+		`"sine"`:                    func(s *train.Settings) { s.Net.Activation = "sine" },
+		"0 steps":                   func(s *train.Settings) { s.Steps = 0 },
+		"batches of -1":             func(s *train.Settings) { s.Batch = -1 },
+		"seed 18446744073709551615": func(s *train.Settings) { s.Seed = math.MaxUint64 },
+		"sigma0 0":                  func(s *train.Settings) { s.Noise.Sigma0 = 0 },
+		"sigma0 NaN":                func(s *train.Settings) { s.Noise.Sigma0 = math.NaN() },
+		"from 2 to 1":               func(s *train.Settings) { s.Noise.Min, s.Noise.Max = 2, 1 },
+		`"uneven"`:                  func(s *train.Settings) { s.Noise.Spacing = "uneven" },
+		`"heavy"`:                   func(s *train.Settings) { s.Noise.Weighting = "heavy" },
+		`"ramp"`:                    func(s *train.Settings) { s.Optimiser.LearningRate.Schedule = "ramp" },
+		"learning rate 0":           func(s *train.Settings) { s.Optimiser.LearningRate.Initial = 0 },
+		"β = (1, 0.95)":             func(s *train.Settings) { s.Optimiser.Beta1 = 1 },
+		"average 2":                 func(s *train.Settings) { s.Optimiser.EMA = 2 },
+		"ε = 0":                     func(s *train.Settings) { s.Optimiser.Epsilon = 0 },
+		"checkpoints every":         func(s *train.Settings) { s.Output.CheckpointEvery = -1 },
+		"-3 kept":                   func(s *train.Settings) { s.Output.KeepCheckpoints = -3 },
+		"metrics every 0":           func(s *train.Settings) { s.Output.LogEvery = 0 },
+	} {
+		s, _ := tiny()
+		if err := s.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		change(&s)
+		if err := s.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, wanted one with %q", err, want)
+		}
+	}
+}
+
+// FuzzReadSettings reads anything as settings. What is read can be written and
+// read again, and says the same.
+func FuzzReadSettings(f *testing.F) {
+	for _, name := range names {
+		s, err := train.Preset(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		dir := f.TempDir()
+		if err := s.Write(dir); err != nil {
+			f.Fatal(err)
+		}
+		b, err := os.ReadFile(filepath.Join(dir, "config.toml"))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Add([]byte(""))
+	f.Add([]byte("seed = 18446744073709551615\n[noise]\nmin = nan"))
+	f.Add([]byte("[data]\nname = \"a\\nb\"\n[data]"))
+	f.Add([]byte("seed = -1\nbatch = 1000000000000"))
+	f.Add([]byte("data.size = 99999999999999999999"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		path := filepath.Join(t.TempDir(), "c.toml")
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		s, err := train.ReadSettings(path)
+		if err != nil || s.Validate() != nil {
+			return
+		}
+		dir := t.TempDir()
+		if err := s.Write(dir); err != nil {
+			t.Fatal(err)
+		}
+		if back, err := train.ReadSettings(dir); err != nil || back != s {
+			t.Errorf("read back %+v, error %v, wanted %+v", back, err, s)
+		}
+	})
+}

@@ -10,7 +10,7 @@ import (
 )
 
 func newConvert(a *app) *cobra.Command {
-	var force bool
+	var force, half bool
 	cmd := &cobra.Command{
 		Use:   "convert IN OUT",
 		Short: "Convert weights between .safetensors, .pt/.pth and .npz",
@@ -27,6 +27,11 @@ a file is ever executed.`,
 			if err != nil {
 				return err
 			}
+			if half {
+				if set, err = rounded(set); err != nil {
+					return err
+				}
+			}
 			if err := weights.Save(out, set); err != nil {
 				return err
 			}
@@ -34,8 +39,23 @@ a file is ever executed.`,
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&half, "float16", false, "round floating-point tensors to float16, for half the size")
 	cmd.Flags().BoolVar(&force, "force", false, "replace OUT if it exists")
 	return cmd
+}
+
+// rounded returns the set with its floating-point tensors in float16.
+func rounded(set *weights.Set) (*weights.Set, error) {
+	out := &weights.Set{Metadata: set.Metadata}
+	for name, t := range set.All() {
+		if t.DType().IsFloat() {
+			t = t.AsFloat16()
+		}
+		if err := out.Add(name, t); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // exactArgs asks for n arguments and says what they are.

@@ -180,7 +180,7 @@ func (d *demo) verify(ctx context.Context) error {
 	x := tensor.New(tensor.Float32, append([]int{pictures}, shape...)...)
 	d.data.Fill(tensor.Data[float32](x), []int{0, 1, 2, 3}, nil)
 	var err error
-	d.score, err = certify(ctx, d.app, d.model, verify.Options{Pictures: x, Sigmas: []float64{0.1, 0.5, 1, 3}})
+	d.score, err = certify(ctx, d.app, d.model, verify.Options{Pictures: x, Sigmas: []float64{0.1, 0.5, 1, 3}, ScoreTolerance: 1e-6})
 	if err != nil {
 		return err
 	}

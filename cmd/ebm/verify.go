@@ -36,8 +36,8 @@ status is 1 when a check fails.`,
 		Example: "  ebm verify --run mnist16 --out certificate.json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if each < 1 || !(tolerance > 0) {
-				return usagef("--each %d --tolerance %g: positive numbers are wanted", each, tolerance)
+			if each < 1 || !(tolerance >= 0) {
+				return usagef("--each %d --tolerance %g: one picture or more and no negative error are wanted", each, tolerance)
 			}
 			m, err := model.load()
 			if err != nil {
@@ -85,7 +85,7 @@ status is 1 when a check fails.`,
 	cmd.Flags().BoolVar(&noTrain, "without-training", false, "leave out the training step")
 	cmd.Flags().IntVar(&each, "each", 1, "pictures for each noise level")
 	cmd.Flags().Uint64Var(&seed, "seed", 0, "seed of pictures, noise and directions")
-	cmd.Flags().Float64Var(&tolerance, "tolerance", 1e-6, "largest score error that passes, relative to the largest score")
+	cmd.Flags().Float64Var(&tolerance, "tolerance", 0, "largest score error that passes, relative to the largest score (default 1e-6, or what float32 sums of the network's length allow)")
 	return cmd
 }
 

@@ -2,7 +2,6 @@ package tensor
 
 import (
 	"fmt"
-	"math"
 	"slices"
 )
 
@@ -282,24 +281,6 @@ func (t *Tensor) AsFloat64() *Tensor {
 
 // String describes t without its elements, such as "float32[2 3]".
 func (t *Tensor) String() string { return fmt.Sprintf("%v%v", t.dtype, t.shape) }
-
-// Float32 returns the value of h. Every binary16 value is exact in float32.
-func (h Float16Bits) Float32() float32 {
-	sign := uint32(h&0x8000) << 16
-	exp := uint32(h>>10) & 0x1f
-	frac := uint32(h & 0x3ff)
-	switch exp {
-	case 0: // zero or subnormal: frac · 2⁻²⁴
-		v := float32(frac) / (1 << 24)
-		return math.Float32frombits(math.Float32bits(v) | sign)
-	case 0x1f: // infinity or not a number
-		return math.Float32frombits(sign | 0x7f800000 | frac<<13)
-	}
-	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
-}
-
-// Float32 returns the value of b, which is exact in float32.
-func (b BFloat16Bits) Float32() float32 { return math.Float32frombits(uint32(b) << 16) }
 
 type number interface {
 	float32 | float64 | int8 | int16 | int32 | int64 | uint8

@@ -68,7 +68,7 @@ func TestCheckFinds(t *testing.T) {
 		{"new/b.go", "package new\n", "new: the package is not in the table of docs/architecture.md"},
 		{"low/b.go", "package low\n\nimport \"unsafe\"\n", "low/b.go: imports unsafe, but memory is safe but where C begins"},
 		{"b.go", "package ebm\n\nimport \"github.com/yalue/onnxruntime_go\"\n", "b.go: imports github.com/yalue/onnxruntime_go, but one package alone knows ONNX Runtime"},
-		{"low/b.go", "package low\n\nimport \"gonum.org/v1/gonum/mat\"\n", "low/b.go: imports gonum.org/v1/gonum/mat, but models compute in ONNX Runtime; statistics and difference formulas are the exceptions"},
+		{"low/b.go", "package low\n\nimport \"gonum.org/v1/gonum/mat\"\n", "low/b.go: imports gonum.org/v1/gonum/mat, but models compute in ONNX Runtime; statistics, difference formulas and onnx-go's graphs are the exceptions"},
 		{"low/b.go", "package low\n\nimport \"math/rand/v2\"\n", "low/b.go: imports math/rand/v2, but random numbers are internal/rng's, which a seed and a place determine"},
 		{"low/b.go", "package low\n\nimport . \"fmt\"\n", "low/b.go: imports fmt by dot"},
 		{"low/b.go", "package low\n\nfunc init() {}\n", "low/b.go: has an init function; work is done when it is asked for"},

@@ -1,7 +1,6 @@
 package energy_test
 
 import (
-	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -52,18 +51,6 @@ func (g golden) weights() energy.Weights {
 		}
 	}
 	return w
-}
-
-// noisy returns the perturbed pictures as PyTorch computes them in float32.
-func (g golden) noisy() *tensor.Tensor {
-	x, noise, sigma := tensor.Data[float32](g.values["x"]), tensor.Data[float32](g.values["noise"]), tensor.Data[float32](g.values["sigma"])
-	out := tensor.New(tensor.Float32, g.values["x"].Shape()...)
-	each := len(x) / len(sigma)
-	for i := range x {
-		product := sigma[i/each] * noise[i]
-		tensor.Data[float32](out)[i] = x[i] + product
-	}
-	return out
 }
 
 // relative returns max |got − want| / max |want|.
@@ -193,7 +180,7 @@ func TestRuntimeAgreesWithPyTorch(t *testing.T) {
 		if e := relative(got, want); !(e <= tolerance) {
 			t.Errorf("weight gradients: error %.2g, want at most %.0g", e, tolerance)
 		} else {
-			t.Log(fmt.Sprintf("weight gradients: error %.2g", e))
+			t.Logf("weight gradients: error %.2g", e)
 		}
 	})
 }

@@ -40,6 +40,9 @@ func TestRecogniseSaysWhatDoesNotFit(t *testing.T) {
 			t.Errorf("error %q does not say %q", err, part)
 		}
 	}
+	if _, err := energy.Recognise(energy.Weights{"conv1.conv.weight": tensor.New(tensor.Float32, 0, 1, 3, 3), "ln1.weight": tensor.New(tensor.Float32, 1, 8)}); err == nil {
+		t.Error("recognised a network without channels")
+	}
 	if _, err := energy.Recognise(energy.Weights{"fc.weight": tensor.New(tensor.Float32, 2, 2)}); err == nil || !strings.Contains(err.Error(), "fc.weight") {
 		t.Errorf("error %v does not name the weights there are", err)
 	}

@@ -6,12 +6,15 @@ import (
 	"strings"
 )
 
+// maxDim bounds what is believed of a file's first convolution.
+const maxDim = 1 << 20
+
 // Recognise finds the network that weights belong to from their names and
 // shapes alone. The activation cannot be seen and is taken to be ELU; the
 // head shows in the names. The error says what speaks against each network.
 func Recognise(w Weights) (ResNet, error) {
 	first, ok := w["conv1.conv.weight"]
-	if !ok || first.Rank() != 4 {
+	if !ok || first.Rank() != 4 || first.Len() == 0 || first.Shape()[0] > maxDim {
 		return ResNet{}, fmt.Errorf("no network recognised: conv1.conv.weight [dim channels 3 3] is wanted, the names are %s", strings.Join(firstNames(w), ", "))
 	}
 	r := ResNet{Dim: first.Shape()[0], Channels: first.Shape()[1], Head: Quadratic, Activation: ELU}

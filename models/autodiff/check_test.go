@@ -105,6 +105,13 @@ func elementwiseChecks() []check {
 		unary(g.OpTanh, g.Tanh, input{v, normal}, 3),
 		unary(g.OpSigmoid, g.Sigmoid, input{v, normal}, 3),
 		unary(g.OpErf, g.Erf, input{v, normal}, 3),
+		unary(g.OpSin, g.Sin, input{v, normal}, 3),
+		unary(g.OpCos, g.Cos, input{v, normal}, 3),
+		unary(g.OpAtan, g.Atan, input{v, normal}, 3),
+		{"Floor", g.OpFloor, []input{{v, distinct}}, func(xs []*g.Node) *g.Node { // which lie in [k, k+¼]
+			return g.Tanh(g.Mul(g.Shift(xs[0], 0.3), g.Floor(g.Shift(xs[0], 0.3))))
+		}, 2},
+		{"Round", g.OpRound, []input{{v, distinct}}, func(xs []*g.Node) *g.Node { return g.Tanh(g.Mul(xs[0], g.Round(xs[0]))) }, 2},
 		unary(g.OpRelu, g.Relu, input{v, away}, 3),
 		unary(g.OpElu, g.Elu, input{[]int{8}, away}, 3),
 		unary(g.OpEluSlope, g.EluSlope, input{v, away}, 3),

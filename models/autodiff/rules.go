@@ -38,6 +38,13 @@ var rules = map[g.Op]rule{
 	g.OpErf: unary(func(x, y, bar *g.Node) *g.Node {
 		return g.Mul(bar, g.Scale(g.Exp(g.Neg(g.Mul(x, x))), 2/math.Sqrt(math.Pi)))
 	}),
+	g.OpSin: unary(func(x, y, bar *g.Node) *g.Node { return g.Mul(bar, g.Cos(x)) }),
+	g.OpCos: unary(func(x, y, bar *g.Node) *g.Node { return g.Neg(g.Mul(bar, g.Sin(x))) }),
+	g.OpAtan: unary(func(x, y, bar *g.Node) *g.Node {
+		return g.Div(bar, g.Shift(g.Mul(x, x), 1))
+	}),
+	g.OpFloor: constantAlmostEverywhere,
+	g.OpRound: constantAlmostEverywhere,
 	g.OpRelu: unary(func(x, y, bar *g.Node) *g.Node {
 		return g.Mul(bar, mask(g.Less(g.Like(x, 0), x), x))
 	}),
@@ -99,6 +106,11 @@ var rules = map[g.Op]rule{
 	g.OpMaxPool:      maxPoolRule,
 	g.OpMaxPoolGrad:  maxPoolGradRule,
 	g.OpMaxPoolTake:  maxPoolTakeRule,
+}
+
+// constantAlmostEverywhere passes nothing back through steps.
+func constantAlmostEverywhere(n, _ *g.Node, _ []bool) []*g.Node {
+	return make([]*g.Node, len(n.Inputs()))
 }
 
 func unary(f func(x, y, bar *g.Node) *g.Node) rule {

@@ -28,6 +28,22 @@ func Sigmoid(x *Node) *Node { return apply(OpSigmoid, nil, x) }
 // Erf returns the error function of x.
 func Erf(x *Node) *Node { return apply(OpErf, nil, x) }
 
+// Sin returns the sine of x in radians.
+func Sin(x *Node) *Node { return apply(OpSin, nil, x) }
+
+// Cos returns the cosine of x in radians.
+func Cos(x *Node) *Node { return apply(OpCos, nil, x) }
+
+// Atan returns the inverse tangent of x, between −π/2 and π/2.
+func Atan(x *Node) *Node { return apply(OpAtan, nil, x) }
+
+// Floor returns the largest integer that is not above x; its derivative is 0.
+func Floor(x *Node) *Node { return apply(OpFloor, nil, x) }
+
+// Round returns the integer nearest to x, the even one of two that are
+// equally near; its derivative is 0.
+func Round(x *Node) *Node { return apply(OpRound, nil, x) }
+
 // Relu returns max(x, 0); its derivative at 0 is 0.
 func Relu(x *Node) *Node { return apply(OpRelu, nil, x) }
 

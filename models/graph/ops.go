@@ -19,6 +19,11 @@ const (
 	OpTanh
 	OpSigmoid
 	OpErf
+	OpSin
+	OpCos
+	OpAtan
+	OpFloor
+	OpRound        // to the nearest integer, halves to even ones
 	OpRelu         // max(x, 0)
 	OpElu          // x if x > 0, else exp(x)-1 (α = 1)
 	OpEluSlope     // the derivative of ELU from its output y: min(y, 0) + 1
@@ -89,6 +94,11 @@ var ops = [numOps]opInfo{
 	OpTanh:         {"Tanh", 1, inferFloat},
 	OpSigmoid:      {"Sigmoid", 1, inferFloat},
 	OpErf:          {"Erf", 1, inferFloat},
+	OpSin:          {"Sin", 1, inferFloat},
+	OpCos:          {"Cos", 1, inferFloat},
+	OpAtan:         {"Atan", 1, inferFloat},
+	OpFloor:        {"Floor", 1, inferFloat},
+	OpRound:        {"Round", 1, inferFloat},
 	OpRelu:         {"Relu", 1, inferFloat},
 	OpElu:          {"Elu", 1, inferFloat},
 	OpEluSlope:     {"EluSlope", 1, inferFloat},

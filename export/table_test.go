@@ -295,8 +295,30 @@ func layoutRows() []row {
 		several("Concat", g.OpConcat, func(xs []*g.Node) *g.Node {
 			return g.Exp(g.Concat(1, xs[0], xs[1], xs[2], xs[0]))
 		}, n(N, 1), n(N, 3), n(N, 2)),
+		named("Gather", g.OpGather, n(N, 3, 2), func(x *g.Node) *g.Node { return g.Exp(g.Gather(x, indices(x, 2, 0, 0, 1), 1)) }),
+		named("Gather of rows by a matrix", g.OpGather, n(4, N), func(x *g.Node) *g.Node {
+			return g.Exp(g.Gather(x, g.Reshape(indices(x, 2, 0, 0, 3, 1, 2), g.Dims(2, 3)), 0))
+		}),
+		named("Gather of one", g.OpGather, n(N, 3), func(x *g.Node) *g.Node {
+			return g.Exp(g.Gather(x, g.Reshape(indices(x, 1), nil), 1))
+		}),
+		several("Gather by a batch of indices", g.OpGather, func(xs []*g.Node) *g.Node {
+			table := xs[0].Graph().Weight("table", tensor.Of([]float32{1, 2, 3, 4, 5, 6}, 3, 2))
+			return g.Mul(xs[0], g.Gather(table, g.Cast(g.Less(xs[1], g.Like(xs[1], 0)), tensor.Int64), 0))
+		}, n(N, 2, 2), of(whole, N, 2)),
+		several("Gather from an input by a batch of indices", g.OpGatherGrad, func(xs []*g.Node) *g.Node {
+			return g.Exp(g.Gather(xs[0], g.Cast(g.Less(xs[1], g.Like(xs[1], 0)), tensor.Int64), 0))
+		}, n(3, 2), of(whole, N, 2)),
+		named("GatherGrad", g.OpGatherGrad, n(N, 4), func(x *g.Node) *g.Node {
+			return g.Exp(g.GatherGrad(x, indices(x, 2, 0, 0, 2), 1, 3))
+		}),
+		without(named("GatherGrad of int64", g.OpGatherGrad, of(whole, N, 4), func(x *g.Node) *g.Node {
+			return g.GatherGrad(x, indices(x, 1, 0, 0, 2), 1, 3)
+		})),
 	}
 }
+
+func indices(x *g.Node, at ...int64) *g.Node { return x.Graph().Constant(tensor.Of(at, len(at))) }
 
 func reductionRows() []row {
 	return []row{

@@ -151,6 +151,13 @@ func TestElementwise(t *testing.T) {
 		{"tanh", graph.Tanh(x), []float64{math.Tanh(-1.5), 0, math.Tanh(2), nan, -1}},
 		{"sigmoid", graph.Sigmoid(x), []float64{1 / (1 + math.Exp(1.5)), 0.5, 1 / (1 + math.Exp(-2)), nan, 0}},
 		{"erf", graph.Erf(x), []float64{math.Erf(-1.5), 0, math.Erf(2), nan, -1}},
+		{"sin", graph.Sin(x), []float64{math.Sin(-1.5), 0, math.Sin(2), nan, math.Sin(-800)}},
+		{"cos", graph.Cos(x), []float64{math.Cos(-1.5), 1, math.Cos(2), nan, math.Cos(-800)}},
+		{"atan", graph.Atan(vector(g, 1, -1, 0, inf)), []float64{math.Pi / 4, -math.Pi / 4, 0, math.Pi / 2}},
+		{"floor", graph.Floor(vector(g, 1.5, -1.5, 2, -inf)), []float64{1, -2, 2, -inf}},
+		{"round", graph.Round(vector(g, 1.5, 2.5, -0.5, -1.6)), []float64{2, 2, 0, -2}},
+		{"gather", graph.Gather(vector(g, 5, 6, 7), g.Constant(tensor.Of([]int64{2, 0, 2}, 3)), 0), []float64{7, 5, 7}},
+		{"gather grad", graph.GatherGrad(vector(g, 5, 6, 7), g.Constant(tensor.Of([]int64{2, 0, 2}, 3)), 0, 4), []float64{6, 0, 12, 0}},
 		{"relu", graph.Relu(x), []float64{0, 0, 2, nan, 0}},
 		{"elu", graph.Elu(x), []float64{math.Exp(-1.5) - 1, 0, 2, nan, -1}},
 		{"slope", graph.EluSlope(graph.Elu(x)), []float64{math.Exp(-1.5), 1, 1, nan, 0}},
@@ -183,7 +190,11 @@ func TestElementwise(t *testing.T) {
 		}
 	}
 
-	_, err := interp.Eval(g, nil, graph.Div(i, graph.Sub(j, j)))
+	_, err := interp.Eval(g, nil, graph.Gather(x, g.Constant(tensor.Of([]int64{0, 5}, 2)), 0))
+	if err == nil || !strings.Contains(err.Error(), "index 5 of 5 elements") {
+		t.Errorf("an index outside gives error %v", err)
+	}
+	_, err = interp.Eval(g, nil, graph.Div(i, graph.Sub(j, j)))
 	if err == nil || !strings.Contains(err.Error(), "division of integers by zero") {
 		t.Errorf("division by zero gives error %v", err)
 	}

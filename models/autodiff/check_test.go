@@ -162,7 +162,18 @@ func layoutChecks() []check {
 		{"Concat", g.OpConcat, []input{n(2, 1), n(2, 3), n(2, 2)}, func(xs []*g.Node) *g.Node {
 			return g.Tanh(g.Concat(1, xs[0], xs[1], xs[2], xs[0]))
 		}, 2},
+		bent("Gather", g.OpGather, n(2, 3, 2), func(x *g.Node) *g.Node {
+			return g.Gather(x, indices(x, []int64{2, 0, 0, 1}, 2, 2), 1)
+		}),
+		bent("Gather of one", g.OpGather, n(3, 2), func(x *g.Node) *g.Node { return g.Gather(x, indices(x, []int64{1}), 0) }),
+		bent("GatherGrad", g.OpGatherGrad, n(2, 4), func(x *g.Node) *g.Node {
+			return g.GatherGrad(x, indices(x, []int64{2, 0, 0, 2}, 4), 1, 3)
+		}),
 	}
+}
+
+func indices(x *g.Node, at []int64, shape ...int) *g.Node {
+	return x.Graph().Constant(tensor.Of(at, shape...))
 }
 
 func reductionChecks() []check {

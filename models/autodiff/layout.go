@@ -83,6 +83,16 @@ func concatRule(n, bar *g.Node, want []bool) []*g.Node {
 	return grads
 }
 
+func gatherRule(n, bar *g.Node, _ []bool) []*g.Node {
+	x, indices, axis := n.Inputs()[0], n.Inputs()[1], n.Attr().(g.GatherAttr).Axis
+	size, _ := x.Shape()[axis].Constant()
+	return []*g.Node{g.GatherGrad(bar, indices, axis, size), nil}
+}
+
+func gatherGradRule(n, bar *g.Node, _ []bool) []*g.Node {
+	return []*g.Node{g.Gather(bar, n.Inputs()[1], n.Attr().(g.GatherAttr).Axis), nil}
+}
+
 func reduceSumRule(n, bar *g.Node, _ []bool) []*g.Node {
 	x, axes := n.Inputs()[0], n.Attr().(g.AxesAttr).Axes
 	return []*g.Node{g.Broadcast(g.KeepDims(bar, x, axes...), x.Shape())}

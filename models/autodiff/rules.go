@@ -86,12 +86,14 @@ var rules = map[g.Op]rule{
 		return []*g.Node{nil, g.Where(cond, bar, zero), g.Where(cond, zero, bar)}
 	},
 
-	g.OpReshape:   reshapeRule,
-	g.OpTranspose: transposeRule,
-	g.OpBroadcast: broadcastRule,
-	g.OpSlice:     sliceRule,
-	g.OpPad:       padRule,
-	g.OpConcat:    concatRule,
+	g.OpReshape:    reshapeRule,
+	g.OpTranspose:  transposeRule,
+	g.OpBroadcast:  broadcastRule,
+	g.OpSlice:      sliceRule,
+	g.OpPad:        padRule,
+	g.OpConcat:     concatRule,
+	g.OpGather:     gatherRule,
+	g.OpGatherGrad: gatherGradRule,
 
 	g.OpReduceSum: reduceSumRule,
 	g.OpReduceMax: reduceMaxRule,

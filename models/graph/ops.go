@@ -49,6 +49,8 @@ const (
 	OpSlice     // from, to, step along some axes
 	OpPad       // zeros before, after and between the elements of each axis
 	OpConcat
+	OpGather     // (x, indices) → elements of x along an axis
+	OpGatherGrad // (y, indices) → x, the adjoint of Gather
 
 	// Reductions, which drop their axes.
 	OpReduceSum
@@ -116,12 +118,14 @@ var ops = [numOps]opInfo{
 	OpEqual:   {"Equal", 2, inferCompare},
 	OpWhere:   {"Where", 3, inferWhere},
 
-	OpReshape:   {"Reshape", 1, inferReshape},
-	OpTranspose: {"Transpose", 1, inferTranspose},
-	OpBroadcast: {"Broadcast", 1, inferBroadcast},
-	OpSlice:     {"Slice", 1, inferSlice},
-	OpPad:       {"Pad", 1, inferPad},
-	OpConcat:    {"Concat", -1, inferConcat},
+	OpReshape:    {"Reshape", 1, inferReshape},
+	OpTranspose:  {"Transpose", 1, inferTranspose},
+	OpBroadcast:  {"Broadcast", 1, inferBroadcast},
+	OpSlice:      {"Slice", 1, inferSlice},
+	OpPad:        {"Pad", 1, inferPad},
+	OpConcat:     {"Concat", -1, inferConcat},
+	OpGather:     {"Gather", 2, inferGather},
+	OpGatherGrad: {"GatherGrad", 2, inferGatherGrad},
 
 	OpReduceSum: {"ReduceSum", 1, inferReduce},
 	OpReduceMax: {"ReduceMax", 1, inferReduce},

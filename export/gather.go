@@ -1,0 +1,30 @@
+package export
+
+import (
+	"slices"
+
+	"ebm/models/graph"
+	"ebm/models/tensor"
+)
+
+func lowerGather(l *lowering, n *graph.Node) string {
+	return l.emit("Gather", l.values(n.Inputs()), intAttr("axis", n.Attr().(graph.GatherAttr).Axis))
+}
+
+// lowerGatherGrad adds to zeros by ScatterElements, with the indices as one
+// axis and repeated to the shape of what is added.
+func lowerGatherGrad(l *lowering, n *graph.Node) string {
+	y, indices, a := n.Inputs()[0], n.Inputs()[1], n.Attr().(graph.GatherAttr)
+	count := indices.Shape().Volume()
+	flat := slices.Concat(n.Shape()[:a.Axis], graph.Shape{count}, n.Shape()[a.Axis+1:])
+	updates := l.reshape(l.value(y), y.Shape(), flat)
+
+	beside := slices.Repeat(graph.Dims(1), len(flat))
+	beside[a.Axis] = count
+	places := l.reshape(l.value(indices), indices.Shape(), beside)
+	places = l.emit("Expand", []string{places, l.shapeVector(flat)})
+
+	zero := tensor.New(n.DType())
+	zeros := l.emit("Expand", []string{l.constant("", zero), l.shapeVector(n.Shape())})
+	return l.emit("ScatterElements", []string{zeros, places, updates}, intAttr("axis", a.Axis), stringAttr("reduction", "add"))
+}

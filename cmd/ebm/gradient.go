@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"ebm/export"
+	"ebm/export/onnximport"
+)
+
+func newGradient(a *app) *cobra.Command {
+	var (
+		d      onnximport.Derivatives
+		sizes  []string
+		out    string
+		asJSON bool
+	)
+	cmd := &cobra.Command{
+		Use:   "gradient MODEL.onnx --wrt NAME… --out FILE.onnx",
+		Short: "Give any ONNX model a gradient: a new ONNX file that computes it too",
+		Long: `gradient reads an ONNX model, differentiates the sum of one of its values, and
+writes a new file of standard ONNX operators (opset 17) with the outputs of the
+model and, for every value X that was asked for,
+
+  grad/X   the derivative of Σ OUTPUT by X, in the shape of X
+  hvp/X    with --hvp, the part for X of the Hessian times a vector, whose
+           parts are the inputs v/X
+
+Names are those of inputs, outputs, initialisers or any value between.
+docs/onnx-import.md lists the operators that are read.`,
+		Example: `  ebm gradient classifier.onnx --of logits --wrt input --out classifier.grad.onnx
+  ebm gradient model.onnx --wrt x --wrt-parameters --size batch=8 --out model.grad.onnx`,
+		Args: exactArgs(1, "an ONNX file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if out == "" {
+				return usagef("wanted --out FILE.onnx")
+			}
+			if len(d.Wrt) == 0 && !d.Parameters {
+				return usagef("wanted --wrt NAME or --wrt-parameters")
+			}
+			fixed, err := parseSizes(sizes)
+			if err != nil {
+				return err
+			}
+			return writeGradient(a, args[0], out, d, fixed, asJSON)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&d.Of, "of", "", "the value whose sum is differentiated (default: the only output)")
+	f.StringSliceVar(&d.Wrt, "wrt", nil, "a value to differentiate by; may be given several times")
+	f.BoolVar(&d.Parameters, "wrt-parameters", false, "also differentiate by every floating-point initialiser")
+	f.BoolVar(&d.HVP, "hvp", false, "also compute the product of the Hessian and a vector")
+	f.StringSliceVar(&sizes, "size", nil, "fix a symbolic dimension, such as N=1; may be given several times")
+	f.StringVar(&out, "out", "", "the file to write")
+	f.BoolVar(&asJSON, "json", false, "print what was written as JSON")
+	return cmd
+}
+
+// parseSizes reads NAME=NUMBER pairs.
+func parseSizes(list []string) (map[string]int, error) {
+	sizes := make(map[string]int)
+	for _, s := range list {
+		at := strings.LastIndex(s, "=")
+		n, err := strconv.Atoi(s[at+1:])
+		if at < 1 || err != nil || n < 1 {
+			return nil, usagef("--size %q: NAME=NUMBER is wanted", s)
+		}
+		sizes[s[:at]] = n
+	}
+	return sizes, nil
+}
+
+// gradientReport is what gradient prints.
+type gradientReport struct {
+	Path    string          `json:"path"`
+	Inputs  []describedType `json:"inputs"`
+	Outputs []describedType `json:"outputs"`
+}
+
+type describedType struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
+
+func writeGradient(a *app, in, out string, d onnximport.Derivatives, sizes map[string]int, asJSON bool) error {
+	m, err := onnximport.Read(in, onnximport.Options{Sizes: sizes})
+	if err != nil {
+		return err
+	}
+	if _, err := m.Differentiate(d); err != nil {
+		return fmt.Errorf("%s: %w", in, err)
+	}
+	metadata := maps.Clone(m.Metadata)
+	metadata["gradient_of"] = d.Of
+	if d.Of == "" {
+		metadata["gradient_of"] = m.Graph.Outputs()[0].Name
+	}
+	if err := export.WriteFile(out, m.Graph, export.Options{Doc: m.Doc, Docs: m.Docs, Metadata: metadata, Version: version()}); err != nil {
+		return err
+	}
+	report := gradientReport{Path: out}
+	for _, n := range m.Graph.Inputs() {
+		report.Inputs = append(report.Inputs, describedType{n.InputName(), n.Type().String()})
+	}
+	for _, o := range m.Graph.Outputs() {
+		report.Outputs = append(report.Outputs, describedType{o.Name, o.Node.Type().String()})
+	}
+	if asJSON {
+		return a.printJSON(report)
+	}
+	for _, v := range report.Inputs {
+		a.printf("in\t%s\t%s\n", v.Name, v.Type)
+	}
+	for _, v := range report.Outputs {
+		a.printf("out\t%s\t%s\n", v.Name, v.Type)
+	}
+	return nil
+}

@@ -1,0 +1,297 @@
+package onnximport
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"ebm/export/onnxpb"
+	"ebm/models/graph"
+	"ebm/models/tensor"
+)
+
+// importer turns one model into a graph.
+type importer struct {
+	model   *Model
+	graph   *graph.Graph
+	options Options
+	values  map[string]*value
+	symbols map[string]*graph.Node // symbol → its size at run time
+	folder  *folder
+	table   map[string]entry
+}
+
+// value is what a name of the file stands for: a node, integers that are
+// known, or both.
+type value struct {
+	node  *graph.Node
+	sizes *sizes
+	// absent says why there is neither.
+	absent string
+}
+
+func newImporter(m *Model, _ *onnxpb.ModelProto, o Options) *importer {
+	return &importer{
+		model: m, graph: m.Graph, options: o, values: make(map[string]*value),
+		table: table(), symbols: make(map[string]*graph.Node), folder: &folder{make(map[*graph.Node]*tensor.Tensor)},
+	}
+}
+
+func (im *importer) run(g *onnxpb.GraphProto) error {
+	if len(g.SparseInitializer) > 0 {
+		return fmt.Errorf("sparse initialisers are not supported")
+	}
+	if err := im.initialisers(g); err != nil {
+		return err
+	}
+	if err := im.inputs(g); err != nil {
+		return err
+	}
+	ops, err := operations(g)
+	if err != nil {
+		return err
+	}
+	for i, n := range g.Node {
+		if err := im.node(n, ops[i]); err != nil {
+			return err
+		}
+	}
+	return im.outputs(g)
+}
+
+func (im *importer) initialisers(g *onnxpb.GraphProto) error {
+	for _, p := range g.Initializer {
+		name := p.GetName()
+		if name == "" || im.values[name] != nil {
+			return fmt.Errorf("initialiser %q: names that differ are wanted", name)
+		}
+		t, err := readTensor(p, im.options.Dir)
+		if err != nil {
+			return fmt.Errorf("initialiser %q: %w", name, err)
+		}
+		p.RawData, p.FloatData, p.DoubleData = nil, nil, nil // t holds the elements now
+		if !t.DType().IsFloat() {
+			im.values[name] = &value{node: im.graph.Constant(t)}
+			continue
+		}
+		im.values[name] = &value{node: im.graph.Weight(name, t)}
+		im.model.Parameters = append(im.model.Parameters, name)
+		im.model.Values[name] = im.values[name].node
+	}
+	return nil
+}
+
+// inputs adds what is not an initialiser; older files list those as inputs too.
+func (im *importer) inputs(g *onnxpb.GraphProto) error {
+	for _, in := range g.Input {
+		name := in.GetName()
+		if v := im.values[name]; v != nil && v.node.Op() == graph.OpConstant {
+			continue
+		}
+		declared, wide, shape, err := im.typeOf(in)
+		if err != nil {
+			return fmt.Errorf("input %q: %w", name, err)
+		}
+		if name == "" {
+			return errors.New("an input has no name")
+		}
+		err = graph.Catch(func() {
+			n := graph.Cast(im.graph.Input(name, declared, shape), wide)
+			im.values[name] = &value{node: n}
+			im.model.Values[name] = n
+		})
+		if err != nil {
+			return fmt.Errorf("input %q: %w", name, err)
+		}
+		im.document(in)
+	}
+	return nil
+}
+
+func (im *importer) document(v *onnxpb.ValueInfoProto) {
+	if d := v.GetDocString(); d != "" {
+		im.model.Docs[v.GetName()] = d
+	}
+}
+
+// typeOf returns the declared element type of an input, the one that it is
+// computed in, and its shape.
+func (im *importer) typeOf(v *onnxpb.ValueInfoProto) (declared, wide tensor.DType, shape graph.Shape, err error) {
+	t := v.GetType().GetTensorType()
+	if t == nil {
+		return 0, 0, nil, errors.New("a tensor is wanted, not a sequence, a map or an optional value")
+	}
+	kind := onnxpb.TensorProto_DataType(t.GetElemType())
+	if wide, err = dtypeOf(kind); err != nil {
+		return 0, 0, nil, err
+	}
+	switch declared = wide; kind {
+	case onnxpb.TensorProto_FLOAT16:
+		declared = tensor.Float16
+	case onnxpb.TensorProto_BFLOAT16:
+		declared = tensor.BFloat16
+	}
+	if t.Shape == nil {
+		return 0, 0, nil, errors.New("its shape is not in the file")
+	}
+	for axis, d := range t.Shape.Dim {
+		dim, err := im.dimension(d, fmt.Sprintf("%s.%d", v.GetName(), axis))
+		if err != nil {
+			return 0, 0, nil, err
+		}
+		shape = append(shape, dim)
+	}
+	if _, ok := volume(shape); !ok {
+		return 0, 0, nil, fmt.Errorf("shape %v is too large", shape)
+	}
+	return declared, wide, shape, nil
+}
+
+// dimension reads a number, a symbol, or a product of them as package export
+// writes it, "4·N". Symbols whose sizes are given become numbers.
+func (im *importer) dimension(d *onnxpb.TensorShapeProto_Dimension, unnamed string) (graph.Dim, error) {
+	if v, ok := d.Value.(*onnxpb.TensorShapeProto_Dimension_DimValue); ok {
+		if v.DimValue < 0 || v.DimValue > 1<<31 {
+			return graph.Dim{}, fmt.Errorf("dimension %d is not that of a tensor", v.DimValue)
+		}
+		return graph.Const(int(v.DimValue)), nil
+	}
+	param := d.GetDimParam()
+	if param == "" {
+		param = unnamed
+	}
+	dim := graph.Const(1)
+	for i, part := range strings.Split(param, "·") {
+		factor := graph.Sym(part)
+		if n, err := strconv.Atoi(part); err == nil && n > 0 && n < 1<<31 && i == 0 {
+			factor = graph.Const(n)
+		} else if n, ok := im.options.Sizes[part]; ok {
+			factor = graph.Const(n)
+		} else if part == "" {
+			return graph.Dim{}, fmt.Errorf("dimension %q is not a name", param)
+		}
+		var ok bool
+		if dim, ok = mulDim(dim, factor); !ok {
+			return graph.Dim{}, fmt.Errorf("dimension %q is too large", param)
+		}
+	}
+	return dim, nil
+}
+
+// outputs names the results. An output of half precision is computed in
+// float32 and rounded at the end.
+func (im *importer) outputs(g *onnxpb.GraphProto) error {
+	if len(g.Output) == 0 {
+		return errors.New("the model has no outputs")
+	}
+	for _, out := range g.Output {
+		name := out.GetName()
+		v := im.values[name]
+		if v == nil {
+			return fmt.Errorf("output %q is not computed by any node", name)
+		}
+		if v.absent != "" {
+			return fmt.Errorf("output %q: %s", name, v.absent)
+		}
+		kind := onnxpb.TensorProto_DataType(out.GetType().GetTensorType().GetElemType())
+		err := graph.Catch(func() {
+			n := im.nodeOf(v)
+			switch kind {
+			case onnxpb.TensorProto_FLOAT16:
+				n = graph.Cast(n, tensor.Float16)
+			case onnxpb.TensorProto_BFLOAT16:
+				n = graph.Cast(n, tensor.BFloat16)
+			}
+			im.graph.Output(name, n)
+		})
+		if err != nil {
+			return fmt.Errorf("output %q: %w", name, err)
+		}
+		im.document(out)
+	}
+	return nil
+}
+
+// node imports one node of the file.
+func (im *importer) node(n *onnxpb.NodeProto, op operation) error {
+	version := im.model.Opset
+	fail := func(err error) error {
+		return fmt.Errorf("node %s of operator set %d: %w", describe(n), version, err)
+	}
+	entry, ok := im.table[n.GetOpType()]
+	switch d := n.GetDomain(); {
+	case d != "" && d != "ai.onnx":
+		return fail(fmt.Errorf("operators of domain %q are not supported", d))
+	case !ok:
+		return fail(errors.New("the operator is not supported"))
+	case version < entry.since:
+		return fail(fmt.Errorf("the operator is read since version %d of the operator set", entry.since))
+	}
+	c := &call{importer: im, op: op, version: version, read: make(map[string]bool), tensors: make(map[string]*onnxpb.TensorProto)}
+	for _, a := range n.Attribute {
+		if a.GetType() == onnxpb.AttributeProto_TENSOR {
+			c.tensors[a.GetName()] = a.T
+		} else if !plainAttribute(a) {
+			return fail(fmt.Errorf("attribute %q of type %v is not supported", a.GetName(), a.GetType()))
+		}
+	}
+	if len(n.Input) > 0 { // for a node without any, onnx-go makes one up
+		for _, name := range op.inputs {
+			v := im.values[name]
+			switch {
+			case name == "":
+				v = nil
+			case v == nil:
+				return fail(fmt.Errorf("operand %q comes from no node before this one", name))
+			case v.absent != "":
+				return fail(fmt.Errorf("operand %q: %s", name, v.absent))
+			}
+			c.in = append(c.in, v)
+		}
+	}
+	var results []*value
+	if err := catch(func() { results = entry.read(c); c.checkAttributes() }); err != nil {
+		return fail(err)
+	}
+	for i, name := range op.outputs {
+		if name == "" {
+			continue
+		}
+		if im.values[name] != nil {
+			return fail(fmt.Errorf("value %q is computed twice", name))
+		}
+		if i >= len(results) || results[i] == nil {
+			im.values[name] = &value{absent: fmt.Sprintf("output %d of %s is not computed", i, describe(n))}
+			continue
+		}
+		im.values[name] = results[i]
+		if node := results[i].node; node != nil {
+			if v, ok := volume(node.Shape()); !ok || fewer(1<<40, v) {
+				return fail(fmt.Errorf("a result of shape %v is too large", node.Shape()))
+			}
+			im.model.Values[name] = node
+		}
+	}
+	return nil
+}
+
+// failure is the panic of an entry of the table that cannot read a node.
+type failure struct{ error }
+
+// catch runs f and returns what it failed with.
+func catch(f func()) (err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case failure:
+			err = r.error
+		default:
+			panic(r)
+		}
+	}()
+	if err := graph.Catch(f); err != nil {
+		return err
+	}
+	return nil
+}

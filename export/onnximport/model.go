@@ -1,0 +1,114 @@
+package onnximport
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"google.golang.org/protobuf/proto"
+
+	"ebm/export/onnxpb"
+	"ebm/models/graph"
+)
+
+// Model is an imported ONNX model.
+type Model struct {
+	// Graph computes the model's outputs from its inputs, under the names that
+	// the file gives them.
+	Graph *graph.Graph
+	// Opset is the version of the standard operator set that the file uses.
+	Opset int
+	// Values are the values of the file by name: inputs, initialisers, and
+	// what its nodes compute.
+	Values map[string]*graph.Node
+	// Parameters are the floating-point initialisers in the order of the file.
+	Parameters []string
+	// Producer, Doc and Metadata are what the file says of itself; Docs
+	// describe its inputs and outputs by name.
+	Producer, Doc  string
+	Docs, Metadata map[string]string
+}
+
+// Options say how to read a model.
+type Options struct {
+	// Dir is the folder of the file, where external data are; "" for none.
+	Dir string
+	// Sizes fixes symbolic dimensions by name, such as {"N": 1}. Dimensions
+	// that the file leaves without a name are called INPUT.AXIS, as "x.0".
+	Sizes map[string]int
+}
+
+// newestOpset is the last version of the standard operator set whose operators
+// were compared with the table.
+const newestOpset = 28
+
+// Read imports the ONNX file at path. Its external data are read from the
+// same folder.
+func Read(path string, o Options) (*Model, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > 1<<31 {
+		return nil, fmt.Errorf("%s: a file of at most 2 GB is wanted", path)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if o.Dir == "" {
+		o.Dir = filepath.Dir(path)
+	}
+	m, err := Parse(b, o)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return m, nil
+}
+
+// Parse imports an ONNX model from its bytes.
+//
+// An error names the node, its operator and version, and what was wanted:
+// operators that the table lacks, attributes that an entry does not know,
+// element types that nodes do not have, and shapes that depend on values.
+func Parse(b []byte, o Options) (*Model, error) {
+	p := &onnxpb.ModelProto{}
+	if err := proto.Unmarshal(b, p); err != nil {
+		return nil, fmt.Errorf("not an ONNX model: %w", err)
+	}
+	if p.Graph == nil {
+		return nil, fmt.Errorf("not an ONNX model: it has no graph")
+	}
+	opset, err := standardOpset(p)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{
+		Graph: graph.New(p.Graph.GetName()), Opset: opset, Values: make(map[string]*graph.Node),
+		Producer: p.GetProducerName(), Doc: p.GetDocString(), Docs: make(map[string]string), Metadata: make(map[string]string),
+	}
+	for _, e := range p.MetadataProps {
+		m.Metadata[e.GetKey()] = e.GetValue()
+	}
+	im := newImporter(m, p, o)
+	if err := im.run(p.Graph); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func standardOpset(p *onnxpb.ModelProto) (int, error) {
+	for _, s := range p.OpsetImport {
+		if d := s.GetDomain(); d == "" || d == "ai.onnx" {
+			v := s.GetVersion()
+			if v < 1 || v > newestOpset {
+				return 0, fmt.Errorf("operator set %d is not supported, wanted 1 to %d", v, newestOpset)
+			}
+			return int(v), nil
+		}
+	}
+	if len(p.OpsetImport) == 0 {
+		return 1, nil // files of IR version 2 and before
+	}
+	return 0, fmt.Errorf("the standard operator set is not among those that the model uses")
+}

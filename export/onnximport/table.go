@@ -1,0 +1,256 @@
+package onnximport
+
+import (
+	"math"
+
+	"ebm/models/graph"
+)
+
+// reader adds what a node of the file computes to the graph.
+type reader func(c *call) []*value
+
+// entry is one operator of the standard set.
+type entry struct {
+	// since is the version of the operator set from which on nodes are read.
+	since int
+	read  reader
+	// note says what of the operator is left out, or how it is read.
+	note string
+}
+
+// table returns the operators by their ONNX names.
+func table() map[string]entry {
+	return map[string]entry{
+		// Element-wise.
+		"Abs":            {1, readAbs, ""},
+		"Acos":           {7, unary(acos), ""},
+		"Acosh":          {9, unary(acosh), ""},
+		"Add":            {1, integerArithmetic(graph.Add, addDims), ""},
+		"And":            {1, logical(and), ""},
+		"Asin":           {7, unary(asin), ""},
+		"Asinh":          {9, unary(asinh), ""},
+		"Atan":           {7, unary(graph.Atan), ""},
+		"Atanh":          {9, unary(atanh), ""},
+		"Cast":           {1, readCast, "to half precision: computed in float32"},
+		"CastLike":       {15, readCastLike, ""},
+		"Ceil":           {1, unary(ceil), "its derivative is 0"},
+		"Clip":           {1, readClip, ""},
+		"Cos":            {7, unary(graph.Cos), ""},
+		"Cosh":           {9, unary(cosh), ""},
+		"Div":            {1, integerArithmetic(graph.Div, divDim), ""},
+		"Equal":          {1, binary(equal), ""},
+		"Erf":            {9, unary(graph.Erf), ""},
+		"Exp":            {1, unary(graph.Exp), ""},
+		"Floor":          {1, unary(graph.Floor), "its derivative is 0"},
+		"Greater":        {1, binary(greater), ""},
+		"GreaterOrEqual": {12, binary(greaterOrEqual), ""},
+		"IsNaN":          {9, readIsNaN, ""},
+		"IsInf":          {10, readIsInf, ""},
+		"Less":           {1, binary(graph.Less), ""},
+		"LessOrEqual":    {12, binary(lessOrEqual), ""},
+		"Log":            {1, unary(graph.Log), ""},
+		"Max":            {1, variadic(graph.Maximum), ""},
+		"Mean":           {1, readMean, ""},
+		"Min":            {1, variadic(graph.Minimum), ""},
+		"Mod":            {10, readMod, ""},
+		"Mul":            {1, integerArithmetic(graph.Mul, mulDim), ""},
+		"Neg":            {1, readNeg, ""},
+		"Not":            {1, readNot, ""},
+		"Or":             {1, logical(or), ""},
+		"Pow":            {1, readPow, ""},
+		"Reciprocal":     {1, unary(reciprocal), ""},
+		"Round":          {11, unary(graph.Round), "its derivative is 0"},
+		"Sign":           {9, readSign, "its derivative is 0"},
+		"Sin":            {7, unary(graph.Sin), ""},
+		"Sinh":           {9, unary(sinh), ""},
+		"Sqrt":           {1, unary(graph.Sqrt), ""},
+		"Sub":            {1, integerArithmetic(graph.Sub, subDims), ""},
+		"Sum":            {1, variadic(graph.Add), ""},
+		"Tan":            {7, unary(tan), ""},
+		"Where":          {9, readWhere, ""},
+		"Xor":            {1, logical(xor), ""},
+
+		// Activations.
+		"Celu":            {12, activation(celu), ""},
+		"Elu":             {1, activation(elu), ""},
+		"Gelu":            {20, activation(gelu), ""},
+		"HardSigmoid":     {1, activation(hardSigmoid), ""},
+		"HardSwish":       {14, activation(hardSwish), ""},
+		"Hardmax":         {1, readHardmax, "its derivative is 0"},
+		"LeakyRelu":       {1, activation(leakyRelu), ""},
+		"LogSoftmax":      {1, readLogSoftmax, "before version 13 over all trailing axes together"},
+		"Mish":            {18, activation(mish), ""},
+		"PRelu":           {1, readPRelu, ""},
+		"Relu":            {1, readRelu, ""},
+		"Selu":            {1, activation(selu), ""},
+		"Shrink":          {9, activation(shrink), ""},
+		"Sigmoid":         {1, unary(graph.Sigmoid), ""},
+		"Softmax":         {1, readSoftmax, "before version 13 over all trailing axes together"},
+		"Softplus":        {1, unary(graph.Softplus), ""},
+		"Softsign":        {1, activation(softsign), ""},
+		"Swish":           {24, activation(swish), ""},
+		"Tanh":            {1, unary(graph.Tanh), ""},
+		"ThresholdedRelu": {10, activation(thresholdedRelu), ""},
+
+		// Products and convolutions.
+		"Conv":          {1, readConv, ""},
+		"ConvTranspose": {1, readConvTranspose, ""},
+		"Gemm":          {1, readGemm, ""},
+		"MatMul":        {1, readMatMul, ""},
+
+		// Pools.
+		"AveragePool":       {1, readAveragePool, ""},
+		"GlobalAveragePool": {1, global(mean), ""},
+		"GlobalLpPool":      {2, global(globalLpPool), ""},
+		"GlobalMaxPool":     {1, global(reduceMax), ""},
+		"LpPool":            {2, readLpPool, ""},
+		"MaxPool":           {1, readMaxPool, "places of maxima without dilations and of fixed sizes"},
+
+		// Normalisation.
+		"BatchNormalization":        {1, readBatchNormalization, "for inference"},
+		"Dropout":                   {1, readDropout, "for inference: the identity"},
+		"GroupNormalization":        {18, readGroupNormalization, ""},
+		"InstanceNormalization":     {1, readInstanceNormalization, ""},
+		"LayerNormalization":        {17, readLayerNormalization, ""},
+		"LpNormalization":           {1, readLpNormalization, ""},
+		"LRN":                       {1, readLRN, ""},
+		"MeanVarianceNormalization": {9, readMeanVarianceNormalization, ""},
+		"RMSNormalization":          {23, readRMSNormalization, ""},
+
+		// Layout.
+		"Concat":          {1, readConcat, ""},
+		"Constant":        {1, readConstant, "tensors and numbers"},
+		"ConstantOfShape": {9, readConstantOfShape, "of a known shape"},
+		"DepthToSpace":    {1, readDepthToSpace, ""},
+		"Expand":          {8, readExpand, "to a known shape"},
+		"EyeLike":         {9, readEyeLike, ""},
+		"Flatten":         {1, readFlatten, ""},
+		"Identity":        {1, readIdentity, ""},
+		"Pad":             {1, readPad, "by known numbers"},
+		"Range":           {11, readRange, "of constants"},
+		"Reshape":         {1, readReshape, "to a known shape"},
+		"Shape":           {1, readShape, ""},
+		"Size":            {1, readSize, ""},
+		"Slice":           {1, readSlice, "at known places"},
+		"SpaceToDepth":    {1, readSpaceToDepth, ""},
+		"Split":           {1, readSplit, "into known parts"},
+		"Squeeze":         {1, readSqueeze, ""},
+		"Tile":            {6, readTile, "a known number of times"},
+		"Transpose":       {1, readTranspose, ""},
+		"Trilu":           {14, readTrilu, "at a known diagonal"},
+		"Unsqueeze":       {1, readUnsqueeze, ""},
+
+		// Indexing.
+		"Gather":          {1, readGather, ""},
+		"GatherElements":  {11, readGatherElements, "of fixed sizes"},
+		"GatherND":        {11, readGatherND, "of fixed sizes"},
+		"OneHot":          {9, readOneHot, "of a known depth"},
+		"Scatter":         {9, readScatterElements, "of fixed sizes"},
+		"ScatterElements": {11, readScatterElements, "of fixed sizes, reduction none or add"},
+		"ScatterND":       {11, readScatterND, "of fixed sizes, reduction none or add"},
+
+		// Reductions.
+		"ArgMax":          {1, readArg(itself), ""},
+		"ArgMin":          {1, readArg(negate), ""},
+		"CumSum":          {11, readCumSum, "along an axis of fixed size"},
+		"ReduceL1":        {1, reduction(18, reduceL1), ""},
+		"ReduceL2":        {1, reduction(18, reduceL2), ""},
+		"ReduceLogSum":    {1, reduction(18, reduceLogSum), ""},
+		"ReduceLogSumExp": {1, reduction(18, reduceLogSumExp), ""},
+		"ReduceMax":       {1, reduction(18, reduceMax), ""},
+		"ReduceMean":      {1, reduction(18, mean), ""},
+		"ReduceMin":       {1, reduction(18, reduceMin), ""},
+		"ReduceProd":      {1, reduction(18, reduceProd), "of fixed sizes"},
+		"ReduceSum":       {1, reduction(13, reduceSum), ""},
+		"ReduceSumSquare": {1, reduction(18, reduceSumSquare), ""},
+	}
+}
+
+func readRelu(c *call) []*value {
+	c.ignore("consumed_inputs")
+	x := c.x(0)
+	if x.DType().IsFloat() {
+		return one(graph.Relu(x))
+	}
+	return one(graph.Maximum(x, constantLike(x, 0)))
+}
+
+func ceil(x *graph.Node) *graph.Node { return graph.Neg(graph.Floor(graph.Neg(x))) }
+func tan(x *graph.Node) *graph.Node  { return graph.Div(graph.Sin(x), graph.Cos(x)) }
+
+func sinh(x *graph.Node) *graph.Node {
+	return graph.Scale(graph.Sub(graph.Exp(x), graph.Exp(graph.Neg(x))), 0.5)
+}
+
+func cosh(x *graph.Node) *graph.Node {
+	return graph.Scale(graph.Add(graph.Exp(x), graph.Exp(graph.Neg(x))), 0.5)
+}
+
+// asin is atan(x / √((1−x)(1+x))).
+func asin(x *graph.Node) *graph.Node {
+	one := graph.Like(x, 1)
+	return graph.Atan(graph.Div(x, graph.Sqrt(graph.Mul(graph.Sub(one, x), graph.Add(one, x)))))
+}
+
+func acos(x *graph.Node) *graph.Node { return graph.Sub(graph.Like(x, math.Pi/2), asin(x)) }
+
+// asinh is sign(x)·log(|x| + √(x²+1)), which loses no digits for x < 0; the
+// sign is left to a second logarithm so that derivatives at 0 are right.
+func asinh(x *graph.Node) *graph.Node {
+	root := graph.Sqrt(graph.Shift(graph.Mul(x, x), 1))
+	positive, negative := graph.Log(graph.Add(root, x)), graph.Neg(graph.Log(graph.Sub(root, x)))
+	return graph.Where(graph.Less(x, graph.Like(x, 0)), negative, positive)
+}
+
+func acosh(x *graph.Node) *graph.Node {
+	root := graph.Mul(graph.Sqrt(graph.Shift(x, -1)), graph.Sqrt(graph.Shift(x, 1)))
+	return graph.Log(graph.Add(x, root))
+}
+
+func atanh(x *graph.Node) *graph.Node {
+	one := graph.Like(x, 1)
+	return graph.Scale(graph.Log(graph.Div(graph.Add(one, x), graph.Sub(one, x))), 0.5)
+}
+
+func readSign(c *call) []*value {
+	x := c.x(0)
+	zero := constantLike(x, 0)
+	up, down := graph.Cast(graph.Less(zero, x), x.DType()), graph.Cast(graph.Less(x, zero), x.DType())
+	return one(graph.Sub(up, down))
+}
+
+func readIsInf(c *call) []*value {
+	x := c.float(0)
+	inf := graph.Like(x, math.Inf(1))
+	y := constantLike(graph.Cast(x, x.DType()), 0)
+	none := graph.Less(y, y)
+	if c.integer("detect_positive", 1) != 0 {
+		none = or(none, graph.Equal(x, inf))
+	}
+	if c.integer("detect_negative", 1) != 0 {
+		none = or(none, graph.Equal(graph.Neg(x), inf))
+	}
+	return one(none)
+}
+
+// readMod reads the rest of a division: with the sign of the divisor, or with
+// that of the dividend where fmod is set.
+func readMod(c *call) []*value {
+	a, b := c.pair()
+	fmod := c.integer("fmod", 0) != 0
+	if a.DType().IsFloat() {
+		if !fmod {
+			c.fail("the rest of floating-point numbers is wanted with fmod = 1")
+		}
+		q := graph.Div(a, b)
+		toward := graph.Where(graph.Less(q, graph.Like(q, 0)), ceil(q), graph.Floor(q))
+		return one(graph.Sub(a, graph.Mul(toward, b)))
+	}
+	rest := graph.Sub(a, graph.Mul(graph.Div(a, b), b)) // of truncated division
+	if fmod {
+		return one(rest)
+	}
+	zero := constantLike(rest, 0)
+	apart := xor(graph.Less(rest, zero), graph.Less(b, zero))
+	return one(graph.Where(and(apart, not(graph.Equal(rest, zero))), graph.Add(rest, b), rest))
+}

@@ -312,8 +312,11 @@ func (l *lowering) ints(v ...int) string {
 }
 
 func (l *lowering) scalar(like *graph.Node, v float64) string {
-	if like.DType() == tensor.Float64 {
+	switch like.DType() {
+	case tensor.Float64:
 		return l.constant("", tensor.Of([]float64{v}))
+	case tensor.Float16:
+		return l.constant("", tensor.Of([]tensor.Float16Bits{tensor.ToFloat16(float32(v))}))
 	}
 	return l.constant("", tensor.Of([]float32{float32(v)}))
 }

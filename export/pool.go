@@ -59,7 +59,7 @@ func lowerMeanPoolGrad(l *lowering, n *graph.Node) string {
 	if dense {
 		return l.meanPool(l.value(y), mirror)
 	}
-	if tiles && n.DType() == tensor.Float32 {
+	if tiles && n.DType() != tensor.Float64 {
 		scales := []float32{1, 1}
 		for _, w := range a.Window {
 			scales = append(scales, float32(w))
@@ -85,8 +85,11 @@ func filled(dtype tensor.DType, v float64, shape []int) *tensor.Tensor {
 	for i := range tensor.Data[float64](t) {
 		tensor.Data[float64](t)[i] = v
 	}
-	if dtype == tensor.Float64 {
+	switch dtype {
+	case tensor.Float64:
 		return t
+	case tensor.Float16:
+		return t.AsFloat16()
 	}
 	return t.AsFloat32()
 }

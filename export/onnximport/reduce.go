@@ -21,8 +21,8 @@ func reduction(asOperand int, f func(c *call, x *graph.Node, axes []int) *graph.
 			axes = c.ints(1)
 			given = len(axes) > 0
 		}
-		keep := c.integer("keepdims", 1) != 0
-		if !given && c.integer("noop_with_empty_axes", 0) != 0 {
+		keep, nothing := c.integer("keepdims", 1) != 0, c.integer("noop_with_empty_axes", 0) != 0
+		if !given && nothing {
 			return one(f(c, x, nil))
 		}
 		axes = c.axes(axes, x.Rank())

@@ -66,7 +66,7 @@ func paperColour(data string, flip bool) Settings {
 func demo() Settings {
 	s := paperMNIST("mnist", 1)
 	s.Preset = "demo"
-	s.Steps, s.Batch = 20_000, 32
+	s.Steps, s.Batch = 14_000, 32
 	s.Data.Size = 16
 	s.Net.Dim = 32
 	s.Optimiser.LearningRate = LearningRate{Schedule: Cosine, Initial: 1e-3, Final: 1e-6}

@@ -47,6 +47,9 @@ type Model struct {
 	About map[string]string
 	// Hash is the SHA-256 of the weights, in hexadecimal.
 	Hash string
+	// Unused are the names of parameters in the file that the network does not
+	// use, see energy.DropUnused.
+	Unused []string
 
 	settings *train.Settings // of the run it came from, if it did
 }
@@ -121,12 +124,17 @@ func fromSet(name string, set *weights.Set) (*Model, error) {
 	for n, t := range set.All() {
 		w[n] = t
 	}
-	w = energy.DropUnused(w)
-	net, err := energy.Recognise(w)
+	used := energy.DropUnused(w)
+	net, err := energy.Recognise(used)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	m := &Model{Name: name, Network: net, Weights: w, About: make(map[string]string)}
+	m := &Model{Name: name, Network: net, Weights: used, About: make(map[string]string)}
+	for _, n := range set.Names() {
+		if used[n] == nil {
+			m.Unused = append(m.Unused, n)
+		}
+	}
 	for k, v := range set.Metadata {
 		m.About[k] = v
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"ebm"
 	"ebm/internal/atomicfile"
@@ -14,79 +15,143 @@ import (
 	"ebm/internal/verify"
 )
 
+// verifyFlags are the flags of verify.
+type verifyFlags struct {
+	model                modelFlags
+	images               string
+	onnx, reference      string
+	runtimes             bool
+	python               string
+	noTrain, noInterpret bool
+	each                 int
+	seed                 uint64
+	tolerance            float64
+	out                  string
+	asJSON               bool
+}
+
+func (f *verifyFlags) add(fs *pflag.FlagSet) {
+	f.model.add(fs)
+	fs.StringVar(&f.onnx, "onnx", "", "certify this score.onnx, in place of a fresh export of the model or without one")
+	fs.StringVar(&f.reference, "reference", "", "golden tensors of another program (.npz: x, energy, score, …) to compare with")
+	fs.BoolVar(&f.runtimes, "runtimes", false, "also run the score in the ONNX runtimes of a Python, and compare with them")
+	fs.StringVar(&f.python, "python", "", "with --runtimes, the Python program (default: what EBM_PYTHON names, else python3)")
+	fs.StringVar(&f.images, "images", "", "pictures to check on, as for denoise (default: uniform noise)")
+	fs.BoolVar(&f.noTrain, "without-training", false, "leave out the training step")
+	fs.BoolVar(&f.noInterpret, "without-interpreter", false, "leave out the float64 interpreter and finite differences, which take minutes for large networks")
+	fs.IntVar(&f.each, "each", 1, "pictures for each noise level")
+	fs.Uint64Var(&f.seed, "seed", 0, "seed of pictures, noise and directions")
+	fs.Float64Var(&f.tolerance, "tolerance", 0, "largest score error that passes, relative to the largest score (default 1e-6, or what float32 sums of the network's length allow; 1e-5 for --reference and --runtimes)")
+	fs.StringVar(&f.out, "out", "", "also write the certificate to this file, as JSON")
+	fs.BoolVar(&f.asJSON, "json", false, "print the certificate as JSON")
+}
+
 func newVerify(a *app) *cobra.Command {
-	var (
-		model     modelFlags
-		images    string
-		onnx      string
-		out       string
-		asJSON    bool
-		noTrain   bool
-		each      int
-		seed      uint64
-		tolerance float64
-	)
+	var f verifyFlags
 	cmd := &cobra.Command{
-		Use:   "verify (--run REF | --weights FILE)",
-		Short: "Check the exported gradient against finite differences and the float64 interpreter",
+		Use:   "verify (--run REF | --weights FILE | --onnx FILE)",
+		Short: "Check the exported gradient against differences, the float64 interpreter and other programs",
 		Long: `verify exports a model's score and training step, runs them in ONNX Runtime in
 float32, and compares them with the float64 interpreter, and that with central
-differences of the energy. The certificate names versions and hashes. The exit
-status is 1 when a check fails.`,
-		Example: "  ebm verify --run mnist16 --out certificate.json",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if each < 1 || !(tolerance >= 0) {
-				return usagef("--each %d --tolerance %g: one picture or more and no negative error are wanted", each, tolerance)
-			}
-			m, err := model.load()
-			if err != nil {
-				return err
-			}
-			o := verify.Options{Each: each, Seed: seed, ScoreTolerance: tolerance, WithoutTraining: noTrain}
-			if images != "" {
-				if o.Pictures, err = dataset.Pictures(cmd.Context(), images, m.Network.InputShape()); err != nil {
-					return err
-				}
-			}
-			if onnx != "" {
-				if o.Model, err = os.ReadFile(onnx); err != nil {
-					return err
-				}
-			}
-			c, err := certify(cmd.Context(), a, m, o)
-			if err != nil {
-				return err
-			}
-			if out != "" {
-				if err := atomicfile.Write(out, c.WriteJSON); err != nil {
-					return err
-				}
-			}
-			a.endProgress()
-			write := c.WriteText
-			if asJSON {
-				write = c.WriteJSON
-			}
-			if err := write(a.stdout); err != nil {
-				return err
-			}
-			if !c.Passed() {
-				return errors.New("a check failed")
-			}
-			return nil
-		},
+differences of the energy; with --reference also with what another program says
+of the same energy, and with --runtimes with the ONNX runtimes of a Python. The
+certificate names versions and hashes. The exit status is 1 when a check fails.
+
+Of an --onnx file alone, energy and score are checked, and the interpreter runs
+what the file holds. docs/cross-checking.md shows how to make golden tensors.`,
+		Example: `  ebm verify --run mnist16 --out certificate.json
+  ebm verify --weights checkpoint.pth --reference reference.npz
+  ebm verify --onnx score.onnx --runtimes --python .venv/bin/python`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.verify(cmd.Context(), a) },
 	}
-	model.add(cmd.Flags())
-	cmd.Flags().StringVar(&images, "images", "", "pictures to check on, as for denoise (default: uniform noise)")
-	cmd.Flags().StringVar(&onnx, "onnx", "", "check this score.onnx of the model in place of a fresh export")
-	cmd.Flags().StringVar(&out, "out", "", "also write the certificate to this file, as JSON")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the certificate as JSON")
-	cmd.Flags().BoolVar(&noTrain, "without-training", false, "leave out the training step")
-	cmd.Flags().IntVar(&each, "each", 1, "pictures for each noise level")
-	cmd.Flags().Uint64Var(&seed, "seed", 0, "seed of pictures, noise and directions")
-	cmd.Flags().Float64Var(&tolerance, "tolerance", 0, "largest score error that passes, relative to the largest score (default 1e-6, or what float32 sums of the network's length allow)")
+	f.add(cmd.Flags())
 	return cmd
+}
+
+func (f *verifyFlags) verify(ctx context.Context, a *app) error {
+	o, err := f.options()
+	if err != nil {
+		return err
+	}
+	c, err := f.certify(ctx, a, o)
+	if err != nil {
+		return err
+	}
+	if f.out != "" {
+		if err := atomicfile.Write(f.out, c.WriteJSON); err != nil {
+			return err
+		}
+	}
+	a.endProgress()
+	write := c.WriteText
+	if f.asJSON {
+		write = c.WriteJSON
+	}
+	if err := write(a.stdout); err != nil {
+		return err
+	}
+	if !c.Passed() {
+		return errors.New("a check failed")
+	}
+	return nil
+}
+
+// options returns what the flags say but for the model and its pictures.
+func (f *verifyFlags) options() (verify.Options, error) {
+	if f.each < 1 || !(f.tolerance >= 0) {
+		return verify.Options{}, usagef("--each %d --tolerance %g: one picture or more and no negative error are wanted", f.each, f.tolerance)
+	}
+	if f.noInterpret && f.reference == "" && !f.runtimes {
+		return verify.Options{}, usagef("--without-interpreter leaves nothing to compare with: wanted --reference FILE or --runtimes too")
+	}
+	if f.python != "" && !f.runtimes {
+		return verify.Options{}, usagef("--python is for --runtimes, which is not given")
+	}
+	o := verify.Options{
+		Each: f.each, Seed: f.seed, ScoreTolerance: f.tolerance, ReferenceTolerance: f.tolerance, Model: f.onnx,
+		WithoutTraining: f.noTrain, WithoutInterpreter: f.noInterpret, OtherRuntimes: f.runtimes, Python: f.python,
+	}
+	if o.Python == "" {
+		o.Python = os.Getenv("EBM_PYTHON")
+	}
+	var err error
+	if f.reference != "" {
+		o.Reference, err = verify.ReadReference(f.reference)
+	}
+	return o, err
+}
+
+// certify certifies the model, or the ONNX file alone.
+func (f *verifyFlags) certify(ctx context.Context, a *app, o verify.Options) (verify.Certificate, error) {
+	if f.onnx != "" && f.model.run == "" && f.model.weights == "" {
+		if f.images != "" {
+			return verify.Certificate{}, usagef("--images needs a model, --run REF or --weights FILE")
+		}
+		rt, err := a.runtime(ctx)
+		if err != nil {
+			return verify.Certificate{}, err
+		}
+		o.Program, o.Progress = "ebm "+version(), a.progress()
+		return verify.Model(ctx, rt, f.onnx, o)
+	}
+	m, err := f.model.load()
+	if err != nil {
+		return verify.Certificate{}, err
+	}
+	if f.images != "" {
+		if o.Pictures, err = dataset.Pictures(ctx, f.images, m.Network.InputShape()); err != nil {
+			return verify.Certificate{}, err
+		}
+	}
+	if f.model.weights != "" {
+		file, err := verify.HashFile("file of weights", f.model.weights)
+		if err != nil {
+			return verify.Certificate{}, err
+		}
+		o.Files = append(o.Files, file)
+	}
+	return certify(ctx, a, m, o)
 }
 
 // certify certifies a model with what the flags say of the runtime.
@@ -98,6 +163,9 @@ func certify(ctx context.Context, a *app, m *ebm.Model, o verify.Options) (verif
 	o.Objective = m.Objective()
 	o.Program = "ebm " + version()
 	o.Progress = a.progress()
+	if n := len(m.Unused); n > 0 {
+		o.Notes = append(o.Notes, fmt.Sprintf("%d parameters that the network does not use were left out, %s among them", n, m.Unused[0]))
+	}
 	c, err := verify.Score(ctx, rt, m.Network, m.Weights, o)
 	if err != nil {
 		return c, fmt.Errorf("%s: %w", m.Name, err)

@@ -13,16 +13,18 @@ import (
 // Certificate says what was compared, how far apart it was, and with which
 // programs.
 type Certificate struct {
-	Subject string   `json:"subject"`         // what was certified, such as a network in words
-	Weights string   `json:"weights_sha256"`  // weights.Set.Hash of the weights
-	Model   string   `json:"model_sha256"`    // of the ONNX file's bytes
-	Inputs  string   `json:"inputs"`          // what the comparisons ran on, in words
-	Seed    uint64   `json:"seed"`            // of the inputs and directions
-	Program string   `json:"program"`         // this program's version
-	Runtime string   `json:"runtime"`         // ONNX Runtime's version and provider
-	System  string   `json:"system"`          // operating system, processor, Go version
-	Checks  []Check  `json:"checks"`          // in the order in which they were made
-	Notes   []string `json:"notes,omitempty"` // what was left out, and why
+	Subject string   `json:"subject"`                  // what was certified, such as a network in words
+	Weights string   `json:"weights_sha256,omitempty"` // weights.Set.Hash of the weights
+	Model   string   `json:"model_sha256"`             // of the ONNX file's bytes
+	Inputs  string   `json:"inputs"`                   // what the comparisons ran on, in words
+	Seed    uint64   `json:"seed"`                     // of the inputs and directions
+	Program string   `json:"program"`                  // this program's version
+	Runtime string   `json:"runtime"`                  // ONNX Runtime's version and provider
+	Others  []string `json:"other_runtimes,omitempty"` // versions of the runtimes that Python has
+	System  string   `json:"system"`                   // operating system, processor, Go version
+	Files   []File   `json:"files,omitempty"`          // that were used
+	Checks  []Check  `json:"checks"`                   // in the order in which they were made
+	Notes   []string `json:"notes,omitempty"`          // what was left out, and why
 }
 
 // Check is one comparison: what a subject computes with what a reference
@@ -44,8 +46,10 @@ type Comparison struct {
 	MeanError Number `json:"mean_error"` // mean |subject − reference|
 	Largest   Number `json:"largest"`    // largest |reference|
 	// Relative is MaxError over Largest, or over the Largest of all tensors of
-	// the check where those are parts of one gradient.
-	Relative Number `json:"relative"`
+	// the check where those are parts of one gradient. MeanRelative is
+	// MeanError over the same.
+	Relative     Number `json:"relative"`
+	MeanRelative Number `json:"mean_relative"`
 }
 
 // Number is a float64 that may be infinite or not a number, which JSON writes
@@ -108,19 +112,23 @@ func (c Certificate) WriteText(w io.Writer) error {
 	head := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, line := range [][2]string{
 		{"certificate", c.Subject}, {"weights", c.Weights}, {"model", c.Model}, {"inputs", c.Inputs},
-		{"program", c.Program}, {"runtime", c.Runtime}, {"system", c.System},
+		{"program", c.Program}, {"runtime", c.Runtime}, {"others", strings.Join(c.Others, "; ")}, {"system", c.System},
 	} {
 		if line[1] != "" {
 			fmt.Fprintf(head, "%s\t%s\n", line[0], line[1])
 		}
 	}
+	for _, f := range c.Files {
+		fmt.Fprintf(head, "%s\t%s  %s  %d bytes\n", f.Role, f.SHA256, f.Name, f.Bytes)
+	}
 	head.Flush()
 	for _, check := range c.Checks {
 		fmt.Fprintf(&b, "\n%s: %s\n  against %s\n", check.Name, check.Subject, check.Reference)
 		table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-		fmt.Fprint(table, "  tensor\telements\tmax error\tmean error\tlargest\trelative\t\n")
+		fmt.Fprint(table, "  tensor\telements\tmax error\tmean error\tlargest\trelative\tmean relative\t\n")
 		for _, t := range check.Tensors {
-			fmt.Fprintf(table, "  %s\t%d\t%.2e\t%.2e\t%.4g\t%.2e\t\n", t.Tensor, t.Elements, float64(t.MaxError), float64(t.MeanError), float64(t.Largest), float64(t.Relative))
+			fmt.Fprintf(table, "  %s\t%d\t%.2e\t%.2e\t%.4g\t%.2e\t%.2e\t\n", t.Tensor, t.Elements,
+				float64(t.MaxError), float64(t.MeanError), float64(t.Largest), float64(t.Relative), float64(t.MeanRelative))
 		}
 		table.Flush()
 		verdict := "passed"

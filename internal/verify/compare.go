@@ -9,7 +9,8 @@ import (
 func compare(tensor string, subject, reference []float64) Comparison {
 	c := Comparison{Tensor: tensor, Elements: len(reference)}
 	if len(subject) != len(reference) {
-		c.MaxError, c.MeanError, c.Relative = Number(math.Inf(1)), Number(math.Inf(1)), Number(math.Inf(1))
+		c.MaxError, c.MeanError = Number(math.Inf(1)), Number(math.Inf(1))
+		c.Relative, c.MeanRelative = c.MaxError, c.MeanError
 		return c
 	}
 	worst, sum, largest := 0.0, 0.0, 0.0
@@ -22,8 +23,13 @@ func compare(tensor string, subject, reference []float64) Comparison {
 	if len(reference) > 0 {
 		c.MeanError = Number(sum / float64(len(reference)))
 	}
-	c.Relative = ratio(worst, largest)
+	c.relate(largest)
 	return c
+}
+
+// relate makes the errors relative to a magnitude.
+func (c *Comparison) relate(largest float64) {
+	c.Relative, c.MeanRelative = ratio(float64(c.MaxError), largest), ratio(float64(c.MeanError), largest)
 }
 
 // ratio is an error over a magnitude. No error at all is none, and an error
@@ -54,7 +60,7 @@ func together(parts []Comparison) []Comparison {
 		largest = math.Max(largest, float64(p.Largest))
 	}
 	for i := range parts {
-		parts[i].Relative = ratio(float64(parts[i].MaxError), largest)
+		parts[i].relate(largest)
 	}
 	return parts
 }

@@ -9,28 +9,45 @@ import (
 
 	"ebm/internal/gradcheck"
 	"ebm/internal/interp"
+	"ebm/models/graph"
 	"ebm/models/tensor"
 )
+
+// differencesCost is that of checkDifferences, in multiplications.
+func (s *session) differencesCost() float64 {
+	n, size := s.batch.noisy.Shape()[0], tensor.Volume(s.shape)
+	cost := multiplications(needed(s.graph, "energy")) * float64(max(s.fixed, 1))
+	directions := s.directions(n, size, cost)
+	if directions == 0 {
+		directions = size
+	}
+	return evaluations * float64(directions*n) * cost
+}
+
+// evaluations is the number of points of a difference.
+const evaluations = 4
 
 // checkDifferences compares the interpreter's score with differences of its
 // energy, picture by picture.
 func (s *session) checkDifferences(ctx context.Context) error {
-	shape := s.net.InputShape()
-	size, n := tensor.Volume(shape), s.options.Each*len(s.options.Sigmas)
-	directions := s.directions(n, size, multiplications(s.energy))
-	one := tensor.New(tensor.Float64, append([]int{1}, shape...)...)
+	size, n := tensor.Volume(s.shape), s.options.Each*len(s.options.Sigmas)
+	cost := multiplications(needed(s.graph, "energy")) * float64(max(s.fixed, 1))
+	directions := s.directions(n, size, cost)
+	energy := nodes(s.graph, []string{"energy"})[0]
+	x := tensor.New(tensor.Float64, append([]int{max(s.fixed, 1)}, s.shape...)...) // one picture and zeros
 	f := func(at []float64) (float64, error) {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
-		copy(tensor.Data[float64](one), at)
-		out, err := interp.Run(s.energy, map[string]*tensor.Tensor{"x": one})
+		copy(tensor.Data[float64](x), at)
+		out, err := interp.Eval(s.graph, map[string]*tensor.Tensor{"x": x}, energy)
 		if err != nil {
 			return 0, err
 		}
-		return out["energy"].Float64s()[0], nil
+		s.stage.Add(int64(cost / unit))
+		return out[0].Float64s()[0], nil
 	}
-	x, score, value := s.batch.noisy.Float64s(), s.exact["score"].Float64s(), s.exact["energy"].Float64s()
+	pictures, score, value := s.batch.noisy.Float64s(), s.exact["score"], s.exact["energy"]
 	reports := make([]gradcheck.Report, n)
 	largest := 0.0 // step
 	for k := range n {
@@ -41,7 +58,7 @@ func (s *session) checkDifferences(ctx context.Context) error {
 		d := gradcheck.Directions{Random: directions, Step: s.step(value[k], gradient), Seed: s.options.Seed + uint64(k)}
 		largest = math.Max(largest, d.Step)
 		var err error
-		if reports[k], err = gradcheck.Directional(f, x[k*size:(k+1)*size], gradient, d); err != nil {
+		if reports[k], err = gradcheck.Directional(f, pictures[k*size:(k+1)*size], gradient, d); err != nil {
 			return stopped(ctx, err)
 		}
 	}
@@ -78,26 +95,18 @@ func (s *session) step(value float64, gradient []float64) float64 {
 // loss with differences of the loss, along random directions of all weights.
 // The differences are of the loss without the part that does not depend on the
 // weights, which would drown an untrained network's in rounding errors.
-func (s *session) checkLossDifferences(ctx context.Context) error {
-	loss, err := lossGraph(s.net, s.options.Objective)
-	if err != nil {
-		return err
-	}
+//
+// Each evaluation costs so many multiplications.
+func (s *session) checkLossDifferences(ctx context.Context, loss *graph.Graph, directions int, cost float64) error {
 	in := s.lossInputs()
 	var at, gradient []float64
-	out, err := interp.Run(loss, in)
-	if err != nil {
-		return err
-	}
 	for _, p := range s.net.Parameters() {
-		at = append(at, s.weights[p.Name].Float64s()...)
-		gradient = append(gradient, out["grad/"+p.Name].Float64s()...)
-		in[p.Name] = s.weights[p.Name].AsFloat64().Clone()
+		at = append(at, in[p.Name].Float64s()...)
+		gradient = append(gradient, s.loss.gradients[p.Name]...)
+		in[p.Name] = tensor.New(tensor.Float64, p.Shape...)
 	}
-	value := loss.Outputs()[0].Node
-	step := s.step(out["part"].Float64s()[0], gradient)
-	cost := multiplications(loss) / 2 // the loss alone is about half
-	directions := max(s.directions(in["sigma"].Len(), len(at), cost), 1)
+	part := nodes(loss, []string{"part"})[0]
+	step := s.step(s.loss.part, gradient)
 	r, err := gradcheck.Directional(func(w []float64) (float64, error) {
 		if err := ctx.Err(); err != nil {
 			return 0, err
@@ -105,10 +114,11 @@ func (s *session) checkLossDifferences(ctx context.Context) error {
 		for _, p := range s.net.Parameters() {
 			w = w[copy(tensor.Data[float64](in[p.Name]), w):]
 		}
-		v, err := interp.Eval(loss, in, value)
+		v, err := interp.Eval(loss, in, part)
 		if err != nil {
 			return 0, err
 		}
+		s.stage.Add(int64(cost / unit))
 		return v[0].Float64s()[0], nil
 	}, at, gradient, gradcheck.Directions{Random: directions, Step: step, Seed: s.options.Seed})
 	if err != nil {
@@ -117,6 +127,16 @@ func (s *session) checkLossDifferences(ctx context.Context) error {
 	s.add(newCheck("training gradient in float64", inInterpreter, along(directions, step), s.options.LossTolerance,
 		[]Comparison{summary("loss by all weights", []gradcheck.Report{r})}))
 	return nil
+}
+
+// lossDirections returns along how many random directions the loss, which
+// costs so many multiplications, is differenced.
+func (s *session) lossDirections(cost float64) int {
+	weights := 0
+	for _, p := range s.net.Parameters() {
+		weights += tensor.Volume(p.Shape)
+	}
+	return max(s.directions(1, weights, cost), 1)
 }
 
 func along(directions int, step float64) string {
@@ -136,7 +156,8 @@ func summary(tensor string, reports []gradcheck.Report) Comparison {
 		c.MeanError += Number(r.MeanError) * Number(r.Probed)
 	}
 	c.MeanError /= Number(max(c.Elements, 1))
-	c.MaxError, c.Largest, c.Relative = Number(worst), Number(largest), ratio(worst, largest)
+	c.MaxError, c.Largest = Number(worst), Number(largest)
+	c.relate(largest)
 	return c
 }
 

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"ebm/internal/rng"
-	"ebm/models/energy"
 	"ebm/models/graph"
 	"ebm/models/tensor"
 )
@@ -20,15 +19,15 @@ type batch struct {
 
 // newBatch draws the inputs. They are made in float32, so that both sides of
 // a comparison see the same.
-func newBatch(net energy.Network, o Options) batch {
+func newBatch(shape []int, o Options) batch {
 	source := rng.New(o.Seed)
 	n := o.Each * len(o.Sigmas)
-	shape := append([]int{n}, net.InputShape()...)
+	all := append([]int{n}, shape...)
 	b := batch{
-		clean: tensor.New(tensor.Float32, shape...), noise: tensor.New(tensor.Float32, shape...),
-		noisy: tensor.New(tensor.Float32, shape...), sigma: tensor.New(tensor.Float32, n),
+		clean: tensor.New(tensor.Float32, all...), noise: tensor.New(tensor.Float32, all...),
+		noisy: tensor.New(tensor.Float32, all...), sigma: tensor.New(tensor.Float32, n),
 	}
-	each := tensor.Volume(net.InputShape())
+	each := tensor.Volume(shape)
 	clean, noise, noisy := tensor.Data[float32](b.clean), tensor.Data[float32](b.noise), tensor.Data[float32](b.noisy)
 	for i := range n {
 		from, to := i*each, (i+1)*each
@@ -57,7 +56,11 @@ func (s *session) describeInputs() string {
 	for i, v := range s.options.Sigmas {
 		levels[i] = fmt.Sprintf("%g", v)
 	}
-	return fmt.Sprintf("%d %s of %v with noise of σ = %s", s.options.Each*len(levels), what, s.net.InputShape(), strings.Join(levels, ", "))
+	text := fmt.Sprintf("%d %s of %v with noise of σ = %s", s.options.Each*len(levels), what, s.shape, strings.Join(levels, ", "))
+	if r := s.options.Reference; r != nil {
+		text += fmt.Sprintf("; %d pictures of the reference", r.Pictures())
+	}
+	return text
 }
 
 // directions returns how many random directions the differences of n points
@@ -75,11 +78,11 @@ func (s *session) directions(n, size int, cost float64) int {
 	return int(min(max(affordable, 1), most))
 }
 
-// multiplications estimates the cost of a graph for one example: those of its
+// multiplications estimates the cost of nodes for one example: those of their
 // convolutions and products.
-func multiplications(g *graph.Graph) float64 {
+func multiplications(nodes []*graph.Node) float64 {
 	total := 1.0
-	for _, n := range g.Nodes() {
+	for _, n := range nodes {
 		switch n.Op() {
 		case graph.OpConv, graph.OpMatMul:
 			total += size(n.Shape()) * terms(n)
@@ -94,9 +97,9 @@ func multiplications(g *graph.Graph) float64 {
 
 // longestSum returns the largest number of terms in a sum of an energy's
 // convolutions and products, 1 if it has none.
-func longestSum(g *graph.Graph) float64 {
+func longestSum(nodes []*graph.Node) float64 {
 	longest := 1.0
-	for _, n := range g.Nodes() {
+	for _, n := range nodes {
 		if n.Op() == graph.OpConv || n.Op() == graph.OpMatMul {
 			longest = math.Max(longest, terms(n))
 		}

@@ -2,17 +2,15 @@ package verify
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
-	"math"
+	"os"
+	"path/filepath"
 	goruntime "runtime"
 	"slices"
 	"strconv"
 
 	"ebm/export"
-	"ebm/internal/interp"
 	"ebm/internal/progress"
 	"ebm/mdsm"
 	"ebm/models/energy"
@@ -29,147 +27,32 @@ const (
 	differences   = "central differences, float64"
 )
 
-// Options say how a certificate is made. The zero value is right for pictures
-// in [0, 1].
-type Options struct {
-	// Pictures [M …] to use in place of uniform noise; they are taken in turn.
-	Pictures *tensor.Tensor
-	// Sigmas are the noise levels; default 0.1, 0.3, 1 and 3.
-	Sigmas []float64
-	// Each is the number of pictures for each noise level; default 1.
-	Each int
-	// Directions is the number of random directions for each picture, and for
-	// the weights, along which differences are taken. The default depends on
-	// the cost of an energy: 1 to 8, or all axes of small pictures.
-	Directions int
-	// Step of the differences, in the units of x and of the weights; the
-	// default is 1e-6 to 1e-3, as rounding asks for.
-	Step float64
-	// Objective is the training loss; the default is the paper's, σ₀ = 0.1.
-	Objective mdsm.Objective
-	// WithoutTraining leaves out the checks of the training step.
-	WithoutTraining bool
-	// Model is a score model's file (x → energy, score) to certify in place of
-	// a fresh export of the network and the weights.
-	Model []byte
-	// ScoreTolerance is that of the score in float32. The default is 1e-6, or
-	// 2⁻²⁴·√n where that is larger, with n the number of terms of the network's
-	// longest sum: what rounding makes of sums whose terms have random signs.
-	ScoreTolerance float64
-	// Tolerance is that of energy and training step in float32, ten times the
-	// score's by default.
-	Tolerance float64
-	// DifferenceTolerance is that of the score against differences, default
-	// 1e-6; LossTolerance is that of the training gradient, default 1e-5.
-	DifferenceTolerance, LossTolerance float64
-
-	Seed     uint64
-	Program  string // this program's name and version, for the certificate
-	Progress *progress.Progress
-}
-
-func (o Options) withDefaults() Options {
-	fill := func(v *float64, def float64) {
-		if *v == 0 {
-			*v = def
-		}
-	}
-	if len(o.Sigmas) == 0 {
-		o.Sigmas = []float64{0.1, 0.3, 1, 3}
-	}
-	if o.Each == 0 {
-		o.Each = 1
-	}
-	fill(&o.Objective.Sigma0, 0.1)
-	if o.Objective.Weighting == "" {
-		o.Objective.Weighting = mdsm.InverseVariance
-	}
-	fill(&o.DifferenceTolerance, 1e-6)
-	fill(&o.LossTolerance, 1e-5)
-	return o
-}
-
-// withTolerances fills in the defaults that depend on the network.
-func (o Options) withTolerances(energy *graph.Graph) Options {
-	if o.ScoreTolerance == 0 {
-		o.ScoreTolerance = math.Max(1e-6, math.Sqrt(longestSum(energy))/(1<<24))
-	}
-	if o.Tolerance == 0 {
-		o.Tolerance = 10 * o.ScoreTolerance
-	}
-	return o
-}
-
-func (o Options) validate(net energy.Network) error {
-	for _, s := range o.Sigmas {
-		if !(s >= 0) {
-			return fmt.Errorf("noise level %g: a number from 0 is wanted", s)
-		}
-	}
-	if o.Each < 0 || o.Directions < 0 || !(o.Step >= 0) {
-		return fmt.Errorf("%d pictures for each noise level, %d directions, step %g: numbers from 0 are wanted", o.Each, o.Directions, o.Step)
-	}
-	if err := o.Objective.Weighting.Validate(); err != nil {
-		return err
-	}
-	if p := o.Pictures; p != nil {
-		shape := p.Shape()
-		if len(shape) == 0 || shape[0] == 0 || !slices.Equal(shape[1:], net.InputShape()) || !p.DType().IsFloat() {
-			return fmt.Errorf("pictures %v: floating-point [M %v] with one or more are wanted", p, net.InputShape())
-		}
-	}
-	return nil
-}
-
 // Score certifies the energy, the score and the training gradient of a
 // network with weights. A check that does not pass is no error: the
 // certificate says so. The error is one of the settings, of ONNX Runtime, or
 // ctx's.
 func Score(ctx context.Context, rt *runtime.Runtime, net energy.Network, w energy.Weights, o Options) (Certificate, error) {
 	o = o.withDefaults()
-	if err := o.validate(net); err != nil {
+	if err := o.validate(net.InputShape()); err != nil {
 		return Certificate{}, err
 	}
 	if err := w.Check(net); err != nil {
 		return Certificate{}, err
 	}
-	hash, err := weightHash(w)
-	if err != nil {
+	if err := o.checkGradients(net); err != nil {
 		return Certificate{}, err
 	}
-	s := &session{net: net, weights: w, rt: rt, batch: newBatch(net, o)}
-	if err := graph.Catch(func() { s.energy, s.score = mdsm.EnergyModel(net, w), mdsm.ScoreModel(net, w) }); err != nil {
+	s := &session{net: net, weights: w, shape: net.InputShape(), rt: rt, outputs: []string{"energy", "score"}}
+	if err := graph.Catch(func() { s.graph = mdsm.ScoreModel(net, w) }); err != nil {
 		return Certificate{}, err
 	}
-	if o.Model == nil {
-		if o.Model, err = export.Bytes(s.score, export.Options{}); err != nil {
-			return Certificate{}, err
-		}
+	var err error
+	if s.Weights, err = weightHash(w); err != nil {
+		return Certificate{}, err
 	}
-	s.options = o.withTolerances(s.energy)
-	sum := sha256.Sum256(o.Model)
-	info := rt.Info()
-	s.Certificate = Certificate{
-		Subject: describe(net), Weights: hash, Model: hex.EncodeToString(sum[:]), Inputs: s.describeInputs(), Seed: o.Seed, Program: o.Program,
-		Runtime: fmt.Sprintf("ONNX Runtime %s, %s", info.Version, info.Provider),
-		System:  fmt.Sprintf("%s/%s, %s", goruntime.GOOS, goruntime.GOARCH, goruntime.Version()),
-	}
-	steps := []func(context.Context) error{s.checkScore, s.checkDifferences}
-	if !o.WithoutTraining {
-		steps = append(steps, s.checkTraining, s.checkLossDifferences)
-	}
-	stage := o.Progress.Stage("verify", int64(len(steps)), "check")
-	defer stage.Done()
-	for _, step := range steps {
-		if err := ctx.Err(); err != nil {
-			return s.Certificate, err
-		}
-		if err := step(ctx); err != nil {
-			return s.Certificate, fmt.Errorf("verify %s: %w", s.Subject, err)
-		}
-		stage.Add(1)
-	}
-	return s.Certificate, nil
+	s.Subject = describe(net)
+	s.options = o.withTolerances(needed(s.graph, "energy"))
+	return s.certify(ctx)
 }
 
 func describe(net energy.Network) string {
@@ -192,59 +75,255 @@ func weightHash(w energy.Weights) (string, error) {
 // session is a certificate in the making.
 type session struct {
 	Certificate
+	shape   []int // of one x
+	outputs []string
+	graph   *graph.Graph // x → outputs; nil when the interpreter cannot be used
+	rt      *runtime.Runtime
+	model   *runtime.Session // of the score model
+	path    string           // of its file
+	folder  string           // where it was exported to, if it was
+	fixed   int              // its batch, 0 where it is free
+	options Options
+	stage   *progress.Stage
+	batch   batch
+
+	// Of a network with weights; nil when the subject is a file alone.
 	net     energy.Network
 	weights energy.Weights
-	energy  *graph.Graph // x → energy
-	score   *graph.Graph // x → energy, score
-	rt      *runtime.Runtime
-	options Options
-	batch   batch
-	exact   map[string]*tensor.Tensor // energy and score by the interpreter
+
+	exact   values      // energy and score of the batch by the interpreter
+	trained *lossValues // by the training step in ONNX Runtime
+	loss    *lossValues // by the interpreter
+}
+
+// values are the elements of outputs by name.
+type values map[string][]float64
+
+// step is a part of the work and its cost in the interpreter, in
+// multiplications.
+type step struct {
+	run  func(context.Context) error
+	cost float64
+}
+
+// unit is the number of multiplications that progress counts as one.
+const unit = 1e6
+
+// certify runs the comparisons. Subject, options, shape and graph are there.
+func (s *session) certify(ctx context.Context) (Certificate, error) {
+	o := s.options
+	s.batch = newBatch(s.shape, o)
+	s.Seed, s.Program, s.Files = o.Seed, o.Program, slices.Clone(o.Files)
+	s.Notes = append(slices.Clone(o.Notes), s.Notes...)
+	s.System = fmt.Sprintf("%s/%s, %s", goruntime.GOOS, goruntime.GOARCH, goruntime.Version())
+	if o.WithoutInterpreter {
+		s.graph = nil
+		s.Notes = append(s.Notes, "the float64 interpreter was left out as asked for, and with it finite differences: "+
+			"what is stated is how far programs are from each other, in float32")
+	}
+	if err := s.nameRuntime(); err != nil {
+		return s.Certificate, err
+	}
+	defer s.close()
+	if err := s.open(); err != nil {
+		return s.Certificate, fmt.Errorf("verify %s: %w", s.Subject, err)
+	}
+	s.Inputs = s.describeInputs()
+
+	steps, err := s.steps()
+	if err != nil {
+		return s.Certificate, fmt.Errorf("verify %s: %w", s.Subject, err)
+	}
+	total := int64(0)
+	for _, p := range steps {
+		total += p.units()
+	}
+	s.stage = o.Progress.Stage("verify", total, "Mmul")
+	defer s.stage.Done()
+	done := int64(0)
+	for _, p := range steps {
+		if err := ctx.Err(); err != nil {
+			return s.Certificate, err
+		}
+		if err := p.run(ctx); err != nil {
+			return s.Certificate, fmt.Errorf("verify %s: %w", s.Subject, err)
+		}
+		done += p.units()
+		s.stage.Set(done)
+	}
+	return s.Certificate, nil
+}
+
+func (p step) units() int64 { return max(int64(p.cost/unit), 1) }
+
+// steps lists the comparisons that the options ask for.
+func (s *session) steps() ([]step, error) {
+	var list []step
+	exact := s.graph != nil
+	cost := func(pictures int) float64 {
+		if !exact {
+			return 0
+		}
+		return float64(pictures) * multiplications(needed(s.graph, s.outputs...))
+	}
+	if exact {
+		list = append(list, step{s.checkScore, cost(s.batch.noisy.Shape()[0])})
+	}
+	if exact && len(s.outputs) == 2 {
+		list = append(list, step{s.checkDifferences, s.differencesCost()})
+	}
+	if s.options.Reference != nil {
+		list = append(list, step{s.checkReference, cost(s.options.Reference.Pictures())})
+	}
+	if s.options.OtherRuntimes {
+		list = append(list, step{s.checkOthers, 0})
+	}
+	if s.net == nil || s.options.WithoutTraining {
+		if s.options.hasLoss() {
+			s.Notes = append(s.Notes, "the reference's training loss and its gradient were not compared")
+		}
+		return list, nil
+	}
+	if exact {
+		training, err := s.trainingSteps()
+		return append(list, training...), err
+	}
+	if s.options.hasLoss() {
+		list = append(list, step{run: s.checkReferenceLoss})
+	}
+	return list, nil
+}
+
+// nameRuntime enters ONNX Runtime, its version and the hash of its library.
+func (s *session) nameRuntime() error {
+	info := s.rt.Info()
+	s.Runtime = fmt.Sprintf("ONNX Runtime %s, %s", info.Version, info.Provider)
+	library, err := HashFile("ONNX Runtime", info.Library)
+	s.Files = append(s.Files, library)
+	return err
+}
+
+// open loads the score model, exporting it where none was given.
+func (s *session) open() (err error) {
+	if s.path = s.options.Model; s.path == "" {
+		if err := s.exportModel(); err != nil {
+			return err
+		}
+	}
+	if err := s.nameModel(); err != nil {
+		return err
+	}
+	if s.model, err = s.rt.LoadFile(s.path, runtime.SessionOptions{}); err != nil {
+		return err
+	}
+	return s.checkModel()
+}
+
+// exportModel writes the score model to a folder of its own.
+func (s *session) exportModel() (err error) {
+	var g *graph.Graph
+	if err := graph.Catch(func() { g = mdsm.ScoreModel(s.net, s.weights) }); err != nil {
+		return err
+	}
+	if s.folder, err = os.MkdirTemp("", "ebm-verify-"); err != nil {
+		return err
+	}
+	s.path = filepath.Join(s.folder, "score.onnx")
+	return export.WriteFile(s.path, g, export.Options{})
+}
+
+// close frees what open has made.
+func (s *session) close() {
+	if s.model != nil {
+		s.model.Close()
+	}
+	if s.folder != "" {
+		os.RemoveAll(s.folder)
+	}
+}
+
+// nameModel enters the hashes of the score model, a file of weights beside it
+// included.
+func (s *session) nameModel() error {
+	model, err := HashFile("model", s.path)
+	if err != nil {
+		return err
+	}
+	s.Model = model.SHA256
+	if s.options.Model != "" {
+		s.Files = append(s.Files, model)
+	}
+	if _, err := os.Stat(s.path + ".data"); err != nil {
+		return nil
+	}
+	data, err := HashFile("model's weights", s.path+".data")
+	s.Files = append(s.Files, data)
+	return err
+}
+
+// checkModel holds the model's inputs and outputs against what is wanted of
+// it.
+func (s *session) checkModel() error {
+	x, err := inputOf(s.model)
+	if err != nil {
+		return err
+	}
+	s.fixed = max(x.Shape[0], 0)
+	for i, d := range s.shape {
+		if len(x.Shape) != len(s.shape)+1 || x.Shape[i+1] >= 0 && x.Shape[i+1] != d {
+			return fmt.Errorf("the model's x is %v, wanted float32%s", x, withBatch(s.shape))
+		}
+	}
+	for _, name := range s.outputs {
+		if !slices.ContainsFunc(s.model.Outputs(), func(v runtime.ValueInfo) bool { return v.Name == name }) {
+			return fmt.Errorf("the model has no output %q, wanted energy and score", name)
+		}
+	}
+	return nil
+}
+
+// inputOf returns the model's one input, x.
+func inputOf(model *runtime.Session) (runtime.ValueInfo, error) {
+	in := model.Inputs()
+	if len(in) != 1 || in[0].Name != "x" || in[0].DType != tensor.Float32 || len(in[0].Shape) < 2 {
+		return runtime.ValueInfo{}, fmt.Errorf("the model takes %v, wanted one input x of float32[N …]", in)
+	}
+	return in[0], nil
 }
 
 // checkScore compares energy and score in ONNX Runtime with the interpreter's.
 func (s *session) checkScore(ctx context.Context) error {
-	in := map[string]*tensor.Tensor{"x": s.batch.noisy}
-	got, err := s.run(ctx, s.options.Model, in)
+	var err error
+	if s.exact, err = s.interpret(ctx, s.batch.noisy); err != nil {
+		return err
+	}
+	here, err := s.run(ctx, s.batch.noisy)
 	if err != nil {
 		return err
 	}
-	if s.exact, err = interp.Run(s.score, in); err != nil {
-		return err
-	}
-	for _, name := range []string{"energy", "score"} {
-		if got[name] == nil {
-			return fmt.Errorf("the model has no output %q, wanted energy and score", name)
+	for _, name := range s.outputs {
+		if name == "energy" {
+			s.add(newCheck("energy", inRuntime, "energy by the interpreter, float64", s.options.Tolerance, []Comparison{
+				compare("energy", here["energy"], s.exact["energy"]),
+			}))
+		} else {
+			s.add(newCheck("score", inRuntime, inInterpreter, s.options.ScoreTolerance, s.byLevel("score", here["score"], s.exact["score"])))
 		}
 	}
-	s.add(newCheck("energy", inRuntime, "energy by the interpreter, float64", s.options.Tolerance, []Comparison{
-		compare("energy", got["energy"].Float64s(), s.exact["energy"].Float64s()),
-	}))
-	s.add(newCheck("score", inRuntime, inInterpreter, s.options.ScoreTolerance, s.byLevel("score", got["score"], s.exact["score"])))
 	return nil
 }
 
 // byLevel compares the pictures of each noise level.
-func (s *session) byLevel(name string, subject, reference *tensor.Tensor) []Comparison {
+func (s *session) byLevel(name string, subject, reference []float64) []Comparison {
 	var list []Comparison
-	each := s.options.Each * tensor.Volume(s.net.InputShape())
-	a, b := subject.Float64s(), reference.Float64s()
+	each := s.options.Each * tensor.Volume(s.shape)
 	for i, sigma := range s.options.Sigmas {
-		if (i+1)*each > len(a) || (i+1)*each > len(b) {
-			return []Comparison{compare(name, a, b)}
+		if (i+1)*each > len(subject) || (i+1)*each > len(reference) {
+			return []Comparison{compare(name, subject, reference)}
 		}
-		list = append(list, compare(name+" at σ = "+strconv.FormatFloat(sigma, 'g', 3, 64), a[i*each:(i+1)*each], b[i*each:(i+1)*each]))
+		list = append(list, compare(name+" at σ = "+strconv.FormatFloat(sigma, 'g', 3, 64), subject[i*each:(i+1)*each], reference[i*each:(i+1)*each]))
 	}
 	return list
 }
 
 func (s *session) add(c Check) { s.Checks = append(s.Checks, c) }
-
-func (s *session) run(ctx context.Context, model []byte, in map[string]*tensor.Tensor) (map[string]*tensor.Tensor, error) {
-	loaded, err := s.rt.Load(model, runtime.SessionOptions{})
-	if err != nil {
-		return nil, err
-	}
-	defer loaded.Close()
-	return loaded.Run(ctx, in)
-}

@@ -75,7 +75,7 @@ func load(f *os.File, section string) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return unwrapped(s)
+	return s.Unwrapped()
 }
 
 // loadZip reads a PyTorch file or a .npz file.

@@ -167,9 +167,9 @@ func (w *walk) flatten(d *dict, prefix string, depth int) error {
 	return nil
 }
 
-// unwrapped returns the set without the prefixes that all its names share
-// with PyTorch's wrappers.
-func unwrapped(s *Set) (*Set, error) {
+// Unwrapped returns the set without the prefixes that PyTorch's wrappers put
+// before all its names, "module." and "_orig_mod.".
+func (s *Set) Unwrapped() (*Set, error) {
 	names := s.Names()
 	for again := true; again; {
 		again = false

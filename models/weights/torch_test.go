@@ -215,7 +215,7 @@ func TestUnwrapped(t *testing.T) {
 		for _, name := range c.names {
 			mustAdd(t, s, name, tensor.New(tensor.Bool))
 		}
-		got, err := unwrapped(s)
+		got, err := s.Unwrapped()
 		if err != nil || !slices.Equal(got.Names(), c.want) {
 			t.Errorf("%q became %q, want %q; error %v", c.names, got.Names(), c.want, err)
 		}

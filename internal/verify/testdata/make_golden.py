@@ -1,0 +1,53 @@
+"""Makes the golden files of this folder; needs PyTorch (made with 2.9.1) and NumPy.
+
+    python make_golden.py
+
+weights.pth is a residual network as the paper's code stores it: DataParallel's prefix before
+every name, and LayerNorms that no forward uses. reference.npz is what PyTorch says of it, made
+by reference.py. bad.pth is the same with a parameter missing, one too many and one of another shape.
+"""
+
+import pathlib
+import sys
+
+import torch
+from torch import nn
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[2] / "models" / "energy" / "testdata"))
+
+from make_golden import Block, Energy  # noqa: E402  (models/energy/testdata/make_golden.py)
+
+from reference import reference  # noqa: E402
+
+
+def with_leftovers(net, size):
+    """Gives every block the LayerNorms bn1 and bn2 [c_in, size, size]."""
+    for block in [m for m in net.modules() if isinstance(m, Block)]:
+        shape = [block.conv_1.conv.in_channels, size, size]
+        block.bn1, block.bn2 = nn.LayerNorm(shape), nn.LayerNorm(shape)
+        size = size // 2 if block.down else size
+    return net
+
+
+def main():
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    torch.manual_seed(3)
+    net = nn.DataParallel(with_leftovers(Energy("res6", 3, 2, 8), 8))
+    with torch.no_grad():
+        for p in net.parameters():
+            p.mul_(2)  # as large as trained ones
+    torch.save(net.state_dict(), HERE / "weights.pth")
+    x, noise = torch.rand(3, 3, 8, 8), torch.randn(3, 3, 8, 8)
+    reference(net.module, x, HERE / "reference.npz", torch.tensor([0.1, 0.5, 2.0]), noise)
+
+    bad = dict(net.state_dict())
+    del bad["module.rb2.conv_2.conv.bias"]
+    bad["module.rb1.conv_1.conv.weight"] = torch.zeros(2, 2, 5, 5)
+    bad["module.extra.weight"] = torch.zeros(7)
+    torch.save(bad, HERE / "bad.pth")
+
+
+if __name__ == "__main__":
+    main()

@@ -32,7 +32,7 @@ func writeFile(path string, g *graph.Graph, o Options, limit int) error {
 			return err
 		}
 	}
-	b, err := marshal(m)
+	b, err := Marshal(m)
 	if err != nil {
 		return err
 	}

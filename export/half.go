@@ -11,41 +11,69 @@ import (
 // first convolution and its adjoint, whose precision is that of x and of
 // the score, the energy's head with its long sums, and everything that
 // follows the last convolution, such as a Langevin update, stay in float32.
-func HalfPrecision() Pass { return Pass{"half precision", halfPrecision} }
+func HalfPrecision() Pass {
+	return Pass{"half precision", func(g *graph.Graph) *graph.Graph { return toHalf(g, false) }}
+}
 
-func halfPrecision(g *graph.Graph) *graph.Graph {
+// RoundedToHalf is the pass HalfPrecision for telling what it costs: values
+// are rounded to float16 where that would store them, but computed in float32.
+// A processor without float16 arithmetic computes much of a float16 file in
+// float32 and would show too small an error.
+func RoundedToHalf() Pass {
+	return Pass{"rounded to half precision", func(g *graph.Graph) *graph.Graph { return toHalf(g, true) }}
+}
+
+func toHalf(g *graph.Graph, rounding bool) *graph.Graph {
 	half := halfNodes(g)
-	converted := make(map[convertedKey]*graph.Node)
-	as := func(r *graph.Rewriter, n *graph.Node, dtype tensor.DType) *graph.Node {
-		if !n.DType().IsFloat() || n.DType() == dtype || n.DType() == tensor.Float64 {
-			return n
-		}
-		key := convertedKey{n, dtype}
-		if converted[key] == nil {
-			if v := n.ConstantValue(); v != nil && dtype == tensor.Float16 {
-				converted[key] = r.Graph.Weight(n.Attr().(graph.ConstantAttr).Name, v.AsFloat16())
-			} else {
-				converted[key] = graph.Cast(n, dtype)
-			}
-		}
-		return converted[key]
-	}
-	out := rewrite(g, halfPrecision, func(r *graph.Rewriter, old *graph.Node, in []*graph.Node) *graph.Node {
+	c := converter{rounding: rounding, done: make(map[convertedKey]*graph.Node)}
+	out := rewrite(g, func(body *graph.Graph) *graph.Graph { return toHalf(body, rounding) }, func(r *graph.Rewriter, old *graph.Node, in []*graph.Node) *graph.Node {
 		dtype := tensor.Float32
 		if half[old] {
 			dtype = tensor.Float16
 		}
 		operands := make([]*graph.Node, len(in))
 		for i, x := range in {
-			operands[i] = as(r, x, dtype)
+			operands[i] = c.convert(x, dtype)
 		}
 		n := r.Keep(old, operands)
-		if isOutput(g, old) {
-			n = as(r, n, old.DType())
+		switch {
+		case half[old] && rounding:
+			return rounded(n)
+		case isOutput(g, old):
+			return c.convert(n, old.DType())
 		}
 		return n
 	})
 	return dropDead(out)
+}
+
+// converter gives nodes other types, each once.
+type converter struct {
+	rounding bool
+	done     map[convertedKey]*graph.Node
+}
+
+func (c converter) convert(n *graph.Node, dtype tensor.DType) *graph.Node {
+	if n.DType() != tensor.Float32 && n.DType() != tensor.Float16 || n.DType() == dtype {
+		return n
+	}
+	key := convertedKey{n, dtype}
+	if c.done[key] != nil {
+		return c.done[key]
+	}
+	to := graph.Cast(n, dtype)
+	if v := n.ConstantValue(); v != nil && dtype == tensor.Float16 {
+		to = n.Graph().Weight(n.Attr().(graph.ConstantAttr).Name, v.AsFloat16())
+	}
+	if c.rounding {
+		to = graph.Cast(to, tensor.Float32)
+	}
+	c.done[key] = to
+	return to
+}
+
+func rounded(n *graph.Node) *graph.Node {
+	return graph.Cast(graph.Cast(n, tensor.Float16), tensor.Float32)
 }
 
 type convertedKey struct {

@@ -80,13 +80,15 @@ func Bytes(g *graph.Graph, o Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n := proto.Size(m); n > maxProto {
-		return nil, fmt.Errorf("export %s: %d bytes are more than the %d that one ONNX message may have", g.Name(), n, maxProto)
-	}
-	return marshal(m)
+	return Marshal(m)
 }
 
-func marshal(m *onnxpb.ModelProto) ([]byte, error) {
+// Marshal serialises a model, which must stay below 2 GB. Equal models give
+// equal bytes.
+func Marshal(m *onnxpb.ModelProto) ([]byte, error) {
+	if n := proto.Size(m); n > maxProto {
+		return nil, fmt.Errorf("export %s: %d bytes are more than the %d that one ONNX message may have", m.Graph.GetName(), n, maxProto)
+	}
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 	if err != nil {
 		return nil, fmt.Errorf("serialise ONNX model: %w", err)

@@ -75,7 +75,8 @@ func bytesOf(x *graph.Node, pad int) *graph.Node {
 		x = graph.Slice(graph.Slice(x, 2, pad, h-pad, 1), 3, pad, w-pad, 1)
 	}
 	clipped := graph.Minimum(graph.Maximum(x, graph.Like(x, 0)), graph.Like(x, 1))
-	levels := graph.Round(graph.Scale(clipped, 255))
+	levels := graph.Scale(clipped, 255)
+	levels = graph.Floor(graph.Add(levels, graph.Like(levels, 0.5))) // halves up, as samples.npz
 	rgb := append(graph.Shape{}, x.Shape()...)
 	rgb[1] = graph.Const(3)
 	return graph.Cast(graph.Broadcast(levels, rgb), tensor.Uint8)

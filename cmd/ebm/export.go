@@ -83,6 +83,7 @@ func newExport(a *app) *cobra.Command {
 		kinds []string
 		batch int
 		asked bool
+		other otherFlags
 	)
 	cmd := &cobra.Command{
 		Use:   "export (--run REF | --weights FILE) --out DIR",
@@ -97,8 +98,13 @@ func newExport(a *app) *cobra.Command {
   sampler  x, step_size, noise [K N …], temperature [K] → x_next, energy [K N]
   denoise  x → energy, denoised (x − σ₀² ∇E)
 
-The batch N and the number of steps K are dynamic.`,
-		Example: "  ebm export --run mnist16 --out onnx --kinds energy,score",
+The batch N and the number of steps K are dynamic.
+
+With --for it writes what another program wants:
+
+` + targetHelp(),
+		Example: `  ebm export --run mnist16 --out onnx --kinds energy,score
+  ebm export --run mnist16 --out web --for web`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if out == "" {
@@ -106,6 +112,15 @@ The batch N and the number of steps K are dynamic.`,
 			}
 			if batch < 0 {
 				return usagef("--batch %d: a positive number, or 0 for any, is wanted", batch)
+			}
+			if err := other.check(cmd.Flags()); err != nil {
+				return err
+			}
+			if other.target != "" {
+				if !cmd.Flags().Changed("kinds") {
+					kinds = nil
+				}
+				return exportFor(cmd.Context(), a, model, other, out, kinds, batch, asked)
 			}
 			var list []ebm.Kind
 			for _, name := range kinds {
@@ -123,8 +138,9 @@ The batch N and the number of steps K are dynamic.`,
 		},
 	}
 	model.add(cmd.Flags())
+	other.add(cmd.Flags())
 	cmd.Flags().StringVar(&out, "out", "", "folder of the files, made if it is not there")
-	cmd.Flags().StringSliceVar(&kinds, "kinds", []string{"energy", "score", "hvp", "train", "sampler"}, "which files to write")
+	cmd.Flags().StringSliceVar(&kinds, "kinds", []string{"energy", "score", "hvp", "train", "sampler"}, "which files to write (with --for, its own choice by default)")
 	cmd.Flags().IntVar(&batch, "batch", 0, "fix the batch N, 0 for a dynamic one")
 	cmd.Flags().BoolVar(&asked, "json", false, "print the files as JSON")
 	return cmd

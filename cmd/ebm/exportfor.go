@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"ebm"
+	"ebm/export"
+	"ebm/export/bundle"
+	"ebm/mdsm"
+	"ebm/mdsm/langevin"
+	"ebm/models/graph"
+)
+
+// otherFlags say what is written for which other program.
+type otherFlags struct {
+	target   string
+	name     string
+	steps    int
+	stepSize float64
+	seed     uint32
+}
+
+func (f *otherFlags) add(fs *pflag.FlagSet) {
+	defaults := langevin.Default(1)
+	fs.StringVar(&f.target, "for", "", "another program to write for: "+strings.Join(targetNames(), ", "))
+	fs.StringVar(&f.name, "name", "", "with --for, the model's name in files (default: from its reference)")
+	fs.IntVar(&f.steps, "steps", defaults.Schedule.Steps, "with --for torch-fidelity, Langevin steps of the chain")
+	fs.Float64Var(&f.stepSize, "step-size", defaults.StepSize, "with --for torch-fidelity, the step size ε in units of x")
+	fs.Uint32Var(&f.seed, "seed", 0, "with --for torch-fidelity, seed of the chain's noise, below 2^24")
+}
+
+// forAlone are the flags that mean something with --for alone.
+var forAlone = []string{"name", "steps", "step-size", "seed"}
+
+// check refuses flags that mean nothing without --for, or for its target.
+func (f *otherFlags) check(fs *pflag.FlagSet) error {
+	for _, name := range forAlone {
+		switch {
+		case !fs.Changed(name):
+		case f.target == "":
+			return usagef("--%s belongs to --for", name)
+		case name != "name" && f.target != "torch-fidelity":
+			return usagef("--%s belongs to --for torch-fidelity", name)
+		}
+	}
+	return nil
+}
+
+func targetNames() []string {
+	var names []string
+	for _, t := range bundle.Targets() {
+		names = append(names, t.Name)
+	}
+	return names
+}
+
+func targetHelp() string {
+	var b strings.Builder
+	for _, t := range bundle.Targets() {
+		fmt.Fprintf(&b, "  %-15s %s\n", t.Name, t.About)
+		if len(t.Kinds) > 0 {
+			fmt.Fprintf(&b, "  %-15s (%s unless --kinds says otherwise)\n", "", strings.Join(t.Kinds, ", "))
+		}
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
+
+// exportFor writes a model for another program and prints the files, the
+// errors of reduced precision, and a command that uses what was written.
+func exportFor(ctx context.Context, a *app, flags modelFlags, other otherFlags, out string, kinds []string, batch int, asJSON bool) error {
+	target, err := bundle.Find(other.target)
+	if err == nil {
+		err = target.Check(kinds)
+	}
+	if err != nil {
+		return usageError{err}
+	}
+	chain, err := other.chain()
+	if err != nil {
+		return usageError{err}
+	}
+	m, err := flags.load()
+	if err != nil {
+		return err
+	}
+	o := bundle.Options{Kinds: kinds, Batch: batch, Seed: other.seed}
+	if target.Measures {
+		if o.Runtime, err = a.runtime(ctx); err != nil {
+			return err
+		}
+	}
+	chain.Sigma0, chain.Pad = m.Sigma0, m.Pad
+	result, err := target.Write(ctx, out, source(m, other.name, chain), o)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return a.printJSON(result)
+	}
+	for _, f := range result.Files {
+		a.printf("%s\t%d bytes\n", f.Path, f.Bytes)
+	}
+	for _, d := range result.Errors {
+		a.printf("%s of %s.onnx differs from float32: %v\n", d.Output, d.Kind, d)
+	}
+	if result.Use != "" {
+		a.log("to use it: " + result.Use)
+	}
+	return nil
+}
+
+// chain returns the chain of a generator, but for what the model says.
+func (f *otherFlags) chain() (mdsm.Chain, error) {
+	s := langevin.Default(1)
+	s.Schedule.Steps, s.StepSize = f.steps, f.stepSize
+	if err := s.Validate(); err != nil {
+		return mdsm.Chain{}, err
+	}
+	if f.seed >= export.MaxSeed {
+		return mdsm.Chain{}, fmt.Errorf("--seed %d: a number below 2^24 is wanted, since ONNX keeps seeds as float32", f.seed)
+	}
+	temperatures, err := s.Schedule.Temperatures()
+	return mdsm.Chain{Mean: s.Start.Mean, Sigma: s.Start.Sigma, Temperatures: temperatures, StepSize: s.StepSize}, err
+}
+
+// source describes a model to the packages that write it for others.
+func source(m *ebm.Model, name string, chain mdsm.Chain) bundle.Source {
+	if name == "" {
+		name = bundle.NameOf(m.Name)
+	}
+	return bundle.Source{
+		Name: name, Network: m.Network, Weights: m.Set(), Sigma0: m.Sigma0, Pad: m.Pad, Metadata: m.Metadata(),
+		Graph: func(kind string) (*graph.Graph, export.Options, error) {
+			k, err := ebm.ParseKind(kind)
+			if err != nil {
+				return nil, export.Options{}, err
+			}
+			g, err := m.Graph(k)
+			return g, m.ExportOptions(k, 0), err
+		},
+		Generator: func() (*graph.Graph, error) { return mdsm.GeneratorModel(m.Network, m.Weights, chain) },
+	}
+}

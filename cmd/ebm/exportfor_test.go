@@ -1,0 +1,80 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ebm/export/bundle"
+)
+
+func TestExportForWrongUsage(t *testing.T) {
+	dir, tiny := t.TempDir(), tinyWeights(t)
+	for _, c := range []struct {
+		args string
+		want []string
+	}{
+		{"--for unknown", []string{`unknown target "unknown"`, "triton", "huggingface", "torch-fidelity", "float16", "int8", "web"}},
+		{"--for float16 --kinds train", []string{`"train"`, "energy, score"}},
+		{"--for web --kinds score", []string{"no kinds"}},
+		{"--for torch-fidelity --steps 0", []string{"0 steps"}},
+		{"--for torch-fidelity --step-size -1", []string{"step size -1"}},
+		{"--for torch-fidelity --seed 16777216", []string{"16777216", "2^24"}},
+		{"--for triton --steps 5", []string{"--steps", "torch-fidelity"}},
+		{"--seed 5", []string{"--seed", "--for"}},
+		{"--name a", []string{"--name", "--for"}},
+		{"--for triton --batch -1", []string{"--batch -1"}},
+	} {
+		code, stdout, stderr := ebmRun(t, append([]string{"export", "--weights", tiny, "--out", dir}, strings.Fields(c.args)...)...)
+		if code != 2 || stdout != "" {
+			t.Errorf("%s: exit status %d, standard output %q; wanted 2 and none\n%s", c.args, code, stdout, stderr)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(stderr, want) {
+				t.Errorf("%s: error %q does not say %q", c.args, stderr, want)
+			}
+		}
+	}
+	if code, _, stderr := ebmRun(t, "export", "--weights", tiny, "--out", dir, "--for", "triton", "--name", "a/b"); code != 1 || !strings.Contains(stderr, `"a/b"`) {
+		t.Errorf("a name with a slash: exit status %d, %s", code, stderr)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("errors left %v, %v", entries, err)
+	}
+}
+
+func TestExportForEveryTarget(t *testing.T) {
+	tiny := tinyWeights(t)
+	for _, name := range targetNames() {
+		args := []string{"export", "--weights", tiny, "--out", filepath.Join(t.TempDir(), name), "--for", name, "--json"}
+		if name == "torch-fidelity" {
+			args = append(args, "--steps", "3", "--seed", "7")
+		}
+		var r bundle.Result
+		if err := json.Unmarshal([]byte(mustRun(t, args...)), &r); err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Files) == 0 {
+			t.Errorf("%s wrote nothing", name)
+		}
+		for _, f := range r.Files {
+			if info, err := os.Stat(f.Path); err != nil || info.Size() != f.Bytes {
+				t.Errorf("%s: %v: %v", name, f, err)
+			}
+		}
+		if measured := name == "float16" || name == "int8"; measured != (len(r.Errors) > 0) {
+			t.Errorf("%s states the errors %v", name, r.Errors)
+		}
+	}
+	text := mustRun(t, "export", "--weights", tiny, "--out", filepath.Join(t.TempDir(), "half"), "--for", "float16", "--kinds", "score")
+	if !strings.Contains(text, "score.onnx\t") || !strings.Contains(text, "score of score.onnx differs from float32: max ") {
+		t.Errorf("the output is\n%s", text)
+	}
+	out := filepath.Join(t.TempDir(), "models")
+	mustRun(t, "export", "--weights", tiny, "--out", out, "--for", "triton", "--name", "digits", "--kinds", "hvp")
+	if !isFile(filepath.Join(out, "digits_hvp", "1", "model.onnx")) {
+		t.Error("there is no digits_hvp/1/model.onnx")
+	}
+}

@@ -19,6 +19,7 @@ type call struct {
 	version int // of the standard operator set
 	in      []*value
 	tensors map[string]*onnxpb.TensorProto // attributes that are tensors
+	graphs  map[string]*onnxpb.GraphProto  // attributes that are graphs
 	read    map[string]bool                // attributes that were asked for
 }
 
@@ -143,7 +144,7 @@ func (c *call) ignore(names ...string) {
 
 // checkAttributes fails for an attribute that was never asked for.
 func (c *call) checkAttributes() {
-	names := append(slices.Sorted(maps.Keys(c.op.attributes)), slices.Sorted(maps.Keys(c.tensors))...)
+	names := slices.Concat(slices.Sorted(maps.Keys(c.op.attributes)), slices.Sorted(maps.Keys(c.tensors)), slices.Sorted(maps.Keys(c.graphs)))
 	for _, name := range names {
 		if !c.read[name] {
 			c.fail("attribute %q is not supported", name)

@@ -81,6 +81,26 @@ func typed(t *tensor.Tensor, dtype tensor.DType) *tensor.Tensor {
 	return out
 }
 
+// converted returns a value of any type as another of the same kind.
+func converted(t *tensor.Tensor, dtype tensor.DType) *tensor.Tensor {
+	if t.DType() == dtype {
+		return t
+	}
+	wide := tensor.Of(t.Float64s(), t.Shape()...)
+	if dtype.IsFloat() {
+		return typed(wide, dtype)
+	}
+	whole := tensor.New(tensor.Int64, t.Shape()...)
+	if src, ok := t.Raw().([]int64); ok {
+		copy(tensor.Data[int64](whole), src)
+	} else {
+		for i, v := range tensor.Data[float64](wide) {
+			tensor.Data[int64](whole)[i] = int64(v)
+		}
+	}
+	return typed(whole, dtype)
+}
+
 func fill[D float32 | int8 | int16 | int32 | uint8, S float64 | int64](dst []D, src []S) {
 	for i, v := range src {
 		dst[i] = D(v)

@@ -17,6 +17,8 @@ type importer struct {
 	graph   *graph.Graph
 	options Options
 	values  map[string]*value
+	defined map[string]bool        // names of nodes' results in the graph at hand
+	depth   int                    // of branches inside branches
 	symbols map[string]*graph.Node // symbol → its size at run time
 	folder  *folder
 	table   map[string]entry
@@ -33,7 +35,7 @@ type value struct {
 
 func newImporter(m *Model, _ *onnxpb.ModelProto, o Options) *importer {
 	return &importer{
-		model: m, graph: m.Graph, options: o, values: make(map[string]*value),
+		model: m, graph: m.Graph, options: o, values: make(map[string]*value), defined: make(map[string]bool),
 		table: table(), symbols: make(map[string]*graph.Node), folder: &folder{make(map[*graph.Node]*tensor.Tensor)},
 	}
 }
@@ -48,6 +50,13 @@ func (im *importer) run(g *onnxpb.GraphProto) error {
 	if err := im.inputs(g); err != nil {
 		return err
 	}
+	if err := im.nodes(g); err != nil {
+		return err
+	}
+	return im.outputs(g)
+}
+
+func (im *importer) nodes(g *onnxpb.GraphProto) error {
 	ops, err := operations(g)
 	if err != nil {
 		return err
@@ -57,15 +66,16 @@ func (im *importer) run(g *onnxpb.GraphProto) error {
 			return err
 		}
 	}
-	return im.outputs(g)
+	return nil
 }
 
 func (im *importer) initialisers(g *onnxpb.GraphProto) error {
 	for _, p := range g.Initializer {
 		name := p.GetName()
-		if name == "" || im.values[name] != nil {
+		if name == "" || im.defined[name] {
 			return fmt.Errorf("initialiser %q: names that differ are wanted", name)
 		}
+		im.defined[name] = true
 		t, err := readTensor(p, im.options.Dir)
 		if err != nil {
 			return fmt.Errorf("initialiser %q: %w", name, err)
@@ -76,8 +86,10 @@ func (im *importer) initialisers(g *onnxpb.GraphProto) error {
 			continue
 		}
 		im.values[name] = &value{node: im.graph.Weight(name, t)}
-		im.model.Parameters = append(im.model.Parameters, name)
-		im.model.Values[name] = im.values[name].node
+		if im.depth == 0 {
+			im.model.Parameters = append(im.model.Parameters, name)
+			im.model.Values[name] = im.values[name].node
+		}
 	}
 	return nil
 }
@@ -89,12 +101,19 @@ func (im *importer) inputs(g *onnxpb.GraphProto) error {
 		if v := im.values[name]; v != nil && v.node.Op() == graph.OpConstant {
 			continue
 		}
+		if name == "" || im.defined[name] {
+			return fmt.Errorf("input %q: names that differ are wanted", name)
+		}
+		im.defined[name] = true
 		declared, wide, shape, err := im.typeOf(in)
 		if err != nil {
 			return fmt.Errorf("input %q: %w", name, err)
 		}
-		if name == "" {
-			return errors.New("an input has no name")
+		if t := im.options.Values[name]; t != nil {
+			if err := im.fix(name, t, wide, shape); err != nil {
+				return fmt.Errorf("input %q: %w", name, err)
+			}
+			continue
 		}
 		err = graph.Catch(func() {
 			n := graph.Cast(im.graph.Input(name, declared, shape), wide)
@@ -106,6 +125,22 @@ func (im *importer) inputs(g *onnxpb.GraphProto) error {
 		}
 		im.document(in)
 	}
+	return nil
+}
+
+// fix makes an input a constant.
+func (im *importer) fix(name string, t *tensor.Tensor, dtype tensor.DType, shape graph.Shape) error {
+	if t.DType().IsFloat() != dtype.IsFloat() || (t.DType() == tensor.Bool) != (dtype == tensor.Bool) || t.Rank() != len(shape) {
+		return fmt.Errorf("the value %v for %v%v", t, dtype, shape)
+	}
+	for i, d := range shape {
+		if n, ok := d.Constant(); ok && n != t.Shape()[i] {
+			return fmt.Errorf("the value %v for %v%v", t, dtype, shape)
+		}
+	}
+	n := im.graph.Constant(converted(t, dtype))
+	im.values[name] = &value{node: n}
+	im.model.Values[name] = n
 	return nil
 }
 
@@ -151,14 +186,14 @@ func (im *importer) typeOf(v *onnxpb.ValueInfoProto) (declared, wide tensor.DTyp
 // dimension reads a number, a symbol, or a product of them as package export
 // writes it, "4·N". Symbols whose sizes are given become numbers.
 func (im *importer) dimension(d *onnxpb.TensorShapeProto_Dimension, unnamed string) (graph.Dim, error) {
-	if v, ok := d.Value.(*onnxpb.TensorShapeProto_Dimension_DimValue); ok {
+	if v, ok := d.Value.(*onnxpb.TensorShapeProto_Dimension_DimValue); ok && v.DimValue != -1 {
 		if v.DimValue < 0 || v.DimValue > 1<<31 {
 			return graph.Dim{}, fmt.Errorf("dimension %d is not that of a tensor", v.DimValue)
 		}
 		return graph.Const(int(v.DimValue)), nil
 	}
 	param := d.GetDimParam()
-	if param == "" {
+	if param == "" || param == "?" {
 		param = unnamed
 	}
 	dim := graph.Const(1)
@@ -228,11 +263,14 @@ func (im *importer) node(n *onnxpb.NodeProto, op operation) error {
 	case version < entry.since:
 		return fail(fmt.Errorf("the operator is read since version %d of the operator set", entry.since))
 	}
-	c := &call{importer: im, op: op, version: version, read: make(map[string]bool), tensors: make(map[string]*onnxpb.TensorProto)}
+	c := &call{importer: im, op: op, version: version, read: make(map[string]bool), tensors: make(map[string]*onnxpb.TensorProto), graphs: make(map[string]*onnxpb.GraphProto)}
 	for _, a := range n.Attribute {
-		if a.GetType() == onnxpb.AttributeProto_TENSOR {
+		switch {
+		case a.GetType() == onnxpb.AttributeProto_TENSOR && a.T != nil:
 			c.tensors[a.GetName()] = a.T
-		} else if !plainAttribute(a) {
+		case a.GetType() == onnxpb.AttributeProto_GRAPH && a.G != nil:
+			c.graphs[a.GetName()] = a.G
+		case !plainAttribute(a):
 			return fail(fmt.Errorf("attribute %q of type %v is not supported", a.GetName(), a.GetType()))
 		}
 	}
@@ -258,9 +296,10 @@ func (im *importer) node(n *onnxpb.NodeProto, op operation) error {
 		if name == "" {
 			continue
 		}
-		if im.values[name] != nil {
+		if im.defined[name] {
 			return fail(fmt.Errorf("value %q is computed twice", name))
 		}
+		im.defined[name] = true
 		if i >= len(results) || results[i] == nil {
 			im.values[name] = &value{absent: fmt.Sprintf("output %d of %s is not computed", i, describe(n))}
 			continue
@@ -270,7 +309,9 @@ func (im *importer) node(n *onnxpb.NodeProto, op operation) error {
 			if v, ok := volume(node.Shape()); !ok || fewer(1<<40, v) {
 				return fail(fmt.Errorf("a result of shape %v is too large", node.Shape()))
 			}
-			im.model.Values[name] = node
+			if im.depth == 0 {
+				im.model.Values[name] = node
+			}
 		}
 	}
 	return nil

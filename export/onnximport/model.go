@@ -9,6 +9,7 @@ import (
 
 	"ebm/export/onnxpb"
 	"ebm/models/graph"
+	"ebm/models/tensor"
 )
 
 // Model is an imported ONNX model.
@@ -36,6 +37,9 @@ type Options struct {
 	// Sizes fixes symbolic dimensions by name, such as {"N": 1}. Dimensions
 	// that the file leaves without a name are called INPUT.AXIS, as "x.0".
 	Sizes map[string]int
+	// Values makes inputs constants, such as one that holds a shape, by name.
+	// An element type may be another one of the same kind.
+	Values map[string]*tensor.Tensor
 }
 
 // newestOpset is the last version of the standard operator set whose operators

@@ -210,7 +210,7 @@ func hardmax(c *call, x *graph.Node, axis int) *graph.Node {
 
 // readCumSum reads running sums as a product with a triangular matrix.
 func readCumSum(c *call) []*value {
-	x := c.float(0)
+	x := c.x(0)
 	axis := c.axis(int(c.scalar(1)), x.Rank())
 	exclusive, reverse := c.integer("exclusive", 0) != 0, c.integer("reverse", 0) != 0
 	n := c.size(x, axis)
@@ -244,7 +244,7 @@ func (c *call) along(x *graph.Node, axis, n int, m func(to, from int) float64) *
 	}
 	last := x.Rank() - 1
 	perm[axis], perm[last] = last, axis
-	y := c.product2(graph.Transpose(x, perm...), c.graph.Constant(typed(t, x.DType())))
+	y := c.product2(graph.Transpose(x, perm...), c.graph.Constant(converted(t, x.DType())))
 	return graph.Transpose(y, perm...)
 }
 

@@ -2,6 +2,8 @@ package onnximport
 
 import (
 	"math"
+	"slices"
+	"strings"
 
 	"ebm/models/graph"
 )
@@ -98,6 +100,12 @@ func table() map[string]entry {
 		"Gemm":          {1, readGemm, ""},
 		"MatMul":        {1, readMatMul, ""},
 
+		// Sequences and branches.
+		"GRU":  {7, recurrent(3, gruCell), "unrolled, up to 512 steps; usual activations"},
+		"If":   {1, readIf, "a condition that depends on inputs computes both branches"},
+		"LSTM": {7, recurrent(4, lstmCell), "unrolled, up to 512 steps; usual activations"},
+		"RNN":  {7, recurrent(1, rnnCell), "unrolled, up to 512 steps; usual activations"},
+
 		// Pools.
 		"AveragePool":       {1, readAveragePool, ""},
 		"GlobalAveragePool": {1, global(mean), ""},
@@ -129,6 +137,7 @@ func table() map[string]entry {
 		"Pad":             {1, readPad, "by known numbers"},
 		"Range":           {11, readRange, "of constants"},
 		"Reshape":         {1, readReshape, "to a known shape"},
+		"Resize":          {10, readResize, "of fixed sizes"},
 		"Shape":           {1, readShape, ""},
 		"Size":            {1, readSize, ""},
 		"Slice":           {1, readSlice, "at known places"},
@@ -138,6 +147,7 @@ func table() map[string]entry {
 		"Tile":            {6, readTile, "a known number of times"},
 		"Transpose":       {1, readTranspose, ""},
 		"Trilu":           {14, readTrilu, "at a known diagonal"},
+		"Upsample":        {7, readUpsample, "of fixed sizes"},
 		"Unsqueeze":       {1, readUnsqueeze, ""},
 
 		// Indexing.
@@ -150,19 +160,21 @@ func table() map[string]entry {
 		"ScatterND":       {11, readScatterND, "of fixed sizes, reduction none or add"},
 
 		// Reductions.
-		"ArgMax":          {1, readArg(itself), ""},
-		"ArgMin":          {1, readArg(negate), ""},
-		"CumSum":          {11, readCumSum, "along an axis of fixed size"},
-		"ReduceL1":        {1, reduction(18, reduceL1), ""},
-		"ReduceL2":        {1, reduction(18, reduceL2), ""},
-		"ReduceLogSum":    {1, reduction(18, reduceLogSum), ""},
-		"ReduceLogSumExp": {1, reduction(18, reduceLogSumExp), ""},
-		"ReduceMax":       {1, reduction(18, reduceMax), ""},
-		"ReduceMean":      {1, reduction(18, mean), ""},
-		"ReduceMin":       {1, reduction(18, reduceMin), ""},
-		"ReduceProd":      {1, reduction(18, reduceProd), "of fixed sizes"},
-		"ReduceSum":       {1, reduction(13, reduceSum), ""},
-		"ReduceSumSquare": {1, reduction(18, reduceSumSquare), ""},
+		"ArgMax":                    {1, readArg(itself), ""},
+		"ArgMin":                    {1, readArg(negate), ""},
+		"CumSum":                    {11, readCumSum, "along an axis of fixed size"},
+		"NegativeLogLikelihoodLoss": {12, readNegativeLogLikelihoodLoss, ""},
+		"SoftmaxCrossEntropyLoss":   {12, readSoftmaxCrossEntropyLoss, ""},
+		"ReduceL1":                  {1, reduction(18, reduceL1), ""},
+		"ReduceL2":                  {1, reduction(18, reduceL2), ""},
+		"ReduceLogSum":              {1, reduction(18, reduceLogSum), ""},
+		"ReduceLogSumExp":           {1, reduction(18, reduceLogSumExp), ""},
+		"ReduceMax":                 {1, reduction(18, reduceMax), ""},
+		"ReduceMean":                {1, reduction(18, mean), ""},
+		"ReduceMin":                 {1, reduction(18, reduceMin), ""},
+		"ReduceProd":                {1, reduction(18, reduceProd), "of fixed sizes"},
+		"ReduceSum":                 {1, reduction(13, reduceSum), ""},
+		"ReduceSumSquare":           {1, reduction(18, reduceSumSquare), ""},
 	}
 }
 
@@ -239,10 +251,10 @@ func readMod(c *call) []*value {
 	a, b := c.pair()
 	fmod := c.integer("fmod", 0) != 0
 	if a.DType().IsFloat() {
-		if !fmod {
-			c.fail("the rest of floating-point numbers is wanted with fmod = 1")
-		}
 		q := graph.Div(a, b)
+		if !fmod {
+			return one(graph.Sub(a, graph.Mul(graph.Floor(q), b)))
+		}
 		toward := graph.Where(graph.Less(q, graph.Like(q, 0)), ceil(q), graph.Floor(q))
 		return one(graph.Sub(a, graph.Mul(toward, b)))
 	}
@@ -253,4 +265,21 @@ func readMod(c *call) []*value {
 	zero := constantLike(rest, 0)
 	apart := xor(graph.Less(rest, zero), graph.Less(b, zero))
 	return one(graph.Where(and(apart, not(graph.Equal(rest, zero))), graph.Add(rest, b), rest))
+}
+
+// Operator says how an operator of the standard set is read.
+type Operator struct {
+	Name  string
+	Since int    // the version of the operator set from which on it is read
+	Note  string // what is left out, or how it is read
+}
+
+// Operators returns the operators that can be read, by name.
+func Operators() []Operator {
+	var list []Operator
+	for name, e := range table() {
+		list = append(list, Operator{name, e.since, e.note})
+	}
+	slices.SortFunc(list, func(a, b Operator) int { return strings.Compare(a.Name, b.Name) })
+	return list
 }

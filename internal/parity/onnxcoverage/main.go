@@ -27,9 +27,10 @@ func main() {
 	}
 }
 
-// tally counts models by how far they came.
+// tally counts models by how far they came; fixed are those imported with
+// inputs as constants.
 type tally struct {
-	models, imported, correct, smooth, differentiable int
+	models, imported, fixed, correct, smooth, differentiable int
 }
 
 func report(w *bufio.Writer, dir string, names []string, verbose bool) error {
@@ -37,7 +38,7 @@ func report(w *bufio.Writer, dir string, names []string, verbose bool) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "%-20s %8s %10s %10s %12s %16s\n", "tests", "models", "imported", "correct", "with grad", "grad correct")
+	fmt.Fprintf(w, "%-20s %8s %10s %8s %10s %12s %16s\n", "tests", "models", "imported", "(fixed)", "correct", "with grad", "grad correct")
 	for _, kind := range kinds {
 		cases, err := filepath.Glob(filepath.Join(dir, kind.Name(), "*", "model.onnx"))
 		if err != nil {
@@ -75,7 +76,7 @@ func (t *tally) add(r result) {
 	for _, step := range []struct {
 		reached bool
 		count   *int
-	}{{r.imported, &t.imported}, {r.correct, &t.correct}, {r.smooth, &t.smooth}, {r.differentiable, &t.differentiable}} {
+	}{{r.imported, &t.imported}, {r.imported && r.fixed, &t.fixed}, {r.correct, &t.correct}, {r.smooth, &t.smooth}, {r.differentiable, &t.differentiable}} {
 		if step.reached {
 			*step.count++
 		}
@@ -84,7 +85,7 @@ func (t *tally) add(r result) {
 
 func (t *tally) print(w *bufio.Writer, name string) {
 	if t.models > 0 {
-		fmt.Fprintf(w, "%-20s %8d %10d %10d %12d %16d\n", name, t.models, t.imported, t.correct, t.smooth, t.differentiable)
+		fmt.Fprintf(w, "%-20s %8d %10d %8d %10d %12d %16d\n", name, t.models, t.imported, t.fixed, t.correct, t.smooth, t.differentiable)
 	}
 }
 

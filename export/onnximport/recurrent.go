@@ -1,0 +1,207 @@
+package onnximport
+
+import (
+	"slices"
+
+	"ebm/models/graph"
+)
+
+// mostSteps bounds the length of a sequence: every step becomes nodes of its
+// own, which can be differentiated like any others.
+const mostSteps = 512
+
+// recurrence is one direction of an RNN, GRU or LSTM: weights w [G·H I],
+// r [G·H H], biases wb and rb [G·H] or nil, and peepholes [3·H] or nil.
+type recurrence struct {
+	c            *call
+	w, r, wb, rb *graph.Node
+	peepholes    *graph.Node
+	hidden       int
+	linearFirst  bool // GRU: the recurrent product before the reset gate
+	inputForget  bool // LSTM: forget gate 1 − input gate
+}
+
+// cell computes the next hidden state and cell state from x [B I].
+type cell func(r *recurrence, x, h, state *graph.Node) (nextH, nextState *graph.Node)
+
+// recurrent reads an operator over sequences X [T B I] by unrolling it.
+func recurrent(gates int, step cell) reader {
+	return func(c *call) []*value {
+		x := c.float(0)
+		if c.integer("layout", 0) != 0 {
+			c.fail("the layout with the batch first is not supported")
+		}
+		if c.has(4) {
+			c.fail("sequences of different lengths are not supported")
+		}
+		for _, name := range []string{"activations", "activation_alpha", "activation_beta", "clip"} {
+			if _, ok := c.op.attributes[name]; ok && name != "activations" {
+				c.fail("attribute %q is not supported", name)
+			}
+		}
+		c.checkActivations(gates)
+		if x.Rank() != 3 {
+			c.fail("sequences [T B I] are wanted, not %v", x.Type())
+		}
+		steps := c.size(x, 0)
+		if steps < 1 || steps > mostSteps {
+			c.fail("a sequence of %d steps, wanted 1 to %d", steps, mostSteps)
+		}
+		direction := c.text("direction", "forward")
+		directions := 1
+		switch direction {
+		case "forward", "reverse":
+		case "bidirectional":
+			directions = 2
+		default:
+			c.fail("direction %q is not known", direction)
+		}
+		flags := recurrence{c: c, linearFirst: c.integer("linear_before_reset", 0) != 0, inputForget: c.integer("input_forget", 0) != 0}
+		c.ignore("hidden_size", "output_sequence") // which the shapes say
+		var ys, hs, states []*graph.Node
+		for d := range directions {
+			r := flags
+			r.part(d, gates)
+			backwards := direction == "reverse" || d == 1
+			y, h, state := r.unroll(x, d, steps, backwards, step)
+			ys, hs = append(ys, y), append(hs, graph.ExpandDims(h, 0))
+			if state != nil {
+				states = append(states, graph.ExpandDims(state, 0))
+			}
+		}
+		results := []*value{{node: graph.Concat(1, ys...)}, {node: graph.Concat(0, hs...)}}
+		if len(states) > 0 {
+			results = append(results, &value{node: graph.Concat(0, states...)})
+		}
+		return results
+	}
+}
+
+// checkActivations asks for the default functions.
+func (c *call) checkActivations(gates int) {
+	defaults := map[int][]string{1: {"Tanh"}, 3: {"Sigmoid", "Tanh"}, 4: {"Sigmoid", "Tanh", "Tanh"}}[gates]
+	given, _ := attribute[[]string](c, "activations")
+	for i, name := range given {
+		if want := defaults[i%len(defaults)]; name != want {
+			c.fail("activation %q is not supported, wanted %q", name, want)
+		}
+	}
+}
+
+// part takes the weights of direction d out of the operands.
+func (r *recurrence) part(d, gates int) {
+	c := r.c
+	take := func(i int) *graph.Node {
+		n := c.x(i)
+		if n.Rank() < 2 || d >= c.size(n, 0) {
+			c.fail("operand %d of type %v has no direction %d", i, n.Type(), d)
+		}
+		return graph.Reshape(graph.Slice(n, 0, d, d+1, 1), n.Shape()[1:])
+	}
+	r.w, r.r = take(1), take(2)
+	if r.w.Rank() != 2 || r.r.Rank() != 2 {
+		c.fail("weights %v and %v", r.w.Type(), r.r.Type())
+	}
+	r.hidden = c.size(r.r, 1)
+	rows := gates * r.hidden
+	if c.size(r.w, 0) != rows || c.size(r.r, 0) != rows {
+		c.fail("weights %v and %v for %d gates", r.w.Type(), r.r.Type(), gates)
+	}
+	if c.has(3) {
+		b := take(3)
+		if c.size(b, 0) != 2*rows {
+			c.fail("biases %v for %d gates of %d", b.Type(), gates, r.hidden)
+		}
+		r.wb, r.rb = graph.Slice(b, 0, 0, rows, 1), graph.Slice(b, 0, rows, 2*rows, 1)
+	}
+	if c.has(7) {
+		r.peepholes = take(7)
+		if c.size(r.peepholes, 0) != 3*r.hidden {
+			c.fail("peepholes %v for %d units", r.peepholes.Type(), r.hidden)
+		}
+	}
+}
+
+// initial returns the state of direction d that operand i gives, or zeros.
+func (r *recurrence) initial(i, d int, x *graph.Node) *graph.Node {
+	shape := graph.Shape{x.Shape()[1], graph.Const(r.hidden)}
+	if !r.c.has(i) {
+		return graph.Broadcast(number(r.c.graph, x.DType(), 0), shape)
+	}
+	n := r.c.x(i)
+	if n.Rank() != 3 || d >= r.c.size(n, 0) {
+		r.c.fail("operand %d of type %v has no direction %d", i, n.Type(), d)
+	}
+	return graph.Reshape(graph.Slice(n, 0, d, d+1, 1), shape)
+}
+
+// unroll returns the hidden states [T 1 B H], and the last ones.
+func (r *recurrence) unroll(x *graph.Node, d, steps int, backwards bool, step cell) (y, h, state *graph.Node) {
+	h = r.initial(5, d, x)
+	if r.c.op.kind == "LSTM" {
+		state = r.initial(6, d, x)
+	}
+	all := make([]*graph.Node, steps)
+	for i := range steps {
+		t := i
+		if backwards {
+			t = steps - 1 - i
+		}
+		h, state = step(r, graph.Reshape(graph.Slice(x, 0, t, t+1, 1), x.Shape()[1:]), h, state)
+		all[t] = graph.Reshape(h, slices.Concat(graph.Dims(1, 1), h.Shape()))
+	}
+	return graph.Concat(0, all...), h, state
+}
+
+// gate returns columns g·H … (g+1)·H of the rows of a product.
+func (r *recurrence) gate(z *graph.Node, g int) *graph.Node {
+	return graph.Slice(z, 1, g*r.hidden, (g+1)*r.hidden, 1)
+}
+
+// affine is x·wᵀ + b.
+func affine(x, w, b *graph.Node) *graph.Node { return graph.Linear(x, w, b) }
+
+func rnnCell(r *recurrence, x, h, _ *graph.Node) (*graph.Node, *graph.Node) {
+	return graph.Tanh(graph.Add(affine(x, r.w, r.wb), affine(h, r.r, r.rb))), nil
+}
+
+// gruCell has the gates z (update), r (reset) and h (new).
+func gruCell(r *recurrence, x, h, _ *graph.Node) (*graph.Node, *graph.Node) {
+	fromX, fromH := affine(x, r.w, r.wb), affine(h, r.r, r.rb)
+	update := graph.Sigmoid(graph.Add(r.gate(fromX, 0), r.gate(fromH, 0)))
+	reset := graph.Sigmoid(graph.Add(r.gate(fromX, 1), r.gate(fromH, 1)))
+	var recurrent *graph.Node
+	if r.linearFirst {
+		recurrent = graph.Mul(reset, r.gate(fromH, 2))
+	} else {
+		rows := func(n *graph.Node) *graph.Node {
+			if n == nil {
+				return nil
+			}
+			return graph.Slice(n, 0, 2*r.hidden, 3*r.hidden, 1)
+		}
+		recurrent = affine(graph.Mul(reset, h), rows(r.r), rows(r.rb))
+	}
+	fresh := graph.Tanh(graph.Add(r.gate(fromX, 2), recurrent))
+	return graph.Add(graph.Mul(graph.Sub(graph.Like(update, 1), update), fresh), graph.Mul(update, h)), nil
+}
+
+// lstmCell has the gates i (input), o (output), f (forget) and c (new).
+func lstmCell(r *recurrence, x, h, state *graph.Node) (*graph.Node, *graph.Node) {
+	z := graph.Add(affine(x, r.w, r.wb), affine(h, r.r, r.rb))
+	gate := func(g, peephole int, state *graph.Node) *graph.Node {
+		v := r.gate(z, g)
+		if r.peepholes != nil {
+			p := graph.Slice(r.peepholes, 0, peephole*r.hidden, (peephole+1)*r.hidden, 1)
+			v = graph.Add(v, graph.Mul(graph.Broadcast(p, state.Shape()), state))
+		}
+		return graph.Sigmoid(v)
+	}
+	input := gate(0, 0, state)
+	forget := gate(2, 2, state)
+	if r.inputForget {
+		forget = graph.Sub(graph.Like(input, 1), input)
+	}
+	next := graph.Add(graph.Mul(forget, state), graph.Mul(input, graph.Tanh(r.gate(z, 3))))
+	return graph.Mul(gate(1, 1, next), graph.Tanh(next)), next
+}

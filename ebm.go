@@ -124,17 +124,19 @@ func fromSet(name string, set *weights.Set) (*Model, error) {
 	for n, t := range set.All() {
 		w[n] = t
 	}
+	w = energy.CutPrefix(w)
 	used := energy.DropUnused(w)
 	net, err := energy.Recognise(used)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	m := &Model{Name: name, Network: net, Weights: used, About: make(map[string]string)}
-	for _, n := range set.Names() {
+	for n := range w {
 		if used[n] == nil {
 			m.Unused = append(m.Unused, n)
 		}
 	}
+	slices.Sort(m.Unused)
 	for k, v := range set.Metadata {
 		m.About[k] = v
 	}

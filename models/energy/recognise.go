@@ -6,16 +6,20 @@ import (
 	"strings"
 )
 
-// maxDim bounds what is believed of a file's first convolution.
-const maxDim = 1 << 20
+const (
+	// maxDim bounds what is believed of a file's first convolution.
+	maxDim = 1 << 20
+	// firstParameter is what the names of every network begin with.
+	firstParameter = "conv1.conv.weight"
+)
 
 // Recognise finds the network that weights belong to from their names and
 // shapes alone. The activation cannot be seen and is taken to be ELU; the
 // head shows in the names. The error says what speaks against each network.
 func Recognise(w Weights) (ResNet, error) {
-	first, ok := w["conv1.conv.weight"]
+	first, ok := w[firstParameter]
 	if !ok || first.Rank() != 4 || first.Len() == 0 || first.Shape()[0] > maxDim {
-		return ResNet{}, fmt.Errorf("no network recognised: conv1.conv.weight [dim channels 3 3] is wanted, the names are %s", strings.Join(firstNames(w), ", "))
+		return ResNet{}, fmt.Errorf("no network recognised: %s [dim channels 3 3] is wanted, the names are %s", firstParameter, strings.Join(firstNames(w), ", "))
 	}
 	r := ResNet{Dim: first.Shape()[0], Channels: first.Shape()[1], Head: Quadratic, Activation: ELU}
 	head, ok := w["ln1.weight"]
@@ -45,16 +49,46 @@ func Recognise(w Weights) (ResNet, error) {
 }
 
 // DropUnused leaves out what the paper's code stores but never uses: the
-// LayerNorm parameters bn1 and bn2 of its blocks.
+// LayerNorm parameters bn1 and bn2 of its blocks, of shape [channels height
+// width]. Other normalisation, such as that over a batch, stays and is
+// unexpected: a network that was trained with it is another function.
 func DropUnused(w Weights) Weights {
 	kept := make(Weights, len(w))
 	for name, t := range w {
-		if strings.Contains(name, ".bn1.") || strings.Contains(name, ".bn2.") {
-			continue
+		if !unused(name) || t.Rank() != 3 {
+			kept[name] = t
 		}
-		kept[name] = t
 	}
 	return kept
+}
+
+func unused(name string) bool {
+	for _, norm := range []string{".bn1", ".bn2"} {
+		if strings.HasSuffix(name, norm+".weight") || strings.HasSuffix(name, norm+".bias") {
+			return true
+		}
+	}
+	return false
+}
+
+// CutPrefix removes what all names have before the network's own, such as the
+// "model." of a network that is a part of another module.
+func CutPrefix(w Weights) Weights {
+	prefix := ""
+	for name := range w {
+		if p, ok := strings.CutSuffix(name, firstParameter); ok && strings.HasSuffix(p, ".") {
+			prefix = p
+		}
+	}
+	cut := make(Weights, len(w))
+	for name, t := range w {
+		rest, ok := strings.CutPrefix(name, prefix)
+		if !ok {
+			return w
+		}
+		cut[rest] = t
+	}
+	return cut
 }
 
 func firstNames(w Weights) []string {

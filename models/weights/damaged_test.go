@@ -168,3 +168,81 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// zipped returns the path of a PyTorch file with a pickle, deflated.
+func zipped(t *testing.T, pickle string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "bomb.pt")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := zip.NewWriter(f)
+	m, err := w.Create("archive/data.pkl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(m, pickle); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestPickleBombs reads small files that ask for much: each is refused before
+// it takes more than a few hundred megabytes, by reason.
+func TestPickleBombs(t *testing.T) {
+	const million = 1 << 20
+	long := "X\x00\x00\x01\x00" + strings.Repeat("k", 1<<16) // a name of 64 KiB
+	tensor := "ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x06tQK\x00K\x01\x85K\x01\x85tR"
+	for _, c := range []struct{ name, pickle, want string }{
+		{"empty tuples", strings.Repeat(")", 3*million) + ".", "values"},
+		{"lists", strings.Repeat("]", 3*million) + ".", "values"},
+		{"remembered values", "N" + strings.Repeat("\x94", 3*million) + ".", "values"},
+		{"copies of a list of pairs", "ccollections\nOrderedDict\nq\x00](" + strings.Repeat("K\x01K\x02\x86", million/4) + "e\x85q\x01" +
+			strings.Repeat("h\x00h\x01R", million) + ".", "values"},
+		{"shapes of many dimensions", "ctorch._utils\n_rebuild_tensor_v2\nq\x00(K\x01K\x00(" + strings.Repeat("K\x01", million/4) + "tq\x02h\x02tq\x01" +
+			strings.Repeat("h\x00h\x01R0", million) + ".", "tensor from"},
+		{"one long name in many places", "}(" + long + "q\x00}(" + tensor + "q\x01K\x02h\x01u" + "u" + ".", ""},
+		{"dictionaries in dictionaries", strings.Repeat("}X\x01\x00\x00\x00k", 1000) + "N" + strings.Repeat("s", 1000) + ".", "no tensors"},
+		{"nested tuples", "ctorch._utils\n_rebuild_tensor_v2\n(" + "N" + strings.Repeat("\x94h\x00\x86", 1) + strings.Repeat("q\x01h\x01\x86", 60) + "q\x01h\x01h\x01h\x01tR.", "tensor from"},
+		{"a dictionary in itself", "}q\x00X\x01\x00\x00\x00kh\x00s.", "no tensors"},
+	} {
+		_, err := Load(zipped(t, c.pickle))
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, wanted one with %q", c.name, err, c.want)
+		}
+		if err != nil && len(err.Error()) > 1<<12 {
+			t.Errorf("%s: error of %d bytes", c.name, len(err.Error()))
+		}
+	}
+}
+
+// TestLongNames joins a long key with many others.
+func TestLongNames(t *testing.T) {
+	inner := &dict{}
+	for i := range 2000 {
+		inner.keys, inner.values = append(inner.keys, int64(i)), append(inner.values, &torchTensor{})
+	}
+	outer := &dict{keys: []any{strings.Repeat("k", 1<<16)}, values: []any{inner}}
+	if _, err := findTensors(&dict{keys: []any{"a", "b"}, values: []any{outer, &torchTensor{}}}, ""); err == nil || !strings.Contains(err.Error(), "names") {
+		t.Errorf("error %v, wanted one about names", err)
+	}
+}
+
+// TestStorageBomb declares a storage that is far larger than the file.
+func TestStorageBomb(t *testing.T) {
+	from := filepath.Join("testdata", "zip.pt")
+	path := rewrite(t, from, func(h *zip.FileHeader, c []byte) (*zip.FileHeader, []byte) {
+		h.Method = zip.Deflate
+		if strings.HasSuffix(h.Name, "data/3") {
+			c = make([]byte, 300<<20)
+		}
+		return h, c
+	})
+	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "data/3") {
+		t.Errorf("error %v, wanted one that names data/3", err)
+	}
+}

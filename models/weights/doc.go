@@ -10,8 +10,10 @@
 // Files may come from anywhere. Nothing in them is executed: the pickle inside
 // a PyTorch file is read by an interpreter that knows the few functions which
 // rebuild tensors, and any other name is an error. Sizes are checked before
-// they are believed, so memory is bounded by the file's real size, or by the
-// 64-fold of it (at least 256 MiB) where tensors are compressed or share storage.
+// they are believed, so memory is bounded by the file's real size, or by a
+// multiple of it (8-fold in PyTorch's format, 64-fold in NumPy's, at least
+// 256 MiB) where tensors are compressed or share storage. The number of values
+// beside tensors is bounded too, and with it the time that a small file can take.
 //
 // The layout of a safetensors file is 8 bytes with the length n of the header
 // (little-endian), n bytes of JSON and the elements, little-endian and

@@ -39,6 +39,19 @@ type unpickler struct {
 
 	stack []any
 	memo  map[uint32]any
+	made  int // values so far, over all pickles
+}
+
+// maxValues bounds the values of a file's pickles, and so the memory and the
+// time that a small file can take. A state dictionary takes less than a hundred for each tensor.
+const maxValues = 2 << 20
+
+// count says that n more values are made.
+func (u *unpickler) count(n int) error {
+	if u.made += n; u.made > maxValues {
+		return fmt.Errorf("more than %d values beside the tensors' elements", maxValues)
+	}
+	return nil
 }
 
 var errUnderflow = errors.New("stack is empty")
@@ -58,7 +71,11 @@ func (u *unpickler) load() (any, error) {
 			}
 			return v, err
 		}
-		if err := u.step(op); err != nil {
+		err = u.count(1)
+		if err == nil {
+			err = u.step(op)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("operation %q: %w", op, err)
 		}
 	}
@@ -153,9 +170,28 @@ func (u *unpickler) apply(op byte) error {
 	if !ok {
 		return fmt.Errorf("arguments are a %s, want a tuple", kindOf(arg))
 	}
+	// A call may copy what it is given.
+	if err := u.count(sizeOf(args)); err != nil {
+		return err
+	}
 	v, err := u.call(function, args)
 	u.push(v)
 	return err
+}
+
+// sizeOf returns the number of items in a call's arguments and one level
+// below.
+func sizeOf(args tuple) int {
+	n := len(args)
+	for _, arg := range args {
+		switch arg := arg.(type) {
+		case tuple:
+			n += len(arg)
+		case *list:
+			n += len(arg.items)
+		}
+	}
+	return n
 }
 
 func (u *unpickler) global(op byte) error {
@@ -347,6 +383,28 @@ func (u *unpickler) text(op byte) error {
 	}
 	u.push(string(b))
 	return nil
+}
+
+// brief describes a value of any size in a few words: nested values are not
+// entered, since a small file can make them very large.
+func brief(v any) string {
+	switch v := v.(type) {
+	case string:
+		return fmt.Sprintf("%.40q", v)
+	case bool, int64, float64:
+		return fmt.Sprint(v)
+	case tuple:
+		var items []string
+		for i, item := range v {
+			if _, nested := item.(tuple); nested || i == 8 {
+				items = append(items, "…")
+				break
+			}
+			items = append(items, brief(item))
+		}
+		return fmt.Sprint(items)
+	}
+	return kindOf(v)
 }
 
 // kindOf names the kind of a value for messages.

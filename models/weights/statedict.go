@@ -55,7 +55,7 @@ func findSection(d *dict, section string) (*dict, error) {
 	for part := range strings.SplitSeq(section, ".") {
 		next, ok := d.get(part).(*dict)
 		if !ok {
-			return nil, fmt.Errorf("no dictionary %q of section %q, only %q", part, section, d.names())
+			return nil, fmt.Errorf("no dictionary %q of section %q, only %q", part, section, few(d.names()))
 		}
 		d = next
 	}
@@ -81,7 +81,7 @@ func findState(d *dict, depth int) (*dict, error) {
 		case *dict:
 			if v.holdsTensors(map[*dict]bool{}) {
 				parts = append(parts, v)
-				names = append(names, fmt.Sprint(d.keys[i]))
+				names = append(names, strings.Trim(brief(d.keys[i]), `"`))
 			}
 		}
 	}
@@ -91,7 +91,23 @@ func findState(d *dict, depth int) (*dict, error) {
 	case 1:
 		return findState(parts[0], depth+1)
 	}
-	return nil, fmt.Errorf("the file holds several dictionaries of tensors, %q; name one", names)
+	return nil, fmt.Errorf("the file holds several dictionaries of tensors, %q, and none of them is called state_dict or model; save one alone", few(names))
+}
+
+// few returns the first names, shortened, for messages.
+func few(names []string) []string {
+	const most, long = 20, 80
+	short := make([]string, min(len(names), most))
+	for i := range short {
+		short[i] = names[i]
+		if len(short[i]) > long {
+			short[i] = short[i][:long] + "…"
+		}
+	}
+	if len(names) > most {
+		short = append(short, "…")
+	}
+	return short
 }
 
 // get returns the last value of a text key, nil when there is none.
@@ -138,11 +154,16 @@ func (d *dict) holdsTensors(seen map[*dict]bool) bool {
 type walk struct {
 	seen  map[*dict]bool
 	views []namedView
+	bytes int // of all names
 }
+
+// maxNames bounds the bytes of all names together: nested dictionaries repeat
+// the names of the outer ones.
+const maxNames = 64 << 20
 
 func (w *walk) flatten(d *dict, prefix string, depth int) error {
 	if w.seen[d] || depth > maxDepth {
-		return fmt.Errorf("dictionary %q is nested too deep or appears twice", strings.TrimSuffix(prefix, "."))
+		return fmt.Errorf("dictionary %.80q is nested too deep or appears twice", strings.TrimSuffix(prefix, "."))
 	}
 	w.seen[d] = true
 	for i, v := range d.values {
@@ -154,6 +175,9 @@ func (w *walk) flatten(d *dict, prefix string, depth int) error {
 			key = strconv.FormatInt(k, 10)
 		default:
 			continue
+		}
+		if w.bytes += len(prefix) + len(key); w.bytes > maxNames {
+			return fmt.Errorf("the tensors' names have more than %d bytes", maxNames)
 		}
 		switch v := v.(type) {
 		case *torchTensor:

@@ -19,6 +19,9 @@ type torchStorage struct {
 	elements *tensor.Tensor
 }
 
+// maxKey bounds the key of a storage, which is a number in real files.
+const maxKey = 256
+
 // torchTensor is a view of a storage.
 type torchTensor struct {
 	storage *torchStorage
@@ -148,8 +151,8 @@ func (f *torchFile) findStorage(id any) (any, error) {
 	key, okKey := ref[2].(string)
 	n, okLen := ref[4].(int64)
 	dtype, okType := storageTypes[class.name]
-	if !okKey || !okLen || !okType || n < 0 || n > math.MaxInt64/int64(dtype.Size()) {
-		return nil, fmt.Errorf("storage %q of %v elements of class %s", ref[2], ref[4], kindOf(ref[1]))
+	if !okKey || len(key) > maxKey || !okLen || !okType || n < 0 || n > math.MaxInt64/int64(dtype.Size()) {
+		return nil, fmt.Errorf("storage %s of %s elements of class %s", brief(ref[2]), brief(ref[4]), kindOf(ref[1]))
 	}
 	if f.legacy && len(ref) > 5 && ref[5] != nil {
 		return nil, fmt.Errorf("storage %q is a view of another, as only PyTorch before 0.4 wrote them", key)
@@ -176,7 +179,7 @@ func rebuildTensor(args tuple) (*torchTensor, error) {
 	shape, ok3 := wholeNumbers(args[2])
 	stride, ok4 := wholeNumbers(args[3])
 	if !ok1 || !ok2 || !ok3 || !ok4 || len(shape) != len(stride) || offset < 0 {
-		return nil, fmt.Errorf("tensor from %s, offset %v, shape %v and strides %v", kindOf(args[0]), args[1], args[2], args[3])
+		return nil, fmt.Errorf("tensor from %s, offset %s, shape %s and strides %s", kindOf(args[0]), brief(args[1]), brief(args[2]), brief(args[3]))
 	}
 	t := &torchTensor{storage: storage, offset: offset, stride: stride, shape: make([]int, len(shape))}
 	last := offset // the largest index of an element
@@ -201,10 +204,13 @@ func rebuildTensor(args tuple) (*torchTensor, error) {
 	return t, nil
 }
 
+// maxRank bounds the dimensions of a tensor; PyTorch's own limit is lower.
+const maxRank = 64
+
 // wholeNumbers returns a tuple's numbers, which must not be negative.
 func wholeNumbers(v any) ([]int64, bool) {
 	items, ok := v.(tuple)
-	if !ok {
+	if !ok || len(items) > maxRank {
 		return nil, false
 	}
 	out := make([]int64, len(items))

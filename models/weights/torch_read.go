@@ -20,7 +20,7 @@ const (
 	maxPickle = 32 << 20
 	// Tensors may take expandFree bytes, or expandRatio times the file's size.
 	expandFree  = 256 << 20
-	expandRatio = 64
+	expandRatio = 8
 
 	legacyMagic    = "1950a86a20f9469cfc6c"
 	legacyProtocol = 1001
@@ -165,7 +165,7 @@ func readTorchLegacy(r io.Reader, size int64, section string) (*Set, error) {
 	for _, key := range keys {
 		s := f.storages[key]
 		if s == nil || s.elements != nil {
-			return nil, fmt.Errorf("elements of an unknown storage %q, or for the second time", key)
+			return nil, fmt.Errorf("elements of an unknown storage %.80q, or for the second time", key)
 		}
 		if err := readLegacyStorage(u.r, s, size, wanted[s]); err != nil {
 			return nil, fmt.Errorf("storage %q: %w", key, err)
@@ -189,7 +189,7 @@ func readLegacyPickles(u *unpickler) (value any, keys []string, err error) {
 		return nil, nil, fmt.Errorf("version: %w", err)
 	}
 	if version != int64(legacyProtocol) {
-		return nil, nil, fmt.Errorf("version is %v, want %d", version, legacyProtocol)
+		return nil, nil, fmt.Errorf("version is %s, want %d", brief(version), legacyProtocol)
 	}
 	system, err := u.load()
 	if err != nil {
@@ -251,7 +251,7 @@ func (f *torchFile) collect(views []namedView, read func(*torchStorage) error) (
 		}
 		t, err := f.materialise(v.torchTensor)
 		if err != nil {
-			return nil, fmt.Errorf("tensor %q: %w", v.name, err)
+			return nil, fmt.Errorf("tensor %.80q: %w", v.name, err)
 		}
 		if err := set.Add(v.name, t); err != nil {
 			return nil, err

@@ -1,10 +1,11 @@
-"""Makes the golden files of this folder; needs PyTorch (made with 2.9.1) and NumPy.
+"""Makes the golden files of this folder; needs PyTorch (made with 2.9.1), onnx and NumPy.
 
     python make_golden.py
 
 weights.pth is a residual network as the paper's code stores it: DataParallel's prefix before
 every name, and LayerNorms that no forward uses. reference.npz is what PyTorch says of it, made
-by reference.py. bad.pth is the same with a parameter missing, one too many and one of another shape.
+by reference.py, and energy.onnx is its energy as PyTorch exports it. bad.pth is weights.pth with
+a parameter missing, one too many and one of another shape.
 """
 
 import pathlib
@@ -41,6 +42,8 @@ def main():
     torch.save(net.state_dict(), HERE / "weights.pth")
     x, noise = torch.rand(3, 3, 8, 8), torch.randn(3, 3, 8, 8)
     reference(net.module, x, HERE / "reference.npz", torch.tensor([0.1, 0.5, 2.0]), noise)
+    torch.onnx.export(net.module, (x,), HERE / "energy.onnx", dynamo=False, opset_version=17,
+                      input_names=["x"], output_names=["energy"], dynamic_axes={"x": {0: "N"}, "energy": {0: "N"}})
 
     bad = dict(net.state_dict())
     del bad["module.rb2.conv_2.conv.bias"]

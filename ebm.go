@@ -11,6 +11,8 @@
 //	engine, err := model.Open(ctx, ebm.Config{})
 //	energy, score, err := engine.Score(ctx, pictures)
 //
+// Energies in ONNX files of any origin are opened by [OpenONNX].
+//
 // The packages below do one job each: models/energy defines networks as
 // graphs, models/autodiff differentiates them, export turns them into ONNX,
 // mdsm trains and samples them, runtime runs ONNX.
@@ -146,6 +148,9 @@ func fromSet(name string, set *weights.Set) (*Model, error) {
 	return m, m.complete()
 }
 
+// paperSigma0 is σ₀ where nothing says otherwise.
+const paperSigma0 = 0.1
+
 // complete checks the weights and reads what About says.
 func (m *Model) complete() error {
 	if err := m.Network.Validate(); err != nil {
@@ -154,7 +159,7 @@ func (m *Model) complete() error {
 	if err := m.Weights.Check(m.Network); err != nil {
 		return fmt.Errorf("%s: %w", m.Name, err)
 	}
-	m.Sigma0 = 0.1 // the paper's
+	m.Sigma0 = paperSigma0
 	if text, ok := m.About["sigma0"]; ok {
 		v, err := strconv.ParseFloat(text, 64)
 		if err != nil || !(v > 0) {

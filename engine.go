@@ -13,13 +13,15 @@ import (
 // library by itself and takes the best provider. See runtime.Config.
 type Config = runtime.Config
 
-// Engine computes with one model through ONNX Runtime. Its methods may be
+// Engine computes with one energy through ONNX Runtime. Its methods may be
 // called from several goroutines.
 type Engine struct {
-	Model   *Model
+	Model   *Model // nil for that of an ONNX file, see OpenONNX
+	name    string
+	models  langevin.Models // of an ONNX file
 	rt      *runtime.Runtime
 	score   *runtime.Session
-	denoise *runtime.Session
+	denoise *runtime.Session // nil for an ONNX file
 }
 
 // Open loads the model into ONNX Runtime. Close the engine when done.
@@ -28,7 +30,7 @@ func (m *Model) Open(ctx context.Context, c Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{Model: m, rt: rt}
+	e := &Engine{Model: m, name: m.Name, rt: rt}
 	if e.score, err = e.load(ScoreKind); err == nil {
 		e.denoise, err = e.load(DenoiseKind)
 	}
@@ -58,18 +60,25 @@ func (e *Engine) Close() error {
 }
 
 // Score returns the energies E(x) [N], in nats, and the scores −∇E(x) of x's
-// shape, for float32 pictures x [N C H W].
+// shape, for float32 pictures x [N C H W]. The energies are nil where an ONNX
+// file computes none.
 func (e *Engine) Score(ctx context.Context, x *tensor.Tensor) (energy, score *tensor.Tensor, err error) {
 	out, err := e.run(ctx, e.score, x)
 	if err != nil {
 		return nil, nil, err
 	}
-	return out["energy"], out["score"], nil
+	if energy = out["energy"]; energy != nil && energy.Len() == x.Shape()[0] {
+		energy = energy.Reshape(energy.Len()) // files of others may have [N 1]
+	}
+	return energy, out["score"], nil
 }
 
 // Denoise returns x − σ₀²∇E(x), the single denoising jump of eq. (9), for
 // float32 pictures x [N C H W].
 func (e *Engine) Denoise(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, error) {
+	if e.denoise == nil {
+		return e.jump(ctx, x)
+	}
 	out, err := e.run(ctx, e.denoise, x)
 	if err != nil {
 		return nil, err
@@ -77,10 +86,27 @@ func (e *Engine) Denoise(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor,
 	return out["denoised"], nil
 }
 
+// jump is Denoise with the score of an ONNX file.
+func (e *Engine) jump(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, error) {
+	_, score, err := e.Score(ctx, x)
+	if err != nil {
+		return nil, err
+	}
+	if score.DType() != tensor.Float32 || score.Len() != x.Len() {
+		return nil, fmt.Errorf("%s: the score of %v is %v, wanted the same type and shape", e.name, x, score)
+	}
+	clean := x.Clone()
+	values, scale := tensor.Data[float32](clean), float32(e.models.Sigma0*e.models.Sigma0)
+	for i, s := range tensor.Data[float32](score) {
+		values[i] += scale * s
+	}
+	return clean, nil
+}
+
 func (e *Engine) run(ctx context.Context, s *runtime.Session, x *tensor.Tensor) (map[string]*tensor.Tensor, error) {
 	out, err := s.Run(ctx, map[string]*tensor.Tensor{"x": x})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", e.Model.Name, err)
+		return nil, fmt.Errorf("%s: %w", e.name, err)
 	}
 	return out, nil
 }
@@ -98,9 +124,12 @@ type Sampling struct {
 // denoising jump (eq. 9), as float32 pictures [Count C H W] with values around
 // [0, 1].
 func (e *Engine) Sample(ctx context.Context, s Sampling) (*tensor.Tensor, error) {
-	models, err := e.Model.LangevinModels()
-	if err != nil {
-		return nil, err
+	models := e.models
+	if e.Model != nil {
+		var err error
+		if models, err = e.Model.LangevinModels(); err != nil {
+			return nil, err
+		}
 	}
 	sampler, err := langevin.New(e.rt, models)
 	if err != nil {
@@ -123,7 +152,7 @@ func (e *Engine) Sample(ctx context.Context, s Sampling) (*tensor.Tensor, error)
 	if err != nil {
 		return nil, err
 	}
-	return tensor.Of(samples, append([]int{s.Count}, e.Model.Network.InputShape()...)...), nil
+	return tensor.Of(samples, append([]int{s.Count}, sampler.Shape()...)...), nil
 }
 
 // LangevinModels returns the model as the sampler wants it.

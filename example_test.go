@@ -35,6 +35,21 @@ func Example() {
 	// Output: float32[4 1 16 16] float32[4] float32[4 1 16 16]
 }
 
+// Load an energy that PyTorch exported to ONNX, draw samples with the score
+// that is derived from it, and score them.
+func ExampleOpenONNX() {
+	ctx := context.Background()
+	engine, err := ebm.OpenONNX(ctx, "internal/verify/testdata/energy.onnx", ebm.Config{})
+	check(err)
+	defer engine.Close()
+	samples, err := engine.Sample(ctx, ebm.Sampling{Count: 4, Steps: 50})
+	check(err)
+	energy, score, err := engine.Score(ctx, samples)
+	check(err)
+	fmt.Println(samples, energy, score)
+	// Output: float32[4 3 8 8] float32[4] float32[4 3 8 8]
+}
+
 // Write an energy of one's own, differentiate it, export it and run it: a
 // normal distribution in the plane, whose score at x is −x.
 func Example_ownEnergy() {

@@ -1,0 +1,87 @@
+package ebm
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+
+	"ebm/export"
+	"ebm/export/onnximport"
+	"ebm/internal/inspect"
+	"ebm/mdsm/langevin"
+	"ebm/models/autodiff"
+	"ebm/models/graph"
+	"ebm/runtime"
+)
+
+// OpenONNX loads the energy of an ONNX file, of any origin, into ONNX Runtime:
+// a file with float32 x [N …] → score (−∇E) of x's shape, and energy [N] or none;
+// or x → energy, whose score is then derived here (docs/onnx-import.md lists the
+// operators that can be). Only N may be dynamic. σ₀ is what the file's metadata say
+// under sigma0, or the paper's 0.1. Close the engine when done; its Model is
+// nil.
+func OpenONNX(ctx context.Context, path string, c Config) (*Engine, error) {
+	e, err := readONNX(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	if e.rt, err = runtime.Open(ctx, c); err != nil {
+		return nil, err
+	}
+	if e.score, err = e.rt.Load(e.models.Score, runtime.SessionOptions{}); err != nil {
+		e.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return e, nil
+}
+
+// readONNX returns an engine of the file that has nothing loaded yet.
+func readONNX(ctx context.Context, path string) (*Engine, error) {
+	d, err := inspect.Describe(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	if d.ONNX == nil {
+		return nil, fmt.Errorf("%s: no ONNX file; Load is for runs and weights", path)
+	}
+	e := &Engine{name: path, models: langevin.Models{Sigma0: paperSigma0}}
+	if text, ok := d.ONNX.Metadata["sigma0"]; ok {
+		if e.models.Sigma0, err = strconv.ParseFloat(text, 64); err != nil || !(e.models.Sigma0 > 0) {
+			return nil, fmt.Errorf("%s: metadata say sigma0 is %q, wanted a positive number", path, text)
+		}
+	}
+	named := func(list []inspect.Value, name string) bool {
+		return slices.ContainsFunc(list, func(v inspect.Value) bool { return v.Name == name })
+	}
+	switch in, out := d.ONNX.Inputs, d.ONNX.Outputs; {
+	case !named(in, "x") || !named(out, "energy") && !named(out, "score"):
+		return nil, fmt.Errorf("%s: the file computes %v of %v, wanted energy or score, or both, of x", path, out, in)
+	case named(out, "score"):
+		e.models.Score, err = os.ReadFile(path)
+	default:
+		e.models.Score, err = withScore(path)
+	}
+	return e, err
+}
+
+// withScore returns the bytes of a file that computes the score too.
+func withScore(path string) ([]byte, error) {
+	m, err := onnximport.Read(path, onnximport.Options{})
+	if err != nil {
+		return nil, err
+	}
+	err = graph.Catch(func() {
+		score := graph.Neg(autodiff.Gradient(m.Values["energy"], m.Values["x"])[0])
+		m.Graph.Output("score", score)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: derive the score: %w", path, err)
+	}
+	b, err := export.Bytes(m.Graph, export.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return b, nil
+}

@@ -3,7 +3,7 @@
 // the expected output, and have a gradient that agrees with finite differences.
 //
 //	python internal/parity/onnxcoverage/nodetests.py DIR
-//	go run ./internal/parity/onnxcoverage [-v] DIR [NAME…]
+//	go run ./internal/parity/onnxcoverage [-v] [-directions N] DIR [NAME…]
 //
 // With -v it prints a line for each model that falls short, and why.
 package main

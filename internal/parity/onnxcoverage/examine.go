@@ -32,7 +32,7 @@ type result struct {
 // examine imports the model in dir, runs it on the data beside it, and checks
 // its gradient. A model that needs some inputs as constants, such as a shape,
 // gets those from the data.
-func examine(dir string) (r result) {
+func examine(dir string, directions int) (r result) {
 	sets, _ := filepath.Glob(filepath.Join(dir, "test_data_set_*"))
 	if len(sets) == 0 {
 		return result{problem: "no data"}
@@ -52,10 +52,15 @@ func examine(dir string) (r result) {
 			r.problem = err.Error()
 			return r
 		}
-		if set != sets[0] {
+		if set != sets[0] || directions == 0 {
 			continue
 		}
-		r.smooth, err = differences(m.Graph, moved(inputs))
+		if symbolic(m.Graph) { // the objective needs shapes that are numbers
+			if fixed, err := onnximport.Read(filepath.Join(dir, "model.onnx"), onnximport.Options{Sizes: data.sizes}); err == nil {
+				m = fixed
+			}
+		}
+		r.smooth, err = differences(m.Graph, moved(inputs), directions)
 		r.differentiable = r.smooth && err == nil
 		if err != nil {
 			r.problem = "gradient: " + err.Error()
@@ -65,9 +70,19 @@ func examine(dir string) (r result) {
 	return r
 }
 
+func symbolic(g *graph.Graph) bool {
+	for _, in := range g.Inputs() {
+		if _, ok := in.Shape().Static(); !ok {
+			return true
+		}
+	}
+	return false
+}
+
 // dataSet is the inputs and outputs of one run, in the order of the model's.
 type dataSet struct {
 	names           []string
+	sizes           map[string]int // of the symbols in the inputs' shapes
 	inputs, outputs map[string]*tensor.Tensor
 }
 
@@ -94,21 +109,34 @@ func readSet(dir, set string) (d dataSet, err error) {
 		}
 		return values, nil
 	}
-	for _, in := range p.GetGraph().GetInput() {
-		d.names = append(d.names, in.GetName())
-	}
 	if d.inputs, err = read("input", p.GetGraph().GetInput()); err != nil {
 		return d, err
+	}
+	d.sizes = make(map[string]int)
+	for _, in := range p.GetGraph().GetInput() {
+		d.names = append(d.names, in.GetName())
+		for axis, dim := range in.GetType().GetTensorType().GetShape().GetDim() {
+			name := dim.GetDimParam()
+			if name == "" || name == "?" {
+				name = fmt.Sprintf("%s.%d", in.GetName(), axis)
+			}
+			if t := d.inputs[in.GetName()]; t != nil && axis < t.Rank() {
+				d.sizes[name] = t.Shape()[axis]
+			}
+		}
 	}
 	d.outputs, err = read("output", p.GetGraph().GetOutput())
 	return d, err
 }
 
-// read imports the model: with all inputs open; with the integers among them
-// fixed; and with all but the first fixed.
+// read imports the model as it is; or else with the sizes of the data; or with
+// the integers among the inputs fixed too; or with all but the first fixed.
 func (d dataSet) read(dir string) (m *onnximport.Model, fixed bool, err error) {
 	path := filepath.Join(dir, "model.onnx")
 	if m, err = onnximport.Read(path, onnximport.Options{}); err == nil {
+		return m, false, nil
+	}
+	if m, err = onnximport.Read(path, onnximport.Options{Sizes: d.sizes}); err == nil {
 		return m, false, nil
 	}
 	integers, rest := make(map[string]*tensor.Tensor), make(map[string]*tensor.Tensor)
@@ -123,7 +151,7 @@ func (d dataSet) read(dir string) (m *onnximport.Model, fixed bool, err error) {
 		}
 	}
 	for _, values := range []map[string]*tensor.Tensor{integers, rest} {
-		if m, err := onnximport.Read(path, onnximport.Options{Values: values}); err == nil {
+		if m, err := onnximport.Read(path, onnximport.Options{Sizes: d.sizes, Values: values}); err == nil {
 			return m, true, nil
 		}
 	}
@@ -201,9 +229,9 @@ func readPB(path string) (*tensor.Tensor, error) {
 }
 
 // differences compares the gradient of a weighted sum of every floating-point
-// output by every floating-point input with finite differences, at up to 40
-// random directions. connected is false where there is nothing to compare.
-func differences(g *graph.Graph, values map[string]*tensor.Tensor) (connected bool, err error) {
+// output by every floating-point input with finite differences, by element, or
+// at random directions where there are more elements. connected is false where there is nothing to compare.
+func differences(g *graph.Graph, values map[string]*tensor.Tensor, directions int) (connected bool, err error) {
 	sum, xs := objective(g)
 	if sum == nil || len(xs) == 0 {
 		return false, nil
@@ -239,8 +267,8 @@ func differences(g *graph.Graph, values map[string]*tensor.Tensor) (connected bo
 		return out[0].Float64s()[0], nil
 	}
 	d := gradcheck.Directions{Step: 1e-5, Seed: 1}
-	if len(point) > 40 {
-		d.Random = 40
+	if len(point) > directions {
+		d.Random = directions
 	}
 	report, err := gradcheck.Directional(f, point, gradient, d)
 	if err != nil {

@@ -13,13 +13,14 @@ import (
 
 func main() {
 	verbose := flag.Bool("v", false, "a line for each model that falls short")
+	directions := flag.Int("directions", 40, "random directions along which gradients are compared, 0 for none")
 	flag.Parse()
 	if flag.NArg() < 1 {
-		fmt.Fprintln(os.Stderr, "usage: onnxcoverage [-v] DIR [NAME…]")
+		fmt.Fprintln(os.Stderr, "usage: onnxcoverage [-v] [-directions N] DIR [NAME…]")
 		os.Exit(2)
 	}
 	w := bufio.NewWriter(os.Stdout)
-	err := report(w, flag.Arg(0), flag.Args()[1:], *verbose)
+	err := report(w, flag.Arg(0), flag.Args()[1:], *directions, *verbose)
 	w.Flush()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "onnxcoverage:", err)
@@ -33,7 +34,7 @@ type tally struct {
 	models, imported, fixed, correct, smooth, differentiable int
 }
 
-func report(w *bufio.Writer, dir string, names []string, verbose bool) error {
+func report(w *bufio.Writer, dir string, names []string, directions int, verbose bool) error {
 	kinds, err := os.ReadDir(dir)
 	if err != nil {
 		return err
@@ -56,7 +57,7 @@ func report(w *bufio.Writer, dir string, names []string, verbose bool) error {
 			if strings.Contains(name, "_expanded") {
 				sum = &functions
 			}
-			r := examine(filepath.Dir(path))
+			r := examine(filepath.Dir(path), directions)
 			sum.add(r)
 			if verbose && r.problem != "" {
 				fmt.Fprintf(w, "%s: %s\n", name, r.problem)

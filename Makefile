@@ -6,8 +6,10 @@ FUZZTIME    := 10s
 PYTHON      := python3
 VENV        := .venv
 PARITY_DIR  := runs/parity
+TARGETS     := triton huggingface torch-fidelity float16 int8 web
+TORCH       :=
 
-.PHONY: demo test lint bench fuzz parity clean
+.PHONY: demo test lint bench fuzz parity parity-runtimes clean
 
 demo:
 	go run ./cmd/ebm demo
@@ -39,6 +41,22 @@ parity: $(VENV)/ready
 	rm -rf $(PARITY_DIR)
 	go run ./internal/parity/writer $(PARITY_DIR)
 	$(VENV)/bin/python internal/parity/parity.py $(PARITY_DIR) energy score hvp train sampler denoise
+
+# Files for other programs, taken to these programs. TORCH=1 installs PyTorch
+# (7 GB) for torch-fidelity; what is not here is said to be not run.
+parity-runtimes: $(VENV)/$(if $(TORCH),torch,runtimes)-ready
+	cd internal/parity && ../../$(VENV)/bin/python -m unittest -q runtimes_test
+	rm -rf $(PARITY_DIR)
+	go run ./internal/parity/writer $(PARITY_DIR)
+	set -e; for target in $(TARGETS); do \
+		steps=; if [ $$target = torch-fidelity ]; then steps="--steps 20"; fi; \
+		go run ./cmd/ebm export --quiet --weights $(PARITY_DIR)/model.safetensors --for $$target $$steps --out $(PARITY_DIR)/for/$$target >/dev/null; \
+	done
+	$(VENV)/bin/python internal/parity/runtimes.py $(PARITY_DIR) --require onnx onnxruntime openvino triton hub $(if $(TORCH),torch-fidelity)
+
+$(VENV)/%-ready: internal/parity/requirements-%.txt $(VENV)/ready
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
 
 $(VENV)/ready: internal/parity/requirements.txt
 	$(PYTHON) -m venv $(VENV)

@@ -24,9 +24,13 @@ func RoundedToHalf() Pass {
 }
 
 func toHalf(g *graph.Graph, rounding bool) *graph.Graph {
-	half := halfNodes(g)
+	half, stored := halfNodes(g)
 	c := converter{rounding: rounding, done: make(map[convertedKey]*graph.Node)}
 	out := rewrite(g, func(body *graph.Graph) *graph.Graph { return toHalf(body, rounding) }, func(r *graph.Rewriter, old *graph.Node, in []*graph.Node) *graph.Node {
+		if stored[old] {
+			w := r.Graph.Weight(old.Attr().(graph.ConstantAttr).Name, old.ConstantValue().AsFloat16())
+			return c.widened(w)
+		}
 		dtype := tensor.Float32
 		if half[old] {
 			dtype = tensor.Float16
@@ -37,8 +41,11 @@ func toHalf(g *graph.Graph, rounding bool) *graph.Graph {
 		}
 		n := r.Keep(old, operands)
 		switch {
-		case half[old] && rounding:
-			return rounded(n)
+		case half[old]:
+			if rounding {
+				n = graph.Cast(n, tensor.Float16)
+			}
+			return c.widened(n)
 		case isOutput(g, old):
 			return c.convert(n, old.DType())
 		}
@@ -58,22 +65,18 @@ func (c converter) convert(n *graph.Node, dtype tensor.DType) *graph.Node {
 		return n
 	}
 	key := convertedKey{n, dtype}
-	if c.done[key] != nil {
-		return c.done[key]
+	if c.done[key] == nil {
+		c.done[key] = c.widened(graph.Cast(n, dtype))
 	}
-	to := graph.Cast(n, dtype)
-	if v := n.ConstantValue(); v != nil && dtype == tensor.Float16 {
-		to = n.Graph().Weight(n.Attr().(graph.ConstantAttr).Name, v.AsFloat16())
-	}
-	if c.rounding {
-		to = graph.Cast(to, tensor.Float32)
-	}
-	c.done[key] = to
-	return to
+	return c.done[key]
 }
 
-func rounded(n *graph.Node) *graph.Node {
-	return graph.Cast(graph.Cast(n, tensor.Float16), tensor.Float32)
+// widened returns a float16 node as it is, or in float32 for rounding alone.
+func (c converter) widened(n *graph.Node) *graph.Node {
+	if c.rounding && n.DType() == tensor.Float16 {
+		return graph.Cast(n, tensor.Float32)
+	}
+	return n
 }
 
 type convertedKey struct {
@@ -90,9 +93,11 @@ func isOutput(g *graph.Graph, n *graph.Node) bool {
 	return false
 }
 
-// halfNodes chooses the float32 nodes of three axes or more that come from an
-// inner convolution and lead to one, and what is made of weights for these.
-func halfNodes(g *graph.Graph) map[*graph.Node]bool {
+// halfNodes chooses the nodes that compute in float16, those of three axes or
+// more that come from an inner convolution and lead to one, and the weights
+// stored for them. What is made of weights alone, such as their mean over a
+// pool, is computed in float32, once, when a runtime loads the file.
+func halfNodes(g *graph.Graph) (half, stored map[*graph.Node]bool) {
 	nodes, inner := g.Nodes(), innerConvolutions(g)
 	after := make(map[*graph.Node]bool, len(nodes))    // an inner convolution, or behind one
 	constant := make(map[*graph.Node]bool, len(nodes)) // depends on no input
@@ -103,23 +108,30 @@ func halfNodes(g *graph.Graph) map[*graph.Node]bool {
 			constant[n] = constant[n] && constant[in]
 		}
 	}
-	half := make(map[*graph.Node]bool)
+	half, stored = make(map[*graph.Node]bool), make(map[*graph.Node]bool)
 	before := make(map[*graph.Node]bool, len(nodes)) // an inner convolution, or leading to one
-	whole := make(map[*graph.Node]bool, len(nodes))  // used by a node that is not half
+	whole := make(map[*graph.Node]bool, len(nodes))  // needed in float32
 	for _, out := range g.Outputs() {
 		whole[out.Node] = true
 	}
 	for i := len(nodes) - 1; i >= 0; i-- {
 		n := nodes[i]
 		before[n] = before[n] || inner[n]
-		half[n] = n.DType() == tensor.Float32 && n.Rank() >= 3 && before[n] && (after[n] || constant[n] && !whole[n]) &&
-			n.Op() != graph.OpInput && n.Op() != graph.OpConstant && n.Op() != graph.OpScan && n.Op() != graph.OpProject
+		maps := n.DType() == tensor.Float32 && n.Rank() >= 3 && before[n]
+		switch {
+		case n.Op() == graph.OpConstant:
+			stored[n] = n.DType() == tensor.Float32 && before[n] && !whole[n]
+		case constant[n]: // repeating is left to the operator that uses it
+			half[n] = maps && !whole[n] && n.Op() == graph.OpBroadcast
+		default:
+			half[n] = maps && after[n] && n.Op() != graph.OpScan && n.Op() != graph.OpProject
+		}
 		for _, in := range n.Inputs() {
 			before[in] = before[in] || before[n]
-			whole[in] = whole[in] || !half[n]
+			whole[in] = whole[in] || !half[n] && (!constant[n] || whole[n])
 		}
 	}
-	return half
+	return half, stored
 }
 
 // innerConvolutions returns all convolutions but those that act on an input

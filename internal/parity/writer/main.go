@@ -5,8 +5,9 @@
 //	go run ./internal/parity/writer DIR
 //
 // For each kind of package ebm it writes DIR/KIND.onnx and DIR/KIND.npz, the
-// latter with arrays in/NAME and out/NAME. The model is a small Res12 on
-// 16×16 pictures with large random weights; its training step averages weights.
+// latter with arrays in/NAME and out/NAME, and DIR/model.safetensors. The model
+// is a small Res12 on 16×16 pictures with large random weights; its training
+// step averages weights.
 package main
 
 import (
@@ -26,6 +27,7 @@ import (
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/tensor"
+	"ebm/models/weights"
 	"ebm/runtime"
 )
 
@@ -53,6 +55,9 @@ func run(ctx context.Context, dir string) (err error) {
 	}
 	net := energy.ResNet{Net: "res12", Channels: 1, Dim: 4, Size: 16}
 	m := &ebm.Model{Name: "parity", Network: net, Weights: larger(energy.Init(net, rng.New(1))), Sigma0: 0.1}
+	if err := weights.Save(filepath.Join(dir, "model.safetensors"), m.Set()); err != nil {
+		return err
+	}
 	for _, k := range ebm.Kinds() {
 		if err := write(ctx, rt, m, k, dir); err != nil {
 			return fmt.Errorf("%s: %w", k, err)

@@ -24,7 +24,8 @@ func TestRun(t *testing.T) {
 	if err := run(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
-	var want, got []string
+	want := []string{"model.safetensors"}
+	var got []string
 	for _, k := range ebm.Kinds() {
 		want = append(want, string(k)+".npz", string(k)+".onnx")
 	}

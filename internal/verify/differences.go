@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"ebm/internal/gradcheck"
-	"ebm/internal/interp"
 	"ebm/models/graph"
 	"ebm/models/tensor"
 )
@@ -36,11 +35,8 @@ func (s *session) checkDifferences(ctx context.Context) error {
 	energy := nodes(s.graph, []string{"energy"})[0]
 	x := tensor.New(tensor.Float64, append([]int{max(s.fixed, 1)}, s.shape...)...) // one picture and zeros
 	f := func(at []float64) (float64, error) {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
 		copy(tensor.Data[float64](x), at)
-		out, err := interp.Eval(s.graph, map[string]*tensor.Tensor{"x": x}, energy)
+		out, err := eval(ctx, s.graph, map[string]*tensor.Tensor{"x": x}, energy)
 		if err != nil {
 			return 0, err
 		}
@@ -108,13 +104,10 @@ func (s *session) checkLossDifferences(ctx context.Context, loss *graph.Graph, d
 	part := nodes(loss, []string{"part"})[0]
 	step := s.step(s.loss.part, gradient)
 	r, err := gradcheck.Directional(func(w []float64) (float64, error) {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
 		for _, p := range s.net.Parameters() {
 			w = w[copy(tensor.Data[float64](in[p.Name]), w):]
 		}
-		v, err := interp.Eval(loss, in, part)
+		v, err := eval(ctx, loss, in, part)
 		if err != nil {
 			return 0, err
 		}

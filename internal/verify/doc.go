@@ -10,6 +10,14 @@
 //	                   step, float32
 //	loss gradient      of the interpreter         with differences of the loss, float64
 //
+// and, where asked for,
+//
+//	energy and score   in both                    with golden tensors of another
+//	loss and gradient                             program, see [ReadReference]
+//	energy and score   in ONNX Runtime            with the ONNX runtimes of a Python
+//
+// [Model] does the same for an ONNX file alone, as far as the file goes.
+//
 // The interpreter is internal/interp and the differences are central, over
 // four points: internal/gradcheck. What is certified is therefore a chain: the
 // energy as a formula, its derivative by models/autodiff, the lowering by
@@ -20,9 +28,10 @@
 // by noise level as the largest and the mean |difference|, in the units of the
 // tensor, and as the largest one over the largest magnitude of the reference,
 // which is what a tolerance is for. The training step runs on two of the
-// pictures.
+// pictures, or on those of a reference.
 //
 // A [Certificate] is a list of checks of whatever was compared with whatever,
-// and can be written as JSON and as a table. The inputs come from the seed, so
-// a certificate can be made again.
+// and can be written as JSON and as a table. It names versions, and the hashes
+// of the files it rests on. The inputs come from the seed, so a certificate can
+// be made again.
 package verify

@@ -46,8 +46,12 @@ func (r *Reference) String() string {
 // gradientPrefix is what the names of derivatives by parameters begin with.
 const gradientPrefix = "grad/"
 
-// maxMadeBy bounds the text that names the program.
-const maxMadeBy = 200
+const (
+	// maxMadeBy bounds the text that names the program.
+	maxMadeBy = 200
+	// maxPictures bounds the time that a comparison can take.
+	maxPictures = 1024
+)
 
 // referenceArrays are the names that a file of golden tensors may have beside
 // grad/PARAMETER, for messages.
@@ -117,6 +121,9 @@ func checkHeaders(headers map[string]npz.Header) error {
 	x := headers["x"].Shape
 	if len(x) < 2 || slices.Contains(x, 0) {
 		return fmt.Errorf("x is %v%v, wanted pictures [N C H W], one or more", headers["x"].DType, x)
+	}
+	if x[0] > maxPictures {
+		return fmt.Errorf("x is %v%v, wanted at most %d pictures", headers["x"].DType, x, maxPictures)
 	}
 	one, each := []int{}, x[:1]
 	wanted := map[string][][]int{

@@ -218,6 +218,7 @@ func TestReadReferenceErrors(t *testing.T) {
 		{`array "energies" is not known`, func(a arrays) { a["energies"] = a["energy"] }},
 		{"x is float32[576]", func(a arrays) { a["x"] = a["x"].Reshape(576) }},
 		{"x is float32[0 3 8 8]", func(a arrays) { a["x"] = tensor.New(tensor.Float32, 0, 3, 8, 8) }},
+		{"at most 1024 pictures", func(a arrays) { a["x"] = tensor.New(tensor.Float32, 1025, 3, 8, 8) }},
 		{"energy is float32[2], wanted [3]", func(a arrays) { a["energy"] = tensor.New(tensor.Float32, 2) }},
 		{"score is float32[3 192], wanted [3 3 8 8]", func(a arrays) { a["score"] = a["score"].Reshape(3, 192) }},
 		{"x is int64[3 3 8 8], wanted floating-point", func(a arrays) { a["x"] = tensor.New(tensor.Int64, 3, 3, 8, 8) }},
@@ -241,6 +242,23 @@ func TestReadReferenceErrors(t *testing.T) {
 	}
 	if _, err := verify.ReadReference("testdata/weights.pth"); err == nil || !strings.Contains(err.Error(), `"x" is missing`) {
 		t.Errorf("weights were read as a reference: %v", err)
+	}
+}
+
+// TestSnippet holds the program in the documentation to the one that made the
+// golden tensors.
+func TestSnippet(t *testing.T) {
+	document, err := os.ReadFile("../../docs/cross-checking.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile("testdata/reference.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, code, _ := strings.Cut(string(program), "\n\n") // after the description
+	if !strings.Contains(string(document), "```python\n"+code+"```\n") {
+		t.Error("docs/cross-checking.md does not have the program of testdata/reference.py")
 	}
 }
 

@@ -18,14 +18,11 @@ func (s *session) run(ctx context.Context, x *tensor.Tensor) (values, error) {
 }
 
 // interpret computes the outputs for x [N …] in the interpreter, a picture at a
-// time, so that it can be stopped.
+// time, so that progress shows.
 func (s *session) interpret(ctx context.Context, x *tensor.Tensor) (values, error) {
 	cost := multiplications(needed(s.graph, s.outputs...))
 	return s.inGroups(x, max(s.fixed, 1), func(part *tensor.Tensor) (map[string]*tensor.Tensor, error) {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		out, err := interp.Eval(s.graph, map[string]*tensor.Tensor{"x": part}, nodes(s.graph, s.outputs)...)
+		out, err := eval(ctx, s.graph, map[string]*tensor.Tensor{"x": part}, nodes(s.graph, s.outputs)...)
 		if err != nil {
 			return nil, err
 		}
@@ -36,6 +33,30 @@ func (s *session) interpret(ctx context.Context, x *tensor.Tensor) (values, erro
 		}
 		return named, nil
 	})
+}
+
+// eval computes nodes in the interpreter. It may take a minute and cannot be
+// stopped: when ctx ends, eval returns at once, and the interpreter when it is
+// done.
+func eval(ctx context.Context, g *graph.Graph, in map[string]*tensor.Tensor, wanted ...*graph.Node) ([]*tensor.Tensor, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	type result struct {
+		out []*tensor.Tensor
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		out, err := interp.Eval(g, in, wanted...)
+		done <- result{out, err}
+	}()
+	select {
+	case r := <-done:
+		return r.out, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // nodes returns outputs of a graph by name.

@@ -138,7 +138,11 @@ func (s *session) certify(ctx context.Context) (Certificate, error) {
 	for _, p := range steps {
 		total += p.units()
 	}
-	s.stage = o.Progress.Stage("verify", total, "Mmul")
+	what := "Mmul"
+	if s.graph == nil {
+		what = "check"
+	}
+	s.stage = o.Progress.Stage("verify", total, what)
 	defer s.stage.Done()
 	done := int64(0)
 	for _, p := range steps {
@@ -176,7 +180,7 @@ func (s *session) steps() ([]step, error) {
 		list = append(list, step{s.checkReference, cost(s.options.Reference.Pictures())})
 	}
 	if s.options.OtherRuntimes {
-		list = append(list, step{s.checkOthers, 0})
+		list = append(list, step{s.checkOthers, cost(s.batch.noisy.Shape()[0])}) // they are slow too
 	}
 	if s.net == nil || s.options.WithoutTraining {
 		if s.options.hasLoss() {

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"ebm/export"
-	"ebm/internal/interp"
 	"ebm/mdsm"
 	"ebm/models/autodiff"
 	"ebm/models/energy"
@@ -70,7 +69,7 @@ func (s *session) checkTraining(ctx context.Context, loss *graph.Graph) error {
 		return err
 	}
 	var err error
-	if s.loss, err = s.interpretLoss(loss); err != nil {
+	if s.loss, err = s.interpretLoss(ctx, loss); err != nil {
 		return err
 	}
 	here := s.trained
@@ -157,14 +156,18 @@ func (s *session) trainHere(ctx context.Context) error {
 }
 
 // interpretLoss computes the loss and its derivatives in float64.
-func (s *session) interpretLoss(loss *graph.Graph) (*lossValues, error) {
-	out, err := interp.Run(loss, s.lossInputs())
+func (s *session) interpretLoss(ctx context.Context, loss *graph.Graph) (*lossValues, error) {
+	names := []string{"loss", "part"}
+	for _, p := range s.net.Parameters() {
+		names = append(names, gradientPrefix+p.Name)
+	}
+	out, err := eval(ctx, loss, s.lossInputs(), nodes(loss, names)...)
 	if err != nil {
 		return nil, err
 	}
-	l := &lossValues{loss: out["loss"].Float64s()[0], part: out["part"].Float64s()[0], gradients: make(values)}
-	for _, p := range s.net.Parameters() {
-		l.gradients[p.Name] = out[gradientPrefix+p.Name].Float64s()
+	l := &lossValues{loss: out[0].Float64s()[0], part: out[1].Float64s()[0], gradients: make(values)}
+	for i, p := range s.net.Parameters() {
+		l.gradients[p.Name] = tensor.Data[float64](out[i+2])
 	}
 	l.norm = norm(l.gradients)
 	return l, nil

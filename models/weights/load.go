@@ -18,10 +18,10 @@ import (
 // legacy) or NumPy's .npz, told apart by its content.
 //
 // Of a PyTorch checkpoint, the dictionary under state_dict, model_state_dict,
-// model or net is taken, else the only one that holds tensors; names in nested
-// dictionaries are joined with dots, and what is no tensor is left out. The
-// prefixes "module." and "_orig_mod." are removed when all names have them, in
-// every format.
+// model or net is taken, else the only one that holds tensors and is not an
+// optimiser's or a schedule's by its name; names in nested dictionaries are
+// joined with dots, and what is no tensor is left out. The prefixes "module."
+// and "_orig_mod." are removed when all names have them, in every format.
 func Load(path string) (*Set, error) { return LoadSection(path, "") }
 
 // LoadSection is Load for a checkpoint with several dictionaries of tensors.

@@ -79,7 +79,7 @@ func findState(d *dict, depth int) (*dict, error) {
 		case *torchTensor:
 			return d, nil
 		case *dict:
-			if v.holdsTensors(map[*dict]bool{}) {
+			if !besides(d.keys[i]) && v.holdsTensors(map[*dict]bool{}) {
 				parts = append(parts, v)
 				names = append(names, strings.Trim(brief(d.keys[i]), `"`))
 			}
@@ -92,6 +92,14 @@ func findState(d *dict, depth int) (*dict, error) {
 		return findState(parts[0], depth+1)
 	}
 	return nil, fmt.Errorf("the file holds several dictionaries of tensors, %q, and none of them is called state_dict or model; save one alone", few(names))
+}
+
+// besides reports a key under which programs keep the state of what trains the
+// model.
+func besides(key any) bool {
+	name, _ := key.(string)
+	name = strings.ToLower(name)
+	return strings.Contains(name, "optim") || strings.Contains(name, "sched")
 }
 
 // few returns the first names, shortened, for messages.

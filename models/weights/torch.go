@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"ebm/internal/npz"
 	"ebm/models/tensor"
@@ -79,6 +80,9 @@ func (f *torchFile) findGlobal(g global) (any, error) {
 		case "dict", "list", "set", "int", "float", "bool", "str":
 			return g, nil
 		}
+	}
+	if g.module == "torch" && strings.HasSuffix(g.name, "Storage") {
+		return nil, fmt.Errorf("elements of the class %q cannot be held here; save real numbers of up to 64 bits", g)
 	}
 	return nil, fmt.Errorf("the file wants to call %q, which is not among the functions that rebuild tensors; "+
 		"save the state_dict alone", g)

@@ -10,12 +10,14 @@ import (
 
 	"ebm/export"
 	"ebm/export/onnximport"
+	"ebm/models/tensor"
 )
 
 func newGradient(a *app) *cobra.Command {
 	var (
 		d      onnximport.Derivatives
 		sizes  []string
+		values []string
 		out    string
 		asJSON bool
 	)
@@ -42,11 +44,15 @@ docs/onnx-import.md lists the operators that are read.`,
 			if len(d.Wrt) == 0 && !d.Parameters {
 				return usagef("wanted --wrt NAME or --wrt-parameters")
 			}
-			fixed, err := parseSizes(sizes)
-			if err != nil {
+			o := onnximport.Options{}
+			var err error
+			if o.Sizes, err = parseSizes(sizes); err != nil {
 				return err
 			}
-			return writeGradient(a, args[0], out, d, fixed, asJSON)
+			if o.Values, err = parseValues(values); err != nil {
+				return err
+			}
+			return writeGradient(a, args[0], out, d, o, asJSON)
 		},
 	}
 	f := cmd.Flags()
@@ -55,6 +61,7 @@ docs/onnx-import.md lists the operators that are read.`,
 	f.BoolVar(&d.Parameters, "wrt-parameters", false, "also differentiate by every floating-point initialiser")
 	f.BoolVar(&d.HVP, "hvp", false, "also compute the product of the Hessian and a vector")
 	f.StringSliceVar(&sizes, "size", nil, "fix a symbolic dimension, such as N=1; may be given several times")
+	f.StringArrayVar(&values, "value", nil, "make an input of whole numbers a constant, such as shape=1,16 or rate=16000; may be given several times")
 	f.StringVar(&out, "out", "", "the file to write")
 	f.BoolVar(&asJSON, "json", false, "print what was written as JSON")
 	return cmd
@@ -74,6 +81,34 @@ func parseSizes(list []string) (map[string]int, error) {
 	return sizes, nil
 }
 
+// parseValues reads NAME=NUMBER for inputs without an axis, and
+// NAME=NUMBER,NUMBER… or NAME=NUMBER, for those with one.
+func parseValues(list []string) (map[string]*tensor.Tensor, error) {
+	values := make(map[string]*tensor.Tensor)
+	for _, s := range list {
+		at := strings.LastIndex(s, "=")
+		var numbers []int64
+		parts := strings.Split(s[at+1:], ",")
+		vector := len(parts) > 1
+		if vector && parts[len(parts)-1] == "" {
+			parts = parts[:len(parts)-1]
+		}
+		for _, p := range parts {
+			n, err := strconv.ParseInt(p, 10, 64)
+			if at < 1 || err != nil {
+				return nil, usagef("--value %q: NAME=NUMBER or NAME=NUMBER,NUMBER… is wanted", s)
+			}
+			numbers = append(numbers, n)
+		}
+		if vector {
+			values[s[:at]] = tensor.Of(numbers, len(numbers))
+		} else {
+			values[s[:at]] = tensor.Of(numbers)
+		}
+	}
+	return values, nil
+}
+
 // gradientReport is what gradient prints.
 type gradientReport struct {
 	Path    string          `json:"path"`
@@ -86,8 +121,8 @@ type describedType struct {
 	Type string `json:"type"`
 }
 
-func writeGradient(a *app, in, out string, d onnximport.Derivatives, sizes map[string]int, asJSON bool) error {
-	m, err := onnximport.Read(in, onnximport.Options{Sizes: sizes})
+func writeGradient(a *app, in, out string, d onnximport.Derivatives, o onnximport.Options, asJSON bool) error {
+	m, err := onnximport.Read(in, o)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ebm/models/tensor"
+	"ebm/runtime"
+)
+
+const goldenModels = "../../export/onnximport/testdata/"
+
+func TestGradient(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "grad.onnx")
+	text := mustRun(t, "gradient", goldenModels+"mlp.onnx", "--wrt", "x", "--hvp", "--out", out)
+	for _, want := range []string{"in\tx\tfloat32[batch 5]\n", "in\tv/x\tfloat32[batch 5]\n", "out\ty\tfloat32[batch 3]\n", "out\tgrad/x\tfloat32[batch 5]\n", "out\thvp/x\tfloat32[batch 5]\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the report lacks %q:\n%s", want, text)
+		}
+	}
+	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU, Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rt.Close()
+	session, err := rt.LoadFile(out, runtime.SessionOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	x := tensor.Of([]float32{1, 2, 3, 4, 5, 5, 4, 3, 2, 1}, 2, 5)
+	got, err := session.Run(t.Context(), map[string]*tensor.Tensor{"x": x, "v/x": x})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g := got["grad/x"]; g == nil || g.String() != "float32[2 5]" {
+		t.Errorf("grad/x is %v", g)
+	}
+}
+
+func TestGradientJSONAndSizes(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "grad.onnx")
+	text := mustRun(t, "gradient", goldenModels+"cnn.onnx", "--of", "y", "--wrt-parameters", "--size", "batch=2", "--json", "--out", out)
+	var report gradientReport
+	if err := json.Unmarshal([]byte(text), &report); err != nil {
+		t.Fatal(err)
+	}
+	if len(report.Inputs) != 1 || report.Inputs[0].Type != "float32[2 3 13 13]" || len(report.Outputs) < 10 || report.Path != out {
+		t.Errorf("the report is %+v", report)
+	}
+}
+
+func TestGradientRefuses(t *testing.T) {
+	dir := t.TempDir()
+	out := filepath.Join(dir, "grad.onnx")
+	broken := filepath.Join(dir, "broken.onnx")
+	if err := os.WriteFile(broken, []byte("not a model"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	mlp := goldenModels + "mlp.onnx"
+	for _, c := range []struct {
+		code int
+		args []string
+		want string
+	}{
+		{2, []string{mlp, "--wrt", "x"}, "wanted --out"},
+		{2, []string{mlp, "--out", out}, "wanted --wrt NAME or --wrt-parameters"},
+		{2, []string{mlp, "--wrt", "x", "--out", out, "--size", "batch"}, "NAME=NUMBER is wanted"},
+		{2, []string{mlp, "--wrt", "x", "--out", out, "--value", "x=a"}, "is wanted"},
+		{1, []string{mlp, "--wrt", "z", "--out", out}, `no value is called "z"`},
+		{1, []string{goldenModels + "transformer.onnx", "--wrt", "bias", "--out", out}, "which of the outputs"},
+		{1, []string{goldenModels + "transformer.onnx", "--of", "y", "--wrt", "tokens", "--out", out}, "floating-point numbers are wanted"},
+		{1, []string{broken, "--wrt", "x", "--out", out}, "not an ONNX model"},
+		{1, []string{filepath.Join(dir, "none.onnx"), "--wrt", "x", "--out", out}, "no such file"},
+	} {
+		code, _, stderr := ebmRun(t, append([]string{"gradient"}, c.args...)...)
+		if code != c.code || !strings.Contains(stderr, c.want) {
+			t.Errorf("%v: status %d, %q; wanted %d and %q", c.args, code, stderr, c.code, c.want)
+		}
+	}
+	if _, err := os.Stat(out); err == nil {
+		t.Error("a file was written all the same")
+	}
+}

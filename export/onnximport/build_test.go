@@ -129,6 +129,10 @@ func elementType(t *tensor.Tensor) onnxpb.TensorProto_DataType {
 		return onnxpb.TensorProto_INT64
 	case tensor.Int32:
 		return onnxpb.TensorProto_INT32
+	case tensor.Int8:
+		return onnxpb.TensorProto_INT8
+	case tensor.Uint8:
+		return onnxpb.TensorProto_UINT8
 	case tensor.Bool:
 		return onnxpb.TensorProto_BOOL
 	}
@@ -157,6 +161,14 @@ func protoOf(name string, t *tensor.Tensor) *onnxpb.TensorProto {
 	case []tensor.BFloat16Bits:
 		for _, h := range data {
 			p.Int32Data = append(p.Int32Data, int32(h))
+		}
+	case []int8:
+		for _, n := range data {
+			p.Int32Data = append(p.Int32Data, int32(n))
+		}
+	case []uint8:
+		for _, n := range data {
+			p.Int32Data = append(p.Int32Data, int32(n))
 		}
 	case []bool:
 		for _, b := range data {

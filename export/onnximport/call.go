@@ -187,6 +187,14 @@ func (c *call) size(x *graph.Node, i int) int {
 	return n
 }
 
+// made returns a constant that the file does not hold, such as indices.
+func (c *call) made(t *tensor.Tensor) *graph.Node {
+	if c.folder.spent += t.Len(); c.folder.spent > mostSpent {
+		c.fail("constants of more than %d elements, which are not in the file, are needed", mostSpent)
+	}
+	return c.graph.Constant(t)
+}
+
 func one(n *graph.Node) []*value { return []*value{{node: n}} }
 
 // broadcast repeats operands to their common shape, as NumPy does.

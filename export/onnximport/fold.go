@@ -9,10 +9,15 @@ import (
 // folder finds the values of nodes that depend on constants alone.
 type folder struct {
 	known map[*graph.Node]*tensor.Tensor // nil for those that have no value
+	spent int                            // elements of all values
 }
 
-// mostFolded bounds the elements of a value that is computed while importing.
-const mostFolded = 1 << 20
+// mostFolded bounds the elements of a value that is computed while importing,
+// and mostSpent those of all of them: a short file may ask for many.
+const (
+	mostFolded = 1 << 20
+	mostSpent  = 1 << 25
+)
 
 // value returns the value of n as the interpreter gives it (float64, int64 or
 // bool), nil if n depends on inputs or is large.
@@ -28,9 +33,10 @@ func (f *folder) value(n *graph.Node) *tensor.Tensor {
 
 func (f *folder) compute(n *graph.Node) *tensor.Tensor {
 	shape, static := n.Shape().Static()
-	if v, ok := volume(n.Shape()); !static || n.Op() == graph.OpInput || len(n.Types()) != 1 || !ok || fewer(mostFolded, v) {
+	if v, ok := volume(n.Shape()); !static || n.Op() == graph.OpInput || len(n.Types()) != 1 || !ok || fewer(mostFolded, v) || f.spent > mostSpent {
 		return nil
 	}
+	f.spent += tensor.Volume(shape)
 	g := graph.New("constant")
 	operands := make([]*graph.Node, len(n.Inputs()))
 	for i, in := range n.Inputs() {

@@ -24,7 +24,7 @@ func (c *call) indices(i, n int) *graph.Node {
 				tensor.Data[int64](fixed)[j] = at + int64(n)
 			}
 		}
-		return c.graph.Constant(fixed)
+		return c.made(fixed)
 	}
 	return graph.Where(graph.Less(x, constantLike(x, 0)), graph.Add(x, constantLike(x, float64(n))), x)
 }
@@ -190,7 +190,7 @@ func readScatterND(c *call) []*value {
 	x, updates := c.x(0), c.x(2)
 	at, block := c.tuplePlaces(x, 1, 0)
 	rows := c.flat(at)
-	within := graph.Reshape(c.graph.Constant(iota64(block)), graph.Dims(1, block))
+	within := graph.Reshape(c.made(iota64(block)), graph.Dims(1, block))
 	first := graph.ExpandDims(graph.Mul(rows, constantLike(rows, float64(block))), 1)
 	both := c.broadcast(first, within)
 	return one(c.scatter(x, c.flat(graph.Add(both[0], both[1])), c.flat(updates)))
@@ -285,7 +285,7 @@ func readRange(c *call) []*value {
 		}
 		t = whole
 	}
-	return one(c.graph.Constant(typed(t, dtype)))
+	return one(c.made(typed(t, dtype)))
 }
 
 // count is not expressible for a symbolic dimension yet known by name only.

@@ -3,6 +3,7 @@ package onnximport
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,15 +14,18 @@ import (
 
 // importer turns one model into a graph.
 type importer struct {
-	model   *Model
-	graph   *graph.Graph
-	options Options
-	values  map[string]*value
-	defined map[string]bool        // names of nodes' results in the graph at hand
-	depth   int                    // of branches inside branches
-	symbols map[string]*graph.Node // symbol → its size at run time
-	folder  *folder
-	table   map[string]entry
+	model     *Model
+	graph     *graph.Graph
+	options   Options
+	values    map[string]*value
+	defined   map[string]bool        // names of nodes' results in the graph at hand
+	depth     int                    // of branches inside branches
+	symbols   map[string]*graph.Node // symbol → its size at run time
+	folder    *folder
+	table     map[string]entry
+	version   int                                   // of the standard operator set, which functions choose for themselves
+	functions map[functionKey]*onnxpb.FunctionProto // of the model itself
+	inlined   int                                   // nodes imported inside of functions and branches
 }
 
 // value is what a name of the file stands for: a node, integers that are
@@ -33,10 +37,10 @@ type value struct {
 	absent string
 }
 
-func newImporter(m *Model, _ *onnxpb.ModelProto, o Options) *importer {
+func newImporter(m *Model, p *onnxpb.ModelProto, o Options) *importer {
 	return &importer{
 		model: m, graph: m.Graph, options: o, values: make(map[string]*value), defined: make(map[string]bool),
-		table: table(), symbols: make(map[string]*graph.Node), folder: &folder{make(map[*graph.Node]*tensor.Tensor)},
+		table: table(), version: m.Opset, functions: functionsOf(p), symbols: make(map[string]*graph.Node), folder: &folder{make(map[*graph.Node]*tensor.Tensor)},
 	}
 }
 
@@ -57,6 +61,12 @@ func (im *importer) run(g *onnxpb.GraphProto) error {
 }
 
 func (im *importer) nodes(g *onnxpb.GraphProto) error {
+	const most = 1 << 17 // calls of functions inside of functions multiply
+	if im.depth > 0 {
+		if im.inlined += len(g.Node); im.inlined > most {
+			return fmt.Errorf("more than %d nodes inside of functions and branches", most)
+		}
+	}
 	ops, err := operations(g)
 	if err != nil {
 		return err
@@ -250,47 +260,25 @@ func (im *importer) outputs(g *onnxpb.GraphProto) error {
 
 // node imports one node of the file.
 func (im *importer) node(n *onnxpb.NodeProto, op operation) error {
-	version := im.model.Opset
+	version := im.version
 	fail := func(err error) error {
 		return fmt.Errorf("node %s of operator set %d: %w", describe(n), version, err)
 	}
-	entry, ok := im.table[n.GetOpType()]
-	switch d := n.GetDomain(); {
-	case d != "" && d != "ai.onnx":
-		return fail(fmt.Errorf("operators of domain %q are not supported", d))
-	case !ok:
-		return fail(errors.New("the operator is not supported"))
-	case version < entry.since:
-		return fail(fmt.Errorf("the operator is read since version %d of the operator set", entry.since))
-	}
-	c := &call{importer: im, op: op, version: version, read: make(map[string]bool), tensors: make(map[string]*onnxpb.TensorProto), graphs: make(map[string]*onnxpb.GraphProto)}
-	for _, a := range n.Attribute {
-		switch {
-		case a.GetType() == onnxpb.AttributeProto_TENSOR && a.T != nil:
-			c.tensors[a.GetName()] = a.T
-		case a.GetType() == onnxpb.AttributeProto_GRAPH && a.G != nil:
-			c.graphs[a.GetName()] = a.G
-		case !plainAttribute(a):
-			return fail(fmt.Errorf("attribute %q of type %v is not supported", a.GetName(), a.GetType()))
-		}
-	}
-	if len(n.Input) > 0 { // for a node without any, onnx-go makes one up
-		for _, name := range op.inputs {
-			v := im.values[name]
-			switch {
-			case name == "":
-				v = nil
-			case v == nil:
-				return fail(fmt.Errorf("operand %q comes from no node before this one", name))
-			case v.absent != "":
-				return fail(fmt.Errorf("operand %q: %s", name, v.absent))
-			}
-			c.in = append(c.in, v)
-		}
+	operands, err := im.operands(n, op)
+	if err != nil {
+		return fail(err)
 	}
 	var results []*value
-	if err := catch(func() { results = entry.read(c); c.checkAttributes() }); err != nil {
+	if f := im.functions[functionKey{n.GetDomain(), n.GetOpType(), n.GetOverload()}]; f != nil {
+		results, err = im.inline(n, f, operands)
+	} else {
+		results, err = im.standard(n, op, operands)
+	}
+	if err != nil {
 		return fail(err)
+	}
+	if len(im.graph.Nodes()) > mostNodes {
+		return fail(fmt.Errorf("the graph becomes larger than %d nodes", mostNodes))
 	}
 	for i, name := range op.outputs {
 		if name == "" {
@@ -315,6 +303,67 @@ func (im *importer) node(n *onnxpb.NodeProto, op operation) error {
 		}
 	}
 	return nil
+}
+
+// mostNodes bounds the size of a graph, which unrolled sequences multiply.
+const mostNodes = 1 << 20
+
+// operands returns the values that a node takes, nil for absent ones.
+func (im *importer) operands(n *onnxpb.NodeProto, op operation) (operands []*value, err error) {
+	if len(n.Input) == 0 {
+		return nil, nil // for such a node, onnx-go makes an operand up
+	}
+	for _, name := range op.inputs {
+		v := im.values[name]
+		switch {
+		case name == "":
+			v = nil
+		case v == nil:
+			return nil, fmt.Errorf("operand %q comes from no node before this one", name)
+		case v.absent != "":
+			return nil, fmt.Errorf("operand %q: %s", name, v.absent)
+		}
+		operands = append(operands, v)
+	}
+	return operands, nil
+}
+
+// standard imports a node of the standard operator set.
+func (im *importer) standard(n *onnxpb.NodeProto, op operation, operands []*value) (results []*value, err error) {
+	entry, ok := im.table[n.GetOpType()]
+	switch d := n.GetDomain(); {
+	case d != "" && d != "ai.onnx":
+		return nil, fmt.Errorf("operators of domain %q are not supported", d)
+	case !ok:
+		return nil, errors.New("the operator is not supported")
+	case im.version < entry.since:
+		return nil, fmt.Errorf("the operator is read since version %d of the operator set", entry.since)
+	}
+	c := &call{importer: im, op: op, version: im.version, in: operands, read: make(map[string]bool), tensors: make(map[string]*onnxpb.TensorProto), graphs: make(map[string]*onnxpb.GraphProto)}
+	for _, a := range n.Attribute {
+		switch {
+		case a.GetType() == onnxpb.AttributeProto_TENSOR && a.T != nil:
+			c.tensors[a.GetName()] = a.T
+		case a.GetType() == onnxpb.AttributeProto_GRAPH && a.G != nil:
+			c.graphs[a.GetName()] = a.G
+		case !plainAttribute(a):
+			return nil, fmt.Errorf("attribute %q of type %v is not supported", a.GetName(), a.GetType())
+		}
+	}
+	err = catch(func() { results = entry.read(c); c.checkAttributes() })
+	if errors.As(err, new(*graph.Error)) && slices.ContainsFunc(operands, symbolic) {
+		err = fmt.Errorf("%w (giving sizes to symbolic dimensions may help)", err)
+	}
+	return results, err
+}
+
+// symbolic reports whether v is a node of a shape with symbols.
+func symbolic(v *value) bool {
+	if v == nil || v.node == nil {
+		return false
+	}
+	_, ok := v.node.Shape().Static()
+	return !ok
 }
 
 // failure is the panic of an entry of the table that cannot read a node.

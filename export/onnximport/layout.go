@@ -328,7 +328,7 @@ func (c *call) take(x *graph.Node, axis int, indices []int) *graph.Node {
 	for i, at := range indices {
 		tensor.Data[int64](t)[i] = int64(at)
 	}
-	return graph.Gather(x, c.graph.Constant(t), axis)
+	return graph.Gather(x, c.made(t), axis)
 }
 
 func readExpand(c *call) []*value {

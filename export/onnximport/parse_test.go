@@ -215,6 +215,47 @@ func TestBranches(t *testing.T) {
 	}
 }
 
+// TestFunctions imports a function of the model's own: y = elu(x + b, alpha) with
+// b optional, once with and once without b, and once inside of another.
+func TestFunctions(t *testing.T) {
+	m, inputs := model(18, map[string]arg{"x": apart(2, 3), "b": v(3)}, []string{"with", "without"},
+		node("Outer", []string{"x", "b"}, []string{"with"}, attrs{"slope": 0.5}),
+		node("Inner", []string{"x"}, []string{"without"}, nil))
+	for _, n := range m.Graph.Node {
+		n.Domain = proto.String("local")
+	}
+	ref := attribute("alpha", 0.0)
+	ref.F, ref.RefAttrName = nil, proto.String("alpha")
+	elu := node("Elu", []string{"s"}, []string{"y"}, nil)
+	elu.Attribute = append(elu.Attribute, ref)
+	inner := &onnxpb.FunctionProto{
+		Domain: proto.String("local"), Name: proto.String("Inner"), Input: []string{"x", "b"}, Output: []string{"y"},
+		AttributeProto: []*onnxpb.AttributeProto{attribute("alpha", 2.0)},
+		OpsetImport:    m.OpsetImport,
+		Node:           []*onnxpb.NodeProto{node("Sum", []string{"x"}, []string{"s"}, nil), elu},
+	}
+	alpha := attribute("alpha", 0.0)
+	alpha.F, alpha.RefAttrName = nil, proto.String("slope")
+	call := node("Inner", []string{"s"}, []string{"z"}, nil)
+	call.Domain, call.Attribute = proto.String("local"), []*onnxpb.AttributeProto{alpha}
+	outer := &onnxpb.FunctionProto{
+		Domain: proto.String("local"), Name: proto.String("Outer"), Input: []string{"p", "q"}, Output: []string{"z"}, Attribute: []string{"slope"},
+		Node: []*onnxpb.NodeProto{node("Add", []string{"p", "q"}, []string{"s"}, nil), call},
+	}
+	m.Functions = []*onnxpb.FunctionProto{inner, outer}
+	got := parse(t, m, onnximport.Options{})
+	plain, _ := model(18, map[string]arg{"x": apart(2, 3), "b": v(3)}, []string{"with", "without"},
+		node("Add", []string{"x", "b"}, []string{"s"}, nil),
+		node("Elu", []string{"s"}, []string{"with"}, attrs{"alpha": 0.5}),
+		node("Elu", []string{"x"}, []string{"without"}, attrs{"alpha": 2.0}))
+	sameValues(t, parse(t, plain, onnximport.Options{}).Graph, got.Graph, inputs, 1e-12)
+
+	call.OpType, call.Input = proto.String("Outer"), []string{"s", "q"} // itself
+	if _, err := onnximport.Parse(bytesOf(m), onnximport.Options{}); err == nil || !strings.Contains(err.Error(), "functions inside of more than 32 others") {
+		t.Errorf("a function that calls itself: error %v", err)
+	}
+}
+
 // TestLegacyForms compares forms of old operator sets, which ONNX Runtime does not
 // run, with those of new ones.
 func TestLegacyForms(t *testing.T) {
@@ -318,6 +359,14 @@ func TestRefusals(t *testing.T) {
 		{"training", "training mode is not supported", of(r("BatchNormalization", 15, v(2, 3), v(3), v(3), v(3), positive(3)).with("training_mode", 1))},
 		{"long sequence", "wanted 1 to 512", of(r("RNN", 14, v(600, 1, 1), v(1, 1, 1), v(1, 1, 1)))},
 		{"index", "index 7 of 3 elements", of(r("Gather", 13, v(3), ints(7)))},
+		{"many large constants", "constants of more than", func() []byte {
+			var nodes []*onnxpb.NodeProto
+			for i := range 40 {
+				nodes = append(nodes, node("CumSum", []string{"x", "axis"}, []string{fmt.Sprint("y", i)}, nil))
+			}
+			m, _ := model(13, map[string]arg{"x": v(1000), "axis": scalarInt(0)}, []string{"y0"}, nodes...)
+			return bytesOf(m)
+		}()},
 		{"sparse", "sparse initialisers", spoil(func(m *onnxpb.ModelProto) {
 			m.Graph.SparseInitializer = []*onnxpb.SparseTensorProto{{}}
 		})},

@@ -189,7 +189,7 @@ func (c *call) meanPool(x *graph.Node, w window, extra []int, pads bool) *graph.
 	if !slices.ContainsFunc(data, func(v float64) bool { return v != data[0] }) {
 		return graph.Scale(sum, 1/data[0])
 	}
-	return graph.Div(sum, graph.Broadcast(c.graph.Constant(typed(counts, x.DType())), sum.Shape()))
+	return graph.Div(sum, graph.Broadcast(c.made(typed(counts, x.DType())), sum.Shape()))
 }
 
 // counted returns how many positions of the window at o along an axis count.

@@ -149,7 +149,7 @@ func places(c *call, x *graph.Node, axis int) *graph.Node {
 	if n > mostFolded {
 		c.fail("axis %d has %d elements, at most %d are supported", axis, n, mostFolded)
 	}
-	return graph.BroadcastAlong(c.graph.Constant(iota64(n)), x.Shape(), axis)
+	return graph.BroadcastAlong(c.made(iota64(n)), x.Shape(), axis)
 }
 
 func iota64(n int) *tensor.Tensor {
@@ -244,7 +244,7 @@ func (c *call) along(x *graph.Node, axis, n int, m func(to, from int) float64) *
 	}
 	last := x.Rank() - 1
 	perm[axis], perm[last] = last, axis
-	y := c.product2(graph.Transpose(x, perm...), c.graph.Constant(converted(t, x.DType())))
+	y := c.product2(graph.Transpose(x, perm...), c.made(converted(t, x.DType())))
 	return graph.Transpose(y, perm...)
 }
 

@@ -311,7 +311,7 @@ func (c *call) crop(y *graph.Node, axes []int, all []resampling, outside float64
 			x := r.at(j)
 			tensor.Data[bool](mask)[j] = x < 0 || x > float64(r.n-1)
 		}
-		cond := graph.BroadcastAlong(c.graph.Constant(mask), y.Shape(), a)
+		cond := graph.BroadcastAlong(c.made(mask), y.Shape(), a)
 		y = graph.Where(cond, constantLike(y, outside), y)
 	}
 	return y

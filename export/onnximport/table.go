@@ -95,10 +95,13 @@ func table() map[string]entry {
 		"ThresholdedRelu": {10, activation(thresholdedRelu), ""},
 
 		// Products and convolutions.
-		"Conv":          {1, readConv, ""},
-		"ConvTranspose": {1, readConvTranspose, ""},
-		"Gemm":          {1, readGemm, ""},
-		"MatMul":        {1, readMatMul, ""},
+		"Conv":             {1, readConv, ""},
+		"ConvTranspose":    {1, readConvTranspose, ""},
+		"DequantizeLinear": {10, readDequantizeLinear, "of numbers of 8 or 32 bits, not in blocks"},
+		"QuantizeLinear":   {10, readQuantizeLinear, "to numbers of 8 bits, not in blocks; its derivative is 0"},
+		"Einsum":           {12, readEinsum, ""},
+		"Gemm":             {1, readGemm, ""},
+		"MatMul":           {1, readMatMul, ""},
 
 		// Sequences and branches.
 		"GRU":  {7, recurrent(3, gruCell), "unrolled, up to 512 steps; usual activations"},

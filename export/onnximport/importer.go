@@ -40,7 +40,7 @@ type value struct {
 func newImporter(m *Model, p *onnxpb.ModelProto, o Options) *importer {
 	return &importer{
 		model: m, graph: m.Graph, options: o, values: make(map[string]*value), defined: make(map[string]bool),
-		table: table(), version: m.Opset, functions: functionsOf(p), symbols: make(map[string]*graph.Node), folder: &folder{make(map[*graph.Node]*tensor.Tensor)},
+		table: table(), version: m.Opset, functions: functionsOf(p), symbols: make(map[string]*graph.Node), folder: &folder{known: make(map[*graph.Node]*tensor.Tensor)},
 	}
 }
 

@@ -103,6 +103,7 @@ func (s *session) checkLossDifferences(ctx context.Context, loss *graph.Graph, d
 	}
 	part := nodes(loss, []string{"part"})[0]
 	step := s.step(s.loss.part, gradient)
+	s.trained, s.loss = nil, nil // this is the last check, and large networks' gradients take gigabytes
 	r, err := gradcheck.Directional(func(w []float64) (float64, error) {
 		for _, p := range s.net.Parameters() {
 			w = w[copy(tensor.Data[float64](in[p.Name]), w):]

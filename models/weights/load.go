@@ -82,7 +82,7 @@ func load(f *os.File, section string) (*Set, error) {
 func loadZip(f *os.File, size int64, section string) (*Set, error) {
 	z, err := zip.NewReader(f, size)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: the file begins like a PyTorch or NumPy file, and may have been cut short", err)
 	}
 	arrays := false
 	for _, m := range z.File {

@@ -1,0 +1,139 @@
+package evaluate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// FrechetDistance is the squared Fréchet distance of two normal distributions
+// and its parts, in squared units of the features.
+type FrechetDistance struct {
+	Distance   float64 // Mean + Covariance
+	Mean       float64 // |μa−μb|²
+	Covariance float64 // Tr Σa + Tr Σb − 2 Tr √(ΣaΣb)
+	Warnings   []string
+}
+
+// Frechet returns the Fréchet distance of two sets of features. Covariances
+// may be singular. Equal statistics have a distance of 0 up to rounding, which
+// may be negative. Different numbers of features, and covariances with
+// negative eigenvalues, are errors. ctx is looked at between factorizations,
+// which take a few seconds each for 2048 features.
+func Frechet(ctx context.Context, a, b *Statistics) (FrechetDistance, error) {
+	for _, s := range []*Statistics{a, b} {
+		if err := s.check(); err != nil {
+			return FrechetDistance{}, fmt.Errorf("statistics: %w", err)
+		}
+	}
+	if len(a.Mean) != len(b.Mean) {
+		return FrechetDistance{}, fmt.Errorf("statistics of %d and of %d features: two networks made them", len(a.Mean), len(b.Mean))
+	}
+	la, err := a.factor(ctx)
+	if err != nil {
+		return FrechetDistance{}, err
+	}
+	lb, err := b.factor(ctx)
+	if err != nil {
+		return FrechetDistance{}, err
+	}
+	shared, err := nuclearNorm(ctx, la, lb)
+	if err != nil {
+		return FrechetDistance{}, err
+	}
+	d := len(a.Mean)
+	out := FrechetDistance{Covariance: -2 * shared, Warnings: a.fewSamples("first")}
+	for i := range d {
+		diff := a.Mean[i] - b.Mean[i]
+		out.Mean += diff * diff
+		out.Covariance += a.Covariance[i*d+i] + b.Covariance[i*d+i]
+	}
+	out.Distance = out.Mean + out.Covariance
+	out.Warnings = append(out.Warnings, b.fewSamples("second")...)
+	return out, nil
+}
+
+// fewSamples says how a small number of samples moves the distance.
+func (s *Statistics) fewSamples(which string) []string {
+	switch d := len(s.Mean); {
+	case s.Count == 0 || s.Count >= fewSamples:
+		return nil
+	case s.Count <= d:
+		return []string{fmt.Sprintf("the %s statistics are of %d samples for %d features, so their covariance is singular: the Fréchet distance is far too large, wanted %d samples or more", which, s.Count, d, fewSamples)}
+	default:
+		return []string{fmt.Sprintf("the %s statistics are of %d samples: the Fréchet distance is biased upward, wanted %d samples or more", which, s.Count, fewSamples)}
+	}
+}
+
+// factor returns L [d, rank] with Σ = L·Lᵀ, nil for a rank of 0.
+func (s *Statistics) factor(ctx context.Context) (*mat.Dense, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	d := len(s.Mean)
+	sigma := mat.NewSymDense(d, append([]float64(nil), s.Covariance...))
+	var cholesky mat.PivotedCholesky
+	cholesky.Factorize(sigma, -1)
+	rank := cholesky.Rank()
+	if rank == 0 {
+		return nil, s.checkFactor(nil)
+	}
+	pivots := cholesky.ColumnPivots(nil)
+	upper := cholesky.RawU()
+	l := mat.NewDense(d, rank, nil)
+	for k := range rank {
+		for i := k; i < d; i++ {
+			l.Set(pivots[i], k, upper.At(k, i))
+		}
+	}
+	if rank < d {
+		return l, s.checkFactor(l)
+	}
+	return l, nil
+}
+
+// checkFactor finds covariances with negative eigenvalues, where the
+// factorization stops as if the rest were 0.
+func (s *Statistics) checkFactor(l *mat.Dense) error {
+	d := len(s.Mean)
+	product := mat.NewDense(d, d, nil)
+	if l != nil {
+		product.Mul(l, l.T())
+	}
+	largest, rest := 0.0, 0.0
+	for i := range d {
+		largest = max(largest, math.Abs(s.Covariance[i*d+i]))
+		for j := range d {
+			rest = max(rest, math.Abs(s.Covariance[i*d+j]-product.At(i, j)))
+		}
+	}
+	// Statistics in float32 have negative eigenvalues of its rounding.
+	if rest > 1e-5*largest {
+		return fmt.Errorf("the covariance has negative eigenvalues: beside its positive part, entries of %g remain where the largest variance is %g", rest, largest)
+	}
+	return nil
+}
+
+// nuclearNorm returns the sum of the singular values of AᵀB.
+func nuclearNorm(ctx context.Context, a, b *mat.Dense) (float64, error) {
+	if a == nil || b == nil {
+		return 0, nil
+	}
+	var product mat.Dense
+	product.Mul(a.T(), b)
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	var svd mat.SVD
+	if !svd.Factorize(&product, mat.SVDNone) {
+		return 0, errors.New("singular values of the covariances: no convergence")
+	}
+	sum := 0.0
+	for _, v := range svd.Values(nil) {
+		sum += v
+	}
+	return sum, nil
+}

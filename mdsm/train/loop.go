@@ -254,7 +254,7 @@ func (s *state) run(ctx context.Context, log *metrics.Writer) (Result, error) {
 
 		if t%s.LogEvery == 0 || last {
 			result.Loss = window.mean()
-			stage.Note(fmt.Sprintf("loss %.4g", result.Loss))
+			stage.Note(note(result.Loss, deadline))
 			result.Seconds += window.seconds
 			if err := log.Add(int64(t), window.values(lr)); err != nil {
 				return result, err
@@ -275,6 +275,15 @@ func (s *state) run(ctx context.Context, log *metrics.Writer) (Result, error) {
 	result.Seconds += window.seconds
 	result.Step, result.Made, result.Checkpoint = s.step, s.step-began, s.lastCheckpoint
 	return result, stopped
+}
+
+// note is what the progress display says beside the steps.
+func note(loss float64, deadline time.Time) string {
+	text := fmt.Sprintf("loss %.4g", loss)
+	if !deadline.IsZero() {
+		text += fmt.Sprintf(", stops within %v", max(time.Until(deadline), 0).Round(time.Second))
+	}
+	return text
 }
 
 // checkpoint writes a checkpoint of the current state and removes old ones.

@@ -105,7 +105,7 @@ With --for it writes what another program wants:
 ` + targetHelp(),
 		Example: `  ebm export --run mnist16 --out onnx --kinds energy,score
   ebm export --run mnist16 --out web --for web`,
-		Args:    cobra.NoArgs,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if out == "" {
 				return usagef("wanted --out DIR")

@@ -87,7 +87,7 @@ func exportFor(ctx context.Context, a *app, flags modelFlags, other otherFlags, 
 	if err != nil {
 		return err
 	}
-	o := bundle.Options{Kinds: kinds, Batch: batch, Seed: other.seed}
+	o := bundle.Options{Kinds: kinds, Batch: batch, Seed: other.seed, Progress: a.progress()}
 	if target.Measures {
 		if o.Runtime, err = a.runtime(ctx); err != nil {
 			return err
@@ -108,7 +108,7 @@ func exportFor(ctx context.Context, a *app, flags modelFlags, other otherFlags, 
 		a.printf("%s of %s.onnx differs from float32: %v\n", d.Output, d.Kind, d)
 	}
 	if result.Use != "" {
-		a.log("to use it: " + result.Use)
+		a.log("use it by:  " + result.Use)
 	}
 	return nil
 }

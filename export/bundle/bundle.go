@@ -14,6 +14,7 @@ import (
 	"ebm/export"
 	"ebm/export/onnxpb"
 	"ebm/internal/atomicfile"
+	"ebm/internal/progress"
 	"ebm/models/energy"
 	"ebm/models/graph"
 	"ebm/models/weights"
@@ -50,6 +51,8 @@ type Options struct {
 	// Runtime measures the errors of the float16 and int8 variants, which need
 	// it.
 	Runtime *runtime.Runtime
+	// Progress shows how far measuring is; nil shows nothing.
+	Progress *progress.Progress
 }
 
 // Result says what was written.

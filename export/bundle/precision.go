@@ -78,6 +78,8 @@ func (w *writer) variants(ctx context.Context, about string, lower, judged lower
 	if err != nil {
 		return err
 	}
+	stage := w.Progress.Stage("measure errors", int64(len(w.Kinds)), "files")
+	defer stage.Done()
 	for _, kind := range w.Kinds {
 		g, o, err := w.Graph(kind)
 		if err != nil {
@@ -104,6 +106,7 @@ func (w *writer) variants(ctx context.Context, about string, lower, judged lower
 			return err
 		}
 		w.result.Errors = append(w.result.Errors, deviations...)
+		stage.Add(1)
 	}
 	return nil
 }
@@ -207,8 +210,8 @@ func inputs(kind string, x *tensor.Tensor) map[string]*tensor.Tensor {
 // itself leads to from noise by Jumps denoising jumps, the same with noise of
 // level σ₀, and Each of noise alone.
 const (
-	Each  = 8
-	Jumps = 50
+	Each  = 4
+	Jumps = 30
 )
 
 func (w *writer) probes(ctx context.Context) (*tensor.Tensor, error) {
@@ -232,6 +235,8 @@ func (w *writer) probes(ctx context.Context) (*tensor.Tensor, error) {
 		return nil, err
 	}
 	defer s.Close()
+	stage := w.Progress.Stage("find pictures to measure at", Jumps, "jumps")
+	defer stage.Done()
 	x := start
 	for range Jumps {
 		out, err := s.Run(ctx, map[string]*tensor.Tensor{"x": x})
@@ -239,6 +244,7 @@ func (w *writer) probes(ctx context.Context) (*tensor.Tensor, error) {
 			return nil, err
 		}
 		x = out["denoised"]
+		stage.Add(1)
 	}
 	all := tensor.New(tensor.Float32, append([]int{3 * Each}, shape...)...)
 	data := tensor.Data[float32](all)

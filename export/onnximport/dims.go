@@ -14,12 +14,13 @@ import (
 type sizes struct {
 	shape []int // rank 0 or 1
 	elems []graph.Dim
+	truth bool // 0 and 1 stand for false and true
 }
 
 // mostSizes bounds the elements of integers that are followed by value.
 const mostSizes = 1 << 12
 
-func vectorOf(elems []graph.Dim) *sizes { return &sizes{[]int{len(elems)}, elems} }
+func vectorOf(elems []graph.Dim) *sizes { return &sizes{shape: []int{len(elems)}, elems: elems} }
 
 // mulDim returns a·b, ok unless it overflows.
 func mulDim(a, b graph.Dim) (graph.Dim, bool) {
@@ -111,15 +112,16 @@ func (im *importer) sizesOf(v *value) *sizes {
 	if v.node.DType().IsFloat() || v.node.Rank() > 1 {
 		return nil
 	}
+	truth := v.node.DType() == tensor.Bool
 	if n, ok := v.node.Shape().Static(); !ok || tensor.Volume(n) > mostSizes {
 		return nil
 	}
 	t := im.folder.value(v.node)
-	if t == nil || t.DType() != tensor.Int64 {
+	if t == nil {
 		return nil
 	}
-	s := &sizes{shape: t.Shape()}
-	for _, n := range tensor.Data[int64](t) {
+	s := &sizes{shape: t.Shape(), truth: truth}
+	for _, n := range tensor.Data[int64](integersOf(t)) {
 		s.elems = append(s.elems, graph.Const(int(n)))
 	}
 	return s
@@ -139,6 +141,10 @@ func (im *importer) nodeOf(v *value) *graph.Node {
 		data[i] = int64(n)
 		symbolic = symbolic || !ok
 	}
+	if s.truth {
+		v.node = graph.Cast(im.graph.Constant(tensor.Of(data, s.shape...)), tensor.Bool)
+		return v.node
+	}
 	if !symbolic {
 		v.node = im.graph.Constant(tensor.Of(data, s.shape...))
 		return v.node
@@ -154,6 +160,20 @@ func (im *importer) nodeOf(v *value) *graph.Node {
 	}
 	v.node = graph.Reshape(graph.Concat(0, parts...), graph.Dims(s.shape...))
 	return v.node
+}
+
+// equalDims compares where that does not depend on the sizes of symbols, which
+// are not negative.
+func equalDims(a, b graph.Dim) (graph.Dim, bool) {
+	m, s := a.Factors()
+	n, t := b.Factors()
+	switch {
+	case a == b:
+		return graph.Const(1), true
+	case len(s) == 0 && len(t) == 0 || min(m, n) < 0 && (len(s) == 0 || len(t) == 0):
+		return graph.Const(0), m >= 0 || n >= 0 || len(s) == len(t)
+	}
+	return graph.Dim{}, false
 }
 
 // symbol returns the size of a symbolic dimension as an int64 scalar.

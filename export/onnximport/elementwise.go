@@ -220,7 +220,7 @@ func readCast(c *call) []*value {
 	if err != nil {
 		c.fail("%w", err)
 	}
-	if s := c.operand(0).sizes; s != nil && !dtype.IsFloat() && dtype != tensor.Bool {
+	if s := c.operand(0).sizes; s != nil && !s.truth && !dtype.IsFloat() && dtype != tensor.Bool {
 		return []*value{{sizes: s}}
 	}
 	x := c.x(0)
@@ -239,7 +239,44 @@ func readCastLike(c *call) []*value {
 	return one(graph.Cast(x, like.DType()))
 }
 
+func readEqual(c *call) []*value {
+	if s := c.pairOfSizes(equalDims); s != nil {
+		s.truth = true
+		return []*value{{sizes: s}}
+	}
+	return binary(equal)(c)
+}
+
+// chosenSizes is Where on operands that are known, one of them followed by
+// value.
+func (c *call) chosenSizes() *sizes {
+	var s [3]*sizes
+	followed := false
+	for i := range s {
+		v := c.operand(i)
+		if s[i] = c.sizesOf(v); s[i] == nil || len(s[i].shape) != 1 || len(s[i].elems) != len(s[0].elems) {
+			return nil
+		}
+		followed = followed || v.sizes != nil
+	}
+	if !followed || !s[0].truth || s[1].truth || s[2].truth {
+		return nil
+	}
+	var elems []graph.Dim
+	for i, cond := range s[0].elems {
+		from := s[2]
+		if cond == graph.Const(1) {
+			from = s[1]
+		}
+		elems = append(elems, from.elems[i])
+	}
+	return vectorOf(elems)
+}
+
 func readWhere(c *call) []*value {
+	if s := c.chosenSizes(); s != nil {
+		return []*value{{sizes: s}}
+	}
 	xs := c.broadcast(c.x(0), c.x(1), c.x(2))
 	return one(graph.Where(xs[0], xs[1], xs[2]))
 }

@@ -92,19 +92,22 @@ func converted(t *tensor.Tensor, dtype tensor.DType) *tensor.Tensor {
 	if t.DType() == dtype {
 		return t
 	}
-	wide := tensor.Of(t.Float64s(), t.Shape()...)
 	if dtype.IsFloat() {
-		return typed(wide, dtype)
+		return typed(tensor.Of(t.Float64s(), t.Shape()...), dtype)
+	}
+	return typed(integersOf(t), dtype)
+}
+
+// integersOf returns the elements of t as int64.
+func integersOf(t *tensor.Tensor) *tensor.Tensor {
+	if t.DType() == tensor.Int64 {
+		return t
 	}
 	whole := tensor.New(tensor.Int64, t.Shape()...)
-	if src, ok := t.Raw().([]int64); ok {
-		copy(tensor.Data[int64](whole), src)
-	} else {
-		for i, v := range tensor.Data[float64](wide) {
-			tensor.Data[int64](whole)[i] = int64(v)
-		}
+	for i, v := range t.Float64s() {
+		tensor.Data[int64](whole)[i] = int64(v)
 	}
-	return typed(whole, dtype)
+	return whole
 }
 
 func fill[D float32 | int8 | int16 | int32 | uint8, S float64 | int64](dst []D, src []S) {

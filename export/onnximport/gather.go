@@ -288,8 +288,18 @@ func readRange(c *call) []*value {
 	return one(c.made(typed(t, dtype)))
 }
 
-// count is not expressible for a symbolic dimension yet known by name only.
-func (c *call) count(d graph.Dim, _ tensor.DType) *graph.Node {
-	c.fail("a range over dimension %v, whose size must be fixed", d)
-	return nil
+// count returns 0, 1, … up to but without a symbolic dimension, by a scan that
+// carries the number along.
+func (c *call) count(d graph.Dim, dtype tensor.DType) *graph.Node {
+	if n, _ := d.Factors(); n < 1 || c.scalar(0) != 0 || c.scalar(2) != 1 {
+		c.fail("a range to the symbolic dimension %v, wanted one from 0 in steps of 1", d)
+	}
+	body := graph.New("count")
+	k := body.Input("k", tensor.Int64, nil)
+	body.Input("place", tensor.Int64, nil)
+	body.Output("next", graph.Shift(k, 1))
+	body.Output("k", k)
+	zero := c.graph.Scalar(tensor.Int64, 0)
+	out := graph.Scan(body, []*graph.Node{zero}, []*graph.Node{graph.Broadcast(zero, graph.Shape{d})})
+	return graph.Cast(out[1], dtype)
 }

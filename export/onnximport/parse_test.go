@@ -17,6 +17,7 @@ import (
 	"ebm/internal/interp"
 	g "ebm/models/graph"
 	"ebm/models/tensor"
+	"ebm/runtime"
 )
 
 // parse imports a model, and fails the test when that does.
@@ -41,16 +42,7 @@ func symbolicInput(m *onnxpb.ModelProto, name string) {
 // TestShapesAreFollowed imports what exporters write for x.view(x.size(0) * 2, -1):
 // the new shape is computed by the model.
 func TestShapesAreFollowed(t *testing.T) {
-	m, inputs := model(13, map[string]arg{"x": v(2, 3, 4), "two": ints(2), "rest": ints(-1), "zero": scalarInt(0), "axis": ints(0)}, []string{"y", "n"},
-		node("Shape", []string{"x"}, []string{"s"}, nil),
-		node("Gather", []string{"s", "zero"}, []string{"s0"}, attrs{"axis": 0}),
-		node("Unsqueeze", []string{"s0", "axis"}, []string{"s1"}, nil),
-		node("Mul", []string{"s1", "two"}, []string{"rows"}, nil),
-		node("Concat", []string{"rows", "rest"}, []string{"shape"}, attrs{"axis": 0}),
-		node("Reshape", []string{"x", "shape"}, []string{"y"}, nil),
-		node("Identity", []string{"rows"}, []string{"n"}, nil), // the number itself, at run time
-	)
-	symbolicInput(m, "x")
+	m, inputs := viewModel()
 	got := parse(t, m, onnximport.Options{})
 	if s := got.Values["y"].Shape().String(); s != "[2·N 6]" {
 		t.Errorf("y has shape %s, wanted [2·N 6]", s)
@@ -62,10 +54,48 @@ func TestShapesAreFollowed(t *testing.T) {
 	if n := out["n"]; n.Len() != 1 || n.Float64s()[0] != 4 {
 		t.Errorf("2·N is %v", n.Raw())
 	}
+	if n := out["float"]; n.Len() != 1 || n.Float64s()[0] != 3 {
+		t.Errorf("the second dimension is %v", n.Raw())
+	}
 	fixed := parse(t, m, onnximport.Options{Sizes: map[string]int{"N": 5}})
 	if s := fixed.Values["y"].Shape().String(); s != "[10 6]" {
 		t.Errorf("y has shape %s, wanted [10 6]", s)
 	}
+}
+
+// TestExpandIsFollowed imports what exporters write for
+// x.expand(y.size(0), -1): −1 becomes 1, and the batch stays.
+func TestExpandIsFollowed(t *testing.T) {
+	m, inputs := expandModel()
+	got := parse(t, m, onnximport.Options{})
+	if s := got.Values["e"].Shape().String(); s != "[N 3]" {
+		t.Errorf("e has shape %s, wanted [N 3]", s)
+	}
+	if _, err := interp.Run(got.Graph, inputs); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRangeOfSymbol counts to the size of a batch.
+func TestRangeOfSymbol(t *testing.T) {
+	m, inputs := rangeModel()
+	got := parse(t, m, onnximport.Options{})
+	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU, Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rt.Close()
+	b, err := export.Bytes(got.Graph, export.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow, err := interp.Run(got.Graph, inputs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := tensor.Of([]float64{0, 1, 2, 3}, 4)
+	close(t, "y", slow["y"], want, 0)
+	close(t, "y in ONNX Runtime", runONNX(t, rt, b, inputs)["y"], want, 0)
 }
 
 // TestMeanOverSymbol divides by a number of elements that is known at run
@@ -218,31 +248,7 @@ func TestBranches(t *testing.T) {
 // TestFunctions imports a function of the model's own: y = elu(x + b, alpha) with
 // b optional, once with and once without b, and once inside of another.
 func TestFunctions(t *testing.T) {
-	m, inputs := model(18, map[string]arg{"x": apart(2, 3), "b": v(3)}, []string{"with", "without"},
-		node("Outer", []string{"x", "b"}, []string{"with"}, attrs{"slope": 0.5}),
-		node("Inner", []string{"x"}, []string{"without"}, nil))
-	for _, n := range m.Graph.Node {
-		n.Domain = proto.String("local")
-	}
-	ref := attribute("alpha", 0.0)
-	ref.F, ref.RefAttrName = nil, proto.String("alpha")
-	elu := node("Elu", []string{"s"}, []string{"y"}, nil)
-	elu.Attribute = append(elu.Attribute, ref)
-	inner := &onnxpb.FunctionProto{
-		Domain: proto.String("local"), Name: proto.String("Inner"), Input: []string{"x", "b"}, Output: []string{"y"},
-		AttributeProto: []*onnxpb.AttributeProto{attribute("alpha", 2.0)},
-		OpsetImport:    m.OpsetImport,
-		Node:           []*onnxpb.NodeProto{node("Sum", []string{"x"}, []string{"s"}, nil), elu},
-	}
-	alpha := attribute("alpha", 0.0)
-	alpha.F, alpha.RefAttrName = nil, proto.String("slope")
-	call := node("Inner", []string{"s"}, []string{"z"}, nil)
-	call.Domain, call.Attribute = proto.String("local"), []*onnxpb.AttributeProto{alpha}
-	outer := &onnxpb.FunctionProto{
-		Domain: proto.String("local"), Name: proto.String("Outer"), Input: []string{"p", "q"}, Output: []string{"z"}, Attribute: []string{"slope"},
-		Node: []*onnxpb.NodeProto{node("Add", []string{"p", "q"}, []string{"s"}, nil), call},
-	}
-	m.Functions = []*onnxpb.FunctionProto{inner, outer}
+	m, inputs := functionModel()
 	got := parse(t, m, onnximport.Options{})
 	plain, _ := model(18, map[string]arg{"x": apart(2, 3), "b": v(3)}, []string{"with", "without"},
 		node("Add", []string{"x", "b"}, []string{"s"}, nil),
@@ -250,6 +256,7 @@ func TestFunctions(t *testing.T) {
 		node("Elu", []string{"x"}, []string{"without"}, attrs{"alpha": 2.0}))
 	sameValues(t, parse(t, plain, onnximport.Options{}).Graph, got.Graph, inputs, 1e-12)
 
+	call := m.Functions[1].Node[1]
 	call.OpType, call.Input = proto.String("Outer"), []string{"s", "q"} // itself
 	if _, err := onnximport.Parse(bytesOf(m), onnximport.Options{}); err == nil || !strings.Contains(err.Error(), "functions inside of more than 32 others") {
 		t.Errorf("a function that calls itself: error %v", err)

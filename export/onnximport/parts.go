@@ -116,11 +116,11 @@ func readSlice(c *call) []*value {
 	}
 	if s := c.operand(0).sizes; s != nil && len(s.shape) == 1 && len(starts) == 1 {
 		r := c.sliceRange(starts[0], ends[0], steps[0], len(s.elems))
-		out := vectorOf(nil)
+		var elems []graph.Dim
 		for _, i := range r.list() {
-			out.elems = append(out.elems, s.elems[i])
+			elems = append(elems, s.elems[i])
 		}
-		return []*value{{sizes: out}}
+		return []*value{{sizes: vectorOf(elems)}}
 	}
 	x := c.x(0)
 	c.axes(axes, x.Rank()) // which must differ

@@ -50,7 +50,7 @@ parity-runtimes: $(VENV)/$(if $(TORCH),torch,runtimes)-ready
 	go run ./internal/parity/writer $(PARITY_DIR)
 	set -e; for target in $(TARGETS); do \
 		steps=; if [ $$target = torch-fidelity ]; then steps="--steps 20"; fi; \
-		go run ./cmd/ebm export --quiet --weights $(PARITY_DIR)/model.safetensors --for $$target $$steps --out $(PARITY_DIR)/for/$$target >/dev/null; \
+		go run ./cmd/ebm export --quiet --provider cpu --weights $(PARITY_DIR)/model.safetensors --for $$target $$steps --out $(PARITY_DIR)/for/$$target >/dev/null; \
 	done
 	$(VENV)/bin/python internal/parity/runtimes.py $(PARITY_DIR) --require onnx onnxruntime openvino triton hub $(if $(TORCH),torch-fidelity)
 

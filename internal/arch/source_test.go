@@ -159,7 +159,7 @@ var rules = []rule{
 	{"github.com/spf13", []string{"cmd/ebm"}, "flags belong to the program"},
 	{"math/rand", []string{"internal/gradcheck"}, "random numbers are internal/rng's, which a seed and a place determine"},
 	{"net", nil, "nothing talks to a network by itself"},
-	{"os/exec", []string{"runtime", "internal/modcache"}, "only finding and fetching libraries starts programs"},
+	{"os/exec", []string{"runtime", "internal/modcache", "internal/verify"}, "only finding libraries, and asking other runtimes, starts programs"},
 }
 
 // check returns what is against the layers and the rules, a line each.

@@ -7,8 +7,8 @@
 //   - the last block, Mixed_7c, takes maxima where the others take means,
 //   - there are 1008 classes.
 //
-// The input is [N 3 299 299], colours in [−1, 1]; pytorch-fid gives it 2p − 1
-// for a picture p in [0, 1] that it resized bilinearly. Parameters have the
+// The input is [N 3 299 299], colours in [−1, 1]. [Preprocess] brings pictures
+// there by the [Convention] of pytorch-fid, TensorFlow 1 or clean-fid. Parameters have the
 // names and shapes of pytorch-fid's pt_inception-2015-12-05-6726825d.pth. The
 // weights are nobody's to give but their publisher's: users bring that file,
 // and weights.Load reads it.

@@ -17,6 +17,10 @@ the weights are pseudo-random numbers that the test makes too,
   input x [2,3,299,299]     0.8·(2u("blocks", i)−1) + 0.2·(2u("noise", j)−1), j the index of the pixel and
                             i that of its 13×13 block, in [2,3,23,23]
 
+  sizes                     [5,2]: heights and widths of pictures; picture k is floor(256·u("picture k", i)), [3,H,W]
+  preprocess_NAME           [5,3,11,11]: every 29th pixel, from pixel 4 on, of the pictures as pytorch-fid,
+                            tf (torch-fidelity) and clean (Pillow in float32) give them to the network
+
   names                     uint8: parameters and their shapes, "name 1x2x3" a line each, without
                             the counters num_batches_tracked
   pool3, pool3_64           [2,2048] in float32 and float64
@@ -28,7 +32,10 @@ import sys
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from PIL import Image
 from pytorch_fid import inception
+from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
 GAMMA = np.uint64(0x9E3779B97F4A7C15)
 
@@ -61,6 +68,21 @@ def parameter(name, shape):
     return torch.tensor(v.reshape(shape).astype(np.float32))
 
 
+SIZES = [(32, 32), (17, 45), (299, 299), (401, 333), (1, 640)]
+
+
+def preprocessed():
+    out = {"pytorch-fid": [], "tf": [], "clean": []}
+    for k, (height, width) in enumerate(SIZES):
+        x = torch.tensor(np.floor(256 * uniform(f"picture {k}", 3 * height * width)).astype(np.float32))
+        x = x.reshape(1, 3, height, width)
+        out["pytorch-fid"].append(2 * F.interpolate(x / 255, size=(299, 299), mode="bilinear", align_corners=False) - 1)
+        out["tf"].append((interpolate_bilinear_2d_like_tensorflow1x(x, (299, 299), align_corners=False) - 128) / 128)
+        channels = [np.asarray(Image.fromarray(c.numpy()).resize((299, 299), Image.BICUBIC)).clip(0, 255) for c in x[0]]
+        out["clean"].append((torch.tensor(np.stack(channels))[None] - 128) / 128)
+    return {"preprocess_" + k: torch.cat(v)[:, :, 4::29, 4::29].numpy() for k, v in out.items()}
+
+
 def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else os.path.dirname(os.path.abspath(__file__))
     torch.set_num_threads(1)
@@ -79,6 +101,8 @@ def main():
     x = torch.tensor((0.8 * (2 * blocks - 1) + 0.2 * (2 * noise - 1)).astype(np.float32))
     out = {"names": np.frombuffer(
         "".join(f"{k} {'x'.join(map(str, v.shape))}\n" for k, v in state.items()).encode(), np.uint8)}
+    out["sizes"] = np.array(SIZES, dtype=np.int64)
+    out.update(preprocessed())
     for suffix, kind in [("", torch.float32), ("_64", torch.float64)]:
         model = inception.InceptionV3([3], resize_input=False, normalize_input=False).to(kind).eval()
         head = inception.fid_inception_v3().fc.to(kind).eval()

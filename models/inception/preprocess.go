@@ -1,0 +1,129 @@
+package inception
+
+import (
+	"fmt"
+	"math"
+
+	"ebm/models/graph"
+	"ebm/models/tensor"
+)
+
+// Convention is how a program brings pictures to the network's size and
+// range. Scores that were made by different conventions do not compare.
+type Convention string
+
+// The conventions.
+const (
+	// PyTorchFID is that of pytorch-fid: bilinear interpolation between the
+	// centres of pixels without antialiasing, then 2·x/255 − 1.
+	PyTorchFID Convention = "pytorch-fid"
+	// TF is that of TensorFlow 1, the original FID and torch-fidelity:
+	// bilinear interpolation between the corners of pixels, top left to top
+	// left, without antialiasing, then (x − 128)/128.
+	TF Convention = "tf"
+	// Clean is that of clean-fid: Pillow's bicubic interpolation with
+	// antialiasing, cut to 0…255, then (x − 128)/128.
+	Clean Convention = "clean"
+)
+
+// Conventions returns the names of all conventions.
+func Conventions() []Convention { return []Convention{PyTorchFID, TF, Clean} }
+
+// Preprocess adds the way from pictures x [N 3 H W] of float32 from 0 to 255
+// to the network's input [N 3 299 299]. Every convention is linear along each
+// axis, so it is two products with constant matrices. Other conventions, and
+// shapes whose height and width are not constant, are errors.
+func Preprocess(x *graph.Node, c Convention) (*graph.Node, error) {
+	weights := map[Convention]func(in int) []float32{PyTorchFID: centres, TF: corners, Clean: cubics}[c]
+	if weights == nil {
+		return nil, fmt.Errorf("preprocessing %q, wanted one of %v", c, Conventions())
+	}
+	if x.DType() != tensor.Float32 || x.Rank() != 4 || !x.Shape()[1:2].Equal(graph.Dims(3)) {
+		return nil, fmt.Errorf("pictures are %v, wanted float32[N 3 H W]", x.Type())
+	}
+	var y *graph.Node
+	err := graph.Catch(func() {
+		size := graph.Spatial(x)
+		y = resizeLast(x, size[1], weights)
+		y = graph.SwapLast(resizeLast(graph.SwapLast(y), size[0], weights))
+		switch c {
+		case PyTorchFID:
+			y = graph.Shift(graph.Scale(y, 2.0/255), -1)
+		case Clean:
+			y = graph.Minimum(graph.Maximum(y, graph.Like(y, 0)), graph.Like(y, 255))
+			y = graph.Scale(graph.Shift(y, -128), 1.0/128)
+		default:
+			y = graph.Scale(graph.Shift(y, -128), 1.0/128)
+		}
+	})
+	return y, err
+}
+
+// resizeLast brings the last axis of x [a b c in] to Size.
+func resizeLast(x *graph.Node, in int, weights func(in int) []float32) *graph.Node {
+	shape := x.Shape()
+	rows := graph.Shape{shape[:3].Volume(), shape[3]}
+	w := x.Graph().Constant(tensor.Of(weights(in), in, Size))
+	y := graph.MatMul(graph.Reshape(x, rows), w)
+	return graph.Reshape(y, graph.Shape{shape[0], shape[1], shape[2], graph.Const(Size)})
+}
+
+// centres returns the weights [in, Size] of bilinear interpolation at
+// (i + ½)·in/Size − ½, in float32 as PyTorch has them.
+func centres(in int) []float32 {
+	scale := float32(in) / Size
+	return linear(in, func(i int) float32 { return max(0, float32(scale*(float32(i)+0.5))-0.5) })
+}
+
+// corners returns those at i·in/Size.
+func corners(in int) []float32 {
+	scale := float32(float64(in) / Size)
+	return linear(in, func(i int) float32 { return float32(i) * scale })
+}
+
+func linear(in int, position func(i int) float32) []float32 {
+	w := make([]float32, in*Size)
+	for i := range Size {
+		at := position(i)
+		low := min(int(at), in-1)
+		high := min(low+1, in-1)
+		part := min(max(at-float32(low), 0), 1)
+		w[low*Size+i] += 1 - part
+		w[high*Size+i] += part
+	}
+	return w
+}
+
+// cubics returns the weights [in, Size] of Pillow's bicubic filter: Keys's
+// kernel with a = −½, stretched by in/Size where the picture shrinks, around
+// (i + ½)·in/Size, cut at the borders and made to sum to 1.
+func cubics(in int) []float32 {
+	scale := float64(in) / Size
+	stretch := max(scale, 1)
+	w := make([]float32, in*Size)
+	for i := range Size {
+		centre := (float64(i) + 0.5) * scale
+		first := max(int(centre-2*stretch+0.5), 0)
+		last := min(int(centre+2*stretch+0.5), in)
+		sum := 0.0
+		for j := first; j < last; j++ {
+			sum += keys((float64(j) - centre + 0.5) / stretch)
+		}
+		for j := first; j < last; j++ {
+			w[j*Size+i] = float32(keys((float64(j)-centre+0.5)/stretch) / sum)
+		}
+	}
+	return w
+}
+
+func keys(x float64) float64 {
+	const a = -0.5
+	switch x = math.Abs(x); {
+	case x < 1:
+		return ((a+2)*x-(a+3))*x*x + 1
+	case x < 2:
+		return (((x-5)*x+8)*x - 4) * a
+	default:
+		return 0
+	}
+}

@@ -1,0 +1,72 @@
+package inception
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"ebm/internal/interp"
+	"ebm/models/graph"
+	"ebm/models/tensor"
+)
+
+// Pictures that grow, shrink, keep their size, have odd sizes and a single row.
+func TestPreprocessingIsThatOfPeers(t *testing.T) {
+	want := golden(t)
+	sizes := tensor.Data[int64](want["sizes"])
+	for _, c := range Conventions() {
+		reference := want["preprocess_"+string(c)].Float64s()
+		for k := range len(sizes) / 2 {
+			height, width := int(sizes[2*k]), int(sizes[2*k+1])
+			g := graph.New("preprocess")
+			x := g.Input("x", tensor.Float32, graph.Batch(3, height, width))
+			y, err := Preprocess(x, c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.Output("y", y)
+			picture := tensor.New(tensor.Float32, 1, 3, height, width)
+			u := uniform(fmt.Sprintf("picture %d", k))
+			for i := range picture.Len() {
+				tensor.Data[float32](picture)[i] = float32(math.Floor(256 * u(i)))
+			}
+			out, err := interp.Run(g, map[string]*tensor.Tensor{"x": picture})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := out["y"].Float64s()
+			worst, i := 0.0, k*3*11*11
+			for channel := range 3 {
+				for row := 4; row < Size; row += 29 {
+					for column := 4; column < Size; column += 29 {
+						worst = max(worst, math.Abs(got[(channel*Size+row)*Size+column]-reference[i]))
+						i++
+					}
+				}
+			}
+			t.Logf("%s of %d×%d is off by %.2g", c, height, width, worst)
+			if !(worst < 5e-7) { // of a range of 2, where float32 has steps of 1.2e-7
+				t.Errorf("%s of %d×%d is off by %.2g, wanted 5e-7 at most", c, height, width, worst)
+			}
+		}
+	}
+}
+
+func TestPreprocessingErrors(t *testing.T) {
+	g := graph.New("wrong")
+	for _, test := range []struct {
+		x          *graph.Node
+		convention Convention
+		want       string
+	}{
+		{g.Input("a", tensor.Float32, graph.Batch(3, 8, 8)), "best", `preprocessing "best", wanted one of [pytorch-fid tf clean]`},
+		{g.Input("b", tensor.Float32, graph.Batch(1, 8, 8)), TF, "wanted float32[N 3 H W]"},
+		{g.Input("c", tensor.Uint8, graph.Batch(3, 8, 8)), TF, "wanted float32[N 3 H W]"},
+		{g.Input("d", tensor.Float32, graph.Shape{graph.Sym("N"), graph.Const(3), graph.Sym("H"), graph.Const(8)}), TF, "constant spatial dimensions"},
+	} {
+		if _, err := Preprocess(test.x, test.convention); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%v, wanted %q", err, test.want)
+		}
+	}
+}

@@ -3,9 +3,10 @@
 // field uses.
 //
 // Features are tensors of shape [n, d], one row for each sample, of any
-// element type with float values; all arithmetic is in float64. Nothing here
-// asks where they come from: they have no unit, and two sets compare only
-// when one network made both with one preprocessing.
+// element type with float values; all arithmetic is in float64. The numbers do
+// not ask where they come from: they have no unit, and two sets compare only
+// when one network made both with one preprocessing. [Extractor] computes
+// those of the FID Inception network.
 //
 // With means μ and covariances Σ (divided by N−1) of d features,
 //

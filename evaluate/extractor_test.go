@@ -1,0 +1,122 @@
+package evaluate
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"ebm/internal/npz"
+	"ebm/internal/rng"
+	"ebm/models/inception"
+	"ebm/models/tensor"
+	"ebm/models/weights"
+	"ebm/runtime"
+)
+
+// inceptionWeights draws weights with the names and shapes of the published ones.
+func inceptionWeights(t *testing.T) *weights.Set {
+	t.Helper()
+	arrays, err := npz.ReadFile("../models/inception/testdata/golden.npz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var set weights.Set
+	for i, line := range strings.Split(strings.TrimSpace(string(tensor.Data[uint8](arrays["names"]))), "\n") {
+		name, sizes, _ := strings.Cut(line, " ")
+		var shape []int
+		for _, s := range strings.Split(sizes, "x") {
+			var n int
+			if _, err := fmt.Sscan(s, &n); err != nil {
+				t.Fatal(err)
+			}
+			shape = append(shape, n)
+		}
+		value := tensor.New(tensor.Float32, shape...)
+		rng.New(1).Uniform(tensor.Data[float32](value), 1, uint64(i), 0)
+		limit := float32(math.Sqrt(6 / float64(value.Len()/shape[0])))
+		for j, v := range tensor.Data[float32](value) {
+			if len(shape) > 1 {
+				tensor.Data[float32](value)[j] = (2*v - 1) * limit
+			} else {
+				tensor.Data[float32](value)[j] = v + 0.5
+			}
+		}
+		if err := set.Add(name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &set
+}
+
+func TestExtractor(t *testing.T) {
+	ctx := context.Background()
+	rt, err := runtime.Open(ctx, runtime.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rt.Close()
+	set := inceptionWeights(t)
+	grey := tensor.New(tensor.Uint8, 3, 1, 20, 14)
+	colour := tensor.New(tensor.Uint8, 3, 3, 20, 14)
+	for i := range colour.Len() {
+		v := uint8(rng.New(2).IntN(256, 1, uint64(i/(3*280)*280+i%280), 0))
+		tensor.Data[uint8](colour)[i] = v
+		tensor.Data[uint8](grey)[i/(3*280)*280+i%280] = v
+	}
+	features := func(o ExtractorOptions, pictures *tensor.Tensor) InceptionFeatures {
+		t.Helper()
+		o.Weights, o.Height, o.Width = set, 20, 14
+		e, err := NewExtractor(rt, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		out, err := e.Features(ctx, pictures)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Features(ctx, tensor.New(tensor.Uint8, 1, 1, 20, 15)); err == nil || !strings.Contains(err.Error(), "uint8[1 1 20 15], wanted uint8[n") {
+			t.Errorf("wrong size: %v", err)
+		}
+		if _, err := e.Features(ctx, tensor.New(tensor.Uint8, 0, o.Channels, 20, 14)); err == nil {
+			t.Error("no pictures: no error")
+		}
+		stopped, stop := context.WithCancel(ctx)
+		stop()
+		if _, err := e.Features(stopped, pictures); err == nil {
+			t.Error("stopped: no error")
+		}
+		return out
+	}
+	whole := features(ExtractorOptions{Channels: 3}, colour)
+	if whole.Pool3.String() != "float32[3 2048]" || whole.Logits.String() != "float32[3 1008]" {
+		t.Errorf("%v and %v", whole.Pool3, whole.Logits)
+	}
+	// A grey picture is one whose colours are equal, and batches change rounding alone.
+	parts := features(ExtractorOptions{Channels: 1, Batch: 2}, grey)
+	if off := apart(parts.Pool3, whole.Pool3); !(off < 1e-5) {
+		t.Errorf("grey pictures in two batches are off by %.2g", off)
+	}
+	other := features(ExtractorOptions{Channels: 1, Convention: inception.TF}, grey)
+	if off := apart(other.Pool3, whole.Pool3); !(off > 1e-3) {
+		t.Errorf("another convention changes features by %.2g, wanted more", off)
+	}
+	for _, o := range []ExtractorOptions{{}, {Weights: set, Channels: 2, Height: 8, Width: 8}, {Weights: set, Channels: 3, Height: 8}, {Weights: &weights.Set{}, Channels: 3, Height: 8, Width: 8}, {Weights: set, Channels: 3, Height: 8, Width: 8, Convention: "best"}} {
+		if e, err := NewExtractor(rt, o); err == nil {
+			e.Close()
+			t.Errorf("%+v: no error", o)
+		}
+	}
+}
+
+// apart is the largest difference over the largest magnitude.
+func apart(a, b *tensor.Tensor) float64 {
+	off, largest := 0.0, 0.0
+	values := b.Float64s()
+	for i, v := range a.Float64s() {
+		off, largest = max(off, math.Abs(v-values[i])), max(largest, math.Abs(v))
+	}
+	return off / largest
+}

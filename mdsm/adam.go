@@ -60,7 +60,7 @@ func (a Adam) Minimise(loss *graph.Node, scale float64, names []string, params m
 
 	var square *graph.Node
 	for _, d := range grads {
-		if s := graph.ReduceSum(graph.Mul(d, d)); square == nil {
+		if s := sumOfSquares(d); square == nil {
 			square = s
 		} else {
 			square = graph.Add(square, s)
@@ -110,4 +110,14 @@ func (a Adam) Minimise(loss *graph.Node, scale float64, names []string, params m
 			g.Output(name+".ema.next", u.average)
 		}
 	}
+}
+
+// sumOfSquares returns Σ d² of shape [], row by row: one sum over all elements
+// of a large weight would lose digits in float32.
+func sumOfSquares(d *graph.Node) *graph.Node {
+	s := graph.Mul(d, d)
+	for axis := d.Rank() - 1; axis > 0; axis-- {
+		s = graph.ReduceSum(s, axis)
+	}
+	return graph.ReduceSum(s)
 }

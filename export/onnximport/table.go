@@ -95,6 +95,7 @@ func table() map[string]entry {
 		"ThresholdedRelu": {10, activation(thresholdedRelu), ""},
 
 		// Products and convolutions.
+		"Attention":        {23, readAttention, ""},
 		"Conv":             {1, readConv, ""},
 		"ConvTranspose":    {1, readConvTranspose, ""},
 		"DequantizeLinear": {10, readDequantizeLinear, "of numbers of 8 or 32 bits, not in blocks"},

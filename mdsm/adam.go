@@ -51,13 +51,22 @@ func (a Adam) StateSuffixes() []string {
 // must be given. The gradient that Adam sees is scale·∇loss. names orders the
 // results and must be the keys of params.
 func (a Adam) Minimise(loss *graph.Node, scale float64, names []string, params map[string]*graph.Node, learningRate, step *graph.Node) {
-	g := loss.Graph()
+	a.Update(gradients(loss, scale, names, params), names, params, learningRate, step)
+}
+
+// gradients adds scale·∇loss for each name.
+func gradients(loss *graph.Node, scale float64, names []string, params map[string]*graph.Node) []*graph.Node {
 	xs := make([]*graph.Node, len(names))
 	for i, name := range names {
 		xs[i] = params[name]
 	}
-	grads := autodiff.VJP(loss, graph.Like(loss, scale), xs...)
+	return autodiff.VJP(loss, graph.Like(loss, scale), xs...)
+}
 
+// Update adds the part of Minimise that comes after the gradients, one for
+// each name.
+func (a Adam) Update(grads []*graph.Node, names []string, params map[string]*graph.Node, learningRate, step *graph.Node) {
+	g := learningRate.Graph()
 	var square *graph.Node
 	for _, d := range grads {
 		if s := sumOfSquares(d); square == nil {
@@ -87,7 +96,7 @@ func (a Adam) Minimise(loss *graph.Node, scale float64, names []string, params m
 	type update struct{ value, m, v, average *graph.Node }
 	updates := make([]update, len(names))
 	for i, name := range names {
-		p, d := xs[i], grads[i]
+		p, d := params[name], grads[i]
 		state := func(suffix string) *graph.Node { return g.Input(name+suffix, p.DType(), p.Shape()) }
 		m, v := state(".m"), state(".v")
 		u := &updates[i]

@@ -1,6 +1,8 @@
 package mdsm
 
 import (
+	"fmt"
+
 	"ebm/models/autodiff"
 	"ebm/models/energy"
 	"ebm/models/graph"
@@ -99,21 +101,83 @@ type Objective struct {
 // the norm of that.
 func TrainStep(n energy.Network, o Objective, a Adam) *graph.Graph {
 	g := graph.New("train")
-	x := inputX(g, n)
-	noise := g.Input("noise", x.DType(), x.Shape())
-	sigma := g.Input("sigma", x.DType(), x.Shape()[:1])
-	learningRate := g.Input("learning_rate", x.DType(), graph.Dims(1))
-	step := g.Input("step", tensor.Int64, graph.Dims(1))
+	x, noise, sigma := batchInputs(g, n)
+	learningRate, step := scheduleInputs(g, x.DType())
 	params := energy.Inputs(g, n, x.DType())
+	loss := o.loss(g, n, params, x, noise, sigma)
+	a.Minimise(loss, o.scale(), names(n), params, learningRate, step)
+	return g
+}
 
+// GradientStep returns the first part of TrainStep, up to the gradients:
+//
+//	x, noise [N …], sigma [N], every P → loss [1], P.grad
+//
+// The mean of several batches' gradients is that of all of them together.
+func GradientStep(n energy.Network, o Objective) *graph.Graph {
+	g := graph.New("gradient")
+	x, noise, sigma := batchInputs(g, n)
+	params := energy.Inputs(g, n, x.DType())
+	loss := o.loss(g, n, params, x, noise, sigma)
+	for i, d := range gradients(loss, o.scale(), names(n), params) {
+		g.Output(names(n)[i]+".grad", d)
+	}
+	return g
+}
+
+// UpdateStep returns the second part of TrainStep, for a batch in shards of
+// equal size:
+//
+//	learning_rate, step, every P, P.grad/0 … P.grad/(shards−1), P.m, P.v (and P.ema)
+//	→ grad_norm [1], P.next, P.m.next, P.v.next (and P.ema.next)
+func UpdateStep(n energy.Network, a Adam, shards int) *graph.Graph {
+	g := graph.New("update")
+	learningRate, step := scheduleInputs(g, tensor.Float32)
+	params := energy.Inputs(g, n, tensor.Float32)
+	var grads []*graph.Node
+	for _, name := range names(n) {
+		p := params[name]
+		var sum *graph.Node
+		for i := range shards {
+			d := g.Input(fmt.Sprintf("%s.grad/%d", name, i), p.DType(), p.Shape())
+			if sum == nil {
+				sum = d
+			} else {
+				sum = graph.Add(sum, d)
+			}
+		}
+		grads = append(grads, graph.Scale(sum, 1/float64(shards)))
+	}
+	a.Update(grads, names(n), params, learningRate, step)
+	return g
+}
+
+func batchInputs(g *graph.Graph, n energy.Network) (x, noise, sigma *graph.Node) {
+	x = inputX(g, n)
+	return x, g.Input("noise", x.DType(), x.Shape()), g.Input("sigma", x.DType(), x.Shape()[:1])
+}
+
+func scheduleInputs(g *graph.Graph, dtype tensor.DType) (learningRate, step *graph.Node) {
+	return g.Input("learning_rate", dtype, graph.Dims(1)), g.Input("step", tensor.Int64, graph.Dims(1))
+}
+
+// loss adds the loss of a batch, and names it as a result.
+func (o Objective) loss(g *graph.Graph, n energy.Network, params energy.Params, x, noise, sigma *graph.Node) *graph.Node {
 	loss := Loss(func(x *graph.Node) *graph.Node { return n.Energy(x, params) }, x, noise, sigma, o.Sigma0, o.Weighting)
 	g.Output("loss", graph.Reshape(loss, graph.Dims(1)))
+	return loss
+}
 
-	var names []string
-	for _, p := range n.Parameters() {
-		names = append(names, p.Name)
-	}
+// scale is what the gradient of the loss is multiplied with, 1/σ₀⁴.
+func (o Objective) scale() float64 {
 	s2 := o.Sigma0 * o.Sigma0
-	a.Minimise(loss, 1/(s2*s2), names, params, learningRate, step)
-	return g
+	return 1 / (s2 * s2)
+}
+
+func names(n energy.Network) []string {
+	var list []string
+	for _, p := range n.Parameters() {
+		list = append(list, p.Name)
+	}
+	return list
 }

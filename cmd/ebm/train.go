@@ -73,6 +73,7 @@ func trainKnobs() []knob {
 		toggle("flip", "mirror pictures at random", func(s *train.Settings) *bool { return &s.Data.Flip }),
 		number("steps", "updates to make in all", func(s *train.Settings) *int { return &s.Steps }),
 		number("batch", "pictures in a batch, each with a noise level of its own", func(s *train.Settings) *int { return &s.Batch }),
+		number("shards", "parts of a batch whose gradients are computed side by side (changes the last bits), 1 for none", func(s *train.Settings) *int { return &s.Shards }),
 		word("net", "network: res6, res12, res18 or res34", func(s *train.Settings) *string { return &s.Net.Name }),
 		number("dim", "channels after the network's first convolution", func(s *train.Settings) *int { return &s.Net.Dim }),
 		word("head", "the network's head: quadratic (the paper's) or linear", func(s *train.Settings) *energy.Head { return &s.Net.Head }),

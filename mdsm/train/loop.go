@@ -7,7 +7,6 @@ import (
 	"math"
 	"time"
 
-	"ebm/export"
 	"ebm/internal/metrics"
 	"ebm/internal/progress"
 	"ebm/mdsm"
@@ -26,6 +25,9 @@ type Problem struct {
 	Optimiser mdsm.Adam
 	Initial   map[string]*tensor.Tensor // first value of every P
 	Order     []string                  // the names of the parameters
+	// Shards, if there are any, is the same update cut at its gradients, so
+	// that parts of a batch can be computed side by side.
+	Shards *Shards
 	// Batch holds the tensors that Fill writes to, by input name.
 	Batch map[string]*tensor.Tensor
 	// Fill makes the batch of step t = 1, 2, …. It depends on t alone.
@@ -80,25 +82,17 @@ func Run(ctx context.Context, rt *runtime.Runtime, p Problem, l Loop) (Result, e
 	if err != nil {
 		return Result{}, err
 	}
-	model, err := export.Bytes(p.Step, export.Options{Sizes: p.sizes()})
+	u, err := s.newUpdater(rt)
 	if err != nil {
 		return Result{}, err
 	}
-	session, err := rt.Load(model, runtime.SessionOptions{})
-	if err != nil {
-		return Result{}, err
-	}
-	defer session.Close()
-	if err := s.bind(session); err != nil {
-		return Result{}, err
-	}
-	defer s.unbind()
+	defer u.close()
 
 	log, err := openMetrics(l, s.step)
 	if err != nil {
 		return Result{}, err
 	}
-	result, err := s.run(ctx, log)
+	result, err := s.run(ctx, u, log)
 	return result, errors.Join(err, log.Close())
 }
 
@@ -109,23 +103,6 @@ func openMetrics(l Loop, step int) (*metrics.Writer, error) {
 	return metrics.Create(l.Dir)
 }
 
-// sizes returns the fixed batch size, which lets the runtime plan ahead.
-func (p Problem) sizes() map[string]int {
-	sizes := make(map[string]int)
-	for _, in := range p.Step.Inputs() {
-		t, ok := p.Batch[in.InputName()]
-		if !ok {
-			continue
-		}
-		for i, d := range in.Shape() {
-			if _, constant := d.Constant(); !constant {
-				sizes[d.String()] = t.Shape()[i]
-			}
-		}
-	}
-	return sizes
-}
-
 // state is a run in progress. Weights and optimiser state live in two sets of
 // tensors: each step reads one and writes the other.
 type state struct {
@@ -133,7 +110,6 @@ type state struct {
 	Loop
 	step           int // updates made so far
 	values         [2]map[string]*tensor.Tensor
-	bindings       [2]*runtime.Binding
 	rate, loss     *tensor.Tensor
 	gradNorm       *tensor.Tensor
 	t              *tensor.Tensor
@@ -181,37 +157,7 @@ func start(p Problem, l Loop) (*state, error) {
 	return s, nil
 }
 
-// bind ties each set of tensors to the session as inputs, and the other one
-// as outputs.
-func (s *state) bind(session *runtime.Session) error {
-	for i := range s.bindings {
-		in := map[string]*tensor.Tensor{"learning_rate": s.rate, "step": s.t}
-		out := map[string]*tensor.Tensor{"loss": s.loss, "grad_norm": s.gradNorm}
-		for name, t := range s.Batch {
-			in[name] = t
-		}
-		for name, t := range s.values[i] {
-			in[name] = t
-			out[name+".next"] = s.values[1-i][name]
-		}
-		b, err := session.Bind(in, out)
-		if err != nil {
-			return err
-		}
-		s.bindings[i] = b
-	}
-	return nil
-}
-
-func (s *state) unbind() {
-	for _, b := range s.bindings {
-		if b != nil {
-			b.Close()
-		}
-	}
-}
-
-func (s *state) run(ctx context.Context, log *metrics.Writer) (Result, error) {
+func (s *state) run(ctx context.Context, u updater, log *metrics.Writer) (Result, error) {
 	stage := s.Progress.Stage("train", int64(s.Steps), "it")
 	stage.Skip(int64(s.step))
 	defer stage.Done()
@@ -235,7 +181,7 @@ func (s *state) run(ctx context.Context, log *metrics.Writer) (Result, error) {
 		tensor.Data[int64](s.t)[0] = int64(t)
 		begin := time.Now()
 		s.Fill(t)
-		if err := s.bindings[current].Run(ctx); err != nil {
+		if err := u.update(ctx, current); err != nil {
 			if ctx.Err() != nil {
 				stopped = ctx.Err()
 				break

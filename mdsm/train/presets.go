@@ -31,7 +31,7 @@ func presets() []preset {
 
 func base(data string, channels int) Settings {
 	return Settings{
-		Preset: data, Seed: 1, Batch: 128,
+		Preset: data, Seed: 1, Batch: 128, Shards: 2,
 		Data:  DataSettings{Name: data, Size: 32},
 		Net:   NetSettings{Channels: channels, Head: energy.Quadratic, Activation: energy.ELU},
 		Noise: NoiseSettings{Sigma0: 0.1, Weighting: mdsm.InverseVariance},

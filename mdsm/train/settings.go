@@ -24,6 +24,10 @@ type Settings struct {
 	Seed   uint64 `toml:"seed"`
 	Steps  int    `toml:"steps"`
 	Batch  int    `toml:"batch"`
+	// Shards is the number of parts of a batch whose gradients are computed
+	// side by side; a batch that cannot be divided so takes fewer. It changes
+	// the last bits. 0 and 1 compute a step as one graph.
+	Shards int `toml:"shards"`
 	// Start is a file of weights to begin with instead of random ones.
 	Start string `toml:"start,omitempty"`
 
@@ -100,10 +104,22 @@ func (s Settings) Objective() mdsm.Objective {
 	return mdsm.Objective{Sigma0: s.Noise.Sigma0, Weighting: s.Noise.Weighting}
 }
 
+// shards returns the largest number of equal parts of a batch up to Shards.
+func (s Settings) shards() int {
+	n := max(s.Shards, 1)
+	for s.Batch%n != 0 {
+		n--
+	}
+	return n
+}
+
 // Validate reports the first setting that cannot be.
 func (s Settings) Validate() error {
 	if err := s.Network().Validate(); err != nil {
 		return err
+	}
+	if s.Shards < 0 {
+		return fmt.Errorf("%d shards of a batch: a number from 0 is wanted", s.Shards)
 	}
 	if s.Steps < 1 || s.Batch < 1 {
 		return fmt.Errorf("%d steps of batches of %d: one or more of each are wanted", s.Steps, s.Batch)

@@ -1,0 +1,233 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"ebm/export"
+	"ebm/models/graph"
+	"ebm/models/tensor"
+	"ebm/runtime"
+)
+
+// Shards is an update in two parts. A step on all cores spends much of its
+// time in operators that one core computes; parts of a batch on a core each
+// do not.
+type Shards struct {
+	Count    int
+	Gradient *graph.Graph // as of mdsm.GradientStep: the batch, every P → loss, P.grad
+	Update   *graph.Graph // as of mdsm.UpdateStep, for Count gradients
+}
+
+// updater makes one update: it reads one set of the state's tensors and
+// writes the other one, loss and gradNorm.
+type updater interface {
+	update(ctx context.Context, from int) error
+	close()
+}
+
+// newUpdater loads the update in shards where there are any and the CPU
+// computes, and as one graph elsewhere.
+func (s *state) newUpdater(rt *runtime.Runtime) (updater, error) {
+	if s.Shards != nil && rt.Info().Provider == runtime.CPU {
+		return newSharded(rt, s)
+	}
+	return newWhole(rt, s)
+}
+
+// load exports a graph for the batch at hand, which lets the runtime plan
+// ahead, and loads it.
+func load(rt *runtime.Runtime, g *graph.Graph, batch map[string]*tensor.Tensor, threads int) (*runtime.Session, error) {
+	model, err := export.Bytes(g, export.Options{Sizes: sizes(g, batch)})
+	if err != nil {
+		return nil, err
+	}
+	return rt.Load(model, runtime.SessionOptions{Threads: threads})
+}
+
+// sizes returns the sizes that the batch's tensors give to symbols.
+func sizes(g *graph.Graph, batch map[string]*tensor.Tensor) map[string]int {
+	sizes := make(map[string]int)
+	for _, in := range g.Inputs() {
+		t, ok := batch[in.InputName()]
+		if !ok {
+			continue
+		}
+		for i, d := range in.Shape() {
+			if _, constant := d.Constant(); !constant {
+				sizes[d.String()] = t.Shape()[i]
+			}
+		}
+	}
+	return sizes
+}
+
+// bound is a session with tensors tied to it once for each direction between
+// the two sets of the state.
+type bound struct {
+	session  *runtime.Session
+	bindings [2]*runtime.Binding
+}
+
+func (b *bound) bind(tensors func(from int) (in, out map[string]*tensor.Tensor)) error {
+	for i := range b.bindings {
+		binding, err := b.session.Bind(tensors(i))
+		if err != nil {
+			return err
+		}
+		b.bindings[i] = binding
+	}
+	return nil
+}
+
+func (b *bound) close() {
+	for _, binding := range b.bindings {
+		if binding != nil {
+			binding.Close()
+		}
+	}
+	b.session.Close()
+}
+
+// whole makes an update in one run of one graph.
+type whole struct{ bound }
+
+func newWhole(rt *runtime.Runtime, s *state) (*whole, error) {
+	session, err := load(rt, s.Step, s.Batch, 0)
+	if err != nil {
+		return nil, err
+	}
+	w := &whole{bound{session: session}}
+	err = w.bind(func(from int) (in, out map[string]*tensor.Tensor) {
+		in, out = s.updated(from)
+		for name, t := range s.Batch {
+			in[name] = t
+		}
+		out["loss"] = s.loss
+		return in, out
+	})
+	if err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// updated returns what every update reads and writes.
+func (s *state) updated(from int) (in, out map[string]*tensor.Tensor) {
+	in = map[string]*tensor.Tensor{"learning_rate": s.rate, "step": s.t}
+	out = map[string]*tensor.Tensor{"grad_norm": s.gradNorm}
+	for name, t := range s.values[from] {
+		in[name] = t
+		out[name+".next"] = s.values[1-from][name]
+	}
+	return in, out
+}
+
+func (w *whole) update(ctx context.Context, from int) error { return w.bindings[from].Run(ctx) }
+
+// sharded computes gradients of parts of the batch side by side, and then one
+// update with their mean. How many threads there are changes no bit.
+type sharded struct {
+	gradients []bound // of each part; they share a session
+	losses    []*tensor.Tensor
+	loss      *tensor.Tensor // the mean
+	last      bound
+	abreast   int
+}
+
+func newSharded(rt *runtime.Runtime, s *state) (_ *sharded, err error) {
+	n, threads := s.Shards.Count, max(rt.Info().Threads, 1)
+	u := &sharded{abreast: min(n, threads), loss: s.loss}
+	defer func() {
+		if err != nil {
+			u.close()
+		}
+	}()
+	parts := make([]map[string]*tensor.Tensor, n)
+	for i := range parts {
+		parts[i] = make(map[string]*tensor.Tensor)
+		for name, t := range s.Batch {
+			parts[i][name] = part(t, i, n)
+		}
+	}
+	session, err := load(rt, s.Shards.Gradient, parts[0], max(threads/n, 1))
+	if err != nil {
+		return nil, err
+	}
+	grads := make(map[string]*tensor.Tensor)
+	for i := range n {
+		u.losses = append(u.losses, tensor.New(tensor.Float32, 1))
+		b := bound{session: session}
+		err := b.bind(func(from int) (in, out map[string]*tensor.Tensor) {
+			in, out = make(map[string]*tensor.Tensor), map[string]*tensor.Tensor{"loss": u.losses[i]}
+			for name, t := range parts[i] {
+				in[name] = t
+			}
+			for _, name := range s.Order {
+				key := fmt.Sprintf("%s.grad/%d", name, i)
+				if grads[key] == nil {
+					grads[key] = tensor.New(tensor.Float32, s.values[from][name].Shape()...)
+				}
+				in[name] = s.values[from][name]
+				out[name+".grad"] = grads[key]
+			}
+			return in, out
+		})
+		u.gradients = append(u.gradients, b)
+		if err != nil {
+			return nil, err
+		}
+	}
+	if u.last.session, err = load(rt, s.Shards.Update, nil, 0); err != nil {
+		return nil, err
+	}
+	return u, u.last.bind(func(from int) (in, out map[string]*tensor.Tensor) {
+		in, out = s.updated(from)
+		for name, t := range grads {
+			in[name] = t
+		}
+		return in, out
+	})
+}
+
+// part returns part i of n of a batch [N …], which it shares.
+func part(t *tensor.Tensor, i, n int) *tensor.Tensor {
+	shape := append([]int{t.Shape()[0] / n}, t.Shape()[1:]...)
+	each := t.Len() / n
+	return tensor.Of(tensor.Data[float32](t)[i*each:(i+1)*each], shape...)
+}
+
+func (u *sharded) update(ctx context.Context, from int) error {
+	errs := make([]error, len(u.gradients))
+	slots := make(chan struct{}, u.abreast)
+	var wait sync.WaitGroup
+	for i := range u.gradients {
+		slots <- struct{}{}
+		wait.Go(func() {
+			errs[i] = u.gradients[i].bindings[from].Run(ctx)
+			<-slots
+		})
+	}
+	wait.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	var sum float64
+	for _, l := range u.losses {
+		sum += float64(tensor.Data[float32](l)[0])
+	}
+	tensor.Data[float32](u.loss)[0] = float32(sum / float64(len(u.losses)))
+	return u.last.bindings[from].Run(ctx)
+}
+
+func (u *sharded) close() {
+	for i := range u.gradients {
+		u.gradients[i].close() // closing a session again does nothing
+	}
+	if u.last.session != nil {
+		u.last.close()
+	}
+}

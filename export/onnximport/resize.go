@@ -215,11 +215,10 @@ func (r resampling) kernel(d float64) float64 {
 	return 0
 }
 
-// weights adds the weights of output i to row, which has one place for each
-// element of the input.
-func (r resampling) weights(i int, row []float64) {
-	x := r.at(i)
-	reach, shrink := 1.0, 1.0
+// reach returns how many elements on each side of its place an output sees,
+// and by how much the kernel is stretched for that.
+func (r resampling) reach() (reach, shrink float64) {
+	reach, shrink = 1, 1
 	if r.mode == "cubic" {
 		reach = 2
 	}
@@ -227,6 +226,23 @@ func (r resampling) weights(i int, row []float64) {
 		shrink = r.scale
 		reach /= shrink
 	}
+	return reach, shrink
+}
+
+// bounded reports whether the weights of all outputs are few enough to be
+// computed, at places that float64 tells apart.
+func (r resampling) bounded() bool {
+	const far = 1 << 40
+	reach, _ := r.reach()
+	first, last := math.Abs(r.at(0)), math.Abs(r.at(max(r.out-1, 0)))
+	return first < far && last < far && reach*float64(max(r.out, 1)) <= mostFolded
+}
+
+// weights adds the weights of output i to row, which has one place for each
+// element of the input.
+func (r resampling) weights(i int, row []float64) {
+	x := r.at(i)
+	reach, shrink := r.reach()
 	sum := 0.0
 	low, high := math.Floor(x-reach), math.Ceil(x+reach)
 	for from := low; from <= high; from++ {
@@ -270,6 +286,9 @@ func (c *call) resample(x *graph.Node, axis int, r resampling) *graph.Node {
 		}
 		if r.n > mostFolded/max(1, r.out) {
 			c.fail("%d elements from %d are too many", r.out, r.n)
+		}
+		if !r.bounded() {
+			c.fail("a scale of %g makes %d elements depend on too many others", r.scale, r.out)
 		}
 		rows := make([]float64, r.out*r.n)
 		for i := range r.out {

@@ -180,6 +180,9 @@ func (c *call) axes(list []int, n int) []int {
 
 // size returns dimension i of x as a number.
 func (c *call) size(x *graph.Node, i int) int {
+	if i >= x.Rank() {
+		c.fail("an operand of more than %d dimensions is wanted, not %v", i, x.Type())
+	}
 	n, ok := x.Shape()[i].Constant()
 	if !ok {
 		c.fail("the size of dimension %v must be fixed", x.Shape()[i])

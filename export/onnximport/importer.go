@@ -3,6 +3,7 @@ package onnximport
 import (
 	"errors"
 	"fmt"
+	goruntime "runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -376,6 +377,9 @@ func catch(f func()) (err error) {
 		case nil:
 		case failure:
 			err = r.error
+		case goruntime.Error:
+			// A file may hold operands of ranks that an entry did not think of.
+			err = fmt.Errorf("the operands do not fit the operator: %w", r)
 		default:
 			panic(r)
 		}

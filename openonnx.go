@@ -23,10 +23,11 @@ import (
 // under sigma0, or the paper's 0.1. Close the engine when done; its Model is
 // nil.
 func OpenONNX(ctx context.Context, path string, c Config) (*Engine, error) {
-	e, err := readONNX(ctx, path)
+	models, _, err := ReadONNX(ctx, path)
 	if err != nil {
 		return nil, err
 	}
+	e := &Engine{name: path, models: models}
 	if e.rt, err = runtime.Open(ctx, c); err != nil {
 		return nil, err
 	}
@@ -37,19 +38,21 @@ func OpenONNX(ctx context.Context, path string, c Config) (*Engine, error) {
 	return e, nil
 }
 
-// readONNX returns an engine of the file that has nothing loaded yet.
-func readONNX(ctx context.Context, path string) (*Engine, error) {
+// ReadONNX reads a file as OpenONNX does, in the form that package langevin
+// samples from, and returns its metadata.
+func ReadONNX(ctx context.Context, path string) (langevin.Models, map[string]string, error) {
+	fail := func(err error) (langevin.Models, map[string]string, error) { return langevin.Models{}, nil, err }
 	d, err := inspect.Describe(ctx, path)
 	if err != nil {
-		return nil, err
+		return fail(err)
 	}
 	if d.ONNX == nil {
-		return nil, fmt.Errorf("%s: no ONNX file; Load is for runs and weights", path)
+		return fail(fmt.Errorf("%s: no ONNX file; Load is for runs and weights", path))
 	}
-	e := &Engine{name: path, models: langevin.Models{Sigma0: paperSigma0}}
+	models := langevin.Models{Sigma0: paperSigma0}
 	if text, ok := d.ONNX.Metadata["sigma0"]; ok {
-		if e.models.Sigma0, err = strconv.ParseFloat(text, 64); err != nil || !(e.models.Sigma0 > 0) {
-			return nil, fmt.Errorf("%s: metadata say sigma0 is %q, wanted a positive number", path, text)
+		if models.Sigma0, err = strconv.ParseFloat(text, 64); err != nil || !(models.Sigma0 > 0) {
+			return fail(fmt.Errorf("%s: metadata say sigma0 is %q, wanted a positive number", path, text))
 		}
 	}
 	named := func(list []inspect.Value, name string) bool {
@@ -57,13 +60,16 @@ func readONNX(ctx context.Context, path string) (*Engine, error) {
 	}
 	switch in, out := d.ONNX.Inputs, d.ONNX.Outputs; {
 	case !named(in, "x") || !named(out, "energy") && !named(out, "score"):
-		return nil, fmt.Errorf("%s: the file computes %v of %v, wanted energy or score, or both, of x", path, out, in)
+		return fail(fmt.Errorf("%s: the file computes %v of %v, wanted energy or score, or both, of x", path, out, in))
 	case named(out, "score"):
-		e.models.Score, err = os.ReadFile(path)
+		models.Score, err = os.ReadFile(path)
 	default:
-		e.models.Score, err = withScore(path)
+		models.Score, err = withScore(path)
 	}
-	return e, err
+	if err != nil {
+		return fail(err)
+	}
+	return models, d.ONNX.Metadata, nil
 }
 
 // withScore returns the bytes of a file that computes the score too.

@@ -14,6 +14,7 @@ import (
 // lowering turns one graph, or the body of a Scan, into a GraphProto.
 type lowering struct {
 	graph  *graph.Graph
+	table  map[graph.Op]lowerFunc
 	outer  *lowering // of the graph that holds this body, nil at the top
 	proto  *onnxpb.GraphProto
 	names  map[*graph.Node]string   // node → the name of its value
@@ -33,7 +34,7 @@ type extraKey struct {
 
 func newLowering(g *graph.Graph, outer *lowering) *lowering {
 	l := &lowering{
-		graph: g, outer: outer,
+		graph: g, outer: outer, table: lowerers(),
 		proto: &onnxpb.GraphProto{Name: proto.String(g.Name())},
 		names: make(map[*graph.Node]string), scans: make(map[*graph.Node][]string),
 		taken: make(map[string]bool), owned: make(map[*graph.Node]string), consts: make(map[string]string), extra: make(map[extraKey]string),
@@ -186,7 +187,7 @@ func (l *lowering) value(n *graph.Node) string {
 	if n.Op() == graph.OpConstant {
 		name = l.constant(l.owned[n], n.ConstantValue())
 	} else {
-		f := lowerers()[n.Op()]
+		f := l.table[n.Op()]
 		if f == nil {
 			panic(&graph.Error{Op: n.Op(), Operands: []string{n.Type().String()}, Want: "the operator cannot be lowered to ONNX"})
 		}

@@ -28,11 +28,11 @@ type denoiseFlags struct {
 }
 
 func (f *denoiseFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, a shipped model, or a score.onnx")
+	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, a shipped model, or a score.onnx or energy.onnx")
 	fs.StringVar(&f.images, "images", "", "pictures: a PNG or JPEG file, a folder of them, or an .npy or .npz of uint8 [N H W C] or float [N C H W]")
 	fs.StringVar(&f.out, "out", "", "folder of the denoised pictures, made if it is not there")
 	fs.Float64Var(&f.noise, "noise", 0, "first add Gaussian noise of this standard deviation, in units of x (pixels from 0 to 1)")
-	fs.Float64Var(&f.sigma0, "sigma0", 0, "σ₀ for a score.onnx (default: what the file says, or 0.1)")
+	fs.Float64Var(&f.sigma0, "sigma0", 0, "σ₀ for an ONNX file (default: what the file says, or 0.1)")
 	fs.Uint64Var(&f.seed, "seed", 0, "seed of the added noise")
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
 }

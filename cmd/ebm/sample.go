@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"ebm"
-	"ebm/internal/inspect"
 	"ebm/mdsm/langevin"
 )
 
@@ -38,7 +36,7 @@ type sampleFlags struct {
 }
 
 func (f *sampleFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, a shipped model, or a score.onnx")
+	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, a shipped model, or a score.onnx or energy.onnx")
 	fs.StringVar(&f.out, "out", "", "folder of the samples (default RUN/samples for a run)")
 	fs.IntVar(&f.count, "count", 64, "number of samples")
 	fs.Uint64Var(&f.seed, "seed", 0, "seed; sample i of a seed is the same whatever the batch, shard or restart")
@@ -48,7 +46,7 @@ func (f *sampleFlags) add(fs *pflag.FlagSet) {
 	fs.Float64Var(&f.stepSize, "step-size", 0.02, "ε, in units of x; 0.015 to 0.05 is reasonable")
 	fs.Float64Var(&f.hot, "hot", 100, "temperature of the first steps")
 	fs.BoolVar(&f.raw, "raw", false, "leave out the denoising jump at the end")
-	fs.Float64Var(&f.sigma0, "sigma0", 0, "σ₀ of the denoising jump for a score.onnx (default: what the file says, or 0.1)")
+	fs.Float64Var(&f.sigma0, "sigma0", 0, "σ₀ of the denoising jump for an ONNX file (default: what the file says, or 0.1)")
 	fs.StringVar(&f.shard, "shard", "", "draw only part I/N of the samples, to be joined with --merge")
 	fs.BoolVar(&f.float32, "float32", false, "also write samples_float32.npy, neither clipped nor rounded")
 	fs.BoolVar(&f.png, "png", false, "also write every sample as a PNG file")
@@ -192,7 +190,11 @@ type sampled struct {
 // with the score of one.
 func loadSampled(ctx context.Context, ref string, sigma0 float64) (sampled, error) {
 	if strings.EqualFold(filepath.Ext(ref), ".onnx") {
-		return scoreFile(ctx, ref, sigma0)
+		models, meta, err := ebm.ReadONNX(ctx, ref)
+		if sigma0 != 0 {
+			models.Sigma0 = sigma0
+		}
+		return sampled{models: models, describe: meta}, err
 	}
 	m, err := ebm.Load(ref)
 	if err != nil {
@@ -207,26 +209,4 @@ func loadSampled(ctx context.Context, ref string, sigma0 float64) (sampled, erro
 		s.folder = ref
 	}
 	return s, nil
-}
-
-// scoreFile reads a score.onnx, whose metadata may say σ₀.
-func scoreFile(ctx context.Context, path string, sigma0 float64) (sampled, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return sampled{}, err
-	}
-	d, err := inspect.Describe(ctx, path)
-	if err != nil {
-		return sampled{}, err
-	}
-	meta := d.ONNX.Metadata
-	if sigma0 == 0 {
-		sigma0 = 0.1
-		if text, ok := meta["sigma0"]; ok {
-			if sigma0, err = strconv.ParseFloat(text, 64); err != nil {
-				return sampled{}, fmt.Errorf("%s: metadata say sigma0 is %q, wanted a number", path, text)
-			}
-		}
-	}
-	return sampled{models: langevin.Models{Score: b, Sigma0: sigma0}, describe: meta}, nil
 }

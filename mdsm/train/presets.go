@@ -67,6 +67,7 @@ func demo() Settings {
 	s := paperMNIST("mnist", 1)
 	s.Preset = "demo"
 	s.Steps, s.Batch = 14_000, 32
+	s.Shards = 1 // half of 32 small pictures is too little work for a core
 	s.Data.Size = 16
 	s.Net.Dim = 32
 	s.Optimiser.LearningRate = LearningRate{Schedule: Cosine, Initial: 1e-3, Final: 1e-6}

@@ -1,0 +1,51 @@
+package classifier
+
+import (
+	"fmt"
+
+	"ebm/models/graph"
+	"ebm/models/tensor"
+)
+
+// Preprocess adds the way from pictures x [N C H W], float32 from 0 to 255, C
+// of 1 or 3, H = W of 16, 28 or 32, to what the network sees: digits
+// [C·N 1 Size Size] in [0, 1], the channels of a picture one after the other,
+// each as a digit of its own.
+//
+//	28 × 28   two rows and columns of zeros on each side, then as 32 × 32
+//	32 × 32   the mean of every 2×2 block, rounded to a whole number, halves up
+//	16 × 16   as it is
+//
+// then divided by 255. This is how the project's data sets are made, so a
+// digit looks the same to the network in each size. Other shapes are errors.
+func Preprocess(x *graph.Node) (*graph.Node, error) {
+	channels, side, ok := pictures(x)
+	if !ok {
+		return nil, fmt.Errorf("pictures are %v, wanted float32[N C S S] with C of 1 or 3 and S of 16, 28 or 32", x.Type())
+	}
+	var y *graph.Node
+	err := graph.Catch(func() {
+		y = graph.Reshape(x, graph.Shape{graph.Const(channels).Mul(x.Shape()[0]), graph.Const(1), graph.Const(side), graph.Const(side)})
+		if side == 28 {
+			y = graph.Pad(y, []int{0, 0, 2, 2}, []int{0, 0, 2, 2}, nil)
+		}
+		if side != Size {
+			y = graph.Floor(graph.Shift(graph.MeanPool(y, graph.Pool2D(2, 2, 0)), 0.5))
+		}
+		// Divided and not multiplied by 1/255, for the bits of training.
+		y = graph.Div(y, graph.Like(y, 255))
+	})
+	return y, err
+}
+
+// pictures returns the channels and the side of x where they are such as
+// Preprocess takes.
+func pictures(x *graph.Node) (channels, side int, ok bool) {
+	shape := x.Shape()
+	if x.DType() != tensor.Float32 || len(shape) != 4 || shape[2] != shape[3] {
+		return 0, 0, false
+	}
+	channels, ok1 := shape[1].Constant()
+	side, ok2 := shape[2].Constant()
+	return channels, side, ok1 && ok2 && (channels == 1 || channels == 3) && (side == 16 || side == 28 || side == 32)
+}

@@ -35,6 +35,10 @@
 // precision and recall (Kynkäänniemi et al., NeurIPS 2019; k = 3) and density
 // and coverage (Naeem et al., ICML 2020; k = 5).
 //
+// [Nearest] finds the samples of a set that lie nearest to others, which shows
+// whether a model repeats its training data. [Separate] says how well a score,
+// such as an energy, tells two sets apart (AUROC).
+//
 // Splits and subsets are drawn in the order of NumPy's legacy generator
 // RandomState, which is what torch-fidelity uses: with the same features and
 // the seed 2020 the digits are its own. In all results Warnings says when

@@ -7,6 +7,7 @@ import (
 
 	"ebm/internal/progress"
 	"ebm/internal/rng"
+	"ebm/mdsm/groups"
 	"ebm/models/tensor"
 )
 
@@ -30,7 +31,7 @@ func (s *Sampler) plan(set Settings) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{Settings: set, group: s.group(set.Batch), shape: s.shape, source: rng.New(set.Seed)}
+	p := &plan{Settings: set, group: s.layout(set.Batch).Size, shape: s.shape, source: rng.New(set.Seed)}
 	for _, v := range t {
 		p.temperature = append(p.temperature, float32(v))
 	}
@@ -50,11 +51,11 @@ func (p *plan) groups() []int { return p.groupsOf(p.First, p.end()) }
 
 // groupsOf lists the groups of the samples from first to before end.
 func (p *plan) groupsOf(first, end int) []int {
-	var groups []int
+	var list []int
 	for g := first / p.group; g*p.group < end; g++ {
-		groups = append(groups, g)
+		list = append(list, g)
 	}
-	return groups
+	return list
 }
 
 // span returns the part of a group between two samples, as places in it.
@@ -192,7 +193,7 @@ func (c *chain) steps(ctx context.Context, at, n int) error {
 func (c *chain) record(energy []float32, at, n int) error {
 	for k := range n {
 		row := energy[k*c.plan.group+c.lo : k*c.plan.group+c.hi]
-		if bad := notFinite(row); bad >= 0 {
+		if bad := groups.NotFinite(row); bad >= 0 {
 			return &DivergedError{Sample: c.index(c.lo + bad), Step: at + k, StepSize: c.StepSize}
 		}
 		if c.seen != nil {
@@ -205,7 +206,7 @@ func (c *chain) record(energy []float32, at, n int) error {
 // check reports a wanted place that is not finite.
 func (c *chain) check(x *tensor.Tensor, step int) error {
 	each := tensor.Volume(c.plan.shape)
-	bad := notFinite(tensor.Data[float32](x)[c.lo*each : c.hi*each])
+	bad := groups.NotFinite(tensor.Data[float32](x)[c.lo*each : c.hi*each])
 	if bad < 0 {
 		return nil
 	}

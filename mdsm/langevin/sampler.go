@@ -2,12 +2,11 @@ package langevin
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"ebm/internal/progress"
+	"ebm/mdsm/groups"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )
@@ -30,43 +29,16 @@ type Sampler struct {
 // but for the batch.
 func New(rt *runtime.Runtime, m Models) (*Sampler, error) {
 	s := &Sampler{info: rt.Info(), hash: m.Hash(), jumps: m.Denoise != nil || m.Score != nil && m.Sigma0 > 0}
-	threads := 0
-	if s.onCPU() {
-		threads = 1 // a group of samples each
-	}
-	stepper, x, err := load(rt, m, threads)
+	stepper, x, err := load(rt, m, groups.Threads(s.info))
 	if err != nil {
 		return nil, err
 	}
-	if s.shape, err = fixedShape(x, m.Shape); err != nil {
+	if s.shape, err = groups.Shape(x, m.Shape); err != nil {
 		stepper.Close()
 		return nil, err
 	}
 	s.stepper, s.fixed = stepper, max(x.Shape[0], 0)
 	return s, nil
-}
-
-// fixedShape returns the shape of one x, where the model or wanted has it.
-func fixedShape(x runtime.ValueInfo, wanted []int) ([]int, error) {
-	shape := slices.Clone(x.Shape[1:])
-	if wanted == nil {
-		wanted = shape
-	}
-	if len(wanted) != len(shape) {
-		return nil, fmt.Errorf("the model's x is %v, which %v does not fit", x, wanted)
-	}
-	for i, d := range wanted {
-		if shape[i] < 0 {
-			shape[i] = d
-		}
-		if shape[i] != d {
-			return nil, fmt.Errorf("the model's x is %v, which %v does not fit", x, wanted)
-		}
-		if d < 1 {
-			return nil, fmt.Errorf("the model's x is %v: all but its batch must be fixed, or given", x)
-		}
-	}
-	return shape, nil
 }
 
 // Close frees the models.
@@ -75,36 +47,9 @@ func (s *Sampler) Close() error { return s.stepper.Close() }
 // Shape returns the shape of one sample.
 func (s *Sampler) Shape() []int { return slices.Clone(s.shape) }
 
-func (s *Sampler) onCPU() bool { return s.info.Provider == runtime.CPU }
-
-// group returns the number of samples that go through the models together.
-// On the CPU it follows from the model: so many that the cost of calling a kernel
-// does not show, and no more, since the last group is padded. Larger ones
-// were not faster.
-func (s *Sampler) group(batch int) int {
-	switch {
-	case s.fixed > 0:
-		return s.fixed
-	case s.onCPU():
-		return min(max(4096/tensor.Volume(s.shape), 8), 256)
-	case batch > 0:
-		return batch
-	}
-	return 128
-}
-
-// workers returns how many groups are computed at once. With CUDA one prepares
-// its noise while the other computes.
-func (s *Sampler) workers(batch int) int {
-	if !s.onCPU() {
-		return 2
-	}
-	n := max(s.info.Threads, 1)
-	if batch > 0 {
-		group := s.group(batch)
-		n = min(n, (batch+group-1)/group)
-	}
-	return n
+// layout returns how samples are cut into groups.
+func (s *Sampler) layout(batch int) groups.Layout {
+	return groups.NewLayout(s.info, s.shape, s.fixed, batch)
 }
 
 // Sample draws the samples of the settings and gives them to sink in order, in
@@ -118,10 +63,10 @@ func (s *Sampler) Sample(ctx context.Context, set Settings, sink func(first int,
 		return nil, err
 	}
 	var seen []*Process
-	groups := p.groups()
-	stage := s.stage(p, groups, 0)
+	wanted := p.groups()
+	stage := s.stage(p, wanted, 0)
 	defer stage.Done()
-	err = s.run(ctx, p, groups, stage, func(b *batch) error {
+	err = s.run(ctx, p, wanted, stage, func(b *batch) error {
 		if r := p.process(b); r != nil {
 			seen = append(seen, r)
 		}
@@ -135,9 +80,9 @@ func (s *Sampler) Sample(ctx context.Context, set Settings, sink func(first int,
 
 // stage begins the progress of groups, beside which some samples are done. It
 // counts the steps of all chains, since a chain may take minutes.
-func (s *Sampler) stage(p *plan, groups []int, done int) *progress.Stage {
+func (s *Sampler) stage(p *plan, wanted []int, done int) *progress.Stage {
 	rows := done
-	for _, g := range groups {
+	for _, g := range wanted {
 		lo, hi := p.span(g, p.First, p.end())
 		rows += hi - lo
 	}
@@ -148,9 +93,9 @@ func (s *Sampler) stage(p *plan, groups []int, done int) *progress.Stage {
 }
 
 // run computes groups and delivers them in order.
-func (s *Sampler) run(ctx context.Context, p *plan, groups []int, stage *progress.Stage, deliver func(*batch) error) error {
-	work := func(ctx context.Context, i int) (*batch, error) { return s.chain(ctx, p, groups[i], stage) }
-	return ordered(ctx, s.workers(p.Batch), len(groups), work, func(_ int, b *batch) error { return deliver(b) })
+func (s *Sampler) run(ctx context.Context, p *plan, wanted []int, stage *progress.Stage, deliver func(*batch) error) error {
+	work := func(ctx context.Context, i int) (*batch, error) { return s.chain(ctx, p, wanted[i], stage) }
+	return groups.Ordered(ctx, s.layout(p.Batch).Workers, len(wanted), work, func(_ int, b *batch) error { return deliver(b) })
 }
 
 // Denoise returns x − σ₀²∇E(x) (eq. 9) for float32 pictures or points x [N …],
@@ -160,7 +105,8 @@ func (s *Sampler) Denoise(ctx context.Context, x *tensor.Tensor) (clean, energy 
 	if x.DType() != tensor.Float32 || x.Rank() != len(s.shape)+1 || !slices.Equal(x.Shape()[1:], s.shape) {
 		return nil, nil, fmt.Errorf("denoise: x is %v, the model wants float32 of shape N and %v", x, s.shape)
 	}
-	n, each, group := x.Shape()[0], tensor.Volume(s.shape), s.group(0)
+	n, layout := x.Shape()[0], s.layout(0)
+	each, group := layout.Each(), layout.Size
 	clean = tensor.New(tensor.Float32, x.Shape()...)
 	energies := make([]float32, 0, n)
 	stage := s.Progress.Stage("denoise", int64(n), "pictures")
@@ -168,7 +114,7 @@ func (s *Sampler) Denoise(ctx context.Context, x *tensor.Tensor) (clean, energy 
 
 	type result struct{ clean, energy *tensor.Tensor }
 	work := func(ctx context.Context, i int) (result, error) {
-		in := tensor.New(tensor.Float32, append([]int{group}, s.shape...)...)
+		in := layout.New()
 		copy(tensor.Data[float32](in), tensor.Data[float32](x)[i*group*each:])
 		out, e, err := s.stepper.Denoise(ctx, in)
 		return result{out, e}, err
@@ -176,7 +122,7 @@ func (s *Sampler) Denoise(ctx context.Context, x *tensor.Tensor) (clean, energy 
 	deliver := func(i int, r result) error {
 		rows := min(group, n-i*group)
 		out := tensor.Data[float32](r.clean)[:rows*each]
-		if bad := notFinite(out); bad >= 0 {
+		if bad := groups.NotFinite(out); bad >= 0 {
 			return fmt.Errorf("denoise: picture %d does not stay finite", i*group+bad/each)
 		}
 		copy(tensor.Data[float32](clean)[i*group*each:], out)
@@ -186,19 +132,13 @@ func (s *Sampler) Denoise(ctx context.Context, x *tensor.Tensor) (clean, energy 
 		stage.Add(int64(rows))
 		return nil
 	}
-	if err := ordered(ctx, s.workers(0), (n+group-1)/group, work, deliver); err != nil {
+	if err := groups.Ordered(ctx, layout.Workers, (n+group-1)/group, work, deliver); err != nil {
 		return nil, nil, err
 	}
 	if len(energies) == n {
 		energy = tensor.Of(energies, n)
 	}
 	return clean, energy, nil
-}
-
-// notFinite returns the index of the first value that is infinite or not a
-// number, or −1.
-func notFinite(values []float32) int {
-	return slices.IndexFunc(values, func(v float32) bool { return math.Float32bits(v)&0x7f800000 == 0x7f800000 })
 }
 
 // DivergedError says that a chain left the finite numbers.
@@ -210,12 +150,4 @@ type DivergedError struct {
 
 func (e *DivergedError) Error() string {
 	return fmt.Sprintf("sample %d is not finite after %d steps of size %g; try a smaller step size", e.Sample, e.Step, e.StepSize)
-}
-
-// ended returns the context's error in place of errors that came of it.
-func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
-		return fmt.Errorf("%w: %w", ctx.Err(), err)
-	}
-	return err
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"ebm/mdsm/groups"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )
@@ -17,7 +18,7 @@ type scorer struct {
 }
 
 func loadScore(rt *runtime.Runtime, m Models, o runtime.SessionOptions) (Stepper, runtime.ValueInfo, error) {
-	s, x, err := loadSession(rt, m.Score, o, []string{"x"}, []string{"score"})
+	s, x, err := groups.Load(rt, m.Score, o, []string{"x"}, []string{"score"})
 	if err != nil {
 		return nil, x, fmt.Errorf("score: %w", err)
 	}

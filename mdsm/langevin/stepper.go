@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"ebm/mdsm/groups"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )
@@ -83,7 +84,7 @@ func loadGraphs(rt *runtime.Runtime, m Models, o runtime.SessionOptions) (_ Step
 		}
 	}()
 	if m.Denoise != nil {
-		if g.denoise, x, err = loadSession(rt, m.Denoise, o, []string{"x"}, []string{"denoised"}); err != nil {
+		if g.denoise, x, err = groups.Load(rt, m.Denoise, o, []string{"x"}, []string{"denoised"}); err != nil {
 			return nil, x, fmt.Errorf("denoising model: %w", err)
 		}
 	}
@@ -91,49 +92,13 @@ func loadGraphs(rt *runtime.Runtime, m Models, o runtime.SessionOptions) (_ Step
 		return g, x, nil
 	}
 	jump := x
-	if g.sampler, x, err = loadSession(rt, m.Sampler, o, []string{"x", "noise", "step_size", "temperature"}, []string{"x_next", "energy"}); err != nil {
+	if g.sampler, x, err = groups.Load(rt, m.Sampler, o, []string{"x", "noise", "step_size", "temperature"}, []string{"x_next", "energy"}); err != nil {
 		return nil, x, fmt.Errorf("sampler: %w", err)
 	}
 	if m.Denoise != nil && !slices.Equal(x.Shape, jump.Shape) {
 		return nil, x, fmt.Errorf("the sampler's x is %v, the denoising model's %v", x, jump)
 	}
 	return g, x, nil
-}
-
-// loadSession loads a model, checks the names of its inputs and outputs, and
-// describes its x.
-func loadSession(rt *runtime.Runtime, model []byte, o runtime.SessionOptions, inputs, outputs []string) (_ *runtime.Session, x runtime.ValueInfo, err error) {
-	s, err := rt.Load(model, o)
-	if err != nil {
-		return nil, x, err
-	}
-	defer func() {
-		if err != nil {
-			s.Close()
-		}
-	}()
-	if names(s.Inputs(), inputs) != len(inputs) || len(s.Inputs()) != len(inputs) {
-		return nil, x, fmt.Errorf("its inputs are %v, wanted %v", s.Inputs(), inputs)
-	}
-	if names(s.Outputs(), outputs) != len(outputs) {
-		return nil, x, fmt.Errorf("its outputs are %v, wanted %v among them", s.Outputs(), outputs)
-	}
-	x = s.Inputs()[slices.IndexFunc(s.Inputs(), func(v runtime.ValueInfo) bool { return v.Name == "x" })]
-	if x.DType != tensor.Float32 || len(x.Shape) < 2 {
-		return nil, x, fmt.Errorf("its x is %v, wanted float32 with a batch and at least one more axis", x)
-	}
-	return s, x, nil
-}
-
-// names counts how many of the names belong to values.
-func names(values []runtime.ValueInfo, names []string) int {
-	n := 0
-	for _, v := range values {
-		if slices.Contains(names, v.Name) {
-			n++
-		}
-	}
-	return n
 }
 
 func (g *graphs) Steps(ctx context.Context, x, noise *tensor.Tensor, temperature []float32, stepSize float32) (next, energy *tensor.Tensor, err error) {

@@ -1,4 +1,4 @@
-package langevin
+package groups
 
 import (
 	"context"
@@ -21,7 +21,7 @@ func TestOrdered(t *testing.T) {
 			return i * i, nil
 		}
 		var got []int
-		err := ordered(t.Context(), workers, 50, work, func(i, v int) error {
+		err := Ordered(t.Context(), workers, 50, work, func(i, v int) error {
 			delivered.Add(1)
 			got = append(got, v)
 			return nil
@@ -43,7 +43,7 @@ func TestOrdered(t *testing.T) {
 func TestOrderedErrors(t *testing.T) {
 	bad := errors.New("bad")
 	delivered := 0
-	err := ordered(t.Context(), 3, 100, func(_ context.Context, i int) (int, error) {
+	err := Ordered(t.Context(), 3, 100, func(_ context.Context, i int) (int, error) {
 		if i == 20 {
 			return 0, bad
 		}
@@ -58,7 +58,7 @@ func TestOrderedErrors(t *testing.T) {
 	if !errors.Is(err, bad) || delivered > 20 {
 		t.Errorf("error %v after %d results", err, delivered)
 	}
-	err = ordered(t.Context(), 3, 100, func(_ context.Context, i int) (int, error) { return i, nil }, func(i, _ int) error {
+	err = Ordered(t.Context(), 3, 100, func(_ context.Context, i int) (int, error) { return i, nil }, func(i, _ int) error {
 		if i == 7 {
 			return bad
 		}
@@ -69,10 +69,10 @@ func TestOrderedErrors(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := ordered(ctx, 3, 100, func(_ context.Context, i int) (int, error) { return i, nil }, func(int, int) error { return nil }); !errors.Is(err, context.Canceled) {
+	if err := Ordered(ctx, 3, 100, func(_ context.Context, i int) (int, error) { return i, nil }, func(int, int) error { return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("an ended context: error %v", err)
 	}
-	if err := ordered(t.Context(), 3, 0, func(_ context.Context, i int) (int, error) { return i, nil }, func(int, int) error { return nil }); err != nil {
+	if err := Ordered(t.Context(), 3, 0, func(_ context.Context, i int) (int, error) { return i, nil }, func(int, int) error { return nil }); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,17 +1,19 @@
-package langevin
+package groups
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	goruntime "runtime"
 	"sync"
 	"sync/atomic"
 )
 
-// ordered computes work(0), …, work(n−1) with several workers and delivers the
+// Ordered computes work(0), …, work(n−1) with several workers and delivers the
 // results in this order from the caller's goroutine. Finished results that
 // wait for an earlier one are bounded. The first error stops everything; what
 // was finished before it in order is still delivered.
-func ordered[R any](ctx context.Context, workers, n int, work func(context.Context, int) (R, error), deliver func(int, R) error) error {
+func Ordered[R any](ctx context.Context, workers, n int, work func(context.Context, int) (R, error), deliver func(int, R) error) error {
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
 	type result struct {
@@ -79,4 +81,12 @@ func ordered[R any](ctx context.Context, workers, n int, work func(context.Conte
 		return ended(ctx, first)
 	}
 	return nil
+}
+
+// ended returns the context's error in place of errors that came of it.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
+		return fmt.Errorf("%w: %w", ctx.Err(), err)
+	}
+	return err
 }

@@ -66,13 +66,19 @@ func Perturb(x, noise, sigma *graph.Node) *graph.Node {
 func Loss(energy Energy, x, noise, sigma *graph.Node, sigma0 float64, l Weighting) *graph.Node {
 	noisy := Perturb(x, noise, sigma)
 	score, _ := Score(energy, noisy)
+	return batchMean(graph.Mul(l.Of(sigma), JumpError(x, noisy, score, sigma0)))
+}
+
+// JumpError adds the squared error [N] of the denoising jump from x̃ to the
+// clean x, ‖x − x̃ + σ₀² ∇E(x̃)‖², for x, x̃ and the score −∇E(x̃) [N …]. It is
+// each picture's part of the objective before it is weighted.
+func JumpError(x, noisy, score *graph.Node, sigma0 float64) *graph.Node {
 	residual := graph.Sub(graph.Sub(x, noisy), graph.Scale(score, sigma0*sigma0))
 	axes := make([]int, 0, x.Rank()-1)
 	for i := 1; i < x.Rank(); i++ {
 		axes = append(axes, i)
 	}
-	square := graph.ReduceSum(graph.Mul(residual, residual), axes...) // [N]
-	return batchMean(graph.Mul(l.Of(sigma), square))
+	return graph.ReduceSum(graph.Mul(residual, residual), axes...)
 }
 
 // batchMean returns the mean of v [N], whose length may be symbolic.

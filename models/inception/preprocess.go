@@ -30,78 +30,96 @@ const (
 func Conventions() []Convention { return []Convention{PyTorchFID, TF, Clean} }
 
 // Preprocess adds the way from pictures x [N 3 H W] of float32 from 0 to 255
-// to the network's input [N 3 299 299]. Every convention is linear along each
-// axis, so it is two products with constant matrices. Other conventions, and
-// shapes whose height and width are not constant, are errors.
+// to the network's input [N 3 299 299]: [Resize], and the convention's range.
+// Other conventions, and shapes whose height and width are not constant, are
+// errors.
 func Preprocess(x *graph.Node, c Convention) (*graph.Node, error) {
-	weights := map[Convention]func(in int) []float32{PyTorchFID: centres, TF: corners, Clean: cubics}[c]
-	if weights == nil {
-		return nil, fmt.Errorf("preprocessing %q, wanted one of %v", c, Conventions())
-	}
 	if x.DType() != tensor.Float32 || x.Rank() != 4 || !x.Shape()[1:2].Equal(graph.Dims(3)) {
 		return nil, fmt.Errorf("pictures are %v, wanted float32[N 3 H W]", x.Type())
 	}
-	var y *graph.Node
+	y, err := Resize(x, c, Size, Size)
+	if err != nil {
+		return nil, err
+	}
+	if c == PyTorchFID {
+		return graph.Shift(graph.Scale(y, 2.0/255), -1), nil
+	}
+	return graph.Scale(graph.Shift(y, -128), 1.0/128), nil
+}
+
+// Resize adds the way from pictures x [N C H W] of float32 from 0 to 255 to
+// [N C height width] in the same range, by a convention's interpolation. Every
+// convention is linear along each axis, so it is two products with constant
+// matrices. A side that has its length already is left as it is.
+func Resize(x *graph.Node, c Convention, height, width int) (*graph.Node, error) {
+	weights := map[Convention]func(in, out int) []float32{PyTorchFID: centres, TF: corners, Clean: cubics}[c]
+	if weights == nil {
+		return nil, fmt.Errorf("preprocessing %q, wanted one of %v", c, Conventions())
+	}
+	if x.DType() != tensor.Float32 || x.Rank() != 4 {
+		return nil, fmt.Errorf("pictures are %v, wanted float32[N C H W]", x.Type())
+	}
+	if min(height, width) < 1 || max(height, width) > 1<<14 {
+		return nil, fmt.Errorf("a size of %d×%d, wanted 1 to %d a side", height, width, 1<<14)
+	}
+	y := x
 	err := graph.Catch(func() {
 		size := graph.Spatial(x)
-		y = resizeLast(x, size[1], weights)
-		y = graph.SwapLast(resizeLast(graph.SwapLast(y), size[0], weights))
-		switch c {
-		case PyTorchFID:
-			y = graph.Shift(graph.Scale(y, 2.0/255), -1)
-		case Clean:
+		y = resizeLast(y, size[1], width, weights)
+		y = graph.SwapLast(resizeLast(graph.SwapLast(y), size[0], height, weights))
+		if c == Clean {
 			y = graph.Minimum(graph.Maximum(y, graph.Like(y, 0)), graph.Like(y, 255))
-			y = graph.Scale(graph.Shift(y, -128), 1.0/128)
-		default:
-			y = graph.Scale(graph.Shift(y, -128), 1.0/128)
 		}
 	})
 	return y, err
 }
 
-// resizeLast brings the last axis of x [a b c in] to Size.
-func resizeLast(x *graph.Node, in int, weights func(in int) []float32) *graph.Node {
+// resizeLast brings the last axis of x [a b c in] to the length out.
+func resizeLast(x *graph.Node, in, out int, weights func(in, out int) []float32) *graph.Node {
+	if in == out {
+		return x
+	}
 	shape := x.Shape()
 	rows := graph.Shape{shape[:3].Volume(), shape[3]}
-	w := x.Graph().Constant(tensor.Of(weights(in), in, Size))
+	w := x.Graph().Constant(tensor.Of(weights(in, out), in, out))
 	y := graph.MatMul(graph.Reshape(x, rows), w)
-	return graph.Reshape(y, graph.Shape{shape[0], shape[1], shape[2], graph.Const(Size)})
+	return graph.Reshape(y, graph.Shape{shape[0], shape[1], shape[2], graph.Const(out)})
 }
 
-// centres returns the weights [in, Size] of bilinear interpolation at
-// (i + ½)·in/Size − ½, in float32 as PyTorch has them.
-func centres(in int) []float32 {
-	scale := float32(in) / Size
-	return linear(in, func(i int) float32 { return max(0, float32(scale*(float32(i)+0.5))-0.5) })
+// centres returns the weights [in, out] of bilinear interpolation at
+// (i + ½)·in/out − ½, in float32 as PyTorch has them.
+func centres(in, out int) []float32 {
+	scale := float32(in) / float32(out)
+	return linear(in, out, func(i int) float32 { return max(0, float32(scale*(float32(i)+0.5))-0.5) })
 }
 
-// corners returns those at i·in/Size.
-func corners(in int) []float32 {
-	scale := float32(float64(in) / Size)
-	return linear(in, func(i int) float32 { return float32(i) * scale })
+// corners returns those at i·in/out.
+func corners(in, out int) []float32 {
+	scale := float32(float64(in) / float64(out))
+	return linear(in, out, func(i int) float32 { return float32(i) * scale })
 }
 
-func linear(in int, position func(i int) float32) []float32 {
-	w := make([]float32, in*Size)
-	for i := range Size {
+func linear(in, out int, position func(i int) float32) []float32 {
+	w := make([]float32, in*out)
+	for i := range out {
 		at := position(i)
 		low := min(int(at), in-1)
 		high := min(low+1, in-1)
 		part := min(max(at-float32(low), 0), 1)
-		w[low*Size+i] += 1 - part
-		w[high*Size+i] += part
+		w[low*out+i] += 1 - part
+		w[high*out+i] += part
 	}
 	return w
 }
 
-// cubics returns the weights [in, Size] of Pillow's bicubic filter: Keys's
-// kernel with a = −½, stretched by in/Size where the picture shrinks, around
-// (i + ½)·in/Size, cut at the borders and made to sum to 1.
-func cubics(in int) []float32 {
-	scale := float64(in) / Size
+// cubics returns the weights [in, out] of Pillow's bicubic filter: Keys's
+// kernel with a = −½, stretched by in/out where the picture shrinks, around
+// (i + ½)·in/out, cut at the borders and made to sum to 1.
+func cubics(in, out int) []float32 {
+	scale := float64(in) / float64(out)
 	stretch := max(scale, 1)
-	w := make([]float32, in*Size)
-	for i := range Size {
+	w := make([]float32, in*out)
+	for i := range out {
 		centre := (float64(i) + 0.5) * scale
 		first := max(int(centre-2*stretch+0.5), 0)
 		last := min(int(centre+2*stretch+0.5), in)
@@ -110,7 +128,7 @@ func cubics(in int) []float32 {
 			sum += keys((float64(j) - centre + 0.5) / stretch)
 		}
 		for j := first; j < last; j++ {
-			w[j*Size+i] = float32(keys((float64(j)-centre+0.5)/stretch) / sum)
+			w[j*out+i] = float32(keys((float64(j)-centre+0.5)/stretch) / sum)
 		}
 	}
 	return w

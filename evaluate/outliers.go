@@ -150,10 +150,10 @@ func (h Histogram) Density(set int) []float64 {
 	return density
 }
 
-// Range returns ends for a histogram of the sets: their extremes, or where a
+// HistogramRange returns ends for a histogram of the sets: their extremes, or where a
 // few values lie far out, the ends of what is left of every set without a
 // share of the values on each side. Equal values get a range around them.
-func Range(share float64, sets ...[]float64) (low, high float64) {
+func HistogramRange(share float64, sets ...[]float64) (low, high float64) {
 	low, high = math.Inf(1), math.Inf(-1)
 	near, far := math.Inf(1), math.Inf(-1)
 	for _, set := range sets {

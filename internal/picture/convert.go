@@ -72,6 +72,50 @@ func channelsLast[T float32 | uint8](src []T, shape []int) *tensor.Tensor {
 	return tensor.Of(dst, n, h, w, c)
 }
 
+// NCHW returns a copy of x, uint8 [N, H, W, C], with its channels first:
+// [N, C, H, W]. It undoes NHWC.
+func NCHW(x *tensor.Tensor) (*tensor.Tensor, error) {
+	if err := wantRank4(x); err != nil {
+		return nil, err
+	}
+	if x.DType() != tensor.Uint8 {
+		return nil, fmt.Errorf("pictures have elements of type %v, want uint8", x.DType())
+	}
+	n, h, w, c := x.Shape()[0], x.Shape()[1], x.Shape()[2], x.Shape()[3]
+	src, dst, area := tensor.Data[uint8](x), make([]uint8, x.Len()), h*w
+	for i := range n {
+		for p := range area {
+			for ch := range c {
+				dst[(i*c+ch)*area+p] = src[(i*area+p)*c+ch]
+			}
+		}
+	}
+	return tensor.Of(dst, n, c, h, w), nil
+}
+
+// Surround returns x, uint8 [N, C, H, W], with zeros around each picture, as
+// a copy of height x width pixels. An odd margin leaves its extra row or
+// column at the bottom or right. It undoes Crop where what was cut off is
+// black.
+func Surround(x *tensor.Tensor, height, width int) (*tensor.Tensor, error) {
+	if err := wantRank4(x); err != nil {
+		return nil, err
+	}
+	h, w := x.Shape()[2], x.Shape()[3]
+	if x.DType() != tensor.Uint8 || height < h || width < w {
+		return nil, fmt.Errorf("cannot surround pictures %v to %dx%d: uint8 ones that are no larger are wanted", x, height, width)
+	}
+	planes := x.Shape()[0] * x.Shape()[1]
+	top, left := (height-h)/2, (width-w)/2
+	src, dst := tensor.Data[uint8](x), make([]uint8, planes*height*width)
+	for plane := range planes {
+		for y := range h {
+			copy(dst[(plane*height+top+y)*width+left:], src[(plane*h+y)*w:(plane*h+y+1)*w])
+		}
+	}
+	return tensor.Of(dst, x.Shape()[0], x.Shape()[1], height, width), nil
+}
+
 // Crop returns the middle height x width pixels of each picture of x,
 // [N, C, H, W], as a copy. An odd margin leaves its extra row or column at
 // the bottom or right. It undoes the padding of 28x28 sets to 32x32.

@@ -22,6 +22,7 @@ type Grid struct {
 	Padding    int   // pixels around and between the pictures, before enlargement
 	Scale      int   // every pixel becomes Scale x Scale pixels; 0 counts as 1
 	Background uint8 // grey level of the padding and of empty places; 0 is black
+	Apart      int   // the first so many columns stand apart from the others by three paddings more; 0 for none
 }
 
 // Image draws x, [N, C, H, W] with C of 1 or 3, as an *image.Gray or an opaque
@@ -59,14 +60,15 @@ type layout struct {
 	padding       int
 	scale         int
 	background    uint8
+	apart, gap    int // columns before a wider gap, and what it is wider by
 }
 
 func (g Grid) layout(x *tensor.Tensor) (*layout, error) {
 	if err := wantRank4(x); err != nil {
 		return nil, err
 	}
-	if g.Columns < 0 || g.Padding < 0 || g.Scale < 0 {
-		return nil, fmt.Errorf("grid has %d columns, padding %d and scale %d, want none below 0", g.Columns, g.Padding, g.Scale)
+	if g.Columns < 0 || g.Padding < 0 || g.Scale < 0 || g.Apart < 0 {
+		return nil, fmt.Errorf("grid has %d columns, %d of them apart, padding %d and scale %d, want none below 0", g.Columns, g.Apart, g.Padding, g.Scale)
 	}
 	s := x.Shape()
 	l := &layout{
@@ -84,8 +86,11 @@ func (g Grid) layout(x *tensor.Tensor) (*layout, error) {
 	}
 	l.columns = min(l.columns, l.n)
 	l.rows = (l.n + l.columns - 1) / l.columns
+	if g.Apart > 0 && g.Apart < l.columns {
+		l.apart, l.gap = g.Apart, 3*l.padding
+	}
 	// In floating point, so that absurd settings cannot wrap around.
-	width := (float64(l.columns)*(float64(l.w)+float64(l.padding)) + float64(l.padding)) * float64(l.scale)
+	width := (float64(l.columns)*(float64(l.w)+float64(l.padding)) + float64(l.padding) + float64(l.gap)) * float64(l.scale)
 	height := (float64(l.rows)*(float64(l.h)+float64(l.padding)) + float64(l.padding)) * float64(l.scale)
 	if width*height > maxPixels {
 		return nil, fmt.Errorf("grid of %d pictures would have %.0fx%.0f pixels, want at most %d in all", l.n, width, height, maxPixels)
@@ -100,7 +105,7 @@ func (g Grid) layout(x *tensor.Tensor) (*layout, error) {
 
 // draw returns the grid before enlargement.
 func (l *layout) draw() image.Image {
-	bounds := image.Rect(0, 0, l.columns*(l.w+l.padding)+l.padding, l.rows*(l.h+l.padding)+l.padding)
+	bounds := image.Rect(0, 0, l.columns*(l.w+l.padding)+l.padding+l.gap, l.rows*(l.h+l.padding)+l.padding)
 	if l.c == 1 {
 		img := image.NewGray(bounds)
 		fill(img.Pix, l.background)
@@ -132,7 +137,11 @@ func (l *layout) draw() image.Image {
 }
 
 func (l *layout) origin(i int) (x, y int) {
-	return l.padding + (i%l.columns)*(l.w+l.padding), l.padding + (i/l.columns)*(l.h+l.padding)
+	column := i % l.columns
+	if column >= l.apart {
+		x = l.gap
+	}
+	return x + l.padding + column*(l.w+l.padding), l.padding + (i/l.columns)*(l.h+l.padding)
 }
 
 func (l *layout) row(i, c, y int) []uint8 {

@@ -117,6 +117,58 @@ func TestGridPlacesPictures(t *testing.T) {
 	}
 }
 
+func TestNCHWAndSurroundUndo(t *testing.T) {
+	x := tensor.New(tensor.Uint8, 2, 3, 4, 6)
+	for i := range tensor.Data[uint8](x) {
+		tensor.Data[uint8](x)[i] = uint8(i)
+	}
+	last, err := NHWC(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := NCHW(last)
+	if err != nil || !slices.Equal(first.Shape(), x.Shape()) || !slices.Equal(tensor.Data[uint8](first), tensor.Data[uint8](x)) {
+		t.Errorf("NCHW does not undo NHWC: %v, %v", first, err)
+	}
+	wide, err := Surround(x, 7, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := Crop(wide, 4, 6)
+	if err != nil || !slices.Equal(tensor.Data[uint8](back), tensor.Data[uint8](x)) {
+		t.Errorf("Crop does not undo Surround: %v", err)
+	}
+	sum := func(v []uint8) (n int) {
+		for _, b := range v {
+			n += int(b)
+		}
+		return n
+	}
+	if sum(tensor.Data[uint8](wide)) != sum(tensor.Data[uint8](x)) {
+		t.Error("what surrounds the pictures is not black")
+	}
+	if _, err := Surround(x, 3, 8); err == nil {
+		t.Error("surrounded pictures with less")
+	}
+	if _, err := NCHW(ramp(1, 2, 2, 1)); err == nil {
+		t.Error("NCHW took floats")
+	}
+}
+
+func TestGridSetsColumnsApart(t *testing.T) {
+	img, err := Grid{Columns: 3, Padding: 1, Background: 9, Apart: 1}.Image(ramp(6, 1, 1, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var row []uint8
+	for x := range img.Bounds().Dx() {
+		row = append(row, img.(*image.Gray).GrayAt(x, 3).Y)
+	}
+	if want := []uint8{9, 3, 9, 9, 9, 9, 4, 9, 5, 9}; !slices.Equal(row, want) {
+		t.Errorf("the second row is %v, wanted %v", row, want)
+	}
+}
+
 func TestGridPNGKeepsColours(t *testing.T) {
 	x := ramp(5, 3, 4, 4)
 	var a, b bytes.Buffer

@@ -65,7 +65,7 @@ func TestExtractor(t *testing.T) {
 		tensor.Data[uint8](colour)[i] = v
 		tensor.Data[uint8](grey)[i/(3*280)*280+i%280] = v
 	}
-	features := func(o ExtractorOptions, pictures *tensor.Tensor) InceptionFeatures {
+	features := func(o ExtractorOptions, pictures *tensor.Tensor) FeatureSet {
 		t.Helper()
 		o.Weights, o.Height, o.Width = set, 20, 14
 		e, err := NewExtractor(rt, o)
@@ -73,34 +73,34 @@ func TestExtractor(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer e.Close()
-		out, err := e.Features(ctx, pictures)
+		out, err := e.Features(ctx, pictures, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := e.Features(ctx, tensor.New(tensor.Uint8, 1, 1, 20, 15)); err == nil || !strings.Contains(err.Error(), "uint8[1 1 20 15], wanted uint8[n") {
+		if _, err := e.Features(ctx, tensor.New(tensor.Uint8, 1, 1, 20, 15), nil); err == nil || !strings.Contains(err.Error(), "uint8[1 1 20 15], wanted uint8[n") {
 			t.Errorf("wrong size: %v", err)
 		}
-		if _, err := e.Features(ctx, tensor.New(tensor.Uint8, 0, o.Channels, 20, 14)); err == nil {
+		if _, err := e.Features(ctx, tensor.New(tensor.Uint8, 0, o.Channels, 20, 14), nil); err == nil {
 			t.Error("no pictures: no error")
 		}
 		stopped, stop := context.WithCancel(ctx)
 		stop()
-		if _, err := e.Features(stopped, pictures); err == nil {
+		if _, err := e.Features(stopped, pictures, nil); err == nil {
 			t.Error("stopped: no error")
 		}
 		return out
 	}
 	whole := features(ExtractorOptions{Channels: 3}, colour)
-	if whole.Pool3.String() != "float32[3 2048]" || whole.Logits.String() != "float32[3 1008]" {
-		t.Errorf("%v and %v", whole.Pool3, whole.Logits)
+	if whole.Features.String() != "float32[3 2048]" || whole.Logits.String() != "float32[3 1008]" {
+		t.Errorf("%v and %v", whole.Features, whole.Logits)
 	}
 	// A grey picture is one whose colours are equal, and batches change rounding alone.
 	parts := features(ExtractorOptions{Channels: 1, Batch: 2}, grey)
-	if off := apart(parts.Pool3, whole.Pool3); !(off < 1e-5) {
+	if off := apart(parts.Features, whole.Features); !(off < 1e-5) {
 		t.Errorf("grey pictures in two batches are off by %.2g", off)
 	}
 	other := features(ExtractorOptions{Channels: 1, Convention: inception.TF}, grey)
-	if off := apart(other.Pool3, whole.Pool3); !(off > 1e-3) {
+	if off := apart(other.Features, whole.Features); !(off > 1e-3) {
 		t.Errorf("another convention changes features by %.2g, wanted more", off)
 	}
 	for _, o := range []ExtractorOptions{{}, {Weights: set, Channels: 2, Height: 8, Width: 8}, {Weights: set, Channels: 3, Height: 8}, {Weights: &weights.Set{}, Channels: 3, Height: 8, Width: 8}, {Weights: set, Channels: 3, Height: 8, Width: 8, Convention: "best"}} {

@@ -1,0 +1,256 @@
+package ais
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"ebm/internal/progress"
+	"ebm/internal/rng"
+	"ebm/mdsm/groups"
+	"ebm/mdsm/hmc"
+	"ebm/models/tensor"
+)
+
+// Indices of chains, by what they are for: the random numbers of one kind are
+// never those of another.
+const (
+	firstReverse = 1 << 44
+	firstPilot   = 1 << 45
+	maxChains    = 1 << 44
+)
+
+// Estimator runs chains along the path of its settings.
+type Estimator struct {
+	// Progress, when not nil, shows how far the chains are.
+	Progress *progress.Progress
+	// Dir, when not empty, is the folder in which states are kept, so that a
+	// run that was stopped goes on; it is made if it is not there.
+	Dir string
+	// SaveEvery is how often the state of a group is kept; 0 is 15 seconds.
+	SaveEvery time.Duration
+	// Log, when not nil, gets a line for what a person should know, such as a
+	// damaged state.
+	Log func(line string)
+
+	kernel *hmc.Kernel
+	layout groups.Layout
+	set    Settings
+	source rng.Source
+	ladder []hmc.Potential // of each distribution, in the graph's precision
+	steps  []float64       // h for each distribution, nil before they are found
+}
+
+// New returns the estimator of a kernel whose models have the reference and the
+// leapfrog steps of the settings.
+func New(k *hmc.Kernel, s Settings) (*Estimator, error) {
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	e := &Estimator{kernel: k, layout: k.Layout(0), set: s, source: rng.New(s.Seed)}
+	for _, beta := range s.Ladder() {
+		// What the graph's transitions leave invariant has weights in float32.
+		e.ladder = append(e.ladder, hmc.Potential{Energy: float64(float32(beta / s.Temperature)), Reference: float64(float32(1 - beta))})
+	}
+	return e, nil
+}
+
+// LogZ0 returns the log normaliser of the reference, in nats.
+func (e *Estimator) LogZ0() float64 { return e.set.Reference.LogZ(e.layout.Each()) }
+
+// Weights are the results of chains, in the order of the chains.
+type Weights struct {
+	Log        []float64 // log w, in nats
+	Energy     []float64 // E(x) at the chain's end at β = 1: where reverse chains begin, forward ones end
+	Acceptance float64   // mean probability of acceptance
+}
+
+// DivergedError says that a chain left the finite numbers.
+type DivergedError struct {
+	Chain        int
+	Distribution int // of M
+}
+
+func (e *DivergedError) Error() string {
+	return fmt.Sprintf("chain %d has an energy that is not finite at distribution %d", e.Chain, e.Distribution)
+}
+
+// Forward runs so many chains from the reference to the model.
+func (e *Estimator) Forward(ctx context.Context, chains int) (Weights, error) {
+	if chains < 1 || chains > maxChains {
+		return Weights{}, fmt.Errorf("%d chains: one or more are wanted", chains)
+	}
+	return e.run(ctx, forward, chains, func(chain int, dst []float32) {
+		e.source.Normal(dst, rng.SampleStart, uint64(chain), 0)
+		mean, sigma := float32(e.set.Reference.Mean), float32(e.set.Reference.Sigma)
+		for i, n := range dst {
+			dst[i] = mean + float32(sigma*n)
+		}
+	})
+}
+
+// Reverse runs a chain from each of the points [N …], float32, to the
+// reference. The result bounds log Z from above, in expectation, only when the
+// points are exact draws of the model.
+func (e *Estimator) Reverse(ctx context.Context, points *tensor.Tensor) (Weights, error) {
+	if points.DType() != tensor.Float32 || points.Rank() != len(e.layout.Shape)+1 || !slices.Equal(points.Shape()[1:], e.layout.Shape) {
+		return Weights{}, fmt.Errorf("points are %v, the model wants float32 of shape N and %v", points, e.layout.Shape)
+	}
+	each, values := e.layout.Each(), tensor.Data[float32](points)
+	return e.run(ctx, reverse, points.Shape()[0], func(chain int, dst []float32) {
+		copy(dst, values[chain*each:])
+	})
+}
+
+// direction is that of chains along the path.
+type direction string
+
+const (
+	forward direction = "forward"
+	reverse direction = "reverse"
+)
+
+// index returns the first index of the direction's chains.
+func (d direction) index() uint64 {
+	if d == reverse {
+		return firstReverse
+	}
+	return 0
+}
+
+// run runs chains that begin where start says.
+func (e *Estimator) run(ctx context.Context, d direction, chains int, start func(chain int, dst []float32)) (Weights, error) {
+	if err := e.prepare(ctx); err != nil {
+		return Weights{}, err
+	}
+	stage := e.Progress.Stage("ais "+string(d), int64(chains)*int64(e.set.Distributions), "steps")
+	defer stage.Done()
+	var w Weights
+	work := func(ctx context.Context, g int) (*chainGroup, error) {
+		c := &chainGroup{Estimator: e, direction: d, group: g, used: min(chains-g*e.layout.Size, e.layout.Size)}
+		return c, c.run(ctx, start, stage)
+	}
+	deliver := func(_ int, c *chainGroup) error {
+		w.Log = append(w.Log, c.logW[:c.used]...)
+		for _, v := range tensor.Data[float32](c.atModel)[:c.used] {
+			w.Energy = append(w.Energy, float64(v))
+		}
+		w.Acceptance += c.accepted / float64(chains) / float64(max(e.set.Distributions-1, 1))
+		return nil
+	}
+	err := groups.Ordered(ctx, e.layout.Workers, (chains+e.layout.Size-1)/e.layout.Size, work, deliver)
+	return w, err
+}
+
+// chainGroup is a group of chains on its way.
+type chainGroup struct {
+	*Estimator
+	direction direction
+	group     int
+	used      int // places in use, from 0
+
+	done     int // steps of β that are made
+	state    hmc.State
+	logW     []float64 // [Size]
+	atModel  *tensor.Tensor
+	accepted float64 // sum of acceptance probabilities
+}
+
+// first returns the index of the chain at place 0.
+func (c *chainGroup) first() uint64 {
+	return c.direction.index() + uint64(c.group)*uint64(c.layout.Size)
+}
+
+func (c *chainGroup) run(ctx context.Context, start func(chain int, dst []float32), stage *progress.Stage) error {
+	x := c.layout.New()
+	each := c.layout.Each()
+	for place := range c.used {
+		start(c.group*c.layout.Size+place, tensor.Data[float32](x)[place*each:(place+1)*each])
+	}
+	store := c.store(x)
+	resumed, err := store.load(c)
+	if err != nil {
+		return err
+	}
+	if !resumed {
+		c.logW = make([]float64, c.layout.Size)
+		if c.state, err = c.kernel.Start(ctx, x); err != nil {
+			return err
+		}
+		c.atModel = c.state.Energy
+	}
+	stage.Add(int64(c.done) * int64(c.used))
+	if c.done == c.set.Distributions {
+		return nil
+	}
+	numbers := hmc.NewNumbers(c.layout, c.source, c.first(), 0, c.used)
+	saved := time.Now()
+	for c.done < c.set.Distributions {
+		if err := c.step(ctx, numbers); err != nil {
+			// What is finished is kept, also when the run was stopped.
+			if ctx.Err() != nil && !errors.As(err, new(*DivergedError)) {
+				return errors.Join(err, store.save(c))
+			}
+			return err
+		}
+		stage.Add(int64(c.used))
+		if c.done < c.set.Distributions && time.Since(saved) >= c.saveEvery() {
+			if err := store.save(c); err != nil {
+				return err
+			}
+			saved = time.Now()
+		}
+	}
+	if c.direction == forward {
+		c.atModel = c.state.Energy
+	}
+	return store.save(c)
+}
+
+func (c *chainGroup) saveEvery() time.Duration {
+	if c.SaveEvery == 0 {
+		return 15 * time.Second
+	}
+	return c.SaveEvery
+}
+
+// step takes the weight of the next step of β and, but after the last, makes a
+// transition at the distribution that it leads to.
+func (c *chainGroup) step(ctx context.Context, numbers *hmc.Numbers) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m := c.set.Distributions
+	k := c.done + 1 // the step from distribution k−1 to k
+	to := k
+	if c.direction == reverse {
+		k = m - c.done // from k to k−1
+		to = k - 1
+	}
+	before, after := c.ladder[k-1], c.ladder[k]
+	energy, reference := tensor.Data[float32](c.state.Energy), tensor.Data[float32](c.state.Reference)
+	next := slices.Clone(c.logW)
+	for i := range c.used {
+		next[i] += (before.Energy-after.Energy)*float64(energy[i]) + (before.Reference-after.Reference)*float64(reference[i])
+		if math.IsNaN(next[i]) || math.IsInf(next[i], 0) {
+			return &DivergedError{Chain: c.group*c.layout.Size + i, Distribution: k}
+		}
+	}
+	if c.done+1 < m {
+		numbers.Draw(to, func(int) float64 { return c.steps[to] })
+		state, outcome, err := c.kernel.Move(ctx, c.state, c.ladder[to], numbers)
+		if err != nil {
+			return fmt.Errorf("%s chains %d to %d, distribution %d: %w", c.direction, c.group*c.layout.Size, c.group*c.layout.Size+c.used-1, to, err)
+		}
+		c.state = state
+		for _, p := range outcome.Probability[:c.used] {
+			c.accepted += float64(p)
+		}
+	}
+	c.logW = next
+	c.done++
+	return nil
+}

@@ -1,0 +1,71 @@
+package ais
+
+import (
+	"context"
+	"testing"
+
+	"ebm/export"
+	"ebm/internal/rng"
+	"ebm/mdsm"
+	"ebm/mdsm/hmc"
+	"ebm/models/energy"
+	"ebm/models/graph"
+	"ebm/models/tensor"
+	"ebm/runtime"
+)
+
+func encode(t testing.TB, g *graph.Graph, err error) []byte {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := export.Bytes(g, export.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// estimator returns that of a network with some settings.
+func estimator(t testing.TB, n energy.Network, w energy.Weights, set Settings, threads int) *Estimator {
+	t.Helper()
+	rt, err := runtime.Open(context.Background(), runtime.Config{Provider: runtime.CPU, Threads: threads})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { rt.Close() })
+	var m hmc.Models
+	g, err := mdsm.StateModel(n, w, set.Reference)
+	m.State = encode(t, g, err)
+	g, err = mdsm.TrajectoryModel(n, w, set.Reference, set.Leapfrog)
+	m.Trajectory = encode(t, g, err)
+	k, err := hmc.Load(rt, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { k.Close() })
+	e, err := New(k, set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// toy returns a known density by name.
+func toy(t testing.TB, name string, dim int) energy.Density {
+	t.Helper()
+	d, err := energy.Toy(name, dim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// draws returns exact draws [n Dim] of a density.
+func draws(d energy.Density, n int, seed uint64) *tensor.Tensor {
+	x := tensor.New(tensor.Float32, n, d.Dim())
+	for i := range n {
+		d.Draw(tensor.Data[float32](x)[i*d.Dim():(i+1)*d.Dim()], rng.New(seed), uint64(i))
+	}
+	return x
+}

@@ -15,6 +15,8 @@ func lowerConvFilterGrad(l *lowering, n *graph.Node) string {
 		return l.filterGradByConv(n)
 	case area(graph.Spatial(y)) <= smallArea:
 		return l.filterGradByTaps(x, y, a, n.Shape())
+	case l.blocks.gradsFilters(n):
+		return l.blocks.filterGrad(n)
 	}
 	return l.filterGradBySlices(n)
 }

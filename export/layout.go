@@ -154,8 +154,15 @@ func lowerConcat(l *lowering, n *graph.Node) string {
 }
 
 func lowerReduceSum(l *lowering, n *graph.Node) string {
-	axes := n.Attr().(graph.AxesAttr).Axes
-	return l.emit("ReduceSum", []string{l.value(n.Inputs()[0]), l.ints(axes...)}, intAttr("keepdims", 0))
+	x, axes := n.Inputs()[0], n.Attr().(graph.AxesAttr).Axes
+	if l.blocks.makes(x) && slices.Equal(axes, []int{0, 2, 3}) {
+		// For each channel: over the pixels of a picture, then over pictures.
+		s := x.Shape()
+		pixels := l.reshape(l.channelsLast(x, []int{0, 0}, []int{0, 0}), s, graph.Shape{s[0], s[2:].Volume(), s[1]})
+		pictures := l.emit("ReduceSum", []string{pixels, l.ints(1)}, intAttr("keepdims", 0))
+		return l.emit("ReduceSum", []string{pictures, l.ints(0)}, intAttr("keepdims", 0))
+	}
+	return l.emit("ReduceSum", []string{l.value(x), l.ints(axes...)}, intAttr("keepdims", 0))
 }
 
 func lowerReduceMax(l *lowering, n *graph.Node) string {

@@ -23,6 +23,9 @@ type lowering struct {
 	owned  map[*graph.Node]string   // named constant → its name, shared with bodies
 	consts map[string]string        // small unnamed constants by content
 	extra  map[extraKey]string      // values beside a node's own, see shared
+	// blocks is nil where all values lie in ONNX's own layout. See blocked.go.
+	blocks   *blocks
+	inBlocks bool // names are those of values in blocks
 }
 
 // extraKey names a value that lowering a node makes beside its own, such as
@@ -32,7 +35,7 @@ type extraKey struct {
 	what string
 }
 
-func newLowering(g *graph.Graph, outer *lowering) *lowering {
+func newLowering(g *graph.Graph, outer *lowering, block int) *lowering {
 	l := &lowering{
 		graph: g, outer: outer, table: lowerers(),
 		proto: &onnxpb.GraphProto{Name: proto.String(g.Name())},
@@ -41,6 +44,9 @@ func newLowering(g *graph.Graph, outer *lowering) *lowering {
 	}
 	if outer != nil {
 		l.taken, l.owned = outer.taken, outer.owned
+	}
+	if block > 0 {
+		l.blocks = newBlocks(l, block)
 	}
 	return l
 }
@@ -184,9 +190,14 @@ func (l *lowering) value(n *graph.Node) string {
 		return name
 	}
 	var name string
-	if n.Op() == graph.OpConstant {
+	switch {
+	case l.inBlocks:
+		name = l.blocks.value(n)
+	case n.Op() == graph.OpConstant:
 		name = l.constant(l.owned[n], n.ConstantValue())
-	} else {
+	case l.blocks.makes(n) && n.DType() == tensor.Float32:
+		name = l.blocks.outside(n)
+	default:
 		f := l.table[n.Op()]
 		if f == nil {
 			panic(&graph.Error{Op: n.Op(), Operands: []string{n.Type().String()}, Want: "the operator cannot be lowered to ONNX"})
@@ -222,6 +233,11 @@ func (l *lowering) emit(op string, inputs []string, attrs ...*onnxpb.AttributePr
 
 // emitN adds an ONNX node with several outputs and returns their names.
 func (l *lowering) emitN(op string, outputs int, inputs []string, attrs ...*onnxpb.AttributeProto) []string {
+	return l.emitIn("", op, outputs, inputs, attrs...)
+}
+
+// emitIn is emitN for an operator of any domain.
+func (l *lowering) emitIn(domain, op string, outputs int, inputs []string, attrs ...*onnxpb.AttributeProto) []string {
 	names := make([]string, outputs)
 	for i := range names {
 		names[i] = l.fresh(strings.ToLower(op))
@@ -229,10 +245,14 @@ func (l *lowering) emitN(op string, outputs int, inputs []string, attrs ...*onnx
 	for len(inputs) > 0 && inputs[len(inputs)-1] == "" {
 		inputs = inputs[:len(inputs)-1]
 	}
-	l.proto.Node = append(l.proto.Node, &onnxpb.NodeProto{
+	n := &onnxpb.NodeProto{
 		OpType: proto.String(op), Name: proto.String(op + "_" + names[0]),
 		Input: inputs, Output: names, Attribute: attrs,
-	})
+	}
+	if domain != "" {
+		n.Domain = proto.String(domain)
+	}
+	l.proto.Node = append(l.proto.Node, n)
 	return names
 }
 

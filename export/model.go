@@ -32,6 +32,10 @@ type Options struct {
 	Passes []Pass
 	// Version of the producer.
 	Version string
+	// Block is the number of channels in a block of ONNX Runtime's own layout
+	// on the processor at hand, for a model that is loaded at once and never
+	// leaves as a file: it is no standard ONNX. 0 is for files.
+	Block int
 }
 
 // Model returns the ONNX model of g. The error is a *graph.Error when an
@@ -49,13 +53,16 @@ func Model(g *graph.Graph, o Options) (*onnxpb.ModelProto, error) {
 		for _, p := range passes {
 			g = p.Apply(g)
 		}
-		l := newLowering(g, nil)
+		l := newLowering(g, nil, o.Block)
 		m = &onnxpb.ModelProto{
 			IrVersion:       proto.Int64(irVersion),
 			ProducerName:    proto.String(Producer),
 			ProducerVersion: proto.String(o.Version),
 			OpsetImport:     []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(opset)}},
 			Graph:           l.graphProto(o.Docs),
+		}
+		if o.Block > 0 {
+			m.OpsetImport = append(m.OpsetImport, &onnxpb.OperatorSetIdProto{Domain: proto.String(blockedDomain), Version: proto.Int64(1)})
 		}
 	})
 	if err != nil {

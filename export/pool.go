@@ -48,10 +48,8 @@ func (l *lowering) makerOf(value string) *onnxpb.NodeProto {
 func lowerMeanPoolGrad(l *lowering, n *graph.Node) string {
 	y, a := n.Inputs()[0], n.Attr().(graph.PoolAttr)
 	mirror := graph.PoolAttr{Window: a.Window, Strides: a.Strides}
-	volume, tiles, dense := 1, true, true
+	volume, dense := area(a.Window), true
 	for i, w := range a.Window {
-		volume *= w
-		tiles = tiles && a.Strides[i] == w && a.PadLo[i] == 0 && a.PadHi[i] == 0 && a.Size[i]%w == 0
 		dense = dense && a.Strides[i] == 1
 		mirror.PadLo = append(mirror.PadLo, w-1-a.PadLo[i])
 		mirror.PadHi = append(mirror.PadHi, w-1-a.PadHi[i])
@@ -59,7 +57,7 @@ func lowerMeanPoolGrad(l *lowering, n *graph.Node) string {
 	if dense {
 		return l.meanPool(l.value(y), mirror)
 	}
-	if tiles && n.DType() != tensor.Float64 {
+	if tiles(n) && n.DType() != tensor.Float64 {
 		scales := []float32{1, 1}
 		for _, w := range a.Window {
 			scales = append(scales, float32(w))
@@ -78,6 +76,17 @@ func lowerMeanPoolGrad(l *lowering, n *graph.Node) string {
 	value = l.emit("ConvTranspose", []string{value, l.constant("", filled(n.DType(), 1/float64(volume), append([]int{1, 1}, a.Window...)))},
 		intsAttr("strides", a.Strides...), intsAttr("pads", slices.Concat(a.PadLo, a.PadHi)...), intsAttr("output_padding", rest...))
 	return l.reshape(value, append(graph.Shape{planes, graph.Const(1)}, n.Shape()[2:]...), n.Shape())
+}
+
+// tiles reports whether the windows of a MeanPoolGrad cover each pixel once.
+func tiles(n *graph.Node) bool {
+	a := n.Attr().(graph.PoolAttr)
+	for i, w := range a.Window {
+		if a.Strides[i] != w || a.PadLo[i] != 0 || a.PadHi[i] != 0 || a.Size[i]%w != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func filled(dtype tensor.DType, v float64, shape []int) *tensor.Tensor {

@@ -8,7 +8,7 @@ import (
 // initialisers inside the body, where runtimes can lay them out once.
 func lowerScan(l *lowering, n *graph.Node) string {
 	a := n.Attr().(graph.ScanAttr)
-	inner := newLowering(a.Body, l)
+	inner := newLowering(a.Body, l, l.blocks.channels())
 	body := inner.graphProto(nil)
 	outputs := l.emitN("Scan", len(n.Types()), l.values(n.Inputs()),
 		graphAttr("body", body), intAttr("num_scan_inputs", len(n.Inputs())-a.Carried))

@@ -168,7 +168,12 @@ func (l *lowering) rows(x *graph.Node) string {
 // channelsLast returns the name of x [N C H W] as [N H W C], with zeros
 // around each picture.
 func (l *lowering) channelsLast(x *graph.Node, lo, hi []int) string {
-	name := l.shared(extraKey{x, "NHWC"}, func() string { return l.transpose(l.value(x), 0, 2, 3, 1) })
+	name := l.shared(extraKey{x, "NHWC"}, func() string {
+		if l.blocks.makes(x) {
+			return l.blocks.channelsLast(x)
+		}
+		return l.transpose(l.value(x), 0, 2, 3, 1)
+	})
 	if lo[0]+lo[1]+hi[0]+hi[1] == 0 {
 		return name
 	}

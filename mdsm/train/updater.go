@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"sync"
 
-	"ebm/export"
+	"ebm/export/session"
 	"ebm/models/graph"
 	"ebm/models/tensor"
 	"ebm/runtime"
@@ -37,14 +37,9 @@ func (s *state) newUpdater(rt *runtime.Runtime) (updater, error) {
 	return newWhole(rt, s)
 }
 
-// load exports a graph for the batch at hand, which lets the runtime plan
-// ahead, and loads it.
+// load loads a graph for the batch at hand, which lets the runtime plan ahead.
 func load(rt *runtime.Runtime, g *graph.Graph, batch map[string]*tensor.Tensor, threads int) (*runtime.Session, error) {
-	model, err := export.Bytes(g, export.Options{Sizes: sizes(g, batch)})
-	if err != nil {
-		return nil, err
-	}
-	return rt.Load(model, runtime.SessionOptions{Threads: threads})
+	return session.Load(rt, g, sizes(g, batch), runtime.SessionOptions{Threads: threads})
 }
 
 // sizes returns the sizes that the batch's tensors give to symbols.
@@ -95,11 +90,11 @@ func (b *bound) close() {
 type whole struct{ bound }
 
 func newWhole(rt *runtime.Runtime, s *state) (*whole, error) {
-	session, err := load(rt, s.Step, s.Batch, 0)
+	loaded, err := load(rt, s.Step, s.Batch, 0)
 	if err != nil {
 		return nil, err
 	}
-	w := &whole{bound{session: session}}
+	w := &whole{bound{session: loaded}}
 	err = w.bind(func(from int) (in, out map[string]*tensor.Tensor) {
 		in, out = s.updated(from)
 		for name, t := range s.Batch {
@@ -153,14 +148,14 @@ func newSharded(rt *runtime.Runtime, s *state) (_ *sharded, err error) {
 			parts[i][name] = part(t, i, n)
 		}
 	}
-	session, err := load(rt, s.Shards.Gradient, parts[0], max(threads/n, 1))
+	loaded, err := load(rt, s.Shards.Gradient, parts[0], max(threads/n, 1))
 	if err != nil {
 		return nil, err
 	}
 	grads := make(map[string]*tensor.Tensor)
 	for i := range n {
 		u.losses = append(u.losses, tensor.New(tensor.Float32, 1))
-		b := bound{session: session}
+		b := bound{session: loaded}
 		err := b.bind(func(from int) (in, out map[string]*tensor.Tensor) {
 			in, out = make(map[string]*tensor.Tensor), map[string]*tensor.Tensor{"loss": u.losses[i]}
 			for name, t := range parts[i] {

@@ -1,0 +1,175 @@
+package export
+
+import (
+	"slices"
+
+	"ebm/models/graph"
+	"ebm/models/tensor"
+)
+
+// convolves reports whether a convolution, or its adjoint in x, can be made in
+// blocks, and is better made so.
+func (b *blocks) convolves(n *graph.Node) bool {
+	w, a := n.Inputs()[1], n.Attr().(graph.ConvAttr)
+	if n.DType() != tensor.Float32 || n.Rank() != 4 || !plain2D(a) || preferTaps(w, a, graph.Spatial(n)) {
+		return false
+	}
+	co, _ := w.Shape()[0].Constant()
+	ci, _ := w.Shape()[1].Constant()
+	// A picture with fewer channels than a block is read as it is.
+	few := n.Op() == graph.OpConv && ci < b.size
+	return co%b.size == 0 && (ci%b.size == 0 || few)
+}
+
+// conv emits n, a convolution or its adjoint in x, with a bias and a value that
+// are added to the result; both may be nil.
+func (b *blocks) conv(n, bias, sum *graph.Node) string {
+	w := n.Inputs()[1]
+	extra := []string{"", ""}
+	if bias != nil {
+		for bias.Op() == graph.OpBroadcast {
+			bias = bias.Inputs()[0]
+		}
+		extra[0] = b.plain.reshape(b.plain.value(bias), bias.Shape(), n.Shape()[1:2])
+	}
+	if sum != nil {
+		extra[1] = b.inside.value(sum)
+	}
+	if n.Op() == graph.OpConv {
+		return b.emit("Conv", append([]string{b.inside.value(n.Inputs()[0]), b.weights(w)}, extra...), convAttrs(n.Attr().(graph.ConvAttr))...)
+	}
+	y, parts := b.inside.value(n.Inputs()[0]), phases(n)
+	if len(parts) == 1 {
+		flipped := b.plain.reshape(b.flippedWeights(w), nil, parts[0].weights)
+		return b.emit("Conv", append([]string{y, flipped}, extra...), convAttrs(parts[0].conv)...)
+	}
+	values := make([]string, len(parts))
+	for i, p := range parts {
+		cut := b.plain.slice(b.flippedWeights(w), p.taps)
+		values[i] = b.emit("Conv", []string{y, b.plain.reshape(cut, nil, p.weights)}, convAttrs(p.conv)...)
+	}
+	return b.interleave(values, n)
+}
+
+// weights returns the name of w [Co Ci K L] in blocks. Where there are fewer
+// channels than in a block, only the outputs are.
+func (b *blocks) weights(w *graph.Node) string {
+	l := b.plain
+	return l.shared(extraKey{w, "blocks"}, func() string {
+		s := w.Shape()
+		split, perm := graph.Shape{b.count(s[0]), graph.Const(b.size), s[1], s[2], s[3]}, []int{0, 2, 3, 4, 1}
+		if b.fits(s) {
+			split, perm = b.split(s), []int{0, 2, 4, 5, 3, 1}
+		}
+		return l.reshape(l.transpose(l.reshape(l.value(w), nil, split), perm...), nil, s)
+	})
+}
+
+// flippedWeights returns the name of w [Co Ci K L], turned by half a turn and
+// with its channels exchanged, as [Ci/b Co/b K L b(o) b(i)].
+func (b *blocks) flippedWeights(w *graph.Node) string {
+	l := b.plain
+	return l.shared(extraKey{w, "flipped blocks"}, func() string {
+		turned := l.transpose(l.reshape(l.value(w), nil, b.split(w.Shape())), 2, 0, 4, 5, 1, 3)
+		k := graph.Spatial(w)
+		if area(k) == 1 {
+			return turned
+		}
+		return l.slice(turned, graph.SliceAttr{
+			Axes: []int{2, 3}, Starts: []int{k[0] - 1, k[1] - 1}, Limits: []int{-k[0] - 1, -k[1] - 1}, Steps: []int{-1, -1},
+		})
+	})
+}
+
+// split returns [Co Ci K L] as [Co/b b Ci/b b K L].
+func (b *blocks) split(w graph.Shape) graph.Shape {
+	size := graph.Const(b.size)
+	return graph.Shape{b.count(w[0]), size, b.count(w[1]), size, w[2], w[3]}
+}
+
+// count returns the number of blocks that a number of channels fills.
+func (b *blocks) count(channels graph.Dim) graph.Dim {
+	c, _ := channels.Constant()
+	return graph.Const(c / b.size)
+}
+
+// A phase of an adjoint with stride s is what it gives to every s-th row and
+// column: a convolution of stride 1 with every s-th tap of the flipped kernel.
+type phase struct {
+	taps    graph.SliceAttr // of flippedWeights
+	weights graph.Shape     // [Ci Co …]
+	conv    graph.ConvAttr
+}
+
+// phases returns the phases of a ConvInputGrad in row-major order, and none
+// where they would differ in size or need paddings below 0.
+//
+// Row s·q+r takes the taps t, t+s, … with t = (r + pad) mod s, and tap t+s·j
+// meets row q + c − j of y, c = (r + pad − t)/s.
+func phases(n *graph.Node) []phase {
+	a, w, in := n.Attr().(graph.ConvAttr), n.Inputs()[1], graph.Spatial(n.Inputs()[0])
+	kernel := graph.Spatial(w)
+	// along is one axis of a phase.
+	type along struct{ start, taps, lo, hi int }
+	axes := make([][]along, len(kernel))
+	for i, k := range kernel {
+		s := a.Strides[i]
+		if a.Size[i]%s != 0 {
+			return nil
+		}
+		for r := range s {
+			t := (r + a.PadLo[i]) % s
+			if t >= k {
+				return nil
+			}
+			taps, c := (k-1-t)/s+1, (r+a.PadLo[i]-t)/s
+			p := along{start: k - 1 - t - s*(taps-1), taps: taps, lo: taps - 1 - c, hi: a.Size[i]/s - in[i] + c}
+			if p.lo < 0 || p.hi < 0 {
+				return nil
+			}
+			axes[i] = append(axes[i], p)
+		}
+	}
+	var list []phase
+	for _, v := range axes[0] {
+		for _, h := range axes[1] {
+			conv := graph.Conv2D(1, 0)
+			conv.PadLo, conv.PadHi = []int{v.lo, h.lo}, []int{v.hi, h.hi}
+			list = append(list, phase{
+				taps: graph.SliceAttr{
+					Axes: []int{2, 3}, Starts: []int{v.start, h.start}, Limits: []int{kernel[0], kernel[1]}, Steps: slices.Clone(a.Strides),
+				},
+				weights: graph.Shape{w.Shape()[1], w.Shape()[0], graph.Const(v.taps), graph.Const(h.taps)},
+				conv:    conv,
+			})
+		}
+	}
+	return list
+}
+
+// interleave joins the phases of n, each in blocks, to all of n.
+func (b *blocks) interleave(values []string, n *graph.Node) string {
+	l, s, strides := b.plain, n.Shape(), n.Attr().(graph.ConvAttr).Strides
+	size := graph.Spatial(n)
+	height, width := size[0]/strides[0], size[1]/strides[1]
+	head := graph.Shape{s[0], b.count(s[1]), graph.Const(height)}
+	// Columns: [N C/b H/s W/s b] joined along b. Rows: [N C/b H/s W·b] likewise.
+	rows := make([]string, strides[0])
+	for r := range rows {
+		row := values[r*strides[1] : (r+1)*strides[1]]
+		for i := range row {
+			row[i] = l.reshape(row[i], s, append(slices.Clone(head), graph.Const(width), graph.Const(b.size)))
+		}
+		joined := l.join(row, 4)
+		rows[r] = l.reshape(joined, s, append(slices.Clone(head), graph.Const(size[1]*b.size)))
+	}
+	return l.reshape(l.join(rows, 3), s, s)
+}
+
+// join emits a Concat, unless there is one value only.
+func (l *lowering) join(values []string, axis int) string {
+	if len(values) == 1 {
+		return values[0]
+	}
+	return l.emit("Concat", values, intAttr("axis", axis))
+}

@@ -6,6 +6,7 @@ import (
 
 	"ebm/internal/rng"
 	"ebm/models/energy"
+	"ebm/models/tensor"
 )
 
 func near(t *testing.T, what string, got, want, tolerance float64) {
@@ -85,4 +86,23 @@ func TestLadder(t *testing.T) {
 	for k, want := range []float64{1, 1, 2, 4, 2, 2} {
 		near(t, "interpolated step", steps[k], want, 1e-12)
 	}
+}
+
+func TestPoints(t *testing.T) {
+	x := pictures(3)
+	near(t, "clean", spread(Clean.Of(x, 0.1, 1), x), 0, 0)
+	near(t, "noisy", spread(Noisy.Of(x, 0.1, 1), x), 0.1, 0.01)
+	near(t, "dequantised", spread(Dequantised.Of(x, 0.1, 1), x), 1/255./math.Sqrt(12), 1e-4)
+	if _, err := ParsePoints("grainy"); err == nil {
+		t.Error("unknown points are no error")
+	}
+}
+
+// spread is the root mean squared difference.
+func spread(a, b *tensor.Tensor) float64 {
+	sum, x, y := 0.0, a.Float64s(), b.Float64s()
+	for i := range x {
+		sum += (x[i] - y[i]) * (x[i] - y[i]) / float64(len(x))
+	}
+	return math.Sqrt(sum)
 }

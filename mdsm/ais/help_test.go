@@ -63,9 +63,5 @@ func toy(t testing.TB, name string, dim int) energy.Density {
 
 // draws returns exact draws [n Dim] of a density.
 func draws(d energy.Density, n int, seed uint64) *tensor.Tensor {
-	x := tensor.New(tensor.Float32, n, d.Dim())
-	for i := range n {
-		d.Draw(tensor.Data[float32](x)[i*d.Dim():(i+1)*d.Dim()], rng.New(seed), uint64(i))
-	}
-	return x
+	return energy.Draws(d, n, rng.New(seed))
 }

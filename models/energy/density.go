@@ -6,6 +6,7 @@ import (
 
 	"ebm/internal/rng"
 	"ebm/models/graph"
+	"ebm/models/tensor"
 )
 
 // Density is an energy without parameters of which everything is known: what
@@ -148,4 +149,13 @@ func Toy(name string, dim int) (Density, error) {
 		return Clusters{[][]float64{at(-1), at(1)}, []float64{0.7, 0.3}, 0.1}, nil
 	}
 	return nil, fmt.Errorf("unknown toy density %q, wanted one of %v", name, Toys())
+}
+
+// Draws returns points [n Dim] of a density, those from 0 to n−1.
+func Draws(d Density, n int, source rng.Source) *tensor.Tensor {
+	x := tensor.New(tensor.Float32, n, d.Dim())
+	for i := range n {
+		d.Draw(tensor.Data[float32](x)[i*d.Dim():(i+1)*d.Dim()], source, uint64(i))
+	}
+	return x
 }

@@ -6,7 +6,7 @@
 // and its classes count the modes that a generator covers.
 //
 // The network sees one digit as [1 16 16] with values in [0, 1]. With ↓ for
-// the mean of 2×2 blocks and all convolutions 3×3 with a rim of zeros,
+// the maximum of 2×2 blocks and all convolutions 3×3 with a rim of zeros,
 //
 //	h₁ = elu(conv1(x))           [Dim 16 16]
 //	h₂ = elu(↓conv2(h₁))         [2·Dim 8 8]

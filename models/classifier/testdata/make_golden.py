@@ -45,8 +45,8 @@ class Classifier(nn.Module):
 
     def forward(self, x):
         h = F.elu(self.conv1(x))
-        h = F.elu(F.avg_pool2d(self.conv2(h), 2))
-        h = F.elu(F.avg_pool2d(self.conv3(h), 2))
+        h = F.elu(F.max_pool2d(self.conv2(h), 2))
+        h = F.elu(F.max_pool2d(self.conv3(h), 2))
         h = F.elu(self.conv4(h))
         features = F.elu(self.fc1(h.flatten(1)))
         return features, self.fc2(features)

@@ -175,13 +175,17 @@ func (b *blocks) value(n *graph.Node) string {
 	case graph.OpConv, graph.OpConvInputGrad:
 		return b.conv(n, nil, nil)
 	case graph.OpMeanPool:
-		return b.emit("AveragePool", []string{b.inside.value(n.Inputs()[0])}, append(poolAttrs(n.Attr().(graph.PoolAttr)), intAttr("count_include_pad", 1))...)
+		return b.meanPool(b.inside.value(n.Inputs()[0]), n.Attr().(graph.PoolAttr))
 	case graph.OpMeanPoolGrad:
 		return b.meanPoolGrad(n)
 	case graph.OpAdd:
 		return b.add(n)
 	}
 	return b.plain.table[n.Op()](b.inside, n)
+}
+
+func (b *blocks) meanPool(value string, a graph.PoolAttr) string {
+	return b.emit("AveragePool", []string{value}, append(poolAttrs(a), intAttr("count_include_pad", 1))...)
 }
 
 // meanPoolGrad repeats every element over its window.

@@ -33,6 +33,7 @@ func (b *blocks) filterGrad(n *graph.Node) string {
 	out, co, ci := graph.Spatial(y), n.Shape()[0], n.Shape()[1]
 	batch, pixels := x.Shape()[0], x.Shape()[0].Mul(y.Shape()[2:].Volume())
 	one := graph.Const(1)
+	channels, _ := ci.Constant()
 	flat := b.pixels(y)
 	padded := b.blocksFirst(x, a)
 	slice := graph.Shape{b.count(ci), batch, graph.Const(out[0]), graph.Const(out[1]), graph.Const(b.size)}
@@ -41,11 +42,12 @@ func (b *blocks) filterGrad(n *graph.Node) string {
 	for i, s := range taps {
 		s.Axes = []int{2, 3}
 		seen := l.reshape(l.window(padded, x, a.PadLo, a.PadHi, s), slice, graph.Shape{ci, pixels, one, one})
-		product := b.emit("Conv", []string{flat, seen}, convAttrs(graph.Conv2D(1, 0))...)
-		parts[i] = l.reshape(product, nil, graph.Shape{one, b.count(ci), co, graph.Const(b.size)})
+		parts[i] = b.emit("Conv", []string{flat, seen}, convAttrs(graph.Conv2D(1, 0))...)
 	}
-	all := l.transpose(l.join(parts, 0), 2, 1, 3, 0) // [Co Ci/b b taps]
-	return l.reshape(all, nil, n.Shape())
+	// One picture [Ci Co 1] in blocks for each tap.
+	last := b.emit("ReorderOutput", []string{l.join(parts, 0)}, intAttr("channels", channels), intAttr("channels_last", 1))
+	rows := l.reshape(last, nil, graph.Shape{graph.Const(len(taps)), co.Mul(ci)})
+	return l.reshape(l.transpose(rows, 1, 0), nil, n.Shape())
 }
 
 // pixels returns the name of y [N C H W] as one picture [1 N·H·W C 1], whose

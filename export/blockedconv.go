@@ -11,7 +11,7 @@ import (
 // blocks, and is better made so.
 func (b *blocks) convolves(n *graph.Node) bool {
 	w, a := n.Inputs()[1], n.Attr().(graph.ConvAttr)
-	if n.DType() != tensor.Float32 || n.Rank() != 4 || !plain2D(a) || preferTaps(w, a, graph.Spatial(n)) {
+	if n.DType() != tensor.Float32 || n.Rank() != 4 || !plain2D(a) {
 		return false
 	}
 	co, _ := w.Shape()[0].Constant()

@@ -18,13 +18,46 @@ func alias(l *lowering, n *graph.Node) string { return l.value(n.Inputs()[0]) }
 // Broadcasts that ONNX makes by itself.
 func elementwise(op string) lowerFunc {
 	return func(l *lowering, n *graph.Node) string {
-		return l.emit(op, l.implicit(n))
+		operands := l.implicit(n)
+		names := l.values(operands)
+		shape := withoutLastOnes(n.Shape(), operands)
+		if len(shape) == n.Rank() {
+			return l.emit(op, names)
+		}
+		for i, x := range operands {
+			if x.Rank() == n.Rank() {
+				names[i] = l.reshape(names[i], x.Shape(), shape)
+			}
+		}
+		return l.reshape(l.emit(op, names), shape, n.Shape())
 	}
 }
 
-// implicit returns the names of n's operands before their Broadcasts, as far
-// as ONNX's own broadcasting of them still gives the shape of n.
-func (l *lowering) implicit(n *graph.Node) []string {
+// withoutLastOnes returns a shape without the ones that it ends in, where an
+// operand is a scalar beside others of that shape: ONNX Runtime would take such
+// operands element by element. Otherwise it returns the shape as it is.
+func withoutLastOnes(s graph.Shape, operands []*graph.Node) graph.Shape {
+	scalar := false
+	for _, x := range operands {
+		switch {
+		case x.Rank() == 0:
+			scalar = true
+		case !x.Shape().Equal(s):
+			return s
+		}
+	}
+	if !scalar {
+		return s
+	}
+	for len(s) > 1 && s[len(s)-1] == graph.Const(1) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// implicit returns n's operands before their Broadcasts, as far as ONNX's own
+// broadcasting of them still gives the shape of n.
+func (l *lowering) implicit(n *graph.Node) []*graph.Node {
 	sources := make([]*graph.Node, len(n.Inputs()))
 	for i, in := range n.Inputs() {
 		for in.Op() == graph.OpBroadcast {
@@ -35,7 +68,7 @@ func (l *lowering) implicit(n *graph.Node) []string {
 	if !covers(sources, n.Shape()) {
 		sources[0] = n.Inputs()[0]
 	}
-	return l.values(sources)
+	return sources
 }
 
 // covers reports whether each dimension of shape is one of an operand's,

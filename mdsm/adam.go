@@ -67,15 +67,17 @@ func gradients(loss *graph.Node, scale float64, names []string, params map[strin
 // each name.
 func (a Adam) Update(grads []*graph.Node, names []string, params map[string]*graph.Node, learningRate, step *graph.Node) {
 	g := learningRate.Graph()
-	var square *graph.Node
-	for _, d := range grads {
-		if s := sumOfSquares(d); square == nil {
-			square = s
+	squares := make([]*graph.Node, len(grads))
+	var norm *graph.Node
+	for i, d := range grads {
+		squares[i] = graph.Mul(d, d)
+		if s := sumByRows(squares[i]); norm == nil {
+			norm = s
 		} else {
-			square = graph.Add(square, s)
+			norm = graph.Add(norm, s)
 		}
 	}
-	g.Output("grad_norm", graph.Reshape(graph.Sqrt(square), graph.Dims(1)))
+	g.Output("grad_norm", graph.Reshape(graph.Sqrt(norm), graph.Dims(1)))
 
 	t := graph.Cast(step, tensor.Float64)
 	// Bias corrections 1−βᵗ, in float64: βᵗ is close to 1 for small t.
@@ -85,8 +87,10 @@ func (a Adam) Update(grads []*graph.Node, names []string, params map[string]*gra
 		}
 		return graph.Cast(graph.Sub(graph.Like(t, 1), graph.Exp(graph.Scale(t, math.Log(beta)))), learningRate.DType())
 	}
-	rate := graph.Div(learningRate, correction(a.Beta1))
+	// rate·m/(√v/root + ε), with one division less for each weight.
 	root := graph.Sqrt(correction(a.Beta2))
+	rate := graph.Mul(graph.Div(learningRate, correction(a.Beta1)), root)
+	epsilon := graph.Scale(root, a.Epsilon)
 	var decay *graph.Node
 	if a.EMA > 0 {
 		warm := graph.Div(graph.Shift(t, 1), graph.Shift(t, 10))
@@ -101,9 +105,9 @@ func (a Adam) Update(grads []*graph.Node, names []string, params map[string]*gra
 		m, v := state(".m"), state(".v")
 		u := &updates[i]
 		u.m = graph.Add(graph.Scale(m, a.Beta1), graph.Scale(d, 1-a.Beta1))
-		u.v = graph.Add(graph.Scale(v, a.Beta2), graph.Scale(graph.Mul(d, d), 1-a.Beta2))
+		u.v = graph.Add(graph.Scale(v, a.Beta2), graph.Scale(squares[i], 1-a.Beta2))
 		all := func(s *graph.Node) *graph.Node { return graph.Broadcast(graph.Reshape(s, nil), p.Shape()) }
-		denominator := graph.Shift(graph.Div(graph.Sqrt(u.v), all(root)), a.Epsilon)
+		denominator := graph.Add(graph.Sqrt(u.v), all(epsilon))
 		u.value = graph.Sub(p, graph.Div(graph.Mul(all(rate), u.m), denominator))
 		if a.EMA > 0 {
 			average := state(".ema")
@@ -121,11 +125,10 @@ func (a Adam) Update(grads []*graph.Node, names []string, params map[string]*gra
 	}
 }
 
-// sumOfSquares returns Σ d² of shape [], row by row: one sum over all elements
-// of a large weight would lose digits in float32.
-func sumOfSquares(d *graph.Node) *graph.Node {
-	s := graph.Mul(d, d)
-	for axis := d.Rank() - 1; axis > 0; axis-- {
+// sumByRows returns the sum of all elements, of shape [], row by row: one sum
+// over all of a large weight would lose digits in float32.
+func sumByRows(s *graph.Node) *graph.Node {
+	for axis := s.Rank() - 1; axis > 0; axis-- {
 		s = graph.ReduceSum(s, axis)
 	}
 	return graph.ReduceSum(s)

@@ -109,17 +109,19 @@ func TrainStep(n energy.Network, o Objective, a Adam) *graph.Graph {
 	return g
 }
 
-// GradientStep returns the first part of TrainStep, up to the gradients:
+// GradientStep returns the first part of TrainStep, up to the gradients, for one
+// of a batch's shards of equal size:
 //
 //	x, noise [N …], sigma [N], every P → loss [1], P.grad
 //
-// The mean of several batches' gradients is that of all of them together.
-func GradientStep(n energy.Network, o Objective) *graph.Graph {
+// The shards' gradients add up to that of the batch, and the batch's loss is
+// the mean of theirs.
+func GradientStep(n energy.Network, o Objective, shards int) *graph.Graph {
 	g := graph.New("gradient")
 	x, noise, sigma := batchInputs(g, n)
 	params := energy.Inputs(g, n, x.DType())
 	loss := o.loss(g, n, params, x, noise, sigma)
-	for i, d := range gradients(loss, o.scale(), names(n), params) {
+	for i, d := range gradients(loss, o.scale()/float64(shards), names(n), params) {
 		g.Output(names(n)[i]+".grad", d)
 	}
 	return g
@@ -146,7 +148,7 @@ func UpdateStep(n energy.Network, a Adam, shards int) *graph.Graph {
 				sum = graph.Add(sum, d)
 			}
 		}
-		grads = append(grads, graph.Scale(sum, 1/float64(shards)))
+		grads = append(grads, sum)
 	}
 	a.Update(grads, names(n), params, learningRate, step)
 	return g

@@ -27,7 +27,7 @@ func TestPartsMakeTheObjective(t *testing.T) {
 	for name, p := range w {
 		batch[name] = p
 	}
-	want := execute(t, mdsm.GradientStep(n, o), batch)["loss"].Float64s()[0]
+	want := execute(t, mdsm.GradientStep(n, o, 1), batch)["loss"].Float64s()[0]
 	mean := 0.0
 	for _, v := range parts["loss"].Float64s() {
 		mean += v / 3

@@ -117,7 +117,7 @@ func NewProblem(s Settings, data *dataset.Set, first energy.Weights) (Problem, e
 		Batch: map[string]*tensor.Tensor{"x": x, "noise": noise, "sigma": sigma},
 	}
 	if n := s.shards(); n > 1 {
-		p.Shards = &Shards{n, mdsm.GradientStep(net, s.Objective()), mdsm.UpdateStep(net, s.Adam(), n)}
+		p.Shards = &Shards{n, mdsm.GradientStep(net, s.Objective(), n), mdsm.UpdateStep(net, s.Adam(), n)}
 	}
 	for _, parameter := range net.Parameters() {
 		p.Order = append(p.Order, parameter.Name)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -204,9 +203,5 @@ func loadSampled(ctx context.Context, ref string, sigma0 float64) (sampled, erro
 	if err != nil {
 		return sampled{}, err
 	}
-	s := sampled{models: models, pad: m.Pad, describe: m.Metadata()}
-	if info, err := os.Stat(filepath.Join(ref, "config.toml")); err == nil && !info.IsDir() {
-		s.folder = ref
-	}
-	return s, nil
+	return sampled{models: models, pad: m.Pad, describe: m.Metadata(), folder: runFolder(ref)}, nil
 }

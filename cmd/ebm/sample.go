@@ -16,6 +16,7 @@ import (
 // sampleFlags are the flags of sample.
 type sampleFlags struct {
 	run, out     string
+	checkpoint   string
 	count, batch int
 	seed         uint64
 	schedule     string
@@ -36,6 +37,7 @@ type sampleFlags struct {
 
 func (f *sampleFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, a shipped model, or a score.onnx or energy.onnx")
+	addCheckpoint(fs, &f.checkpoint)
 	fs.StringVar(&f.out, "out", "", "folder of the samples (default RUN/samples for a run)")
 	fs.IntVar(&f.count, "count", 64, "number of samples")
 	fs.Uint64Var(&f.seed, "seed", 0, "seed; sample i of a seed is the same whatever the batch, shard or restart")
@@ -87,7 +89,11 @@ func (f *sampleFlags) sample(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	model, err := loadSampled(ctx, f.run, f.sigma0)
+	ref, err := checkpointOf(f.run, f.checkpoint)
+	if err != nil {
+		return err
+	}
+	model, err := loadSampled(ctx, ref, f.sigma0)
 	if err != nil {
 		return err
 	}

@@ -13,10 +13,7 @@ func (c Comparison) table() (head []string, settings, rows [][]string) {
 	for _, s := range c.Settings {
 		line := []string{s.Name}
 		for _, v := range s.Values {
-			if v == "" {
-				v = "–"
-			}
-			line = append(line, v)
+			line = append(line, settingText(v))
 		}
 		settings = append(settings, line)
 	}
@@ -28,6 +25,17 @@ func (c Comparison) table() (head []string, settings, rows [][]string) {
 		rows = append(rows, line)
 	}
 	return head, settings, rows
+}
+
+// settingText shows a setting; of a hash the first digits are enough.
+func settingText(v string) string {
+	if v == "" {
+		return "–"
+	}
+	if len(v) == 64 && strings.Trim(v, "0123456789abcdef") == "" {
+		return v[:12] + "…"
+	}
+	return v
 }
 
 const compareLegend = "– nothing known; * the best; ≠ numbers that do not compare, with a letter for each way they came about"

@@ -33,7 +33,7 @@ const DefaultClassifier = "mnist"
 type ClassifierOptions struct {
 	Weights  *weights.Set // nil means the shipped ones of DefaultClassifier
 	Channels int          // 1, or 3 where each channel is a digit of its own
-	Size     int          // height and width of the pictures: 16, 28 or 32
+	Size     int          // height and width of the pictures: 14, 16, 28 or 32
 	Batch    int          // pictures at once; 0 means 128
 	Progress *progress.Progress
 }
@@ -92,7 +92,7 @@ func NewClassifier(rt *runtime.Runtime, o ClassifierOptions) (*Classifier, error
 // graph is the way from pictures x of uint8 to features and logits.
 func (o ClassifierOptions) graph(n classifier.Network, values energy.Weights) (*graph.Graph, error) {
 	if o.Channels != 1 && o.Channels != 3 || o.Size < 1 {
-		return nil, fmt.Errorf("a classifier of pictures [%d %d %d], wanted 1 or 3 channels and a size of 16, 28 or 32", o.Channels, o.Size, o.Size)
+		return nil, fmt.Errorf("a classifier of pictures [%d %d %d], wanted 1 or 3 channels and a size of 14, 16, 28 or 32", o.Channels, o.Size, o.Size)
 	}
 	g := graph.New("classifier")
 	x := g.Input("x", tensor.Uint8, graph.Batch(o.Channels, o.Size, o.Size))

@@ -12,7 +12,6 @@ import (
 	"ebm/models/inception"
 	"ebm/models/tensor"
 	"ebm/models/weights"
-	"ebm/runtime"
 )
 
 // inceptionWeights draws weights with the names and shapes of the published ones.
@@ -52,11 +51,7 @@ func inceptionWeights(t *testing.T) *weights.Set {
 
 func TestExtractor(t *testing.T) {
 	ctx := context.Background()
-	rt, err := runtime.Open(ctx, runtime.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rt.Close()
+	rt := openRuntime(t)
 	set := inceptionWeights(t)
 	grey := tensor.New(tensor.Uint8, 3, 1, 20, 14)
 	colour := tensor.New(tensor.Uint8, 3, 3, 20, 14)

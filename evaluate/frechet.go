@@ -32,11 +32,10 @@ func Frechet(ctx context.Context, a, b *Statistics) (FrechetDistance, error) {
 	if len(a.Mean) != len(b.Mean) {
 		return FrechetDistance{}, fmt.Errorf("statistics of %d and of %d features: two networks made them", len(a.Mean), len(b.Mean))
 	}
-	la, err := a.factor(ctx)
-	if err != nil {
+	if err := ctx.Err(); err != nil {
 		return FrechetDistance{}, err
 	}
-	lb, err := b.factor(ctx)
+	la, lb, err := factors(a, b)
 	if err != nil {
 		return FrechetDistance{}, err
 	}
@@ -68,11 +67,21 @@ func (s *Statistics) fewSamples(which string) []string {
 	}
 }
 
+// factors returns the factors of both, computed side by side.
+func factors(a, b *Statistics) (la, lb *mat.Dense, err error) {
+	var failed error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		la, failed = a.factor()
+	}()
+	lb, err = b.factor()
+	<-done
+	return la, lb, errors.Join(failed, err)
+}
+
 // factor returns L [d, rank] with Σ = L·Lᵀ, nil for a rank of 0.
-func (s *Statistics) factor(ctx context.Context) (*mat.Dense, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
+func (s *Statistics) factor() (*mat.Dense, error) {
 	d := len(s.Mean)
 	sigma := mat.NewSymDense(d, append([]float64(nil), s.Covariance...))
 	var cholesky mat.PivotedCholesky
@@ -96,8 +105,11 @@ func (s *Statistics) factor(ctx context.Context) (*mat.Dense, error) {
 }
 
 // checkFactor finds covariances with negative eigenvalues, where the
-// factorization stops as if the rest were 0.
+// factorization stops as if the rest were 0. Those that samples gave have none.
 func (s *Statistics) checkFactor(l *mat.Dense) error {
+	if s.fromSamples {
+		return nil
+	}
 	d := len(s.Mean)
 	product := mat.NewDense(d, d, nil)
 	if l != nil {

@@ -17,6 +17,7 @@ import (
 type ManifoldOptions struct {
 	Neighbours        int                // of precision and recall; 0 means 3
 	DensityNeighbours int                // of density and coverage; 0 means 5
+	Multiplier        *Multiplier        // nil computes products in Go
 	Progress          *progress.Progress // nil shows nothing
 }
 
@@ -27,7 +28,10 @@ type ManifoldResult struct {
 	Recall    float64 // share of real samples in a ball of generated ones, border included
 	Density   float64 // mean number of real balls around a generated sample over k, border left out; may exceed 1
 	Coverage  float64 // share of real balls with a generated sample in them, border left out
-	Warnings  []string
+	// Errors are the standard errors of these means over the samples of one
+	// side, with the neighbourhoods as they are.
+	Errors   struct{ Precision, Recall, Density, Coverage float64 }
+	Warnings []string
 }
 
 // tile is the number of samples a side whose distances are computed at once.
@@ -59,34 +63,35 @@ func Manifold(ctx context.Context, generated, real *tensor.Tensor, o ManifoldOpt
 
 	origin := originOf(real, nr, d)
 	g, r := newPoints(generated, ng, origin), newPoints(real, nr, origin)
-	real1, real2, err := radii(ctx, r, o.Neighbours, o.DensityNeighbours, stage)
+	real1, real2, err := radii(ctx, o.Multiplier, r, o.Neighbours, o.DensityNeighbours, stage)
 	if err != nil {
 		return ManifoldResult{}, err
 	}
-	generated1, _, err := radii(ctx, g, o.Neighbours, o.Neighbours, stage)
+	generated1, _, err := radii(ctx, o.Multiplier, g, o.Neighbours, o.Neighbours, stage)
 	if err != nil {
 		return ManifoldResult{}, err
 	}
-	count := overlap{precise: make([]bool, ng), recalled: make([]bool, nr), covered: make([]bool, nr)}
-	err = eachDistance(ctx, g, r, stage, func(i, j int, near func(limit float64) int) {
-		if !count.precise[i] && near(real1[j]) <= 0 {
-			count.precise[i] = true
+	count := overlap{precise: make([]float64, ng), inside: make([]float64, ng), recalled: make([]float64, nr), covered: make([]float64, nr)}
+	err = eachDistance(ctx, o.Multiplier, g, r, stage, func(i, j int, near func(limit float64) int) {
+		if count.precise[i] == 0 && near(real1[j]) <= 0 {
+			count.precise[i] = 1
 		}
-		if !count.recalled[j] && near(generated1[i]) <= 0 {
-			count.recalled[j] = true
+		if count.recalled[j] == 0 && near(generated1[i]) <= 0 {
+			count.recalled[j] = 1
 		}
 		if near(real2[j]) < 0 {
-			count.inside++
-			count.covered[j] = true
+			count.inside[i] += 1 / float64(o.DensityNeighbours)
+			count.covered[j] = 1
 		}
 	})
 	if err != nil {
 		return ManifoldResult{}, err
 	}
-	out := ManifoldResult{
-		Precision: share(count.precise), Recall: share(count.recalled), Coverage: share(count.covered),
-		Density: float64(count.inside) / (float64(o.DensityNeighbours) * float64(ng)),
-	}
+	var out ManifoldResult
+	out.Precision, out.Errors.Precision = meanAndError(count.precise)
+	out.Recall, out.Errors.Recall = meanAndError(count.recalled)
+	out.Density, out.Errors.Density = meanAndError(count.inside)
+	out.Coverage, out.Errors.Coverage = meanAndError(count.covered)
 	if n := min(ng, nr); n < fewSamples {
 		out.Warnings = append(out.Warnings, fmt.Sprintf("%d samples: wide neighbourhoods bias precision and recall upward, wanted %d samples or more a side", n, fewSamples))
 	}
@@ -96,19 +101,17 @@ func Manifold(ctx context.Context, generated, real *tensor.Tensor, o ManifoldOpt
 	return out, nil
 }
 
+// overlap holds 1 for samples that are in a ball, 0 for others, and inside the
+// number of balls around a sample over k.
 type overlap struct {
-	precise, recalled, covered []bool
-	inside                     int
+	precise, inside   []float64 // of generated samples
+	recalled, covered []float64 // of real ones
 }
 
-func share(v []bool) float64 {
-	n := 0
-	for _, b := range v {
-		if b {
-			n++
-		}
-	}
-	return float64(n) / float64(len(v))
+// meanAndError returns the mean and its standard error.
+func meanAndError(v []float64) (mean, deviation float64) {
+	mean, deviation = meanAndDeviation(v)
+	return mean, deviation / math.Sqrt(float64(len(v)))
 }
 
 // points are features relative to an origin amid them, which keeps the
@@ -173,16 +176,15 @@ func exact(x, y []float64) float64 {
 // eachDistance visits all pairs of x and y. near compares the squared distance
 // with a limit that exact gave: −1 for less, 0 for equal, 1 for more. The fast
 // distances decide it where their rounding cannot matter.
-func eachDistance(ctx context.Context, x, y points, stage *progress.Stage, visit func(i, j int, near func(limit float64) int)) error {
+func eachDistance(ctx context.Context, multiplier *Multiplier, x, y points, stage *progress.Stage, visit func(i, j int, near func(limit float64) int)) error {
 	for first := 0; first < x.n; first += tile {
 		rows := x.rows(first)
 		for other := 0; other < y.n; other += tile {
-			if err := ctx.Err(); err != nil {
+			columns := y.rows(other)
+			products, err := multiplier.times(ctx, rows, columns)
+			if err != nil {
 				return err
 			}
-			columns := y.rows(other)
-			var products mat.Dense
-			products.Mul(rows, columns.T())
 			m, n := products.Dims()
 			for i := range m {
 				for j := range n {
@@ -219,7 +221,7 @@ func sign(v float64) int {
 
 // radii returns the squared distances, by exact, of every point to its k-th
 // and l-th nearest among the others.
-func radii(ctx context.Context, p points, k, l int, stage *progress.Stage) (kth, lth []float64, err error) {
+func radii(ctx context.Context, multiplier *Multiplier, p points, k, l int, stage *progress.Stage) (kth, lth []float64, err error) {
 	most := max(k, l)
 	kth, lth = make([]float64, p.n), make([]float64, p.n)
 	for first := 0; first < p.n; first += tile {
@@ -227,12 +229,11 @@ func radii(ctx context.Context, p points, k, l int, stage *progress.Stage) (kth,
 		m, _ := rows.Dims()
 		nearest := make([][]float64, m) // squared distances in order, at most most of them
 		for other := 0; other < p.n; other += tile {
-			if err := ctx.Err(); err != nil {
+			columns := p.rows(other)
+			products, err := multiplier.times(ctx, rows, columns)
+			if err != nil {
 				return nil, nil, err
 			}
-			columns := p.rows(other)
-			var products mat.Dense
-			products.Mul(rows, columns.T())
 			for i := range m {
 				for j, product := range products.RawRowView(i) {
 					if first+i == other+j {

@@ -91,6 +91,47 @@ func splitScore(logits *tensor.Tensor, rows []int, classes int, probabilities bo
 	return math.Exp(divergence), nil
 }
 
+// predictions are the probabilities and the entropies of samples, computed
+// once for the many subsets that resampling takes of them.
+type predictions struct {
+	classes  int
+	p        []float32 // [n, classes]
+	negative []float64 // the sum of p·log p of each sample
+}
+
+func predictionsOf(logits *tensor.Tensor) predictions {
+	n, classes := logits.Shape()[0], logits.Shape()[1]
+	out := predictions{classes, make([]float32, n*classes), make([]float64, n)}
+	row := make([]float64, classes)
+	for i := range n {
+		copyRow(row, logits, i)
+		softmax(row)
+		for j, v := range row {
+			out.p[i*classes+j] = float32(v)
+			out.negative[i] += plogp(v)
+		}
+	}
+	return out
+}
+
+// score is the score of some samples in one split.
+func (p predictions) score(rows []int) float64 {
+	mean := make([]float64, p.classes)
+	divergence := 0.0
+	for _, i := range rows {
+		for j, v := range p.p[i*p.classes : (i+1)*p.classes] {
+			mean[j] += float64(v)
+		}
+		divergence += p.negative[i]
+	}
+	count := float64(len(rows))
+	divergence /= count
+	for _, v := range mean {
+		divergence -= plogp(v / count)
+	}
+	return math.Exp(divergence)
+}
+
 // checkProbabilities checks that row i sums to 1, as closely as float16 does.
 func checkProbabilities(p []float64, i int) error {
 	sum := 0.0

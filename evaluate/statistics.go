@@ -13,6 +13,8 @@ type Statistics struct {
 	Mean       []float64 // [d]
 	Covariance []float64 // [d, d] in row-major order, symmetric, divided by Count−1
 	Count      int       // samples; 0 when a file does not say
+
+	fromSamples bool // whether an Accumulator made them
 }
 
 // blockRows is the number of samples whose products are summed at once: large
@@ -147,7 +149,7 @@ func (a *Accumulator) Statistics() (*Statistics, error) {
 			covariance[i*c.d+j], covariance[j*c.d+i] = v, v
 		}
 	}
-	return &Statistics{Mean: c.mean, Covariance: covariance, Count: c.n}, nil
+	return &Statistics{Mean: c.mean, Covariance: covariance, Count: c.n, fromSamples: true}, nil
 }
 
 // StatisticsOf returns the statistics of features [n, d], n ≥ 2.

@@ -13,7 +13,10 @@ import (
 // annealed importance sampling begins. Its energy is
 //
 //	E_ref(x) = ‖x − Mean‖² / 2Sigma²
-type Reference struct{ Mean, Sigma float64 }
+type Reference struct {
+	Mean  float64 `json:"mean"`
+	Sigma float64 `json:"sigma"`
+}
 
 // Validate reports a distribution that cannot be.
 func (r Reference) Validate() error {

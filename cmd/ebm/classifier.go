@@ -108,6 +108,9 @@ func (f *classifierFlags) settings(flags *pflag.FlagSet) (train.ClassifierSettin
 			take()
 		}
 	}
+	if s.Data.Name != "mnist" && s.Data.Name != "fashion-mnist" {
+		return s, usagef("--data-name %q: labelled grey pictures are wanted, mnist or fashion-mnist", s.Data.Name)
+	}
 	if err := s.Validate(); err != nil {
 		return s, usageError{err}
 	}
@@ -190,9 +193,6 @@ func (f *classifierFlags) test(ctx context.Context, a *app, s train.ClassifierSe
 
 // load loads labelled grey pictures of the given size.
 func (f *classifierFlags) load(ctx context.Context, a *app, s train.ClassifierSettings, split dataset.Split, size int) (*dataset.Set, error) {
-	if s.Data.Name != "mnist" && s.Data.Name != "fashion-mnist" {
-		return nil, usagef("--data-name %q: labelled grey pictures are wanted, mnist or fashion-mnist", s.Data.Name)
-	}
 	set, err := dataset.Load(ctx, dataset.Spec{Name: s.Data.Name, Dir: s.Data.Dir, Split: split, Size: size, Log: a.log})
 	if err != nil {
 		return nil, err

@@ -32,6 +32,9 @@ type evaluateFlags struct {
 
 	subsets, subsetSize, splits int
 	seed                        uint32
+	unbiased, extrapolate       bool
+	bootstrap                   int
+	bootstrapFID                bool
 
 	cache, writeFeatures, writeStatistics string
 	asJSON                                bool
@@ -54,6 +57,10 @@ func (f *evaluateFlags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.subsetSize, "kid-subset-size", 0, "samples in each (default 1000, or half of them where there are fewer)")
 	fs.IntVar(&f.splits, "is-splits", 10, "splits of the Inception score")
 	fs.Uint32Var(&f.seed, "seed", evaluate.DefaultSeed, "seed of subsets and splits, drawn in the order of torch-fidelity")
+	fs.BoolVar(&f.unbiased, "unbiased", false, "also the Inception score of all samples at once with its bias taken off")
+	fs.BoolVar(&f.extrapolate, "extrapolate", false, "also distance and score extrapolated to unlimited samples (FID∞, IS∞)")
+	fs.IntVar(&f.bootstrap, "bootstrap", 0, "resample N times for 95 % intervals of the score, and of the distance where features are few")
+	fs.BoolVar(&f.bootstrapFID, "bootstrap-fid", false, "with --bootstrap, resample the distance however many features there are")
 	fs.StringVar(&f.cache, "cache", "", "folder of computed features, so that a killed run goes on and nothing is computed twice")
 	fs.StringVar(&f.writeFeatures, "write-features", "", "also write the samples' features to this .npz file")
 	fs.StringVar(&f.writeStatistics, "write-statistics", "", "also write the mean and covariance of the samples' features to this .npz file, which pytorch-fid reads")
@@ -101,6 +108,9 @@ func (f *evaluateFlags) check() error {
 	if f.limit < 0 || f.subsets < 1 || f.subsetSize < 0 || f.splits < 1 || f.size < 0 {
 		return usagef("--limit %d --kid-subsets %d --kid-subset-size %d --is-splits %d --features-size %d: positive numbers are wanted", f.limit, f.subsets, f.subsetSize, f.splits, f.size)
 	}
+	if f.bootstrap != 0 && f.bootstrap < 20 || f.bootstrapFID && f.bootstrap == 0 {
+		return usagef("--bootstrap %d: 20 resamples or more are wanted for an interval", f.bootstrap)
+	}
 	if f.onnx != "" && f.inception != "" {
 		return usagef("--inception and --features-onnx are two feature networks: choose one")
 	}
@@ -113,6 +123,7 @@ func (f *evaluateFlags) evaluate(ctx context.Context, a *app) (err error) {
 	}
 	o := setmetrics.Options{
 		Metrics: f.metrics, Seed: f.seed, Subsets: f.subsets, SubsetSize: f.subsetSize, Splits: f.splits,
+		Unbiased: f.unbiased, Extrapolate: f.extrapolate, Bootstrap: f.bootstrap, BootstrapFrechet: f.bootstrapFID,
 		CacheDir: f.cache, WriteFeatures: f.writeFeatures, WriteStatistics: f.writeStatistics,
 		Progress: a.progress(), Log: a.log,
 	}
@@ -121,22 +132,27 @@ func (f *evaluateFlags) evaluate(ctx context.Context, a *app) (err error) {
 		return err
 	}
 	defer o.Samples.Close()
-	pictures := o.Samples.Kind == setmetrics.Pictures
+	sources := []*setmetrics.Source{o.Samples}
 	if f.reference != "" {
 		open.Side = o.Samples.Height
 		if o.Reference, err = setmetrics.Open(ctx, f.reference, open); err != nil {
 			return err
 		}
 		defer o.Reference.Close()
-		pictures = pictures || o.Reference.Kind == setmetrics.Pictures
+		sources = append(sources, o.Reference)
 	}
 	var rt *runtime.Runtime
-	if pictures {
-		if o.Network, err = f.network(); err != nil {
-			return err
+	for _, s := range sources {
+		if s.Kind == setmetrics.Pictures && o.Network == nil {
+			if o.Network, err = f.network(); err != nil {
+				return err
+			}
 		}
-		if rt, err = a.runtime(ctx); err != nil {
-			return err
+		// Kernels and neighbourhoods of features are products of matrices.
+		if s.Kind != setmetrics.Statistics {
+			if rt, err = a.runtime(ctx); err != nil {
+				return err
+			}
 		}
 	}
 	result, err := setmetrics.Run(ctx, rt, o)

@@ -19,10 +19,12 @@ type modelFlags struct {
 	run, weights string
 	net          energy.ResNet
 	act          string
+	checkpoint   string
 }
 
 func (f *modelFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, or a shipped model")
+	addCheckpoint(fs, &f.checkpoint)
 	fs.StringVar(&f.weights, "weights", "", "the model: a file of weights (.safetensors, .pt, .pth, .npz)")
 	fs.StringVar(&f.net.Net, "net", "", "with --weights, the network: res6, res12, res18 or res34 (default: recognised)")
 	fs.IntVar(&f.net.Dim, "dim", 0, "with --weights, channels after the first convolution (default: recognised)")
@@ -44,6 +46,11 @@ func (f *modelFlags) load() (*ebm.Model, error) {
 		}
 	case f.run == "":
 		return nil, usagef("wanted --run REF or --weights FILE")
+	default:
+		var err error
+		if ref, err = checkpointOf(f.run, f.checkpoint); err != nil {
+			return nil, err
+		}
 	}
 	m, err := ebm.Load(ref)
 	if err != nil {

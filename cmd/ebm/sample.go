@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -17,6 +16,7 @@ import (
 // sampleFlags are the flags of sample.
 type sampleFlags struct {
 	run, out     string
+	checkpoint   string
 	count, batch int
 	seed         uint64
 	schedule     string
@@ -37,6 +37,7 @@ type sampleFlags struct {
 
 func (f *sampleFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, a shipped model, or a score.onnx or energy.onnx")
+	addCheckpoint(fs, &f.checkpoint)
 	fs.StringVar(&f.out, "out", "", "folder of the samples (default RUN/samples for a run)")
 	fs.IntVar(&f.count, "count", 64, "number of samples")
 	fs.Uint64Var(&f.seed, "seed", 0, "seed; sample i of a seed is the same whatever the batch, shard or restart")
@@ -88,7 +89,11 @@ func (f *sampleFlags) sample(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	model, err := loadSampled(ctx, f.run, f.sigma0)
+	ref, err := checkpointOf(f.run, f.checkpoint)
+	if err != nil {
+		return err
+	}
+	model, err := loadSampled(ctx, ref, f.sigma0)
 	if err != nil {
 		return err
 	}
@@ -204,9 +209,5 @@ func loadSampled(ctx context.Context, ref string, sigma0 float64) (sampled, erro
 	if err != nil {
 		return sampled{}, err
 	}
-	s := sampled{models: models, pad: m.Pad, describe: m.Metadata()}
-	if info, err := os.Stat(filepath.Join(ref, "config.toml")); err == nil && !info.IsDir() {
-		s.folder = ref
-	}
-	return s, nil
+	return sampled{models: models, pad: m.Pad, describe: m.Metadata(), folder: runFolder(ref)}, nil
 }

@@ -41,46 +41,54 @@ WEIGHTS = "pt_inception-2015-12-05-6726825d.pth"  # the published file's name
 
 
 def make_weights(path):
-    """Saves pseudo-random weights with the names and shapes of the published ones."""
+    """Saves pseudo-random weights with the names and shapes of the published ones.
+
+    The batch normalisations take the statistics of some drawn pictures, as training would
+    have left them; without, all features would be nearly constant.
+    """
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-    load = FeatureExtractorInceptionV3.load_state_dict
-    FeatureExtractorInceptionV3.load_state_dict = lambda *a, **k: None
-    keep, torch.load = torch.load, lambda *a, **k: {}
-    try:
-        template = FeatureExtractorInceptionV3("x", ["2048"], feature_extractor_weights_path="none").state_dict()
-    finally:
-        FeatureExtractorInceptionV3.load_state_dict, torch.load = load, keep
+    blank = path.with_name("blank.pth")
+    load, FeatureExtractorInceptionV3.load_state_dict = FeatureExtractorInceptionV3.load_state_dict, lambda *a: None
+    torch.save({}, blank)
+    network = FeatureExtractorInceptionV3("x", ["2048"], feature_extractor_weights_path=str(blank))
+    FeatureExtractorInceptionV3.load_state_dict = load
+    blank.unlink()
     rng = np.random.default_rng(5)
-    state = {}
-    for name, value in template.items():
+    state = network.state_dict()
+    for name, value in state.items():
         shape = tuple(value.shape)
-        if name.endswith("num_batches_tracked"):
-            state[name] = value
-            continue
         u = rng.random(shape)
         if name.endswith("conv.weight"):
             v = (2 * u - 1) * np.sqrt(6 / np.prod(shape[1:]))
-        elif name.endswith("bn.weight") or name.endswith("running_var"):
+        elif name.endswith("bn.weight"):
             v = u + 0.5
-        elif name.endswith("bn.bias") or name.endswith("running_mean"):
-            v = (u - 0.5) * 0.4
         elif name == "fc.weight":
-            # Large enough for classes to differ, as an Inception score wants.
-            v = (2 * u - 1) * 8 * np.sqrt(3 / 2048)
+            v = (2 * u - 1) * 0.5
         else:
-            v = u - 0.5
-        state[name] = torch.tensor(v.astype(np.float32))
-    torch.save(state, path)
+            v = 0.4 * (u - 0.5)
+        if not name.endswith("num_batches_tracked"):
+            value.copy_(torch.tensor(v.astype(np.float32)))
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    network.train()
+    with torch.no_grad():
+        network(torch.tensor(np.stack([drawn(rng, 2 + i % 8) for i in range(24)])).permute(0, 3, 1, 2))
+    torch.save(network.state_dict(), path)
+
+
+def drawn(rng, softness):
+    """A picture of smooth coloured noise."""
+    coarse = Image.fromarray(rng.integers(0, 256, (softness, softness, 3), dtype=np.uint8))
+    return np.asarray(coarse.resize((32, 32), Image.BICUBIC))
 
 
 def draw_pictures(folder, count, seed, softness):
-    """Draws smooth coloured noise, softer or harsher."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
     for i in range(count):
-        coarse = Image.fromarray(rng.integers(0, 256, (softness, softness, 3), dtype=np.uint8))
-        coarse.resize((32, 32), Image.BICUBIC).save(folder / f"{i:05d}.png")
+        Image.fromarray(drawn(rng, softness + i % 4)).save(folder / f"{i:05d}.png")
 
 
 def by_pytorch_fid(folder, weights, sets, pairs):

@@ -42,6 +42,7 @@ type Panel struct {
 // others, such as the raw values of a smoothed one.
 type Series struct {
 	Name  string
+	Note  string // said beside the name; "" says the last value
 	X     []float64
 	Y     []float64
 	Low   []float64
@@ -87,6 +88,19 @@ func (s Series) validate() error {
 		}
 	}
 	return nil
+}
+
+// Outline returns a histogram as a series: a line around its bars, which stand
+// side by side between the edges, and the area below it.
+func Outline(name, note string, edges, heights []float64) Series {
+	s := Series{Name: name, Note: note}
+	for i, h := range heights {
+		s.X = append(s.X, edges[i], edges[i+1])
+		s.Y = append(s.Y, h, h)
+		s.Low = append(s.Low, 0, 0)
+	}
+	s.High = s.Y
+	return s
 }
 
 // Smooth returns the mean of the up to window values around each value, those

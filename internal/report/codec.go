@@ -207,6 +207,7 @@ func (t *Timing) UnmarshalJSON(b []byte) error {
 
 type seriesJSON struct {
 	Name  string   `json:"name,omitempty"`
+	Note  string   `json:"note,omitempty"`
 	X     []number `json:"x"`
 	Y     []number `json:"y,omitempty"`
 	Low   []number `json:"low,omitempty"`
@@ -216,7 +217,7 @@ type seriesJSON struct {
 
 // MarshalJSON implements json.Marshaler.
 func (s Series) MarshalJSON() ([]byte, error) {
-	return encode(seriesJSON{s.Name, toNumbers(s.X), toNumbers(s.Y), toNumbers(s.Low), toNumbers(s.High), s.Faint})
+	return encode(seriesJSON{s.Name, s.Note, toNumbers(s.X), toNumbers(s.Y), toNumbers(s.Low), toNumbers(s.High), s.Faint})
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -225,6 +226,6 @@ func (s *Series) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
-	*s = Series{j.Name, fromNumbers(j.X), fromNumbers(j.Y), fromNumbers(j.Low), fromNumbers(j.High), j.Faint}
+	*s = Series{j.Name, j.Note, fromNumbers(j.X), fromNumbers(j.Y), fromNumbers(j.Low), fromNumbers(j.High), j.Faint}
 	return nil
 }

@@ -2,7 +2,7 @@
 // people and one JSON file for programs, with the same content.
 //
 // A Document is a title, a summary and a list of sections (facts, charts,
-// pictures, tables, checks, timings, commands, text) that the caller fills;
+// pictures, metrics, tables, checks, timings, commands, text) that the caller fills;
 // the package measures nothing. A new kind of section is a type with the
 // methods of Section, a template named after its kind, and its entry in the
 // table of kinds.

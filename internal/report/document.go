@@ -24,7 +24,7 @@ type Document struct {
 }
 
 // Section is a part of a document with a heading: one of the types Text,
-// Facts, Chart, Gallery, Table, Checks, Timings and Commands.
+// Facts, Chart, Gallery, Metrics, Table, Checks, Timings and Commands.
 type Section interface {
 	// kind is the name of the section's template and of its kind in JSON.
 	kind() string

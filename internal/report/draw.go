@@ -45,7 +45,7 @@ type panelView struct {
 type legendView struct {
 	Class string // colour: "c0"… or "faint"
 	Name  string
-	Last  string // the last value
+	Note  string // what is said of it, such as its last value
 	Band  bool   // a band without a line
 }
 
@@ -121,10 +121,10 @@ func legend(p Panel) []legendView {
 		if s.Name == "" {
 			continue
 		}
-		item := legendView{Class: class, Name: s.Name, Band: len(s.Y) == 0}
+		item := legendView{Class: class, Name: s.Name, Note: s.Note, Band: len(s.Y) == 0}
 		for _, y := range s.Y {
-			if !math.IsNaN(y) && !math.IsInf(y, 0) {
-				item.Last = numberText(y)
+			if s.Note == "" && !math.IsNaN(y) && !math.IsInf(y, 0) {
+				item.Note = "last " + numberText(y)
 			}
 		}
 		out = append(out, item)

@@ -92,6 +92,16 @@ func fixture(t testing.TB) *Document {
 				{Caption: "step 0, T = 100", Width: 148, Data: rings(t, 4, 0.9)}, {Caption: "step 900, T = 21", Width: 148, Data: rings(t, 4, 0.6)},
 				{Caption: "step 1800, T = 4.6", Width: 148, Data: rings(t, 4, 0.3)}, {Caption: "step 2700, T = 1", Width: 148, Data: rings(t, 4, 0.05)},
 			}},
+			Metrics{Title: "How good the samples are", Note: "Lower and higher say which direction is better.", Items: []Metric{
+				{Key: "frechet", Name: "Fréchet distance in features of the MNIST classifier", Value: 12.34, Deviation: math.NaN(), Better: "lower", Samples: 256, Against: "60,000 pictures of mnist train", Features: "mnist-classifier, weights 9f86d081884c, 64 features",
+					Warnings: []string{"the first statistics are of 256 samples: the Fréchet distance is biased upward, wanted 10000 samples or more"}},
+				{Key: "kid", Name: "Kernel distance", Value: 0.0123, Deviation: 0.0041, Better: "lower", Samples: 256, Against: "60,000 pictures of mnist train"},
+				{Key: "auroc", Name: "AUROC of the energy for fashion-mnist", Value: 0.987, Deviation: 0.001, Better: "higher", Samples: 2000},
+			}},
+			Chart{Title: "Energy at x + σ₀·n", X: Axis{Label: "energy", Unit: "nats"}, Panels: []Panel{{Y: Axis{Label: "density"}, Series: []Series{
+				Outline("mnist test", "held out", []float64{0, 1, 2, 3, 4, 5, 6}, []float64{0.1, 0.4, 0.3, 0.2, 0, 0}),
+				Outline("fashion-mnist test", "AUROC 0.987 ± 0.001", []float64{0, 1, 2, 3, 4, 5, 6}, []float64{0, 0, 0.1, 0.2, 0.4, 0.3}),
+			}}}},
 			Checks{Title: "What was checked", Items: []Check{
 				{"Exported score against central differences", 3.1e-7, 1e-6, false, "", "Largest error over largest magnitude, float32 in ONNX Runtime against float64 differences with step 1e-5, 8 pictures with noise."},
 				{"Samples accepted by a classifier", 0.84, 0.5, true, "", "Share of 64 samples that an independent classifier takes for a digit with probability of at least 0.9."},

@@ -22,6 +22,7 @@ func kinds() map[string]func([]byte) (Section, error) {
 		Checks{}.kind():   decodeAs[Checks],
 		Timings{}.kind():  decodeAs[Timings],
 		Commands{}.kind(): decodeAs[Commands],
+		Metrics{}.kind():  decodeAs[Metrics],
 	}
 }
 

@@ -48,6 +48,13 @@ func small(t testing.TB) *Document {
 				},
 			},
 			Gallery{Title: "Samples", Pictures: []Picture{{Caption: "one", Width: 10, File: "samples/grid.png", Data: dot(t)}}},
+			Chart{Title: "Histogram", X: Axis{Label: "energy"}, Panels: []Panel{{Y: Axis{Label: "share"}, Series: []Series{
+				Outline("test", "mean 1.5", []float64{0, 1, 3}, []float64{0.6, 0.2}),
+			}}}},
+			Metrics{Title: "Numbers", Note: "As measured.", Items: []Metric{
+				{Key: "fid", Name: "FID", Value: 12.3456, Deviation: math.NaN(), Better: "lower", Samples: 64, Against: "train", Features: "inception", Warnings: []string{"too few", "odd"}},
+				{Key: "kid", Name: "KID", Value: 0.5, Deviation: 0.25, Unit: "nats", Warnings: []string{"too few"}},
+			}},
 			Table{Title: "Files", Columns: []Column{{"name", ""}, {"size", "MB"}}, Rows: [][]any{{"a.onnx", 4.92}, {"b.onnx", nil}}},
 			Checks{Title: "Checks", Items: []Check{
 				{"score", 3.1e-7, 1e-6, false, "", "central differences"}, {"accepted", 0.4, 0.5, true, "", "a classifier"},
@@ -180,11 +187,14 @@ func TestJSONHasNumbersAsNumbers(t *testing.T) {
 	if y := file.Sections[2].Panels[0].Series[0].Y; len(y) != 4 || y[1] != nil || *y[2] != 10 {
 		t.Errorf("series %v", y)
 	}
-	check := file.Sections[5].Items[1]
+	if m := file.Sections[5].Items[1]; m["value"] != 0.5 || m["deviation"] != 0.25 || file.Sections[5].Items[0]["deviation"] != nil {
+		t.Errorf("metric %v", m)
+	}
+	check := file.Sections[7].Items[1]
 	if check["measured"] != 0.4 || check["limit"] != 0.5 || check["relation"] != "at least" || check["passed"] != false {
 		t.Errorf("check %v", check)
 	}
-	if s := file.Sections[6].Items[1]["seconds"]; s != 0.25 {
+	if s := file.Sections[8].Items[1]["seconds"]; s != 0.25 {
 		t.Errorf("timing of %v seconds", s)
 	}
 }
@@ -211,14 +221,16 @@ func TestReadJSONRefuses(t *testing.T) {
 
 func TestInvalidSectionsAreNamed(t *testing.T) {
 	for want, s := range map[string]Section{
-		"section 1 is nil":     nil,
-		`facts "a": fact "b"`:  Facts{Title: "a", Items: []Fact{{Name: "b", Value: []int{1}}}},
-		`chart "a": no panels`: Chart{Title: "a"},
-		`mark "m" at NaN`:      Chart{Panels: []Panel{{}}, Marks: []Mark{{math.NaN(), "m"}}},
-		`1 lower and 0 upper`:  Chart{Panels: []Panel{{Series: []Series{{X: []float64{1}, Low: []float64{1}}}}}},
-		`width -1`:             Gallery{Pictures: []Picture{{Width: -1, Data: dot(t)}}},
-		"took -1s":             Timings{Items: []Timing{{"t", -time.Second, ""}}},
-		`column "c"`:           Table{Columns: []Column{{"c", ""}}, Rows: [][]any{{uint64(math.MaxUint64)}}},
+		"section 1 is nil":        nil,
+		`facts "a": fact "b"`:     Facts{Title: "a", Items: []Fact{{Name: "b", Value: []int{1}}}},
+		`chart "a": no panels`:    Chart{Title: "a"},
+		`mark "m" at NaN`:         Chart{Panels: []Panel{{}}, Marks: []Mark{{math.NaN(), "m"}}},
+		`1 lower and 0 upper`:     Chart{Panels: []Panel{{Series: []Series{{X: []float64{1}, Low: []float64{1}}}}}},
+		`width -1`:                Gallery{Pictures: []Picture{{Width: -1, Data: dot(t)}}},
+		`metric 1 has the key ""`: Metrics{Items: []Metric{{Name: "n"}}},
+		`better when "up"`:        Metrics{Items: []Metric{{Key: "k", Name: "n", Better: "up"}}},
+		"took -1s":                Timings{Items: []Timing{{"t", -time.Second, ""}}},
+		`column "c"`:              Table{Columns: []Column{{"c", ""}}, Rows: [][]any{{uint64(math.MaxUint64)}}},
 	} {
 		d := &Document{Sections: []Section{s}}
 		for _, err := range []error{d.WriteHTML(&bytes.Buffer{}), d.WriteJSON(&bytes.Buffer{})} {
@@ -269,6 +281,7 @@ func FuzzReadJSON(f *testing.F) {
 	f.Add([]byte(encoded(f, small(f))))
 	f.Add([]byte(`{"version":1,"title":"a","sections":[{"kind":"chart","x":{"log":true},"panels":[{"y":{"log":true},"series":[{"x":[1e308,1,-1,null],"y":[1e-320,2,3,4]}]}],"marks":[{"at":1}]}]}`))
 	f.Add([]byte(`{"version":1,"sections":[{"kind":"facts","items":[{"value":1.0},{"value":1},{"value":null},{"value":1e99}]}]}`))
+	f.Add([]byte(`{"version":1,"sections":[{"kind":"metrics","items":[{"key":"a","name":"b","value":null,"warnings":["c"]}]}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d, err := ReadJSON(bytes.NewReader(data))
 		if err != nil {

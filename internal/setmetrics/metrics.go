@@ -31,10 +31,14 @@ type Options struct {
 	Network   *Opener  // nil when no source has pictures
 	Metrics   []string // of Groups; nil takes those that the sources allow
 
-	Seed       uint32 // of subsets, splits and resampling; 0 means evaluate.DefaultSeed
-	Subsets    int    // of the kernel distance; 0 means 100
-	SubsetSize int    // 0 means 1000, or half of the samples where there are fewer than that
-	Splits     int    // of the Inception score; 0 means 10
+	Seed             uint32 // of subsets, splits and resampling; 0 means evaluate.DefaultSeed
+	Subsets          int    // of the kernel distance; 0 means 100
+	SubsetSize       int    // 0 means 1000, or half of the samples where there are fewer than that
+	Splits           int    // of the Inception score; 0 means 10
+	Unbiased         bool   // also the score with its bias taken off
+	Extrapolate      bool   // also distance and score for unlimited samples
+	Bootstrap        int    // resamples for intervals; 0 for none
+	BootstrapFrechet bool   // also for a Fréchet distance of many features, where each resample takes seconds
 
 	CacheDir        string // "" keeps no features
 	WriteFeatures   string // "" writes none; else a .npz file of the samples' features
@@ -66,6 +70,13 @@ func Run(ctx context.Context, rt *runtime.Runtime, o Options) (*Result, error) {
 		}
 	}
 	r := &run{o: o, named: named}
+	if rt != nil && (r.wants(Kernel) || r.wants(Manifold)) && o.Reference != nil {
+		var err error
+		if r.multiplier, err = evaluate.NewMultiplier(rt); err != nil {
+			return nil, err
+		}
+		defer r.multiplier.Close()
+	}
 	if err := r.features(ctx, x); err != nil {
 		return nil, err
 	}
@@ -86,6 +97,8 @@ type run struct {
 	samples   *side
 	reference *side // nil without one
 	result    Result
+
+	multiplier *evaluate.Multiplier // nil without a runtime
 }
 
 func (r *run) wants(metric string) bool { return slices.Contains(r.o.Metrics, metric) }
@@ -94,16 +107,22 @@ func (r *run) wants(metric string) bool { return slices.Contains(r.o.Metrics, me
 // compare.
 func (r *run) features(ctx context.Context, x extraction) (err error) {
 	o := r.o
+	resampled := r.wants(Frechet) && o.Bootstrap > 0
+	compared := o.Reference != nil && o.Reference.Kind != Statistics
 	n := needs{
 		statistics: r.wants(Frechet) && o.Reference != nil || o.WriteStatistics != "",
-		features:   (r.wants(Kernel) || r.wants(Manifold)) && o.Reference != nil && o.Reference.Kind != Statistics || o.WriteFeatures != "",
-		logits:     r.wants(Score) || o.WriteFeatures != "",
+		features: (r.wants(Kernel) || r.wants(Manifold) || resampled) && compared ||
+			r.wants(Frechet) && o.Extrapolate && o.Reference != nil || o.WriteFeatures != "",
+		logits: r.wants(Score) || o.WriteFeatures != "",
 	}
 	if r.samples, err = x.side(ctx, "samples'", o.Samples, n); err != nil {
 		return err
 	}
 	if o.Reference != nil {
-		if r.reference, err = x.side(ctx, "reference's", o.Reference, needs{statistics: r.wants(Frechet), features: n.features && o.Samples.Kind != Statistics}); err != nil {
+		if r.reference, err = x.side(ctx, "reference's", o.Reference, needs{
+			statistics: r.wants(Frechet),
+			features:   (r.wants(Kernel) || r.wants(Manifold) || resampled) && o.Samples.Kind != Statistics,
+		}); err != nil {
 			return err
 		}
 		if a, b := r.samples.maker, r.reference.maker; a != nil && b != nil {
@@ -167,10 +186,64 @@ func (r *run) frechet(ctx context.Context) ([]Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []Value{{
+	stage.Done()
+	value := Value{
 		Metric: Frechet, Value: got.Distance, Warnings: got.Warnings,
 		Parts: map[string]float64{"mean": got.Mean, "covariance": got.Covariance},
-	}}, nil
+	}
+	if err := r.resampleFrechet(ctx, &value); err != nil {
+		return nil, err
+	}
+	values := []Value{value}
+	if r.o.Extrapolate {
+		if r.samples.features == nil {
+			return nil, missing{errors.New("to extrapolate, it needs the samples' features")}
+		}
+		d := r.samples.features.Shape()[1]
+		if n := r.samples.source.Count; n < 4*d {
+			r.warn("no %s%s: %d samples of %d features, wanted %d or more to extrapolate from", Frechet, infinity, n, d, 4*d)
+			return values, nil
+		}
+		limit, err := evaluate.FrechetLimit(ctx, r.samples.features, r.reference.statistics, evaluate.LimitOptions{Seed: uint64(r.o.Seed), Progress: r.o.Progress})
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, limitValue(Frechet, limit))
+	}
+	return values, nil
+}
+
+// infinity ends the names of what is extrapolated to unlimited samples.
+const infinity = "_infinity"
+
+func limitValue(metric string, l evaluate.Limit) Value {
+	return Value{
+		Metric: metric + infinity, Value: l.Value, Error: &l.Error,
+		Parts:    map[string]float64{"slope": l.Slope, "least": float64(l.Counts[0]), "points": float64(len(l.Counts))},
+		Warnings: []string{"extrapolated over the number of samples; the reference's number still counts"},
+	}
+}
+
+// fewFeatures is the number of features up to which a resampled Fréchet
+// distance takes no longer than the rest.
+const fewFeatures = 256
+
+// resampleFrechet adds an interval where it is cheap or asked for.
+func (r *run) resampleFrechet(ctx context.Context, v *Value) error {
+	a, b := r.samples.features, r.reference.features
+	switch {
+	case r.o.Bootstrap == 0:
+		return nil
+	case a == nil || b == nil:
+		v.Warnings = append(v.Warnings, "no interval: it needs the features of both sides")
+		return nil
+	case a.Shape()[1] > fewFeatures && !r.o.BootstrapFrechet:
+		v.Warnings = append(v.Warnings, fmt.Sprintf("no interval: with %d features each resample takes seconds, and none was asked for", a.Shape()[1]))
+		return nil
+	}
+	got, err := evaluate.BootstrapFrechet(ctx, a, b, v.Value, evaluate.BootstrapOptions{Resamples: r.o.Bootstrap, Seed: uint64(r.o.Seed), Progress: r.o.Progress})
+	v.setInterval(got)
+	return err
 }
 
 func (r *run) score(ctx context.Context) ([]Value, error) {
@@ -188,7 +261,36 @@ func (r *run) score(ctx context.Context) ([]Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []Value{{Metric: Score, Value: got.Mean, Deviation: &got.Deviation, Splits: got.Splits, Warnings: got.Warnings}}, nil
+	value := Value{Metric: Score, Value: got.Mean, Deviation: &got.Deviation, Splits: got.Splits, Warnings: got.Warnings}
+	if r.o.Bootstrap > 0 {
+		interval, err := evaluate.BootstrapScore(ctx, r.samples.logits, got.Mean, splits, evaluate.BootstrapOptions{Resamples: r.o.Bootstrap, Seed: uint64(r.o.Seed), Progress: r.o.Progress})
+		if err != nil {
+			return nil, err
+		}
+		value.setInterval(interval)
+	}
+	values := []Value{value}
+	if r.o.Unbiased {
+		v, err := evaluate.UnbiasedScore(r.samples.logits)
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, Value{Metric: Score + "_unbiased", Value: v, Splits: 1})
+	}
+	if r.o.Extrapolate {
+		if n < 20 {
+			r.warn("no %s%s: %d samples, wanted 20 or more to extrapolate from", Score, infinity, n)
+			return values, nil
+		}
+		limit, err := evaluate.ScoreLimit(ctx, r.samples.logits, evaluate.LimitOptions{Seed: uint64(r.o.Seed), Progress: r.o.Progress})
+		if err != nil {
+			return nil, err
+		}
+		v := limitValue(Score, limit)
+		v.Warnings = nil
+		values = append(values, v)
+	}
+	return values, nil
 }
 
 // pair checks that both sides have features.
@@ -224,15 +326,19 @@ func (r *run) kernel(ctx context.Context) ([]Value, error) {
 		return nil, missing{fmt.Errorf("%d samples for subsets of %d", n, size)}
 	}
 	got, err := evaluate.KernelDistance(ctx, r.samples.features, r.reference.features, evaluate.KernelOptions{
-		Subsets: r.o.Subsets, SubsetSize: size, Seed: r.o.Seed, Progress: r.o.Progress,
+		Subsets: r.o.Subsets, SubsetSize: size, Seed: r.o.Seed, Multiplier: r.multiplier, Progress: r.o.Progress,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return []Value{{
+	value := Value{
 		Metric: Kernel, Value: got.Mean, Deviation: &got.Deviation, Subsets: got.Subsets, SubsetSize: size,
 		Warnings: append(warnings, got.Warnings...),
-	}}, nil
+	}
+	if got.Subsets > 1 {
+		value.setInterval(normalInterval(got.Mean, got.Error))
+	}
+	return []Value{value}, nil
 }
 
 func (r *run) manifold(ctx context.Context) ([]Value, error) {
@@ -243,7 +349,7 @@ func (r *run) manifold(ctx context.Context) ([]Value, error) {
 	if n := min(r.samples.features.Shape()[0], r.reference.features.Shape()[0]); n <= neighbours {
 		return nil, missing{fmt.Errorf("%d samples, wanted more than %d", n, neighbours)}
 	}
-	got, err := evaluate.Manifold(ctx, r.samples.features, r.reference.features, evaluate.ManifoldOptions{Progress: r.o.Progress})
+	got, err := evaluate.Manifold(ctx, r.samples.features, r.reference.features, evaluate.ManifoldOptions{Multiplier: r.multiplier, Progress: r.o.Progress})
 	if err != nil {
 		return nil, err
 	}
@@ -251,7 +357,9 @@ func (r *run) manifold(ctx context.Context) ([]Value, error) {
 		{Metric: "precision", Value: got.Precision}, {Metric: "recall", Value: got.Recall},
 		{Metric: "density", Value: got.Density}, {Metric: "coverage", Value: got.Coverage},
 	}
-	for i := range values {
+	e := got.Errors
+	for i, standard := range []float64{e.Precision, e.Recall, e.Density, e.Coverage} {
+		values[i].setInterval(normalInterval(values[i].Value, standard))
 		values[i].Warnings = got.Warnings
 	}
 	return values, nil

@@ -38,6 +38,8 @@ type Value struct {
 	Metric     string             `json:"metric"`
 	Value      float64            `json:"value"`
 	Deviation  *float64           `json:"deviation,omitempty"` // over splits or subsets
+	Error      *float64           `json:"standard_error,omitempty"`
+	Interval   *[2]float64        `json:"interval_95,omitempty"`
 	Samples    int                `json:"samples"`
 	Reference  int                `json:"reference,omitempty"`
 	Splits     int                `json:"splits,omitempty"`
@@ -80,7 +82,7 @@ func (r *run) describe() {
 
 // label gives a value its full name and what it was computed from.
 func (r *run) label(v *Value) {
-	if v.Metric != Score {
+	if !strings.HasPrefix(v.Metric, Score) {
 		v.Reference = r.reference.source.Count
 	}
 	v.Samples = r.samples.source.Count
@@ -93,16 +95,30 @@ func (r *run) label(v *Value) {
 
 // metricName calls the numbers of the FID Inception network FID, IS and KID,
 // and others by the network.
-func metricName(group string, maker *evaluate.FeatureMaker) string {
+func metricName(name string, maker *evaluate.FeatureMaker) string {
+	group, variant, _ := strings.Cut(name, "_")
 	general := map[string]string{Frechet: "frechet", Score: "score", Kernel: "kernel"}[group]
-	switch {
-	case general == "" || maker != nil && maker.Network == "fid-inception":
-		return group
-	case maker == nil || maker.Network == "":
-		return "features_" + general
-	default:
-		return maker.Network + "_" + general
+	if general == "" || maker != nil && maker.Network == "fid-inception" {
+		return name
 	}
+	network := "features"
+	if maker != nil && maker.Network != "" {
+		network = maker.Network
+	}
+	if variant != "" {
+		return network + "_" + general + "_" + variant
+	}
+	return network + "_" + general
+}
+
+// setInterval adds how far the value may be off.
+func (v *Value) setInterval(i evaluate.Interval) {
+	v.Error, v.Interval = &i.Error, &[2]float64{i.Low, i.High}
+}
+
+// normalInterval is the 95 % interval of a standard error.
+func normalInterval(value, deviation float64) evaluate.Interval {
+	return evaluate.Interval{Low: value - 1.96*deviation, High: value + 1.96*deviation, Error: deviation}
 }
 
 // WriteText writes a result for people: a line for each number.
@@ -116,6 +132,11 @@ func (r *Result) WriteText(w io.Writer) error {
 			} else {
 				line += fmt.Sprintf(" over %d splits", v.Splits)
 			}
+		}
+		if v.Interval != nil {
+			line += fmt.Sprintf("  95 %% in %.5g … %.5g", v.Interval[0], v.Interval[1])
+		} else if v.Error != nil {
+			line += fmt.Sprintf("  standard error %.3g", *v.Error)
 		}
 		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " ")); err != nil {
 			return err

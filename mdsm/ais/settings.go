@@ -11,14 +11,14 @@ import (
 
 // Settings say how chains go along the path.
 type Settings struct {
-	Distributions int     // M, the number of steps of β from 0 to 1
-	Ratio         float64 // r of the ladder of β, see the package's comment; 1 is linear
-	Leapfrog      int     // leapfrog steps of a transition, those of the trajectory's model
-	Target        float64 // acceptance that pilots adapt to
-	StepSize      float64 // with which pilots begin, in units of x
-	Temperature   float64 // T of the model
-	Reference     mdsm.Reference
-	Seed          uint64
+	Distributions int            `json:"distributions"` // M, the number of steps of β from 0 to 1
+	Ratio         float64        `json:"ratio"`         // r of the ladder of β, see the package's comment; 1 is linear
+	Leapfrog      int            `json:"leapfrog"`      // leapfrog steps of a transition, those of the trajectory's model
+	Target        float64        `json:"target"`        // acceptance that pilots adapt to
+	StepSize      float64        `json:"step_size"`     // with which pilots begin, in units of x
+	Temperature   float64        `json:"temperature"`   // T of the model
+	Reference     mdsm.Reference `json:"reference"`
+	Seed          uint64         `json:"seed"`
 }
 
 // Paper returns the paper's numbers: 10,000 distributions and ten steps of

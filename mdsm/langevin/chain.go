@@ -27,6 +27,9 @@ func (s *Sampler) plan(set Settings) (*plan, error) {
 	if !s.jumps && (!set.Raw || set.Watch.Chains > 0 && len(set.Watch.Snapshots) > 0) {
 		return nil, errNoDenoise
 	}
+	if err := set.fits(s.shape); err != nil {
+		return nil, err
+	}
 	t, err := set.Schedule.Temperatures()
 	if err != nil {
 		return nil, err
@@ -104,7 +107,7 @@ func (s *Sampler) chain(ctx context.Context, p *plan, group int, stage *progress
 		return nil, err
 	}
 	if !p.Raw {
-		clean, _, err := s.stepper.Denoise(ctx, c.x)
+		clean, _, err := s.stepper.Denoise(ctx, c.x, c.hidden)
 		if err != nil {
 			return nil, fmt.Errorf("denoising jump of samples %d to %d: %w", c.index(lo), c.index(hi)-1, err)
 		}
@@ -124,6 +127,7 @@ type chain struct {
 	group  int
 	lo, hi int
 	x      *tensor.Tensor // [group …]
+	hidden *tensor.Tensor // [group …], nil when all values move
 	seen   *seen
 }
 
@@ -144,13 +148,38 @@ func (c *chain) normal(dst []float32, purpose rng.Purpose, step int) {
 	}
 }
 
+// start sets x to where chains begin: at the mean, at given points or, of
+// pictures that are to be filled in, the hidden pixels at the mean and the others
+// as they are; with noise on all that moves.
 func (c *chain) start() {
-	c.x = tensor.New(tensor.Float32, append([]int{c.plan.group}, c.plan.shape...)...)
+	size := append([]int{c.plan.group}, c.plan.shape...)
+	c.x = tensor.New(tensor.Float32, size...)
 	values, each := tensor.Data[float32](c.x), tensor.Volume(c.plan.shape)
 	c.normal(values, rng.SampleStart, 0)
 	mean, sigma := float32(c.Start.Mean), float32(c.Start.Sigma)
-	for i := c.lo * each; i < c.hi*each; i++ {
-		values[i] = mean + float32(sigma*values[i])
+	for place := c.lo; place < c.hi; place++ {
+		point := c.Start.point(c.index(place))
+		for i := range each {
+			at := mean
+			if point != nil {
+				at = point[i]
+			}
+			v := &values[place*each+i]
+			*v = at + float32(sigma**v)
+		}
+	}
+	if c.Fill == nil {
+		return
+	}
+	c.hidden = tensor.New(tensor.Float32, size...)
+	mask := tensor.Data[float32](c.hidden)
+	for place := c.lo; place < c.hi; place++ {
+		picture, hidden := c.Fill.of(c.index(place))
+		for i := range each {
+			if mask[place*each+i] = hidden[i]; hidden[i] == 0 {
+				values[place*each+i] = picture[i]
+			}
+		}
 	}
 }
 
@@ -175,7 +204,7 @@ func (c *chain) steps(ctx context.Context, at, n int) error {
 	for k := range n {
 		c.normal(tensor.Data[float32](noise)[k*c.x.Len():(k+1)*c.x.Len()], rng.SampleNoise, at+k)
 	}
-	next, energy, err := c.stepper.Steps(ctx, c.x, noise, c.temperature[at:at+n], float32(c.StepSize))
+	next, energy, err := c.stepper.Steps(ctx, c.x, c.hidden, noise, c.temperature[at:at+n], float32(c.StepSize))
 	if err != nil {
 		return fmt.Errorf("samples %d to %d, steps %d to %d: %w", c.index(c.lo), c.index(c.hi)-1, at, at+n-1, err)
 	}
@@ -220,7 +249,7 @@ func (c *chain) look(ctx context.Context, steps int) error {
 	}
 	end := c.lo + c.seen.n
 	taken := snapshot{x: c.rows(c.x, end)}
-	clean, _, err := c.stepper.Denoise(ctx, c.x)
+	clean, _, err := c.stepper.Denoise(ctx, c.x, c.hidden)
 	if err != nil {
 		return fmt.Errorf("snapshot after %d steps: %w", steps, err)
 	}

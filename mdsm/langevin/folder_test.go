@@ -188,11 +188,11 @@ type counting struct {
 	then  func()
 }
 
-func (c *counting) Steps(ctx context.Context, x, noise *tensor.Tensor, temperature []float32, stepSize float32) (*tensor.Tensor, *tensor.Tensor, error) {
+func (c *counting) Steps(ctx context.Context, x, hidden, noise *tensor.Tensor, temperature []float32, stepSize float32) (*tensor.Tensor, *tensor.Tensor, error) {
 	if atomic.AddInt64(&c.calls, -1) == 0 {
 		c.then()
 	}
-	return c.Stepper.Steps(ctx, x, noise, temperature, stepSize)
+	return c.Stepper.Steps(ctx, x, hidden, noise, temperature, stepSize)
 }
 
 // The test's own program, as another process, draws samples until it is killed.

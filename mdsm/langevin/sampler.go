@@ -28,7 +28,7 @@ type Sampler struct {
 // New loads the models. They must take float32 x with a shape that is fixed
 // but for the batch.
 func New(rt *runtime.Runtime, m Models) (*Sampler, error) {
-	s := &Sampler{info: rt.Info(), hash: m.Hash(), jumps: m.Denoise != nil || m.Score != nil && m.Sigma0 > 0}
+	s := &Sampler{info: rt.Info(), hash: m.Hash(), jumps: m.Denoise != nil || m.DenoiseHidden != nil || m.Score != nil && m.Sigma0 > 0}
 	stepper, x, err := load(rt, m, groups.Threads(s.info))
 	if err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func (s *Sampler) Denoise(ctx context.Context, x *tensor.Tensor) (clean, energy 
 	work := func(ctx context.Context, i int) (result, error) {
 		in := layout.New()
 		copy(tensor.Data[float32](in), tensor.Data[float32](x)[i*group*each:])
-		out, e, err := s.stepper.Denoise(ctx, in)
+		out, e, err := s.stepper.Denoise(ctx, in, nil)
 		return result{out, e}, err
 	}
 	deliver := func(i int, r result) error {

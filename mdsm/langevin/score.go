@@ -44,7 +44,10 @@ func (s *scorer) score(ctx context.Context, x *tensor.Tensor) (score []float32, 
 	return tensor.Data[float32](t), energy, nil
 }
 
-func (s *scorer) Steps(ctx context.Context, x, noise *tensor.Tensor, temperature []float32, stepSize float32) (*tensor.Tensor, *tensor.Tensor, error) {
+func (s *scorer) Steps(ctx context.Context, x, hidden, noise *tensor.Tensor, temperature []float32, stepSize float32) (*tensor.Tensor, *tensor.Tensor, error) {
+	if hidden != nil {
+		return nil, nil, errNoInpaint
+	}
 	next := x.Clone()
 	values, n := tensor.Data[float32](next), x.Shape()[0]
 	energies := make([]float32, 0, len(temperature)*n)
@@ -74,7 +77,10 @@ func step(x, score, noise []float32, stepSize, temperature float32) {
 	}
 }
 
-func (s *scorer) Denoise(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, *tensor.Tensor, error) {
+func (s *scorer) Denoise(ctx context.Context, x, hidden *tensor.Tensor) (*tensor.Tensor, *tensor.Tensor, error) {
+	if hidden != nil {
+		return nil, nil, errNoInpaint
+	}
 	if !(s.sigma0 > 0) {
 		return nil, nil, errNoDenoise
 	}

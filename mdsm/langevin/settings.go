@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"ebm/internal/rng"
+	"ebm/models/tensor"
 )
 
 // Settings say which samples are drawn, and how. [Default] has the paper's.
@@ -13,7 +14,8 @@ type Settings struct {
 	Schedule Schedule
 	StepSize float64 // ε, in units of x; 0.015 to 0.05 is reasonable
 	Start    Start
-	Raw      bool // leave out the denoising jump at the end
+	Fill     *Fill // pictures with hidden pixels, nil for none
+	Raw      bool  // leave out the denoising jump at the end
 
 	Seed  uint64
 	First int // index of the first sample
@@ -30,8 +32,13 @@ type Settings struct {
 	Watch Watch
 }
 
-// Start is the normal distribution that chains begin with: Mean + Sigma·n.
-type Start struct{ Mean, Sigma float64 }
+// Start is where chains begin: at Mean + Sigma·n, or From's points + Sigma·n.
+type Start struct {
+	Mean, Sigma float64
+	// From, when not nil, are points [M …], float32: sample i begins at the
+	// point i mod M.
+	From *tensor.Tensor
+}
 
 // Watch says which chains are recorded along the way.
 type Watch struct {
@@ -41,7 +48,7 @@ type Watch struct {
 
 // Default returns the settings of the paper, for count samples.
 func Default(count int) Settings {
-	return Settings{Schedule: Paper(), StepSize: 0.02, Start: Start{0.5, 1}, Count: count}
+	return Settings{Schedule: Paper(), StepSize: 0.02, Start: Start{Mean: 0.5, Sigma: 1}, Count: count}
 }
 
 // Validate reports the first setting that cannot be.

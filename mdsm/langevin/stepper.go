@@ -14,10 +14,14 @@ import (
 )
 
 // Models are the ONNX files that chains run through, as bytes: either Sampler
-// (and Denoise), or Score.
+// (and Denoise), or Score; or for filling in hidden pixels, Inpaint and
+// DenoiseHidden.
 type Models struct {
 	Sampler []byte // as of mdsm.SamplerModel: several steps in one run
 	Denoise []byte // as of mdsm.DenoiseModel: the denoising jump
+
+	Inpaint       []byte // as of mdsm.InpaintModel
+	DenoiseHidden []byte // as of mdsm.DenoiseHiddenModel
 
 	// Score is any model x [N …] → score (of x's shape) and perhaps energy [N].
 	// Its steps are made one by one in Go, and its jump is x + Sigma0²·score.
@@ -31,7 +35,11 @@ type Models struct {
 // Hash returns the SHA-256 of the models, in hexadecimal.
 func (m Models) Hash() string {
 	h := sha256.New()
-	for _, part := range [][]byte{m.Sampler, m.Denoise, m.Score} {
+	parts := [][]byte{m.Sampler, m.Denoise, m.Score}
+	if m.Inpaint != nil {
+		parts = append(parts, m.Inpaint, m.DenoiseHidden)
+	}
+	for _, part := range parts {
 		fmt.Fprintf(h, "%d\n", len(part))
 		h.Write(part)
 	}
@@ -45,15 +53,17 @@ func (m Models) Hash() string {
 // goroutines at once.
 type Stepper interface {
 	// Steps makes one step of eq. (8) for each temperature, on x [N …] with
-	// noise [K N …]. It returns the new x and the energies [K N] before each
-	// step, nil when the model has none.
-	Steps(ctx context.Context, x, noise *tensor.Tensor, temperature []float32, stepSize float32) (next, energy *tensor.Tensor, err error)
-	// Denoise makes the jump of eq. (9). It returns the energies [N] before
-	// it, nil when the model has none.
-	Denoise(ctx context.Context, x *tensor.Tensor) (clean, energy *tensor.Tensor, err error)
+	// noise [K N …], of hidden pixels alone if there is a mask. It returns the
+	// new x and the energies [K N] before each step, nil when the model has none.
+	Steps(ctx context.Context, x, hidden, noise *tensor.Tensor, temperature []float32, stepSize float32) (next, energy *tensor.Tensor, err error)
+	// Denoise makes the jump of eq. (9), of hidden pixels alone if there is a
+	// mask. It returns the energies [N] before it, nil when the model has none.
+	Denoise(ctx context.Context, x, hidden *tensor.Tensor) (clean, energy *tensor.Tensor, err error)
 	// Close frees the models.
 	Close() error
 }
+
+var errNoInpaint = errors.New("there is no model that fills in hidden pixels")
 
 var errNoDenoise = errors.New("there is no model of the denoising jump, or no sigma0 for a score: give one, or leave out the jump and snapshots")
 
@@ -63,18 +73,17 @@ func load(rt *runtime.Runtime, m Models, threads int) (Stepper, runtime.ValueInf
 	switch {
 	case m.Sampler != nil && m.Score != nil:
 		return nil, runtime.ValueInfo{}, errors.New("both a sampler and a score are given: one of them is wanted")
-	case m.Sampler != nil:
-		return loadGraphs(rt, m, o)
 	case m.Score != nil:
 		return loadScore(rt, m, o)
-	case m.Denoise != nil:
+	case m.Sampler != nil || m.Denoise != nil || m.Inpaint != nil || m.DenoiseHidden != nil:
 		return loadGraphs(rt, m, o)
 	}
 	return nil, runtime.ValueInfo{}, errors.New("no model is given: a sampler or a score is wanted")
 }
 
-// graphs is the stepper whose arithmetic is all in the models.
-type graphs struct{ sampler, denoise *runtime.Session }
+// graphs is the stepper whose arithmetic is all in the models. Any of them may
+// be missing.
+type graphs struct{ sampler, denoise, inpaint, denoiseHidden *runtime.Session }
 
 func loadGraphs(rt *runtime.Runtime, m Models, o runtime.SessionOptions) (_ Stepper, x runtime.ValueInfo, err error) {
 	g := &graphs{}
@@ -83,44 +92,64 @@ func loadGraphs(rt *runtime.Runtime, m Models, o runtime.SessionOptions) (_ Step
 			g.Close()
 		}
 	}()
-	if m.Denoise != nil {
-		if g.denoise, x, err = groups.Load(rt, m.Denoise, o, []string{"x"}, []string{"denoised"}); err != nil {
-			return nil, x, fmt.Errorf("denoising model: %w", err)
+	chain := []string{"x", "noise", "step_size", "temperature"}
+	for _, part := range []struct {
+		name            string
+		session         **runtime.Session
+		model           []byte
+		inputs, outputs []string
+	}{
+		{"denoising model", &g.denoise, m.Denoise, []string{"x"}, []string{"denoised"}},
+		{"sampler", &g.sampler, m.Sampler, chain, []string{"x_next", "energy"}},
+		{"denoising model of hidden pixels", &g.denoiseHidden, m.DenoiseHidden, []string{"x", "hidden"}, []string{"denoised"}},
+		{"inpainting model", &g.inpaint, m.Inpaint, append([]string{"hidden"}, chain...), []string{"x_next", "energy"}},
+	} {
+		if part.model == nil {
+			continue
 		}
-	}
-	if m.Sampler == nil {
-		return g, x, nil
-	}
-	jump := x
-	if g.sampler, x, err = groups.Load(rt, m.Sampler, o, []string{"x", "noise", "step_size", "temperature"}, []string{"x_next", "energy"}); err != nil {
-		return nil, x, fmt.Errorf("sampler: %w", err)
-	}
-	if m.Denoise != nil && !slices.Equal(x.Shape, jump.Shape) {
-		return nil, x, fmt.Errorf("the sampler's x is %v, the denoising model's %v", x, jump)
+		before := x
+		if *part.session, x, err = groups.Load(rt, part.model, o, part.inputs, part.outputs); err != nil {
+			return nil, x, fmt.Errorf("%s: %w", part.name, err)
+		}
+		if before.Shape != nil && !slices.Equal(x.Shape, before.Shape) {
+			return nil, x, fmt.Errorf("the %s's x is %v, that of another model %v", part.name, x, before)
+		}
 	}
 	return g, x, nil
 }
 
-func (g *graphs) Steps(ctx context.Context, x, noise *tensor.Tensor, temperature []float32, stepSize float32) (next, energy *tensor.Tensor, err error) {
-	if g.sampler == nil {
-		return nil, nil, errors.New("there is no sampler, only a denoising model")
-	}
-	out, err := g.sampler.Run(ctx, map[string]*tensor.Tensor{
+func (g *graphs) Steps(ctx context.Context, x, hidden, noise *tensor.Tensor, temperature []float32, stepSize float32) (next, energy *tensor.Tensor, err error) {
+	in := map[string]*tensor.Tensor{
 		"x": x, "noise": noise,
 		"temperature": tensor.Of(temperature, len(temperature)),
 		"step_size":   tensor.Of([]float32{stepSize}, 1),
-	})
+	}
+	session := g.sampler
+	if hidden != nil {
+		in["hidden"], session = hidden, g.inpaint
+	}
+	switch {
+	case session == nil && hidden != nil:
+		return nil, nil, errNoInpaint
+	case session == nil:
+		return nil, nil, errors.New("there is no sampler, only a denoising model")
+	}
+	out, err := session.Run(ctx, in)
 	if err != nil {
 		return nil, nil, err
 	}
 	return out["x_next"], out["energy"], nil
 }
 
-func (g *graphs) Denoise(ctx context.Context, x *tensor.Tensor) (clean, energy *tensor.Tensor, err error) {
-	if g.denoise == nil {
+func (g *graphs) Denoise(ctx context.Context, x, hidden *tensor.Tensor) (clean, energy *tensor.Tensor, err error) {
+	in, session := map[string]*tensor.Tensor{"x": x}, g.denoise
+	if hidden != nil {
+		in["hidden"], session = hidden, g.denoiseHidden
+	}
+	if session == nil {
 		return nil, nil, errNoDenoise
 	}
-	out, err := g.denoise.Run(ctx, map[string]*tensor.Tensor{"x": x})
+	out, err := session.Run(ctx, in)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -129,7 +158,7 @@ func (g *graphs) Denoise(ctx context.Context, x *tensor.Tensor) (clean, energy *
 
 func (g *graphs) Close() error {
 	var errs []error
-	for _, s := range []*runtime.Session{g.sampler, g.denoise} {
+	for _, s := range []*runtime.Session{g.sampler, g.denoise, g.inpaint, g.denoiseHidden} {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}

@@ -180,7 +180,7 @@ func (s Settings) Write(dir string) error {
 // differences lists the settings in which a run differs from what is wanted,
 // as "key had (wanted other)".
 func differences(had, wanted Settings) []string {
-	a, b := had.flat(), wanted.flat()
+	a, b := had.Values(), wanted.Values()
 	var list []string
 	for _, key := range slices.Sorted(maps.Keys(b)) {
 		if a[key] != b[key] {
@@ -190,8 +190,9 @@ func differences(had, wanted Settings) []string {
 	return list
 }
 
-// flat returns every setting by its path in the file.
-func (s Settings) flat() map[string]string {
+// Values returns every setting as text by its path in the file, such as
+// "noise.sigma0".
+func (s Settings) Values() map[string]string {
 	all := make(map[string]string)
 	var walk func(prefix string, v reflect.Value)
 	walk = func(prefix string, v reflect.Value) {

@@ -158,8 +158,8 @@ func TestPreprocessKeepsDigits(t *testing.T) {
 	defer rt.Close()
 	const count = 300
 	var first []float32
-	for _, size := range []int{16, 28, 32} {
-		set, err := dataset.Load(t.Context(), dataset.Spec{Name: "mnist", Split: dataset.Test, Size: size})
+	for _, size := range []int{16, 14, 28, 32} {
+		set, err := dataset.Load(t.Context(), dataset.Spec{Name: "mnist", Split: dataset.Test, Size: max(size, 16)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -170,6 +170,9 @@ func TestPreprocessKeepsDigits(t *testing.T) {
 				index[i] = i
 			}
 			set.Fill(first, index, nil)
+		}
+		if size == 14 {
+			set.Pixels = cropped(set)
 		}
 		for _, channels := range []int{1, 3} {
 			g := graph.New("preprocess")
@@ -199,6 +202,17 @@ func TestPreprocessKeepsDigits(t *testing.T) {
 	}
 }
 
+// cropped cuts off the padding, as it is cut off samples.
+func cropped(set *dataset.Set) []uint8 {
+	var out []uint8
+	for i := range set.Len() {
+		for row := set.Pad; row < set.Height-set.Pad; row++ {
+			out = append(out, set.Picture(i)[row*set.Width+set.Pad:(row+1)*set.Width-set.Pad]...)
+		}
+	}
+	return out
+}
+
 func TestPreprocessRefuses(t *testing.T) {
 	for _, bad := range []graph.Type{
 		{DType: tensor.Float32, Shape: graph.Batch(2, 28, 28)},
@@ -208,7 +222,7 @@ func TestPreprocessRefuses(t *testing.T) {
 		{DType: tensor.Float32, Shape: graph.Batch(28, 28)},
 	} {
 		x := graph.New("bad").Input("x", bad.DType, bad.Shape)
-		if _, err := classifier.Preprocess(x); err == nil || !strings.Contains(err.Error(), "16, 28 or 32") {
+		if _, err := classifier.Preprocess(x); err == nil || !strings.Contains(err.Error(), "14, 16, 28 or 32") {
 			t.Errorf("%v: error %v", bad, err)
 		}
 	}

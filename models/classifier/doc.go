@@ -21,6 +21,6 @@
 // start as PyTorch starts those of Conv2d and Linear.
 //
 // [Preprocess] brings pictures of the sizes in which the project makes and
-// reads MNIST, 16, 28 and 32, to what the network sees. A digit gives the same
-// input, to the bit, in each of them.
+// reads MNIST, 14, 16, 28 and 32, to what the network sees. A digit gives the
+// same input, to the bit, in each of them.
 package classifier

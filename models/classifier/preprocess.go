@@ -2,34 +2,38 @@ package classifier
 
 import (
 	"fmt"
+	"slices"
 
 	"ebm/models/graph"
 	"ebm/models/tensor"
 )
 
 // Preprocess adds the way from pictures x [N C H W], float32 from 0 to 255, C
-// of 1 or 3, H = W of 16, 28 or 32, to what the network sees: digits
+// of 1 or 3, H = W of 14, 16, 28 or 32, to what the network sees: digits
 // [C·N 1 Size Size] in [0, 1], the channels of a picture one after the other,
 // each as a digit of its own.
 //
 //	28 × 28   two rows and columns of zeros on each side, then as 32 × 32
 //	32 × 32   the mean of every 2×2 block, rounded to a whole number, halves up
+//	14 × 14   a row and a column of zeros on each side
 //	16 × 16   as it is
 //
-// then divided by 255. This is how the project's data sets are made, so a
-// digit looks the same to the network in each size. Other shapes are errors.
+// then divided by 255. This is how the project's data sets are made, and how
+// samples lose their padding (28 of 32, 14 of 16), so a digit looks the same
+// to the network in each size. Other shapes are errors.
 func Preprocess(x *graph.Node) (*graph.Node, error) {
 	channels, side, ok := pictures(x)
 	if !ok {
-		return nil, fmt.Errorf("pictures are %v, wanted float32[N C S S] with C of 1 or 3 and S of 16, 28 or 32", x.Type())
+		return nil, fmt.Errorf("pictures are %v, wanted float32[N C S S] with C of 1 or 3 and S of 14, 16, 28 or 32", x.Type())
 	}
 	var y *graph.Node
 	err := graph.Catch(func() {
 		y = graph.Reshape(x, graph.Shape{graph.Const(channels).Mul(x.Shape()[0]), graph.Const(1), graph.Const(side), graph.Const(side)})
-		if side == 28 {
-			y = graph.Pad(y, []int{0, 0, 2, 2}, []int{0, 0, 2, 2}, nil)
+		if side == 14 || side == 28 {
+			rim := []int{0, 0, side / 14, side / 14}
+			y = graph.Pad(y, rim, rim, nil)
 		}
-		if side != Size {
+		if side > Size {
 			y = graph.Floor(graph.Shift(graph.MeanPool(y, graph.Pool2D(2, 2, 0)), 0.5))
 		}
 		// Divided and not multiplied by 1/255, for the bits of training.
@@ -47,5 +51,5 @@ func pictures(x *graph.Node) (channels, side int, ok bool) {
 	}
 	channels, ok1 := shape[1].Constant()
 	side, ok2 := shape[2].Constant()
-	return channels, side, ok1 && ok2 && (channels == 1 || channels == 3) && (side == 16 || side == 28 || side == 32)
+	return channels, side, ok1 && ok2 && (channels == 1 || channels == 3) && slices.Contains([]int{14, 16, 28, 32}, side)
 }

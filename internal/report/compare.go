@@ -1,0 +1,297 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"ebm/internal/metrics"
+	"ebm/mdsm/train"
+)
+
+// Run is a run's folder as comparisons see it.
+type Run struct {
+	Name     string
+	Settings map[string]string // by their paths in config.toml; nil without one
+	Step     int               // the last that metrics were written of; 0 when there are none
+	Loss     float64           // mean of the last lines of metrics, NaN without any
+	Lines    int               // that it is the mean of
+	Metrics  []Metric          // of report.json
+}
+
+// lossLines is the number of lines of metrics whose mean is a run's loss.
+const lossLines = 20
+
+// ReadRun reads what a run's folder says: config.toml, metrics.jsonl and
+// report.json, of which some may be missing. A folder without settings and
+// without a report is no run, which is an error.
+func ReadRun(dir string) (Run, error) {
+	r := Run{Name: dir, Loss: math.NaN()}
+	settings, err := train.ReadSettings(dir)
+	hasSettings := err == nil
+	switch {
+	case hasSettings:
+		r.Settings = settings.Values()
+	case !errors.Is(err, fs.ErrNotExist):
+		return r, err
+	}
+	records, err := metrics.ReadFile(filepath.Join(dir, metrics.LinesFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return r, err
+	}
+	r.progress(records)
+	f, err := os.Open(filepath.Join(dir, JSONFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !hasSettings:
+		return r, fmt.Errorf("%s: there is neither a config.toml nor a %s: wanted the folder of a run, or of an evaluation", dir, JSONFile)
+	case errors.Is(err, fs.ErrNotExist):
+		return r, nil
+	case err != nil:
+		return r, err
+	}
+	defer f.Close()
+	d, err := ReadJSON(f)
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	r.Metrics = d.Metrics()
+	return r, nil
+}
+
+// progress takes the step and the loss from lines of metrics.
+func (r *Run) progress(records []metrics.Record) {
+	if len(records) == 0 {
+		return
+	}
+	r.Step = int(records[len(records)-1].Step)
+	sum := 0.0
+	for _, record := range records[max(len(records)-lossLines, 0):] {
+		if loss, ok := record.Values["loss"]; ok {
+			sum += loss
+			r.Lines++
+		}
+	}
+	if r.Lines > 0 {
+		r.Loss = sum / float64(r.Lines)
+	}
+}
+
+// Comparison is a table over runs.
+type Comparison struct {
+	Runs     []string  `json:"runs"`
+	Settings []Setting `json:"settings"` // those that differ
+	Rows     []Row     `json:"rows"`
+}
+
+// Setting is a setting that differs between runs.
+type Setting struct {
+	Name   string   `json:"name"`
+	Values []string `json:"values"` // of each run, "" where it is not known
+}
+
+// Row is one number over all runs.
+type Row struct {
+	Key    string `json:"key"`
+	Name   string `json:"name"`
+	Unit   string `json:"unit,omitempty"`
+	Better string `json:"better,omitempty"`
+	Cells  []Cell `json:"cells"` // of each run
+	// Conditions are what numbers of this row were computed from, each different
+	// one once. Only cells of one condition compare.
+	Conditions []string `json:"conditions"`
+	Comparable bool     `json:"comparable"` // all cells that have a value have one condition
+}
+
+// Cell is the number of one run.
+type Cell struct {
+	Value     *float64 `json:"value"` // nil when the run has none
+	Deviation *float64 `json:"deviation,omitempty"`
+	Condition int      `json:"condition"` // index into Conditions; −1 without a value
+	Best      bool     `json:"best,omitempty"`
+	Warnings  []string `json:"warnings,omitempty"`
+}
+
+// Compare puts runs side by side. A metric that runs computed from other
+// features, other reference pictures or another number of samples keeps a
+// condition for each, and no run is best in it.
+func Compare(runs []Run) Comparison {
+	var c Comparison
+	names := make(map[string]bool)
+	for _, r := range runs {
+		c.Runs = append(c.Runs, r.Name)
+		for name := range r.Settings {
+			names[name] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		s := Setting{Name: name}
+		for _, r := range runs {
+			s.Values = append(s.Values, r.Settings[name])
+		}
+		if len(slices.Compact(slices.Sorted(slices.Values(s.Values)))) > 1 {
+			c.Settings = append(c.Settings, s)
+		}
+	}
+	c.Rows = append(c.Rows, steps(runs), losses(runs))
+	var keys []string
+	first := make(map[string]Metric)
+	for _, r := range runs {
+		for _, m := range r.Metrics {
+			if _, ok := first[m.Key]; !ok {
+				keys, first[m.Key] = append(keys, m.Key), m
+			}
+		}
+	}
+	for _, key := range keys {
+		row := newRow(key, first[key].Name, first[key].Unit, first[key].Better)
+		for _, r := range runs {
+			at := slices.IndexFunc(r.Metrics, func(m Metric) bool { return m.Key == key })
+			if at < 0 {
+				row.add(math.NaN(), "")
+				continue
+			}
+			m := r.Metrics[at]
+			cell := row.add(m.Value, m.from())
+			cell.Warnings = m.Warnings
+			if !math.IsNaN(m.Deviation) {
+				cell.Deviation = &m.Deviation
+			}
+		}
+		c.Rows = append(c.Rows, row)
+	}
+	for i := range c.Rows {
+		c.Rows[i].judge()
+	}
+	return c
+}
+
+func newRow(key, name, unit, better string) Row {
+	return Row{Key: key, Name: name, Unit: unit, Better: better}
+}
+
+// add appends a cell; NaN is one without a value.
+func (r *Row) add(v float64, condition string) *Cell {
+	cell := Cell{Condition: -1}
+	if !math.IsNaN(v) && !math.IsInf(v, 0) {
+		cell.Value = &v
+		if cell.Condition = slices.Index(r.Conditions, condition); cell.Condition < 0 {
+			cell.Condition = len(r.Conditions)
+			r.Conditions = append(r.Conditions, condition)
+		}
+	}
+	r.Cells = append(r.Cells, cell)
+	return &r.Cells[len(r.Cells)-1]
+}
+
+// judge marks the best cells of a row whose cells compare.
+func (r *Row) judge() {
+	r.Comparable = len(r.Conditions) <= 1
+	var values []float64
+	for _, c := range r.Cells {
+		if c.Value != nil {
+			values = append(values, *c.Value)
+		}
+	}
+	if !r.Comparable || r.Better == "" || len(values) < 2 {
+		return
+	}
+	best := slices.Min(values)
+	if r.Better == "higher" {
+		best = slices.Max(values)
+	}
+	for i, c := range r.Cells {
+		r.Cells[i].Best = c.Value != nil && *c.Value == best
+	}
+}
+
+func steps(runs []Run) Row {
+	row := newRow("step", "training step", "", "")
+	for _, r := range runs {
+		step := math.NaN()
+		if r.Step > 0 {
+			step = float64(r.Step)
+		}
+		row.add(step, "")
+	}
+	return row
+}
+
+// lossSettings are those that change what the loss means.
+var lossSettings = []string{"data.name", "data.size", "data.pad", "net.channels", "noise.sigma0", "noise.min", "noise.max", "noise.spacing", "noise.weighting"}
+
+func losses(runs []Run) Row {
+	row := newRow("loss", "loss", "", "lower")
+	for _, r := range runs {
+		condition := fmt.Sprintf("mean of the last %d lines of metrics", r.Lines)
+		for _, name := range lossSettings {
+			condition += fmt.Sprintf(", %s %s", name, r.Settings[name])
+		}
+		row.add(r.Loss, condition)
+	}
+	return row
+}
+
+// Text returns a cell for people: –, or the number with its deviation, a letter for
+// its condition where the row has several, and a star when it is the best.
+func (r Row) Text(i int) string {
+	c := r.Cells[i]
+	if c.Value == nil {
+		return "–"
+	}
+	text := numberText(*c.Value)
+	if c.Deviation != nil {
+		text += " ± " + numberText(*c.Deviation)
+	}
+	if !r.Comparable {
+		text += " " + r.letter(c.Condition)
+	}
+	if c.Best {
+		text += " *"
+	}
+	return text
+}
+
+// letter names a condition.
+func (r Row) letter(condition int) string {
+	return "(" + strings.Repeat(string(rune('a'+condition%26)), condition/26+1) + ")"
+}
+
+// Title is the row's name with its unit, and ≠ before it where its cells do
+// not compare.
+func (r Row) Title() string {
+	title := r.Name
+	if r.Unit != "" {
+		title += " (" + r.Unit + ")"
+	}
+	if !r.Comparable {
+		return "≠ " + title
+	}
+	return title
+}
+
+// Notes says, for every row, from what its numbers were computed.
+func (c Comparison) Notes() []string {
+	var notes []string
+	for _, r := range c.Rows {
+		switch {
+		case r.Comparable && len(r.Conditions) == 1 && r.Conditions[0] != "":
+			notes = append(notes, r.Name+": "+r.Conditions[0])
+		case !r.Comparable:
+			note := r.Title() + ": not comparable,"
+			for i, condition := range r.Conditions {
+				if condition == "" {
+					condition = "nothing is said"
+				}
+				note += fmt.Sprintf(" %s %s;", r.letter(i), condition)
+			}
+			notes = append(notes, strings.TrimSuffix(note, ";"))
+		}
+	}
+	return notes
+}

@@ -1,0 +1,100 @@
+package langevin
+
+import (
+	"fmt"
+	"slices"
+
+	"ebm/mdsm/groups"
+	"ebm/models/tensor"
+)
+
+// Fill has pictures whose hidden pixels are to be filled in, by chains in which
+// only these move, while the others have the noise of the temperature (see
+// mdsm.Inpaint). It takes Models.Inpaint and, for the jump, DenoiseHidden.
+// Start says where hidden pixels begin.
+type Fill struct {
+	Pictures *tensor.Tensor // [M …], float32
+	// Hidden is 1 where a pixel is hidden and 0 where it is given, float32: [M …]
+	// or, one mask for all pictures, [1 …].
+	Hidden *tensor.Tensor
+	// Completions is the number of samples of each picture: sample i is one of
+	// picture i/Completions.
+	Completions int
+}
+
+// Count returns the number of samples of all pictures.
+func (f *Fill) Count() int { return f.Pictures.Shape()[0] * f.Completions }
+
+// of returns the picture and the mask of a sample.
+func (f *Fill) of(sample int) (picture, hidden []float32) {
+	each, i := tensor.Volume(f.Pictures.Shape()[1:]), sample/f.Completions
+	picture = tensor.Data[float32](f.Pictures)[i*each : (i+1)*each]
+	if f.Hidden.Shape()[0] == 1 {
+		i = 0
+	}
+	return picture, tensor.Data[float32](f.Hidden)[i*each : (i+1)*each]
+}
+
+// fits reports what of the pictures and masks does not fit a model of one shape.
+func (f *Fill) fits(shape []int) error {
+	if err := rowsOfShape("pictures", f.Pictures, shape); err != nil {
+		return err
+	}
+	if err := rowsOfShape("masks", f.Hidden, shape); err != nil {
+		return err
+	}
+	if n, masks := f.Pictures.Shape()[0], f.Hidden.Shape()[0]; masks != 1 && masks != n {
+		return fmt.Errorf("%d masks for %d pictures: one for all or one for each is wanted", masks, n)
+	}
+	if f.Completions < 1 {
+		return fmt.Errorf("%d completions of each picture: one or more are wanted", f.Completions)
+	}
+	for i, v := range tensor.Data[float32](f.Hidden) {
+		if v != 0 && v != 1 {
+			return fmt.Errorf("value %d of the masks is %g: 1 (hidden) or 0 (given) is wanted", i, v)
+		}
+	}
+	return nil
+}
+
+// rowsOfShape reports points that are not finite float32 of one shape.
+func rowsOfShape(what string, x *tensor.Tensor, shape []int) error {
+	if x == nil || x.DType() != tensor.Float32 || x.Rank() != len(shape)+1 || !slices.Equal(x.Shape()[1:], shape) || x.Shape()[0] == 0 {
+		return fmt.Errorf("%s are %v, the model wants one or more, float32 of shape N and %v", what, describe(x), shape)
+	}
+	if bad := groups.NotFinite(tensor.Data[float32](x)); bad >= 0 {
+		return fmt.Errorf("%s: value %d is not a finite number", what, bad)
+	}
+	return nil
+}
+
+// point returns where a sample begins, nil for the mean.
+func (s Start) point(sample int) []float32 {
+	if s.From == nil {
+		return nil
+	}
+	each, i := tensor.Volume(s.From.Shape()[1:]), sample%s.From.Shape()[0]
+	return tensor.Data[float32](s.From)[i*each : (i+1)*each]
+}
+
+// fits reports points and pictures that do not fit a model of one shape.
+func (s Settings) fits(shape []int) error {
+	if s.Start.From != nil {
+		if err := rowsOfShape("points to begin with", s.Start.From, shape); err != nil {
+			return err
+		}
+	}
+	if s.Fill == nil {
+		return nil
+	}
+	if s.Start.From != nil {
+		return fmt.Errorf("points to begin with, and pictures to fill in: only one of them is wanted")
+	}
+	if err := s.Fill.fits(shape); err != nil {
+		return err
+	}
+	if s.First+s.Count > s.Fill.Count() {
+		return fmt.Errorf("samples %d to %d of pictures that have %d completions", s.First, s.First+s.Count-1, s.Fill.Count())
+	}
+	return nil
+}

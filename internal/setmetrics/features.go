@@ -36,6 +36,7 @@ type extraction struct {
 	rt       *runtime.Runtime
 	opener   *Opener // nil without a network
 	cache    *featurecache.Cache
+	other    *Source // one side that says what made it, which pictures must agree with; nil without
 	progress *progress.Progress
 	log      func(string)
 }
@@ -62,7 +63,7 @@ func (x extraction) side(ctx context.Context, what string, s *Source, n needs) (
 		return out, nil
 	}
 	if s.Count < 2 {
-		return nil, fmt.Errorf("%s: %d pictures, wanted 2 or more: metrics compare distributions", s.Name, s.Count)
+		return nil, fmt.Errorf("%s: pictures: %d, wanted 2 or more: metrics compare distributions", s.Name, s.Count)
 	}
 	if err := x.pictures(ctx, what, out, n); err != nil {
 		return nil, err
@@ -82,6 +83,11 @@ func (x extraction) pictures(ctx context.Context, what string, out *side, n need
 	}
 	defer network.Close()
 	maker := network.Maker()
+	if x.other != nil {
+		if err := agree(s.Name, maker, x.other.Name, *x.other.maker); err != nil {
+			return err
+		}
+	}
 	stage := x.progress.Stage(what+" features", int64(s.Count), "pictures")
 	defer stage.Done()
 	keep := collector{needs: n, count: s.Count}

@@ -61,8 +61,11 @@ func makerText(m evaluate.FeatureMaker) []byte {
 	return text
 }
 
-// sameMaker says in what two makers differ, "" for equal ones.
-func sameMaker(a, b evaluate.FeatureMaker) string {
+// agree is an error when two sources have features of different kinds.
+func agree(nameA string, a evaluate.FeatureMaker, nameB string, b evaluate.FeatureMaker) error {
+	if a.Features == 0 { // not known before the first picture
+		a.Features = b.Features
+	}
 	var differ []string
 	for _, field := range []struct{ name, a, b string }{
 		{"network", a.Network, b.Network}, {"weights", a.Weights, b.Weights}, {"preprocessing", a.Preprocess, b.Preprocess},
@@ -73,7 +76,10 @@ func sameMaker(a, b evaluate.FeatureMaker) string {
 			differ = append(differ, fmt.Sprintf("%s %s against %s", field.name, orNone(field.a), orNone(field.b)))
 		}
 	}
-	return strings.Join(differ, ", ")
+	if differ != nil {
+		return fmt.Errorf("%s and %s have features of different kinds (%s): they do not compare", nameA, nameB, strings.Join(differ, ", "))
+	}
+	return nil
 }
 
 func orNone(s string) string {

@@ -115,6 +115,11 @@ func (r *run) features(ctx context.Context, x extraction) (err error) {
 			r.wants(Frechet) && o.Extrapolate && o.Reference != nil || o.WriteFeatures != "",
 		logits: r.wants(Score) || o.WriteFeatures != "",
 	}
+	for _, s := range []*Source{o.Samples, o.Reference} {
+		if s != nil && s.maker != nil {
+			x.other = s
+		}
+	}
 	if r.samples, err = x.side(ctx, "samples'", o.Samples, n); err != nil {
 		return err
 	}
@@ -126,8 +131,8 @@ func (r *run) features(ctx context.Context, x extraction) (err error) {
 			return err
 		}
 		if a, b := r.samples.maker, r.reference.maker; a != nil && b != nil {
-			if differ := sameMaker(*a, *b); differ != "" {
-				return fmt.Errorf("%s and %s have features of different kinds (%s): they do not compare", o.Samples.Name, o.Reference.Name, differ)
+			if err := agree(o.Samples.Name, *a, o.Reference.Name, *b); err != nil {
+				return err
 			}
 		}
 		a, b := o.Samples, o.Reference

@@ -100,12 +100,21 @@ type Objective struct {
 // Adam sees the gradient of loss/σ₀⁴, as in the paper's code; grad_norm is
 // the norm of that.
 func TrainStep(n energy.Network, o Objective, a Adam) *graph.Graph {
+	return trainStep(n, o.batchLoss, o.scale(), a)
+}
+
+// batchLoss adds the inputs that hold a batch, and returns what adds its loss
+// of shape [].
+type batchLoss func(g *graph.Graph, n energy.Network) func(energy.Params) *graph.Node
+
+func trainStep(n energy.Network, batch batchLoss, scale float64, a Adam) *graph.Graph {
 	g := graph.New("train")
-	x, noise, sigma := batchInputs(g, n)
-	learningRate, step := scheduleInputs(g, x.DType())
-	params := energy.Inputs(g, n, x.DType())
-	loss := o.loss(g, n, params, x, noise, sigma)
-	a.Minimise(loss, o.scale(), names(n), params, learningRate, step)
+	of := batch(g, n)
+	learningRate, step := scheduleInputs(g, tensor.Float32)
+	params := energy.Inputs(g, n, tensor.Float32)
+	loss := of(params)
+	g.Output("loss", graph.Reshape(loss, graph.Dims(1)))
+	a.Minimise(loss, scale, names(n), params, learningRate, step)
 	return g
 }
 
@@ -117,11 +126,16 @@ func TrainStep(n energy.Network, o Objective, a Adam) *graph.Graph {
 // The shards' gradients add up to that of the batch, and the batch's loss is
 // the mean of theirs.
 func GradientStep(n energy.Network, o Objective, shards int) *graph.Graph {
+	return gradientStep(n, o.batchLoss, o.scale()/float64(shards))
+}
+
+func gradientStep(n energy.Network, batch batchLoss, scale float64) *graph.Graph {
 	g := graph.New("gradient")
-	x, noise, sigma := batchInputs(g, n)
-	params := energy.Inputs(g, n, x.DType())
-	loss := o.loss(g, n, params, x, noise, sigma)
-	for i, d := range gradients(loss, o.scale()/float64(shards), names(n), params) {
+	of := batch(g, n)
+	params := energy.Inputs(g, n, tensor.Float32)
+	loss := of(params)
+	g.Output("loss", graph.Reshape(loss, graph.Dims(1)))
+	for i, d := range gradients(loss, scale, names(n), params) {
 		g.Output(names(n)[i]+".grad", d)
 	}
 	return g
@@ -154,20 +168,21 @@ func UpdateStep(n energy.Network, a Adam, shards int) *graph.Graph {
 	return g
 }
 
-func batchInputs(g *graph.Graph, n energy.Network) (x, noise, sigma *graph.Node) {
-	x = inputX(g, n)
-	return x, g.Input("noise", x.DType(), x.Shape()), g.Input("sigma", x.DType(), x.Shape()[:1])
-}
-
 func scheduleInputs(g *graph.Graph, dtype tensor.DType) (learningRate, step *graph.Node) {
 	return g.Input("learning_rate", dtype, graph.Dims(1)), g.Input("step", tensor.Int64, graph.Dims(1))
 }
 
-// loss adds the loss of a batch, and names it as a result.
-func (o Objective) loss(g *graph.Graph, n energy.Network, params energy.Params, x, noise, sigma *graph.Node) *graph.Node {
-	loss := Loss(func(x *graph.Node) *graph.Node { return n.Energy(x, params) }, x, noise, sigma, o.Sigma0, o.Weighting)
-	g.Output("loss", graph.Reshape(loss, graph.Dims(1)))
-	return loss
+func (o Objective) batchLoss(g *graph.Graph, n energy.Network) func(energy.Params) *graph.Node {
+	x := inputX(g, n)
+	noise, sigma := g.Input("noise", x.DType(), x.Shape()), g.Input("sigma", x.DType(), x.Shape()[:1])
+	return func(params energy.Params) *graph.Node {
+		return Loss(withParams(n, params), x, noise, sigma, o.Sigma0, o.Weighting)
+	}
+}
+
+// withParams returns a network with parameters that are nodes as an energy.
+func withParams(n energy.Network, params energy.Params) Energy {
+	return func(x *graph.Node) *graph.Node { return n.Energy(x, params) }
 }
 
 // scale is what the gradient of the loss is multiplied with, 1/σ₀⁴.

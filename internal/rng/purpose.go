@@ -23,4 +23,6 @@ const (
 	Density     Purpose = 15 // draws from known densities
 	Split       Purpose = 16 // choice of held-out data
 	Dequantise  Purpose = 17 // uniform noise on 8-bit pictures
+	ChainStart  Purpose = 18 // where chains inside a training step begin; sample: position in the batch, step: training step
+	ChainNoise  Purpose = 19 // noise of these chains; sample: position in the batch, step: training step
 )

@@ -24,6 +24,8 @@ func presets() []preset {
 		{"mnist", "the paper's MNIST: Res12 of 64 channels, noise 0.1…3 geometric, 100,000 steps", paperMNIST("mnist", 1)},
 		{"fashion-mnist", "the paper's Fashion-MNIST, settings as mnist", paperMNIST("fashion-mnist", 1)},
 		{"stacked-mnist", "three digits as channels, for counting modes; settings as mnist", paperMNIST("stacked-mnist", 3)},
+		{"single-noise", "the paper's comparison (appendix B): mnist with the one noise level 0.3 as σ and σ₀", singleNoise()},
+		{"likelihood", "the paper's other comparison: mnist by maximum likelihood, 30 Langevin steps in every update", likelihood()},
 		{"cifar10", "the paper's CIFAR-10: Res18 of 128 channels, noise 0.05…1.2 linear, 300,000 steps", paperColour("cifar10", false)},
 		{"celeba", "the paper's CelebA: as cifar10, with random mirror images", paperColour("celeba", true)},
 	}
@@ -48,6 +50,22 @@ func paperMNIST(data string, channels int) Settings {
 	s.Steps = 100_000
 	s.Net.Name, s.Net.Dim = "res12", 64
 	s.Noise.Min, s.Noise.Max, s.Noise.Spacing = 0.1, 3, mdsm.Geometric
+	return s
+}
+
+// singleNoise trains at one level, which is then σ₀ too, so that samples at
+// temperature 1 have the density that was learnt.
+func singleNoise() Settings {
+	s := paperMNIST("mnist", 1)
+	s.Preset = "single-noise"
+	s.Noise.Sigma0, s.Noise.Min, s.Noise.Max = 0.3, 0.3, 0.3
+	return s
+}
+
+func likelihood() Settings {
+	s := paperMNIST("mnist", 1)
+	s.Preset, s.Objective = "likelihood", Likelihood
+	s.Chains = ChainSettings{Steps: 30, StepSize: 0.3, Temperature: 1e-3, DataNoise: 0.03, Regularise: 0.01}
 	return s
 }
 

@@ -30,10 +30,13 @@ type Settings struct {
 	Shards int `toml:"shards"`
 	// Start is a file of weights to begin with instead of random ones.
 	Start string `toml:"start,omitempty"`
+	// Objective is what is minimised, "" for the paper's.
+	Objective Objective `toml:"objective,omitempty"`
 
 	Data      DataSettings      `toml:"data"`
 	Net       NetSettings       `toml:"net"`
 	Noise     NoiseSettings     `toml:"noise"`
+	Chains    ChainSettings     `toml:"chains,omitempty"`
 	Optimiser OptimiserSettings `toml:"optimiser"`
 	Output    OutputSettings    `toml:"output"`
 }
@@ -99,8 +102,8 @@ func (s Settings) Adam() mdsm.Adam {
 	return mdsm.Adam{Beta1: o.Beta1, Beta2: o.Beta2, Epsilon: o.Epsilon, EMA: o.EMA}
 }
 
-// Objective returns the loss that s trains with.
-func (s Settings) Objective() mdsm.Objective {
+// Denoising returns the loss that s trains with when Objective is Denoising.
+func (s Settings) Denoising() mdsm.Objective {
 	return mdsm.Objective{Sigma0: s.Noise.Sigma0, Weighting: s.Noise.Weighting}
 }
 
@@ -129,6 +132,14 @@ func (s Settings) Validate() error {
 	}
 	if s.Seed > math.MaxInt64 { // TOML's numbers end there
 		return fmt.Errorf("seed %d: a number from 0 to %d is wanted", s.Seed, math.MaxInt64)
+	}
+	if err := s.Objective.validate(); err != nil {
+		return err
+	}
+	if s.Objective == Likelihood {
+		if err := s.Chains.shortRun().Validate(); err != nil {
+			return err
+		}
 	}
 	if _, err := s.Noise.Spacing.Levels(s.Noise.Min, s.Noise.Max, 1); err != nil {
 		return err

@@ -15,7 +15,6 @@ import (
 	"ebm/internal/dataset"
 	"ebm/internal/progress"
 	"ebm/internal/rng"
-	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/tensor"
 	"ebm/runtime"
@@ -84,9 +83,8 @@ func (s Settings) Describe() map[string]string {
 	return d
 }
 
-// NewProblem makes the training problem of the settings: mdsm.TrainStep, and
-// batches of pictures with standard normal noise, one noise level for each
-// position of the batch.
+// NewProblem makes the training problem of the settings: the step of the
+// objective, and batches of pictures with the noise that it wants.
 func NewProblem(s Settings, data *dataset.Set, first energy.Weights) (Problem, error) {
 	net := s.Network()
 	if data.Channels != net.Channels || data.Height != net.Size || data.Width != net.Size {
@@ -102,28 +100,17 @@ func NewProblem(s Settings, data *dataset.Set, first energy.Weights) (Problem, e
 	} else if err := first.Check(net); err != nil {
 		return Problem{}, err
 	}
-	levels, err := s.Noise.Spacing.Levels(s.Noise.Min, s.Noise.Max, s.Batch)
+	shape := append([]int{s.Batch}, net.InputShape()...)
+	x := tensor.New(tensor.Float32, shape...)
+	p := Problem{Optimiser: s.Adam(), Initial: first, Batch: map[string]*tensor.Tensor{"x": x}}
+	fillNoise, err := s.pose(&p, net, source)
 	if err != nil {
 		return Problem{}, err
-	}
-
-	shape := append([]int{s.Batch}, net.InputShape()...)
-	x, noise, sigma := tensor.New(tensor.Float32, shape...), tensor.New(tensor.Float32, shape...), tensor.New(tensor.Float32, s.Batch)
-	for i, level := range levels {
-		tensor.Data[float32](sigma)[i] = float32(level)
-	}
-	p := Problem{
-		Step: mdsm.TrainStep(net, s.Objective(), s.Adam()), Optimiser: s.Adam(), Initial: first,
-		Batch: map[string]*tensor.Tensor{"x": x, "noise": noise, "sigma": sigma},
-	}
-	if n := s.shards(); n > 1 {
-		p.Shards = &Shards{n, mdsm.GradientStep(net, s.Objective(), n), mdsm.UpdateStep(net, s.Adam(), n)}
 	}
 	for _, parameter := range net.Parameters() {
 		p.Order = append(p.Order, parameter.Name)
 	}
 	order := newOrder(source, data.Len())
-	each := x.Len() / s.Batch
 	index, flip := make([]int, s.Batch), []bool(nil)
 	if s.Data.Flip {
 		flip = make([]bool, s.Batch)
@@ -131,12 +118,12 @@ func NewProblem(s Settings, data *dataset.Set, first energy.Weights) (Problem, e
 	p.Fill = func(t int) {
 		for i := range index {
 			index[i] = order.at(uint64(t-1)*uint64(s.Batch) + uint64(i))
-			source.Normal(tensor.Data[float32](noise)[i*each:(i+1)*each], rng.TrainNoise, uint64(i), uint32(t))
 			if flip != nil {
 				flip[i] = source.Uint64(rng.Flip, uint64(i), uint32(t))&1 == 1
 			}
 		}
 		data.Fill(tensor.Data[float32](x), index, flip)
+		fillNoise(t)
 	}
 	return p, nil
 }

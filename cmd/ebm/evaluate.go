@@ -38,6 +38,8 @@ type evaluateFlags struct {
 
 	cache, writeFeatures, writeStatistics string
 	asJSON                                bool
+
+	run runFlags // of evaluate RUN
 }
 
 func (f *evaluateFlags) add(fs *pflag.FlagSet) {
@@ -70,7 +72,7 @@ func (f *evaluateFlags) add(fs *pflag.FlagSet) {
 func newEvaluate(a *app) *cobra.Command {
 	var f evaluateFlags
 	cmd := &cobra.Command{
-		Use:   "evaluate --samples X --reference Y",
+		Use:   "evaluate (RUN | --samples X --reference Y)",
 		Short: "FID, Inception score, KID, precision and recall of samples",
 		Long: `evaluate compares samples with real pictures through the features of a network:
 the FID Inception network, whose weights you bring (--inception), or any ONNX
@@ -80,15 +82,21 @@ about too few samples and the like go to standard error.`,
 		Example: `  ebm evaluate --samples runs/cifar --reference cifar10:train --data cifar --inception pt_inception-2015-12-05-6726825d.pth
   ebm evaluate --samples generated/ --reference real/ --metrics fid --cache features
   ebm evaluate --samples samples.npz --reference mnist:test --features-onnx classifier.onnx --features-output hidden --json`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if f.samples == "" {
-				return usagef("wanted --samples X, and --reference Y to compare them with")
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 1 && f.samples+f.reference != "":
+				return usagef("%s is a run, --samples and --reference name two sides: wanted one or the other", args[0])
+			case len(args) == 1:
+				return f.evaluateRun(cmd.Context(), a, args[0])
+			case f.samples == "":
+				return usagef("wanted RUN, or --samples X, and --reference Y to compare them with")
 			}
 			return f.evaluate(cmd.Context(), a)
 		},
 	}
 	f.add(cmd.Flags())
+	f.run.add(cmd.Flags())
 	return cmd
 }
 

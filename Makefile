@@ -9,7 +9,7 @@ PARITY_DIR  := runs/parity
 TARGETS     := triton huggingface torch-fidelity float16 int8 web
 TORCH       :=
 
-.PHONY: demo test lint bench fuzz parity parity-runtimes clean
+.PHONY: demo test lint bench fuzz parity parity-runtimes parity-evaluation clean
 
 demo:
 	go run ./cmd/ebm demo
@@ -53,6 +53,13 @@ parity-runtimes: $(VENV)/$(if $(TORCH),torch,runtimes)-ready
 		go run ./cmd/ebm export --quiet --provider cpu --weights $(PARITY_DIR)/model.safetensors --for $$target $$steps --out $(PARITY_DIR)/for/$$target >/dev/null; \
 	done
 	$(VENV)/bin/python internal/parity/runtimes.py $(PARITY_DIR) --require onnx onnxruntime openvino triton hub $(if $(TORCH),torch-fidelity)
+
+# ebm evaluate beside pytorch-fid and torch-fidelity, on the same random weights
+# and pictures (PICTURES="NAME=FOLDER …" takes others). Installs PyTorch (7 GB).
+parity-evaluation: $(VENV)/evaluation-ready
+	cd internal/parity && ../../$(VENV)/bin/python -m unittest -q evaluation_test
+	go build -o $(PARITY_DIR)/ebm ./cmd/ebm
+	$(VENV)/bin/python internal/parity/evaluation.py $(PARITY_DIR)/ebm $(PARITY_DIR)/evaluation $(PICTURES) --speed 48
 
 $(VENV)/%-ready: internal/parity/requirements-%.txt $(VENV)/ready
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<

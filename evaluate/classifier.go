@@ -17,13 +17,16 @@ import (
 	"ebm/runtime"
 )
 
-// The Fréchet distance in a classifier's features: how results call it, for
-// programs and for people. It is not FID, whose features are those of the
+// ClassifierFrechetKey is what results call the Fréchet distance in a
+// classifier's features. It is not FID, whose features are those of the
 // Inception network, and compares with no number but its own kind.
-const (
-	ClassifierFrechetKey  = "classifier_frechet"
-	ClassifierFrechetName = "Fréchet distance in features of the project's MNIST classifier"
-)
+const ClassifierFrechetKey = "classifier_frechet"
+
+// ClassifierFrechetName returns its name for people, by the data set of the
+// classifier.
+func ClassifierFrechetName(data string) string {
+	return "Fréchet distance in features of the project's classifier of " + data
+}
 
 // DefaultClassifier is the data set whose shipped classifier is used when no
 // other weights are given.

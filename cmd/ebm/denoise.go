@@ -159,13 +159,3 @@ func rms(a, b *tensor.Tensor) float64 {
 	}
 	return math.Sqrt(sum / float64(len(x)))
 }
-
-func first(x *tensor.Tensor, n int) *tensor.Tensor {
-	each := x.Len() / x.Shape()[0]
-	return tensor.Of(tensor.Data[float32](x)[:n*each], append([]int{n}, x.Shape()[1:]...)...)
-}
-
-func joined(a, b *tensor.Tensor) *tensor.Tensor {
-	all := append(append([]float32{}, tensor.Data[float32](a)...), tensor.Data[float32](b)...)
-	return tensor.Of(all, append([]int{a.Shape()[0] + b.Shape()[0]}, a.Shape()[1:]...)...)
-}

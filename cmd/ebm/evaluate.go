@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -22,6 +20,7 @@ type evaluateFlags struct {
 	limit              int
 	metrics            []string
 
+	features   string
 	inception  string
 	onnx       string
 	output     string
@@ -38,6 +37,8 @@ type evaluateFlags struct {
 
 	cache, writeFeatures, writeStatistics string
 	asJSON                                bool
+
+	run runFlags // of evaluate RUN
 }
 
 func (f *evaluateFlags) add(fs *pflag.FlagSet) {
@@ -46,6 +47,7 @@ func (f *evaluateFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.data, "data", "", "folder of a named data set's files, for those that are not found by themselves")
 	fs.IntVar(&f.limit, "limit", 0, "take the first N pictures of each side (default all)")
 	fs.StringSliceVar(&f.metrics, "metrics", nil, "some of fid, is, kid, pr (precision, recall, density, coverage) (default those that can be had)")
+	fs.StringVar(&f.features, "features", "", "what sees the pictures: inception, classifier (the shipped one of digits, classifier:fashion-mnist that of clothes) or pixels (default inception where there are weights, else the classifier for grey pictures of its sizes)")
 	fs.StringVar(&f.inception, "inception", "", "weights of the FID Inception network (default: what EBM_INCEPTION names, or the user cache)")
 	fs.StringVar(&f.onnx, "features-onnx", "", "an ONNX file as the feature network instead, from pictures [N C H W]")
 	fs.StringVar(&f.output, "features-output", "", "with --features-onnx, the output that holds features (default the only one)")
@@ -70,25 +72,32 @@ func (f *evaluateFlags) add(fs *pflag.FlagSet) {
 func newEvaluate(a *app) *cobra.Command {
 	var f evaluateFlags
 	cmd := &cobra.Command{
-		Use:   "evaluate --samples X --reference Y",
+		Use:   "evaluate (RUN | --samples X --reference Y)",
 		Short: "FID, Inception score, KID, precision and recall of samples",
 		Long: `evaluate compares samples with real pictures through the features of a network:
-the FID Inception network, whose weights you bring (--inception), or any ONNX
-file that takes pictures (--features-onnx). The numbers are those of
-pytorch-fid and torch-fidelity; docs/evaluation.md has the details. Warnings
-about too few samples and the like go to standard error.`,
+the FID Inception network, whose weights you bring (--inception), any ONNX file
+that takes pictures (--features-onnx), or the shipped classifier of digits. The
+numbers are those of pytorch-fid and torch-fidelity; docs/evaluation.md has the
+details. Warnings about too few samples and the like go to standard error.`,
 		Example: `  ebm evaluate --samples runs/cifar --reference cifar10:train --data cifar --inception pt_inception-2015-12-05-6726825d.pth
   ebm evaluate --samples generated/ --reference real/ --metrics fid --cache features
+  ebm evaluate --samples samples.npz --reference mnist:test --features classifier
   ebm evaluate --samples samples.npz --reference mnist:test --features-onnx classifier.onnx --features-output hidden --json`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if f.samples == "" {
-				return usagef("wanted --samples X, and --reference Y to compare them with")
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 1 && f.samples+f.reference != "":
+				return usagef("%s is a run, --samples and --reference name two sides: wanted one or the other", args[0])
+			case len(args) == 1:
+				return f.evaluateRun(cmd.Context(), a, args[0])
+			case f.samples == "":
+				return usagef("wanted RUN, or --samples X, and --reference Y to compare them with")
 			}
 			return f.evaluate(cmd.Context(), a)
 		},
 	}
 	f.add(cmd.Flags())
+	f.run.add(cmd.Flags())
 	return cmd
 }
 
@@ -111,10 +120,7 @@ func (f *evaluateFlags) check() error {
 	if f.bootstrap != 0 && f.bootstrap < 20 || f.bootstrapFID && f.bootstrap == 0 {
 		return usagef("--bootstrap %d: 20 resamples or more are wanted for an interval", f.bootstrap)
 	}
-	if f.onnx != "" && f.inception != "" {
-		return usagef("--inception and --features-onnx are two feature networks: choose one")
-	}
-	return nil
+	return f.checkNetwork()
 }
 
 func (f *evaluateFlags) evaluate(ctx context.Context, a *app) (err error) {
@@ -144,7 +150,7 @@ func (f *evaluateFlags) evaluate(ctx context.Context, a *app) (err error) {
 	var rt *runtime.Runtime
 	for _, s := range sources {
 		if s.Kind == setmetrics.Pictures && o.Network == nil {
-			if o.Network, err = f.network(); err != nil {
+			if o.Network, err = f.networkFor(a, sources); err != nil {
 				return err
 			}
 		}
@@ -167,22 +173,4 @@ func (f *evaluateFlags) evaluate(ctx context.Context, a *app) (err error) {
 	}
 	a.endProgress()
 	return result.WriteText(a.stdout)
-}
-
-// network finds the feature network that the flags name.
-func (f *evaluateFlags) network() (*setmetrics.Opener, error) {
-	c := inception.Convention(f.preprocess)
-	if f.onnx != "" {
-		return setmetrics.OpenONNX(evaluate.ONNXOptions{
-			Path: f.onnx, Output: f.output, Logits: f.logits, Range: evaluate.InputRange(f.inputRange), Size: f.size, Convention: c,
-		})
-	}
-	path, err := setmetrics.FindInception(f.inception)
-	if err != nil {
-		if errors.Is(err, setmetrics.ErrNoInception) {
-			return nil, fmt.Errorf("pictures need a feature network: %w", err)
-		}
-		return nil, err
-	}
-	return setmetrics.OpenInception(path, c)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/evaluate"
 	"ebm/export"
 	"ebm/internal/npz"
 	"ebm/internal/rng"
@@ -71,6 +72,24 @@ func TestEvaluateDataSets(t *testing.T) {
 	}
 }
 
+// Without Inception weights, digits are seen by the shipped classifier.
+func TestEvaluateByClassifier(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv(setmetrics.InceptionVariable, "")
+	args := []string{"evaluate", "--samples", "mnist:test", "--reference", "mnist:train", "--limit", "300", "--metrics", "fid,kid", "--provider", "cpu", "--quiet"}
+	code, stdout, stderr := ebmRun(t, args...)
+	if code != 0 || !strings.Contains(stdout, evaluate.ClassifierFrechetKey+" ") || !strings.Contains(stderr, "no Inception weights") || !strings.Contains(stderr, "no FID") {
+		t.Errorf("exit status %d\n%s%s", code, stdout, stderr)
+	}
+	if named := mustRun(t, append(args, "--features", "classifier")...); named != stdout {
+		t.Errorf("named:\n%swanted\n%s", named, stdout)
+	}
+	if pixels := mustRun(t, append(args, "--features", "pixels")...); !strings.Contains(pixels, "pixels_frechet ") {
+		t.Errorf("pixels: %s", pixels)
+	}
+}
+
 func TestEvaluateUsage(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv("HOME", t.TempDir())
@@ -81,14 +100,17 @@ func TestEvaluateUsage(t *testing.T) {
 		want string
 		args []string
 	}{
-		{2, "wanted --samples", nil},
+		{2, "--samples X", nil},
 		{2, "some of [fid is kid pr]", []string{"--samples", a, "--metrics", "best"}},
 		{2, "one of [pytorch-fid tf clean]", []string{"--samples", a, "--preprocess", "best"}},
 		{2, "--features-range", []string{"--samples", a, "--features-range", "2..3"}},
 		{2, "choose one", []string{"--samples", a, "--inception", "x", "--features-onnx", "y"}},
 		{2, "20 resamples", []string{"--samples", a, "--bootstrap", "3"}},
 		{2, "positive numbers", []string{"--samples", a, "--limit", "-3"}},
-		{1, "this program does not fetch", []string{"--samples", "mnist:test", "--limit", "10"}},
+		{2, "choose one", []string{"--samples", a, "--features", "pixels", "--features-onnx", "y"}},
+		{2, "wanted inception, classifier or pixels", []string{"--samples", a, "--features", "vgg"}},
+		{2, "the shipped classifiers are those of", []string{"--samples", a, "--features", "classifier:cifar10"}},
+		{1, "this program does not fetch", []string{"--samples", "mnist:test", "--limit", "10", "--features", "inception"}},
 		{1, "it needs a reference", []string{"--samples", a, "--metrics", "fid"}},
 		{1, "no such file", []string{"--samples", "mnist:test", "--limit", "10", "--inception", "none.pth"}},
 		{1, "no such file", []string{"--samples", "mnist:test", "--limit", "10", "--features-onnx", "none.onnx"}},

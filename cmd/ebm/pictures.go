@@ -123,3 +123,23 @@ func (f *pictureFlags) load(ctx context.Context, a *app, shape []int) (*tensor.T
 	set.Fill(tensor.Data[float32](x), index, nil)
 	return x, nil
 }
+
+// first returns the first n rows of a float32 tensor.
+func first(x *tensor.Tensor, n int) *tensor.Tensor { return slice(x, 0, n) }
+
+// slice returns n rows of a float32 tensor, sharing its elements.
+func slice(x *tensor.Tensor, at, n int) *tensor.Tensor {
+	each := tensor.Volume(x.Shape()[1:])
+	return tensor.Of(tensor.Data[float32](x)[at*each:(at+n)*each], append([]int{n}, x.Shape()[1:]...)...)
+}
+
+// joined returns the rows of several float32 tensors, one after the other.
+func joined(parts ...*tensor.Tensor) *tensor.Tensor {
+	var all []float32
+	n := 0
+	for _, x := range parts {
+		all = append(all, tensor.Data[float32](x)...)
+		n += x.Shape()[0]
+	}
+	return tensor.Of(all, append([]int{n}, parts[0].Shape()[1:]...)...)
+}

@@ -119,6 +119,20 @@ func Choose(set *dataset.Set, count int, seed uint64) Pictures {
 	return Pictures{set, index, seed}
 }
 
+// Pixels returns the pictures as uint8 [n C H W]. Those of a whole set are its
+// own.
+func (p Pictures) Pixels() *tensor.Tensor {
+	if len(p.Index) == p.Set.Len() {
+		return All(p.Set)
+	}
+	shape := []int{len(p.Index), p.Set.Channels, p.Set.Height, p.Set.Width}
+	out := make([]uint8, 0, tensor.Volume(shape))
+	for _, i := range p.Index {
+		out = append(out, p.Set.Picture(i)...)
+	}
+	return tensor.Of(out, shape...)
+}
+
 // Readings are what a model says of noisy pictures, in their order.
 type Readings struct {
 	Energy []float64 // E(x̃) in nats, nil where the model has no energy

@@ -3,6 +3,7 @@ package measure
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"ebm/evaluate"
@@ -43,6 +44,27 @@ func NeighbourhoodOf(ctx context.Context, f Features, samples, set *tensor.Tenso
 		}
 	}
 	return n, nil
+}
+
+// First returns the neighbourhood of the first n samples.
+func (n Neighbourhood) First(count int) Neighbourhood {
+	count = min(count, len(n.Index))
+	n.Index, n.Distance = n.Index[:count], n.Distance[:count]
+	return n
+}
+
+// Median returns the median distance of a sample to its nearest picture, of
+// two middle ones the smaller.
+func (n Neighbourhood) Median() float64 {
+	var first []float64
+	for _, d := range n.Distance {
+		first = append(first, d[0])
+	}
+	slices.Sort(first)
+	if len(first) == 0 {
+		return math.NaN()
+	}
+	return first[(len(first)-1)/2]
 }
 
 // Rows returns pictures for a grid of k+1 columns: each sample, then its

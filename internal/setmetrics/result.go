@@ -104,6 +104,9 @@ func metricName(name string, maker *evaluate.FeatureMaker) string {
 	network := "features"
 	if maker != nil && maker.Network != "" {
 		network = maker.Network
+		if strings.HasSuffix(network, "-classifier") { // mnist-classifier
+			network = "classifier"
+		}
 	}
 	if variant != "" {
 		return network + "_" + general + "_" + variant

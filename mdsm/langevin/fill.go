@@ -2,6 +2,7 @@ package langevin
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"ebm/mdsm/groups"
@@ -97,4 +98,66 @@ func (s Settings) fits(shape []int) error {
 		return fmt.Errorf("samples %d to %d of pictures that have %d completions", s.First, s.First+s.Count-1, s.Fill.Count())
 	}
 	return nil
+}
+
+// Errors are how far completions of a picture are from what is hidden, in units
+// of x.
+type Errors struct {
+	Hidden int       `json:"hidden_values"`
+	RMSE   []float64 `json:"rmse"` // of each completion, over the hidden values
+	// Mean is the error of the mean of all completions, which is the least that
+	// any number of chains can tell of the picture itself.
+	Mean float64 `json:"rmse_of_mean"`
+}
+
+// Errors compares samples [Count …], all of them, with the pictures. A picture
+// of which nothing is hidden has errors of 0.
+func (f *Fill) Errors(samples *tensor.Tensor) ([]Errors, error) {
+	if err := rowsOfShape("samples", samples, f.Pictures.Shape()[1:]); err != nil {
+		return nil, err
+	}
+	if samples.Shape()[0] != f.Count() {
+		return nil, fmt.Errorf("%d samples of pictures that have %d completions", samples.Shape()[0], f.Count())
+	}
+	each, values := tensor.Volume(f.Pictures.Shape()[1:]), tensor.Data[float32](samples)
+	list := make([]Errors, f.Pictures.Shape()[0])
+	for i := range list {
+		truth, hidden := f.of(i * f.Completions)
+		e := Errors{RMSE: make([]float64, f.Completions)}
+		for j := range truth {
+			if hidden[j] == 0 {
+				continue
+			}
+			e.Hidden++
+			mean := 0.0
+			for k := range e.RMSE {
+				off := float64(values[(i*f.Completions+k)*each+j]) - float64(truth[j])
+				e.RMSE[k] += off * off
+				mean += off / float64(f.Completions)
+			}
+			e.Mean += mean * mean
+		}
+		n := float64(max(e.Hidden, 1))
+		for k, square := range e.RMSE {
+			e.RMSE[k] = math.Sqrt(square / n)
+		}
+		e.Mean = math.Sqrt(e.Mean / n)
+		list[i] = e
+	}
+	return list, nil
+}
+
+// Masked returns the pictures with their hidden values set to one number.
+func (f *Fill) Masked(value float32) *tensor.Tensor {
+	out := f.Pictures.Clone()
+	each, values := tensor.Volume(f.Pictures.Shape()[1:]), tensor.Data[float32](out)
+	for i := range f.Pictures.Shape()[0] {
+		_, hidden := f.of(i * f.Completions)
+		for j, h := range hidden {
+			if h == 1 {
+				values[i*each+j] = value
+			}
+		}
+	}
+	return out
 }

@@ -34,10 +34,10 @@ func ParseKind(name string) (Kind, error) {
 // 2700 steps, 500 at Hot, 2000 from Hot towards Cool, and 200 from Cool to 0.
 // Any other number of steps is divided in the same proportions.
 type Schedule struct {
-	Kind  Kind
-	Steps int
-	Hot   float64 // temperature of the first steps
-	Cool  float64 // temperature at which the last part begins
+	Kind  Kind    `json:"kind"`
+	Steps int     `json:"steps"`
+	Hot   float64 `json:"hot"`  // temperature of the first steps
+	Cool  float64 `json:"cool"` // temperature at which the last part begins
 }
 
 // Paper returns the schedule of the paper (section 4.3 and its authors' code):

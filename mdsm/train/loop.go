@@ -118,6 +118,29 @@ type state struct {
 
 // start makes the state of a run: fresh, or that of the newest checkpoint.
 func start(p Problem, l Loop) (*state, error) {
+	s, err := fresh(p, l)
+	if err != nil {
+		return nil, err
+	}
+	c, err := Newest(l.Dir)
+	if errors.Is(err, ErrNoCheckpoint) {
+		return s, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !l.Resume {
+		return nil, fmt.Errorf("%s holds a run already, up to step %d: resume it, or choose another folder", l.Dir, c.Step)
+	}
+	if err := c.restore(s.values[0]); err != nil {
+		return nil, err
+	}
+	s.step, s.lastCheckpoint = c.Step, c.Dir
+	return s, nil
+}
+
+// fresh makes the state before the first step.
+func fresh(p Problem, l Loop) (*state, error) {
 	s := &state{
 		Problem: p, Loop: l,
 		rate: tensor.New(tensor.Float32, 1), loss: tensor.New(tensor.Float32, 1),
@@ -140,20 +163,6 @@ func start(p Problem, l Loop) (*state, error) {
 			}
 		}
 	}
-	c, err := Newest(l.Dir)
-	if errors.Is(err, ErrNoCheckpoint) {
-		return s, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if !l.Resume {
-		return nil, fmt.Errorf("%s holds a run already, up to step %d: resume it, or choose another folder", l.Dir, c.Step)
-	}
-	if err := c.restore(s.values[0]); err != nil {
-		return nil, err
-	}
-	s.step, s.lastCheckpoint = c.Step, c.Dir
 	return s, nil
 }
 

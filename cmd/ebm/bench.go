@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"ebm"
+	"ebm/internal/bench"
+	"ebm/internal/rng"
+	"ebm/mdsm/train"
+	"ebm/models/energy"
+)
+
+// benchFlags are the flags of bench.
+type benchFlags struct {
+	run    string
+	net    energy.ResNet
+	job    string
+	batch  int
+	steps  int
+	shards int
+	runs   int
+	turns  bool
+	asJSON bool
+}
+
+func (f *benchFlags) add(fs *pflag.FlagSet) {
+	fs.StringVar(&f.job, "job", "score", "what is timed: score, train, sample or features")
+	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, or a shipped model (default: one of random weights)")
+	fs.StringVar(&f.net.Net, "net", "res12", "without --run, the network: res6, res12, res18 or res34")
+	fs.IntVar(&f.net.Dim, "dim", 16, "without --run, channels after the first convolution")
+	fs.IntVar(&f.net.Channels, "channels", 1, "without --run, channels of the pictures")
+	fs.IntVar(&f.net.Size, "size", 32, "without --run, height and width of the pictures in pixels")
+	fs.IntVar(&f.batch, "batch", 0, "pictures in a run, chains for sample (default: 128, 64 for sample, 32 for features)")
+	fs.IntVar(&f.steps, "steps", 2700, "for sample, Langevin steps of a chain")
+	fs.IntVar(&f.shards, "shards", 0, "for train, parts of a batch whose gradients are computed side by side (default: the run's or the presets')")
+	fs.IntVar(&f.runs, "runs", 0, "runs that are timed, after some that are not (default: 20, 10 for train, 5 for features, 1 for sample)")
+	fs.BoolVar(&f.turns, "turns", false, "time a run for each line of standard input and answer with a line of milliseconds, between two lines of JSON")
+	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
+}
+
+// randomAlone are the flags that mean something without --run alone.
+var randomAlone = []string{"net", "dim", "channels", "size"}
+
+func newBench(a *app) *cobra.Command {
+	var f benchFlags
+	cmd := &cobra.Command{
+		Use:   "bench [--run REF | --net NET --dim N --channels N --size N] [--job JOB]",
+		Short: "Time a model: score, training step, sampling, features",
+		Long: `bench times one job on this machine, with random weights or those of a model:
+
+  score     energy and score of a batch
+  train     one update as 'ebm train' makes it, with the drawing of its batch
+  sample    chains of the sampler, and their step beside a bare score
+  features  Inception features of pictures, with random weights
+
+It prints the least and the median time, floating-point operations counted from
+the graph (as the function is written, which is what others compute too, and as
+it is computed here), and the process's largest memory. 'make bench' compares
+the same jobs with PyTorch.`,
+		Example: `  ebm bench --run mnist16 --batch 128
+  ebm bench --job train --net res12 --dim 64 --batch 64 --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.run != "" {
+				for _, name := range randomAlone {
+					if cmd.Flags().Changed(name) {
+						return usagef("--%s and --run exclude each other: the model says it", name)
+					}
+				}
+			}
+			return f.bench(cmd.Context(), a)
+		},
+	}
+	f.add(cmd.Flags())
+	return cmd
+}
+
+func (f *benchFlags) bench(ctx context.Context, a *app) error {
+	spec, err := f.spec()
+	if err != nil {
+		return err
+	}
+	rt, err := a.runtime(ctx)
+	if err != nil {
+		return err
+	}
+	w, err := bench.New(ctx, rt, spec)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	if f.turns {
+		return w.Turns(ctx, os.Stdin, a.stdout)
+	}
+	r, err := w.Measure(ctx, f.runs, a.progress())
+	if err != nil {
+		return err
+	}
+	if f.asJSON {
+		return a.printJSON(r)
+	}
+	a.printf("%s", r)
+	return nil
+}
+
+// spec puts together what the flags say, and fills in what they do not.
+func (f *benchFlags) spec() (bench.Spec, error) {
+	job, batch, runs, err := bench.ParseJob(f.job)
+	if err != nil {
+		return bench.Spec{}, usageError{err}
+	}
+	if f.batch < 0 || f.runs < 0 || f.shards < 0 || f.steps < 1 {
+		return bench.Spec{}, usagef("--batch %d --runs %d --shards %d --steps %d: numbers from 0, 0, 0 and 1 are wanted", f.batch, f.runs, f.shards, f.steps)
+	}
+	if f.batch == 0 {
+		f.batch = batch
+	}
+	if f.runs == 0 {
+		f.runs = runs
+	}
+	m, err := f.model()
+	if err != nil {
+		return bench.Spec{}, err
+	}
+	s := bench.Spec{Job: job, Weights: m.Weights, Steps: f.steps}
+	if s.Settings, err = f.settings(m.Network); err != nil {
+		return s, err
+	}
+	if job == bench.Sample {
+		s.Chains, err = m.LangevinModels()
+	}
+	return s, err
+}
+
+// model is that of --run, or one of random weights.
+func (f *benchFlags) model() (*ebm.Model, error) {
+	if f.run != "" {
+		return ebm.Load(f.run)
+	}
+	if err := f.net.Validate(); err != nil {
+		return nil, usageError{err}
+	}
+	return &ebm.Model{Name: "random", Network: f.net, Weights: energy.Init(f.net, rng.New(1)), Sigma0: 0.1}, nil
+}
+
+// settings are the run's own, or the paper's, with what the flags change.
+func (f *benchFlags) settings(n energy.ResNet) (s train.Settings, err error) {
+	if folder := runFolder(f.run); f.run != "" && folder != "" {
+		s, err = train.ReadSettings(folder)
+		s.Batch = f.batch
+	} else {
+		s, err = bench.Settings(n, f.batch)
+	}
+	if f.shards > 0 {
+		s.Shards = f.shards
+	}
+	return s, err
+}

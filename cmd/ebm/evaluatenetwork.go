@@ -1,0 +1,92 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ebm/evaluate"
+	"ebm/internal/measure"
+	"ebm/internal/setmetrics"
+	"ebm/models/inception"
+	"ebm/models/zoo"
+	"ebm/runtime"
+)
+
+// The networks that --features names. An ONNX file has a flag of its own.
+const (
+	byInception  = "inception"
+	byClassifier = "classifier"
+	byPixels     = "pixels"
+)
+
+// checkNetwork finds flags that name several networks, or none that is known.
+func (f *evaluateFlags) checkNetwork() error {
+	name, of, _ := strings.Cut(f.features, ":")
+	switch {
+	case f.onnx != "" && (f.inception != "" || f.features != ""), f.inception != "" && f.features != "" && f.features != byInception:
+		return usagef("--features, --inception and --features-onnx name several feature networks: choose one")
+	case !slices.Contains([]string{"", byInception, byClassifier, byPixels}, name) || of != "" && name != byClassifier:
+		return usagef("--features %s: wanted %s, %s or %s", f.features, byInception, byClassifier, byPixels)
+	case of != "" && !slices.Contains(zoo.Classifiers(), of):
+		return usagef("--features %s: the shipped classifiers are those of %s", f.features, strings.Join(zoo.Classifiers(), ", "))
+	}
+	return nil
+}
+
+// network finds the feature network that the flags name.
+func (f *evaluateFlags) network() (*setmetrics.Opener, error) {
+	c := inception.Convention(f.preprocess)
+	switch name, of, _ := strings.Cut(f.features, ":"); {
+	case f.onnx != "":
+		return setmetrics.OpenONNX(evaluate.ONNXOptions{
+			Path: f.onnx, Output: f.output, Logits: f.logits, Range: evaluate.InputRange(f.inputRange), Size: f.size, Convention: c,
+		})
+	case name == byClassifier && of == "":
+		return classifierNetwork(evaluate.DefaultClassifier), nil
+	case name == byClassifier:
+		return classifierNetwork(of), nil
+	case name == byPixels:
+		return quickNetwork(func() (measure.Features, error) { return measure.Pixels{}, nil }), nil
+	}
+	path, err := setmetrics.FindInception(f.inception)
+	if err != nil {
+		return nil, err
+	}
+	return setmetrics.OpenInception(path, c)
+}
+
+// networkFor is network, or the classifier when there is no other and the
+// pictures are such as it knows.
+func (f *evaluateFlags) networkFor(a *app, sources []*setmetrics.Source) (*setmetrics.Opener, error) {
+	network, err := f.network()
+	if !errors.Is(err, setmetrics.ErrNoInception) {
+		return network, err
+	}
+	name := evaluate.DefaultClassifier
+	for _, s := range sources {
+		if s.Kind != setmetrics.Pictures {
+			continue
+		}
+		if s.Channels != 1 || s.Height != s.Width || !slices.Contains([]int{14, 16, 28, 32}, s.Height) || f.features != "" {
+			return nil, fmt.Errorf("pictures need a feature network: %w", err)
+		}
+		// The name of a data set says which classes there are.
+		if set, _, _ := strings.Cut(s.Name, ":"); slices.Contains(zoo.Classifiers(), set) {
+			name = set
+		}
+	}
+	a.log("no Inception weights: the features are those of the shipped classifier of " + name + ", whose numbers are no FID")
+	return classifierNetwork(name), nil
+}
+
+// classifierNetwork is the shipped classifier of a data set.
+func classifierNetwork(name string) *setmetrics.Opener {
+	return &setmetrics.Opener{Open: func(rt *runtime.Runtime, channels, height, width int) (setmetrics.Network, error) {
+		if height != width {
+			return nil, fmt.Errorf("the classifier takes square pictures, not %d×%d", height, width)
+		}
+		return measure.OpenClasses(rt, name, channels, height)
+	}}
+}

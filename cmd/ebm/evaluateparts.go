@@ -1,0 +1,413 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"ebm"
+	"ebm/evaluate"
+	"ebm/internal/dataset"
+	"ebm/internal/measure"
+	"ebm/internal/setmetrics"
+	"ebm/mdsm/langevin"
+	"ebm/mdsm/train"
+	"ebm/models/tensor"
+	"ebm/runtime"
+)
+
+// mostReference bounds the training pictures that metrics of pairs, and slow
+// networks, compare with.
+const mostReference = 10_000
+
+// openClasses opens the classifier of the data's classes, if there is one.
+func (e *evaluation) openClasses(ctx context.Context) error {
+	if e.classes != nil {
+		return nil
+	}
+	rt, err := e.runtime(ctx)
+	if err != nil {
+		return err
+	}
+	name := e.training.Name
+	if name == "stacked-mnist" {
+		name = "mnist"
+	}
+	shape := e.model.Shape()
+	e.classes, err = measure.OpenClasses(rt, name, shape[0], shape[2])
+	return err
+}
+
+// measureSamples compares the samples with training pictures, in the features
+// of every network that is to be had.
+func (e *evaluation) measureSamples(ctx context.Context) error {
+	network, err := e.network()
+	switch {
+	case err == nil:
+		if err := e.compareIn(ctx, network, nil, e.limited(mostReference)); err != nil {
+			return err
+		}
+	case errors.Is(err, setmetrics.ErrNoInception):
+		e.note("no FID, Inception score or KID: %v", setmetrics.ErrNoInception)
+	default:
+		return err
+	}
+	quick := quickNetwork(func() (measure.Features, error) { return measure.Pixels{}, nil })
+	if err := e.openClasses(ctx); err == nil {
+		quick = quickNetwork(func() (measure.Features, error) { return e.classes, nil })
+	} else if ctx.Err() != nil {
+		return err
+	}
+	// The distance takes means and covariances of all training pictures, the
+	// others every pair.
+	if err := e.compareIn(ctx, quick, []string{setmetrics.Frechet}, e.limited(e.training.Len())); err != nil {
+		return err
+	}
+	if n := e.samples.Shape()[0]; n < 6 {
+		e.note("%d samples are too few for kernel distance, precision and recall", n)
+		return nil
+	}
+	return e.compareIn(ctx, quick, []string{setmetrics.Kernel, setmetrics.Manifold}, e.limited(mostReference))
+}
+
+// limited returns the number of training pictures to compare with.
+func (e *evaluation) limited(most int) int {
+	if e.limit > 0 {
+		return e.limit
+	}
+	return most
+}
+
+// quickNetwork is features of package measure as a network of a comparison.
+func quickNetwork(open func() (measure.Features, error)) *setmetrics.Opener {
+	return &setmetrics.Opener{Open: func(*runtime.Runtime, int, int, int) (setmetrics.Network, error) {
+		f, err := open()
+		return kept{f}, err
+	}}
+}
+
+// kept is a network that stays open after a comparison.
+type kept struct{ of measure.Features }
+
+func (k kept) Maker() evaluate.FeatureMaker { return k.of.Maker() }
+
+func (k kept) Features(ctx context.Context, pictures *tensor.Tensor, done func(int)) (evaluate.FeatureSet, error) {
+	return k.of.Features(ctx, pictures, done)
+}
+
+func (kept) Close() error { return nil }
+
+// compareIn compares the samples with some training pictures in the features
+// of a network.
+func (e *evaluation) compareIn(ctx context.Context, network *setmetrics.Opener, groups []string, reference int) error {
+	if groups = common(groups, e.metrics); groups != nil && len(groups) == 0 {
+		return nil
+	}
+	rt, err := e.runtime(ctx)
+	if err != nil {
+		return err
+	}
+	name := fmt.Sprintf("%s %v", e.training.Name, e.training.Split)
+	pictures := measure.Choose(e.training, reference, uint64(e.seed))
+	result, err := setmetrics.Run(ctx, rt, setmetrics.Options{
+		Samples: setmetrics.Held("the samples", e.samples), Reference: setmetrics.Held(name, pictures.Pixels()), Network: network,
+		Metrics: groups, Seed: e.seed, Subsets: e.subsets, SubsetSize: e.subsetSize, Splits: e.splits,
+		Unbiased: e.unbiased, Extrapolate: e.extrapolate, Bootstrap: e.bootstrap, BootstrapFrechet: e.bootstrapFID,
+		CacheDir: e.cache, Progress: e.progress(), Log: e.log,
+	})
+	if err != nil {
+		return err
+	}
+	e.addNumbers(result, name)
+	return nil
+}
+
+// common returns what of a is in b too; a nil list holds everything.
+func common(a, b []string) []string {
+	if a == nil {
+		return b
+	}
+	if b == nil {
+		return a
+	}
+	return slices.DeleteFunc(slices.Clone(a), func(x string) bool { return !slices.Contains(b, x) })
+}
+
+// countModes counts the classes of the samples.
+func (e *evaluation) countModes(ctx context.Context) error {
+	if err := e.openClasses(ctx); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		e.note("no modes were counted: %v", err)
+		return nil
+	}
+	m, err := e.classes.Modes(ctx, e.samples)
+	if err != nil {
+		return err
+	}
+	e.modes = &m
+	return nil
+}
+
+// outliers tells other pictures from held-out ones.
+func (e *evaluation) outliers(ctx context.Context) error {
+	if e.heldOut == nil {
+		e.note("no outliers were told: there are no held-out pictures to tell them from")
+		return nil
+	}
+	groups := []measure.Group{
+		e.group(e.training, measure.Training), e.group(e.heldOut, measure.HeldOut),
+	}
+	others, err := e.others(ctx)
+	if err != nil {
+		return err
+	}
+	groups = append(groups, others...)
+	if e.lossSigmas, err = e.sigmas(5); err != nil {
+		return err
+	}
+	e.scores, err = e.model.Outliers(ctx, groups, measure.OutlierOptions{Sigmas: e.lossSigmas, Progress: e.progress()})
+	return err
+}
+
+func (e *evaluation) group(set *dataset.Set, role measure.Role) measure.Group {
+	return measure.Group{
+		Name: fmt.Sprintf("%s %v", set.Name, set.Split), Role: role,
+		Pictures: measure.Choose(set, e.run.pictures, uint64(e.seed)),
+	}
+}
+
+// others loads the sets that the energy is to tell apart: those asked for, or
+// the usual one if it is there.
+func (e *evaluation) others(ctx context.Context) ([]measure.Group, error) {
+	asked := e.run.against
+	if len(asked) == 0 {
+		usual := map[string]string{"mnist": "fashion-mnist", "fashion-mnist": "mnist", "cifar10": "svhn", "svhn": "cifar10"}[e.training.Name]
+		if usual == "" {
+			e.note("no other pictures: name some with --against SET=FOLDER")
+			return nil, nil
+		}
+		g, err := e.other(ctx, usual)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil, err
+			}
+			e.note("no other pictures (name some with --against): %v", err)
+			return nil, nil
+		}
+		return []measure.Group{g}, nil
+	}
+	var groups []measure.Group
+	for _, ref := range asked {
+		g, err := e.other(ctx, ref)
+		if err != nil {
+			return nil, fmt.Errorf("--against %s: %w", ref, err)
+		}
+		groups = append(groups, g)
+	}
+	return groups, nil
+}
+
+// other loads SET, SET:SPLIT or SET=FOLDER.
+func (e *evaluation) other(ctx context.Context, ref string) (measure.Group, error) {
+	ref, dir, _ := strings.Cut(ref, "=")
+	name, part, _ := strings.Cut(ref, ":")
+	split := dataset.Test
+	switch part {
+	case "", "test":
+	case "train":
+		split = dataset.Train
+	default:
+		return measure.Group{}, usagef("%q is no part of a data set, wanted %s:train or %s:test", part, name, name)
+	}
+	spec := dataset.Spec{Name: name, Dir: dir, Size: e.model.Shape()[2], Log: e.log}
+	if name == "folder" {
+		spec.Channels = e.model.Shape()[0]
+	}
+	set, err := e.loadSet(ctx, spec, split)
+	if err != nil {
+		return measure.Group{}, err
+	}
+	g := e.group(set, measure.Other)
+	if name == "folder" {
+		g.Name = filepath.Base(dir)
+	}
+	return g, nil
+}
+
+// levelsOf are the levels of one set.
+type levelsOf struct {
+	name     string
+	pictures int
+	list     []measure.Level
+}
+
+// mostNoise is the number of pictures that go through every noise level.
+const mostNoise = 500
+
+// noise follows energy and error over the noise.
+func (e *evaluation) noise(ctx context.Context) error {
+	sigmas, err := e.sigmas(16)
+	if err != nil {
+		return err
+	}
+	for _, set := range []*dataset.Set{e.training, e.heldOut} {
+		if set == nil {
+			continue
+		}
+		p := measure.Choose(set, min(e.run.pictures, mostNoise), uint64(e.seed))
+		list, err := e.model.Levels(ctx, p, sigmas, e.progress())
+		if err != nil {
+			return err
+		}
+		e.levels = append(e.levels, levelsOf{fmt.Sprintf("%s %v", set.Name, set.Split), len(p.Index), list})
+	}
+	return nil
+}
+
+// nearest is what lies nearest to the samples in one space, and to as many
+// held-out pictures, which are no copies.
+type nearest struct {
+	space   string
+	samples measure.Neighbourhood
+	heldOut *measure.Neighbourhood
+	shown   *tensor.Tensor // pictures of the grid
+}
+
+// mostNeighbours is the number of samples whose neighbours are found, and
+// shownRows that of those which are shown.
+const (
+	mostNeighbours = 256
+	shownRows      = 10
+)
+
+// nearestTraining finds the training pictures next to the samples, in pixels
+// and in features.
+func (e *evaluation) nearestTraining(ctx context.Context) error {
+	type space struct {
+		name     string
+		features measure.Features
+	}
+	spaces := []space{{"pixels", measure.Pixels{}}}
+	if err := e.openClasses(ctx); err == nil {
+		spaces = append(spaces, space{"features of the classifier", e.classes})
+	} else if ctx.Err() != nil {
+		return err
+	}
+	training := measure.All(e.training)
+	samples := firstPictures(e.samples, mostNeighbours)
+	k := min(e.run.neighbours, e.training.Len())
+	for _, space := range spaces {
+		n, err := measure.NeighbourhoodOf(ctx, space.features, samples, training, k, e.progress())
+		if err != nil {
+			return err
+		}
+		found := nearest{space: space.name, samples: n, shown: n.First(shownRows).Rows(samples, training)}
+		if e.heldOut != nil {
+			p := measure.Choose(e.heldOut, samples.Shape()[0], uint64(e.seed))
+			held, err := measure.NeighbourhoodOf(ctx, space.features, p.Pixels(), training, 1, e.progress())
+			if err != nil {
+				return err
+			}
+			found.heldOut = &held
+		}
+		e.near = append(e.near, found)
+	}
+	return nil
+}
+
+func firstPictures(x *tensor.Tensor, n int) *tensor.Tensor {
+	shape := x.Shape()
+	n = min(n, shape[0])
+	return tensor.Of(tensor.Data[uint8](x)[:n*tensor.Volume(shape[1:])], append([]int{n}, shape[1:]...)...)
+}
+
+// selectCheckpoint finds the best checkpoint of the run, marks and exports it.
+func (e *evaluation) selectCheckpoint(ctx context.Context, folder string) error {
+	rt, err := e.runtime(ctx)
+	if err != nil {
+		return err
+	}
+	list, err := train.Checkpoints(folder)
+	if err != nil {
+		return err
+	}
+	var candidates []measure.Candidate
+	for _, c := range list {
+		candidates = append(candidates, measure.Candidate{Step: c.Step, Name: filepath.Base(c.Dir), Open: func() (langevin.Models, error) {
+			m, err := ebm.Load(c.Dir)
+			if err != nil {
+				return langevin.Models{}, err
+			}
+			return m.LangevinModels()
+		}})
+	}
+	features, done, err := e.selectionFeatures(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	pictures := measure.All(e.training)
+	if features.Maker().Network == "fid-inception" {
+		pictures = measure.Choose(e.training, e.limited(mostReference), uint64(e.seed)).Pixels()
+	}
+	reference, err := measure.Statistics(ctx, features, pictures, e.progress())
+	if err != nil {
+		return err
+	}
+	s, err := measure.Select(ctx, rt, candidates, measure.SelectOptions{
+		Dir: filepath.Join(folder, "selection"), Settings: e.sampling(e.run.selectCount, e.run.selectSteps), Crop: e.crop(),
+		Features: features, Reference: reference, Progress: e.progress(), Log: e.log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.Write(folder); err != nil {
+		return err
+	}
+	e.selection = &s
+	ref, err := checkpointOf(folder, "best")
+	if err != nil {
+		return err
+	}
+	best, err := ebm.Load(ref)
+	if err != nil {
+		return err
+	}
+	_, err = writeKinds(e.app, best, filepath.Join(folder, "model"), []ebm.Kind{ebm.EnergyKind, ebm.ScoreKind, ebm.TrainKind}, 0)
+	return err
+}
+
+// selectionFeatures opens the network whose Fréchet distance ranks the
+// checkpoints: Inception where its weights are given, the classifier where it
+// knows the data, and pixels otherwise.
+func (e *evaluation) selectionFeatures(ctx context.Context) (measure.Features, func(), error) {
+	nothing := func() {}
+	opener, err := e.network()
+	if err == nil {
+		rt, err := e.runtime(ctx)
+		if err != nil {
+			return nil, nothing, err
+		}
+		shape := e.model.Shape()
+		n, err := opener.Open(rt, shape[0], shape[1], shape[2])
+		if err != nil {
+			return nil, nothing, err
+		}
+		return n, func() { n.Close() }, nil
+	}
+	if !errors.Is(err, setmetrics.ErrNoInception) {
+		return nil, nothing, err
+	}
+	if err := e.openClasses(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil, nothing, err
+		}
+		return measure.Pixels{}, nothing, nil
+	}
+	return e.classes, nothing, nil
+}

@@ -1,0 +1,421 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"ebm"
+	"ebm/evaluate"
+	"ebm/internal/dataset"
+	"ebm/internal/measure"
+	"ebm/internal/report"
+	"ebm/mdsm"
+	"ebm/mdsm/langevin"
+	"ebm/mdsm/train"
+	"ebm/models/tensor"
+)
+
+// runParts are the parts of an evaluation of a run, in their order.
+func runParts() []string { return []string{"metrics", "modes", "outliers", "noise", "neighbours"} }
+
+// runFlags are the flags of evaluate RUN.
+type runFlags struct {
+	out        string
+	checkpoint string
+	parts      []string
+	dataName   string
+	against    []string
+	count      int
+	steps      int
+	pictures   int
+	neighbours int
+
+	selects     bool
+	selectCount int
+	selectSteps int
+}
+
+func (f *runFlags) add(fs *pflag.FlagSet) {
+	fs.StringVar(&f.out, "out", "", "of a RUN, the folder of the report (default the run's own)")
+	addCheckpoint(fs, &f.checkpoint)
+	fs.StringSliceVar(&f.parts, "parts", nil, "of a RUN, some of metrics, modes, outliers, noise, neighbours (default all that can be had)")
+	fs.StringVar(&f.dataName, "data-name", "", "of a RUN, the data set it was trained on, where that is not known")
+	fs.StringSliceVar(&f.against, "against", nil, "of a RUN, other pictures that the energy is to tell apart, as SET, SET:train or SET=FOLDER (default fashion-mnist for mnist, svhn for cifar10, and the other way round)")
+	fs.IntVar(&f.count, "count", 256, "of a RUN, samples to draw where there are none; few samples bias every number, see the warnings")
+	fs.IntVar(&f.steps, "steps", 2700, "of a RUN, Langevin steps of those samples")
+	fs.IntVar(&f.pictures, "pictures", 2000, "of a RUN, pictures of each set whose energies are measured")
+	fs.IntVar(&f.neighbours, "neighbours", 10, "of a RUN, nearest training pictures shown for a sample")
+	fs.BoolVar(&f.selects, "select", false, "of a RUN, first draw samples of every checkpoint, mark the best one (checkpoints/best.json), export it into model/ and evaluate it")
+	fs.IntVar(&f.selectCount, "select-count", 1000, "with --select, samples of each checkpoint")
+	fs.IntVar(&f.selectSteps, "select-steps", 2700, "with --select, Langevin steps of those samples")
+}
+
+func (f *runFlags) check() error {
+	for _, p := range f.parts {
+		if !slices.Contains(runParts(), p) {
+			return usagef("--parts %s: wanted some of %s", p, strings.Join(runParts(), ", "))
+		}
+	}
+	if f.count < 2 || f.steps < 1 || f.pictures < 2 || f.neighbours < 1 || f.selectCount < 2 || f.selectSteps < 1 {
+		return usagef("--count %d --steps %d --pictures %d --neighbours %d --select-count %d --select-steps %d: positive numbers are wanted, and two pictures or more",
+			f.count, f.steps, f.pictures, f.neighbours, f.selectCount, f.selectSteps)
+	}
+	if f.selects && f.checkpoint != "" {
+		return usagef("--select finds the checkpoint, --checkpoint names one: choose one of them")
+	}
+	return nil
+}
+
+// evaluation is one evaluation of a run and what its parts found out.
+type evaluation struct {
+	*app
+	*evaluateFlags
+	subject
+	dir   string // of the report
+	model *measure.Model
+
+	training, heldOut *dataset.Set // heldOut is nil where the data has no test part
+	samples           *tensor.Tensor
+	record            *langevin.Record // nil when nothing says how the samples were made
+	samplesDir        string
+	classes           *measure.Classes // nil where no classifier knows the data
+
+	selection  *measure.Selection
+	numbers    []report.Metric // of the samples
+	conditions []report.Fact   // networks, weights and conventions behind them
+	modes      *evaluate.ModeResult
+	scores     []measure.Score
+	lossSigmas []float64
+	levels     []levelsOf
+	near       []nearest
+	notes      []string // what was left out, and why
+	took       []timing
+	found      []report.Metric // all numbers, in the report's order
+}
+
+// evaluateRun measures a run, or a shipped model, and writes its report.
+func (f *evaluateFlags) evaluateRun(ctx context.Context, a *app, ref string) error {
+	if err := errors.Join(f.check(), f.run.check()); err != nil {
+		return usageError{err}
+	}
+	e := &evaluation{app: a, evaluateFlags: f, dir: f.run.out}
+	if e.dir == "" {
+		if e.dir = runFolder(ref); e.dir == "" {
+			return usagef("%s is not the folder of a run: wanted --out DIR for the report", ref)
+		}
+	}
+	if err := e.measure(ctx, ref); err != nil {
+		return err
+	}
+	defer e.close()
+	doc, err := e.report()
+	if err != nil {
+		return err
+	}
+	if err := doc.Write(e.dir); err != nil {
+		return err
+	}
+	return e.print()
+}
+
+// measure does all parts, each as far as it can be had.
+func (e *evaluation) measure(ctx context.Context, ref string) (err error) {
+	defer func() {
+		if err != nil {
+			e.close()
+		}
+	}()
+	if err := os.MkdirAll(e.dir, 0o755); err != nil {
+		return err
+	}
+	if err := e.timed("load", func() error { return e.load(ctx, ref) }); err != nil {
+		return err
+	}
+	if err := e.timed("samples", func() error { return e.sample(ctx) }); err != nil {
+		return err
+	}
+	for _, part := range []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"metrics", e.measureSamples}, {"modes", e.countModes}, {"outliers", e.outliers}, {"noise", e.noise}, {"neighbours", e.nearestTraining},
+	} {
+		if len(e.run.parts) > 0 && !slices.Contains(e.run.parts, part.name) {
+			continue
+		}
+		if err := e.timed(part.name, func() error { return part.do(ctx) }); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+	}
+	return nil
+}
+
+func (e *evaluation) timed(name string, do func() error) error {
+	begin := time.Now()
+	err := do()
+	e.took = append(e.took, timing{name, time.Since(begin)})
+	return err
+}
+
+// note says what was left out.
+func (e *evaluation) note(format string, args ...any) {
+	e.notes = append(e.notes, fmt.Sprintf(format, args...))
+	e.log(e.notes[len(e.notes)-1])
+}
+
+func (e *evaluation) close() {
+	if e.model != nil {
+		e.model.Close()
+	}
+	if e.classes != nil {
+		e.classes.Close()
+	}
+}
+
+// subject is the model that is evaluated, with what is known of its training.
+type subject struct {
+	name       string // the reference it was called by
+	checkpoint string // the folder of the checkpoint that was asked for, "" for none
+	models     langevin.Models
+	source     measure.Source
+	about      map[string]string
+	weights    string // SHA-256
+	pad        int
+	settings   *train.Settings // of the run, nil where there is none
+}
+
+// load opens the model and the data that it was trained on.
+func (e *evaluation) load(ctx context.Context, ref string) error {
+	folder := runFolder(ref)
+	if e.run.selects {
+		if folder == "" {
+			return usagef("--select: %s is not the folder of a run with checkpoints", ref)
+		}
+		if err := e.open(ctx, ref, ref); err != nil {
+			return err
+		}
+		if err := e.loadData(ctx); err != nil {
+			return err
+		}
+		if err := e.timed("select", func() error { return e.selectCheckpoint(ctx, folder) }); err != nil {
+			return err
+		}
+		e.run.checkpoint = "best"
+	}
+	of, err := checkpointOf(ref, e.run.checkpoint)
+	if err != nil {
+		return err
+	}
+	if err := e.open(ctx, ref, of); err != nil {
+		return err
+	}
+	if e.training == nil {
+		return e.loadData(ctx)
+	}
+	return nil
+}
+
+// open loads the energy of a reference, which of is a checkpoint of or equal
+// to, in place of any before.
+func (e *evaluation) open(ctx context.Context, ref, of string) error {
+	s, err := loadSubject(ctx, of)
+	if err != nil {
+		return err
+	}
+	s.name = ref
+	if of != ref {
+		s.checkpoint = filepath.Base(of)
+	}
+	if folder := runFolder(ref); folder != "" {
+		settings, err := train.ReadSettings(folder)
+		if err != nil {
+			return err
+		}
+		s.settings = &settings
+	}
+	e.subject = s
+	rt, err := e.runtime(ctx)
+	if err != nil {
+		return err
+	}
+	if e.model != nil {
+		e.model.Close()
+		e.model = nil
+	}
+	if e.model, err = measure.Open(rt, s.source); err != nil {
+		return fmt.Errorf("%s: %w", ref, err)
+	}
+	return nil
+}
+
+// loadSubject finds what ref names: a model with weights, or an ONNX file.
+func loadSubject(ctx context.Context, ref string) (subject, error) {
+	if strings.EqualFold(filepath.Ext(ref), ".onnx") {
+		models, meta, err := ebm.ReadONNX(ctx, ref)
+		if err != nil {
+			return subject{}, err
+		}
+		return subject{
+			models: models, about: meta, weights: models.Hash(),
+			source: measure.Source{Score: models.Score, Shape: models.Shape, Objective: mdsm.Objective{Sigma0: models.Sigma0, Weighting: mdsm.InverseVariance}},
+		}, nil
+	}
+	m, err := ebm.Load(ref)
+	if err != nil {
+		return subject{}, err
+	}
+	s := subject{about: m.About, weights: m.Hash, pad: m.Pad}
+	s.about["network"] = m.Network.String()
+	if s.models, err = m.LangevinModels(); err != nil {
+		return s, err
+	}
+	s.source.Objective = m.Objective()
+	s.source.Score, err = m.ONNX(ebm.ScoreKind)
+	return s, err
+}
+
+// loadData loads the pictures that the model was trained on, and those that
+// were held out.
+func (e *evaluation) loadData(ctx context.Context) error {
+	name := e.run.dataName
+	if name == "" {
+		name = e.about["data"]
+	}
+	if name == "" {
+		return usagef("nothing says which data %s was trained on: wanted --data-name SET", e.name)
+	}
+	spec := dataset.Spec{Name: name, Dir: e.data, Size: e.model.Shape()[2], Log: e.log}
+	if e.settings != nil && name == e.settings.Data.Name {
+		spec.Seed = e.settings.Seed
+		if spec.Dir == "" {
+			spec.Dir = e.settings.Data.Dir
+		}
+	}
+	if name == "folder" {
+		spec.Channels = e.model.Shape()[0]
+	}
+	var err error
+	if e.training, err = e.loadSet(ctx, spec, dataset.Train); err != nil {
+		return err
+	}
+	if e.settings != nil && e.settings.Data.Hash != "" && e.settings.Data.Hash != e.training.Hash() {
+		e.note("the pictures of %s are not those of the run: their SHA-256 begins with %s, the run's with %s", name, short(e.training.Hash()), short(e.settings.Data.Hash))
+	}
+	if e.heldOut, err = e.loadSet(ctx, spec, dataset.Test); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		e.note("no held-out pictures: %v", err)
+		e.heldOut = nil
+	}
+	return nil
+}
+
+func (e *evaluation) loadSet(ctx context.Context, spec dataset.Spec, split dataset.Split) (*dataset.Set, error) {
+	spec.Split = split
+	set, err := dataset.Load(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	for _, note := range set.Notes {
+		e.log(note)
+	}
+	if want, got := e.model.Shape(), []int{set.Channels, set.Height, set.Width}; !slices.Equal(want, got) {
+		return nil, fmt.Errorf("%s has pictures of %v, the model takes %v", spec.Name, got, want)
+	}
+	return set, nil
+}
+
+// sample takes the samples of the run, or draws some.
+func (e *evaluation) sample(ctx context.Context) error {
+	e.samplesDir = filepath.Join(e.dir, "samples")
+	if e.checkpoint != "" {
+		e.samplesDir += "-" + e.checkpoint
+	}
+	archive := filepath.Join(e.samplesDir, langevin.ArchiveFile)
+	_, err := os.Stat(archive)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = e.draw(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if e.samples, err = measure.ReadSamples(archive, e.model.Shape()); err != nil {
+		return err
+	}
+	record, err := langevin.ReadRecord(e.samplesDir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		e.note("nothing says how the samples in %s were made", e.samplesDir)
+		return nil
+	case err != nil:
+		return err
+	}
+	e.record = &record
+	if record.Model != e.models.Hash() {
+		e.note("the samples in %s were made by another model, or another version of the program: remove the folder to have them drawn again", e.samplesDir)
+	}
+	return nil
+}
+
+func (e *evaluation) draw(ctx context.Context) error {
+	rt, err := e.runtime(ctx)
+	if err != nil {
+		return err
+	}
+	sampler, err := langevin.New(rt, e.models)
+	if err != nil {
+		return err
+	}
+	defer sampler.Close()
+	sampler.Progress = e.progress()
+	set := e.sampling(e.run.count, e.run.steps)
+	set.Watch.Chains = min(e.run.count, 16)
+	e.log(fmt.Sprintf("drawing %d samples into %s", e.run.count, e.samplesDir))
+	_, err = sampler.Write(ctx, set, langevin.Folder{Dir: e.samplesDir, Crop: e.crop(), Grid: 64, Describe: e.about, Log: e.log})
+	return err
+}
+
+// sampling returns the paper's settings with other numbers.
+func (e *evaluation) sampling(count, steps int) langevin.Settings {
+	set := langevin.Default(count)
+	set.Schedule.Steps = steps
+	set.Seed = 1
+	return set
+}
+
+// crop is what sample files keep of the pictures, 0 for all.
+func (e *evaluation) crop() int {
+	if e.pad == 0 {
+		return 0
+	}
+	return e.model.Shape()[2] - 2*e.pad
+}
+
+// sigmas returns noise levels over the range of the training, geometrically.
+func (e *evaluation) sigmas(n int) ([]float64, error) {
+	low, high := 0.1, 3.0
+	for key, to := range map[string]*float64{"sigma_min": &low, "sigma_max": &high} {
+		if text, ok := e.about[key]; ok {
+			v, err := strconv.ParseFloat(text, 64)
+			if err != nil {
+				return nil, fmt.Errorf("%s: metadata say %s is %q, wanted a number", e.name, key, text)
+			}
+			*to = v
+		}
+	}
+	return mdsm.Geometric.Levels(low, high, n)
+}
+
+// short returns the first digits of a hash.
+func short(hash string) string { return hash[:min(len(hash), 12)] }

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"ebm/export"
+	"ebm/internal/atomicfile"
+	"ebm/internal/npz"
+	"ebm/internal/picture"
+	"ebm/mdsm"
+	"ebm/mdsm/langevin"
+	"ebm/models/tensor"
+)
+
+type inpaintFlags struct {
+	run    string
+	sigma0 float64
+	pictureFlags
+	mask        string
+	completions int
+	out         string
+	seed        uint64
+	batch       int
+	schedule    string
+	steps       int
+	stepSize    float64
+	hot         float64
+	raw         bool
+	rows        int
+	asJSON      bool
+}
+
+func (f *inpaintFlags) add(fs *pflag.FlagSet) {
+	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, a shipped model, or an energy.onnx")
+	fs.Float64Var(&f.sigma0, "sigma0", 0, "σ₀ of the model (default: what it says, or 0.1)")
+	fs.StringVar(&f.images, "images", "", "pictures: a data set such as mnist:test, a PNG or JPEG file, a folder, .npy or .npz")
+	fs.StringVar(&f.data, "data", "", "folder of a named data set's files, for those that are not found by themselves")
+	fs.IntVar(&f.count, "count", 8, "take the first N pictures, 0 for all")
+	fs.StringVar(&f.mask, "mask", "", "what is hidden: left, right, top, bottom, centre, or a PNG file of the pictures' size whose pixels that are not black are hidden")
+	fs.IntVar(&f.completions, "completions", 4, "completions of each picture")
+	fs.StringVar(&f.out, "out", "", "folder of the results, made if it is not there")
+	fs.Uint64Var(&f.seed, "seed", 0, "seed; completion k of picture i is the same whatever the batch")
+	fs.IntVar(&f.batch, "batch", 0, "completions computed at once (default: as many as the threads take)")
+	fs.StringVar(&f.schedule, "schedule", "paper", "temperatures: paper (exp), lin or constant (T = 1)")
+	fs.IntVar(&f.steps, "steps", 2700, "Langevin steps; other numbers keep the schedule's proportions")
+	fs.Float64Var(&f.stepSize, "step-size", 0.02, "ε, in units of x; 0.015 to 0.05 is reasonable")
+	fs.Float64Var(&f.hot, "hot", 100, "temperature of the first steps")
+	fs.BoolVar(&f.raw, "raw", false, "leave out the denoising jump at the end")
+	fs.IntVar(&f.rows, "rows", 16, "pictures in inpaint.png")
+	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
+}
+
+func newInpaint(a *app) *cobra.Command {
+	var f inpaintFlags
+	cmd := &cobra.Command{
+		Use:   "inpaint --run REF --images X --mask M --out DIR",
+		Short: "Fill in hidden parts of pictures, several times each",
+		Long: `inpaint hides a part of each picture and lets chains fill it in: annealed
+Langevin dynamics and one denoising jump that move the hidden pixels alone,
+while the given ones have noise of σ₀√T at temperature T (section 4 of the
+paper). It writes
+
+  inpaint.png       a row for each picture: it, what is given, its completions
+  completions.npy   float32 [pictures·completions C H W], a picture's one after another
+  png/              the same as files
+  inpaint.json      how far each completion is from what was hidden (root mean
+                    square over hidden values, pixels from 0 to 1)
+
+Fills are samples: one that differs from the truth is not wrong. The error of
+the mean of many completions is the one that a better model makes smaller.`,
+		Example: `  ebm inpaint --run mnist16 --images mnist:test --mask bottom --out inpainted
+  ebm inpaint --run runs/cifar --images photos/ --mask mask.png --completions 8 --out inpainted`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.run == "" || f.images == "" || f.mask == "" || f.out == "" {
+				return usagef("wanted --run REF, --images X, --mask M and --out DIR")
+			}
+			if f.count < 0 || f.completions < 1 || f.rows < 1 || f.sigma0 < 0 {
+				return usagef("--count %d --completions %d --rows %d --sigma0 %g: positive numbers are wanted", f.count, f.completions, f.rows, f.sigma0)
+			}
+			return f.inpaint(cmd.Context(), a)
+		},
+	}
+	f.add(cmd.Flags())
+	return cmd
+}
+
+// inpainted is what is printed and kept.
+type inpainted struct {
+	Path        string            `json:"path"`
+	Model       string            `json:"model"`
+	Images      string            `json:"images"`
+	Mask        string            `json:"mask"`
+	Completions int               `json:"completions"`
+	Seed        uint64            `json:"seed"`
+	Schedule    langevin.Schedule `json:"schedule"`
+	StepSize    float64           `json:"step_size"`
+	Sigma0      float64           `json:"sigma0"`
+	// Means over all pictures.
+	RMSE       float64           `json:"rmse"`
+	RMSEOfMean float64           `json:"rmse_of_mean"`
+	Pictures   []langevin.Errors `json:"pictures"`
+}
+
+func (f *inpaintFlags) inpaint(ctx context.Context, a *app) error {
+	set, err := f.settings()
+	if err != nil {
+		return err
+	}
+	c, err := loadEnergy(f.run, f.sigma0)
+	if err != nil {
+		return err
+	}
+	shape := c.network.InputShape()
+	pictures, err := f.load(ctx, a, shape)
+	if err != nil {
+		return err
+	}
+	hidden, err := langevin.ReadMask(f.mask, shape, c.pad)
+	if err != nil {
+		return err
+	}
+	set.Fill = &langevin.Fill{Pictures: pictures, Hidden: hidden, Completions: f.completions}
+	set.Count = set.Fill.Count()
+	filled, err := f.fill(ctx, a, c, set)
+	if err != nil {
+		return err
+	}
+	r := inpainted{
+		Path: f.out, Model: f.run, Images: f.images, Mask: f.mask, Completions: f.completions, Seed: f.seed,
+		Schedule: set.Schedule, StepSize: f.stepSize, Sigma0: c.sigma0,
+	}
+	if r.Pictures, err = set.Fill.Errors(filled); err != nil {
+		return err
+	}
+	for _, e := range r.Pictures {
+		for _, v := range e.RMSE {
+			r.RMSE += v / float64(set.Count)
+		}
+		r.RMSEOfMean += e.Mean / float64(len(r.Pictures))
+	}
+	if err := f.write(r, set.Fill, filled, c.pad); err != nil {
+		return err
+	}
+	if f.asJSON {
+		return a.printJSON(r)
+	}
+	a.printf("%s\t%d pictures, %d completions each\trms error %.4f, of their mean %.4f\n", filepath.Join(f.out, "inpaint.png"), len(r.Pictures), f.completions, r.RMSE, r.RMSEOfMean)
+	return nil
+}
+
+func (f *inpaintFlags) settings() (langevin.Settings, error) {
+	kind, err := langevin.ParseKind(f.schedule)
+	if err != nil {
+		return langevin.Settings{}, usageError{err}
+	}
+	set := langevin.Default(1)
+	set.Schedule.Kind, set.Schedule.Steps, set.Schedule.Hot = kind, f.steps, f.hot
+	set.StepSize, set.Seed, set.Batch, set.Raw = f.stepSize, f.seed, f.batch, f.raw
+	if err := set.Validate(); err != nil {
+		return set, usageError{err}
+	}
+	return set, nil
+}
+
+// fill runs the chains and returns their ends.
+func (f *inpaintFlags) fill(ctx context.Context, a *app, c chosen, set langevin.Settings) (*tensor.Tensor, error) {
+	var m langevin.Models
+	var err error
+	if m.Inpaint, err = export.Bytes(mdsm.InpaintModel(c.network, c.weights, c.sigma0), export.Options{}); err != nil {
+		return nil, err
+	}
+	if m.DenoiseHidden, err = export.Bytes(mdsm.DenoiseHiddenModel(c.network, c.weights, c.sigma0), export.Options{}); err != nil {
+		return nil, err
+	}
+	rt, err := a.runtime(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sampler, err := langevin.New(rt, m)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.run, err)
+	}
+	defer sampler.Close()
+	sampler.Progress = a.progress()
+	filled := tensor.New(tensor.Float32, append([]int{set.Count}, c.network.InputShape()...)...)
+	each := filled.Len() / set.Count
+	_, err = sampler.Sample(ctx, set, func(first int, x *tensor.Tensor) error {
+		copy(tensor.Data[float32](filled)[first*each:], tensor.Data[float32](x))
+		return nil
+	})
+	return filled, err
+}
+
+// write leaves the results, without the padding of the model's pictures.
+func (f *inpaintFlags) write(r inpainted, fill *langevin.Fill, filled *tensor.Tensor, pad int) error {
+	if err := os.MkdirAll(f.out, 0o755); err != nil {
+		return err
+	}
+	const grey = 0.5
+	parts := []*tensor.Tensor{fill.Pictures, fill.Masked(grey), filled}
+	for i, x := range parts {
+		var err error
+		if parts[i], err = picture.Crop(x, x.Shape()[2]-2*pad, x.Shape()[3]-2*pad); err != nil {
+			return err
+		}
+	}
+	pictures, masked, completions := parts[0], parts[1], parts[2]
+	err := atomicfile.Dir(filepath.Join(f.out, "png"), func(tmp string) error { return picture.WriteFolder(tmp, 0, completions) })
+	if err != nil {
+		return err
+	}
+	err = atomicfile.Write(filepath.Join(f.out, "completions.npy"), func(w io.Writer) error { return npz.WriteNpy(w, completions) })
+	if err != nil {
+		return err
+	}
+	var rows []*tensor.Tensor
+	for i := range min(f.rows, pictures.Shape()[0]) {
+		rows = append(rows, slice(pictures, i, 1), slice(masked, i, 1), slice(completions, i*fill.Completions, fill.Completions))
+	}
+	side := max(pictures.Shape()[2], pictures.Shape()[3])
+	grid := picture.Grid{Columns: 2 + fill.Completions, Padding: 1, Scale: min(max(64/side, 1), 8), Background: 96, Apart: 2}
+	err = atomicfile.Write(filepath.Join(f.out, "inpaint.png"), func(w io.Writer) error { return grid.WritePNG(w, joined(rows...)) })
+	if err != nil {
+		return err
+	}
+	return writeJSON(filepath.Join(f.out, "inpaint.json"), r)
+}

@@ -45,7 +45,7 @@ func TestCountsAreThoseOfPyTorch(t *testing.T) {
 		}{
 			{mdsm.EnergyModel(n, w), c.Energy, 0},
 			{mdsm.ScoreModel(n, w), c.Score, 0},
-			{mdsm.TrainStep(n, s.Objective(), s.Adam()), c.Train, 1e-4},
+			{mdsm.TrainStep(n, s.Denoising(), s.Adam()), c.Train, 1e-4},
 		} {
 			got, err := test.g.FLOPs(map[string]int{"N": c.Batch})
 			if err != nil {

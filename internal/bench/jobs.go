@@ -51,7 +51,7 @@ func loadScore(rt *runtime.Runtime, s Spec) (*Work, error) {
 func loadTrain(rt *runtime.Runtime, s Spec) (*Work, error) {
 	n, batch := s.Settings.Network(), s.Settings.Batch
 	w := new(Work)
-	if err := w.count(map[string]int{"N": batch}, mdsm.TrainStep(n, s.Settings.Objective(), s.Settings.Adam())); err != nil {
+	if err := w.count(map[string]int{"N": batch}, mdsm.TrainStep(n, s.Settings.Denoising(), s.Settings.Adam())); err != nil {
 		return nil, err
 	}
 	problem, err := train.NewProblem(s.Settings, noise(4*batch, n.InputShape()), s.Weights)

@@ -150,26 +150,23 @@ func (h Histogram) Density(set int) []float64 {
 	return density
 }
 
-// HistogramRange returns ends for a histogram of the sets: their extremes, or where a
-// few values lie far out, the ends of what is left of every set without a
-// share of the values on each side. Equal values get a range around them.
-func HistogramRange(share float64, sets ...[]float64) (low, high float64) {
+// HistogramRange returns ends for a histogram of the sets that a few values far
+// out do not stretch: those of every set's values within three times its
+// interquartile range of its quartiles (Tukey's outer fences). Equal values
+// get a range around them.
+func HistogramRange(sets ...[]float64) (low, high float64) {
 	low, high = math.Inf(1), math.Inf(-1)
-	near, far := math.Inf(1), math.Inf(-1)
 	for _, set := range sets {
 		if len(set) == 0 {
 			continue
 		}
 		v := slices.Sorted(slices.Values(set))
-		cut := min(int(share*float64(len(v))), (len(v)-1)/2)
-		low, high = min(low, v[0]), max(high, v[len(v)-1])
-		near, far = min(near, v[cut]), max(far, v[len(v)-1-cut])
+		first, third := v[len(v)/4], v[len(v)-1-len(v)/4]
+		fence := 3 * (third - first)
+		low, high = min(low, max(v[0], first-fence)), max(high, min(v[len(v)-1], third+fence))
 	}
 	if !(low <= high) {
 		return 0, 1
-	}
-	if high-low > 1.5*(far-near) && far > near {
-		low, high = near, far
 	}
 	if !(high > low) {
 		half := max(math.Abs(low)*0.1, 1e-12)

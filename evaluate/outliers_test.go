@@ -121,16 +121,17 @@ func TestHistogramRange(t *testing.T) {
 	for i := range even {
 		even[i] = float64(i)
 	}
-	if low, high := HistogramRange(0.01, even, []float64{-5}); low != -5 || high != 1000 {
+	if low, high := HistogramRange(even, []float64{-5}); low != -5 || high != 1000 {
 		t.Errorf("from %g to %g, wanted the extremes", low, high)
 	}
-	if low, high := HistogramRange(0.01, append([]float64{1e6}, even...)); low != 10 || high != 991 {
-		t.Errorf("from %g to %g with a value far out, wanted 10 to 991", low, high)
+	// The quartiles are 250 and 751 of 1002 values.
+	if low, high := HistogramRange(append([]float64{1e6}, even...)); low != 0 || high != 751+3*501 {
+		t.Errorf("from %g to %g with a value far out, wanted 0 to %d", low, high, 751+3*501)
 	}
-	if low, high := HistogramRange(0.01, []float64{2, 2}); !(low < 2 && high > 2) {
+	if low, high := HistogramRange([]float64{2, 2}); !(low < 2 && high > 2) {
 		t.Errorf("from %g to %g for equal values", low, high)
 	}
-	if low, high := HistogramRange(0.01); low != 0 || high != 1 {
+	if low, high := HistogramRange(); low != 0 || high != 1 {
 		t.Errorf("from %g to %g for nothing", low, high)
 	}
 }

@@ -104,25 +104,32 @@ func filled(dtype tensor.DType, v float64, shape []int) *tensor.Tensor {
 }
 
 func lowerMaxPool(l *lowering, n *graph.Node) string {
-	return l.maxPool(n.Inputs()[0], n.Attr().(graph.PoolAttr))[0]
+	return l.maxPool(n.Inputs()[0], n.Attr().(graph.PoolAttr))
 }
 
-// maxPool returns the names of the maxima of x and of their places, counted
-// in row-major order over all of x.
-func (l *lowering) maxPool(x *graph.Node, a graph.PoolAttr) [2]string {
-	what := a.String()
-	top := l.shared(extraKey{x, "max " + what}, func() string {
-		out := l.emitN("MaxPool", 2, []string{l.value(x)}, poolAttrs(a)...)
-		l.extra[extraKey{x, "argmax " + what}] = out[1]
-		return out[0]
+// maxPool returns the name of the maxima of x.
+func (l *lowering) maxPool(x *graph.Node, a graph.PoolAttr) string {
+	return l.shared(extraKey{x, "max " + a.String()}, func() string {
+		return l.emit("MaxPool", []string{l.value(x)}, poolAttrs(a)...)
 	})
-	return [2]string{top, l.extra[extraKey{x, "argmax " + what}]}
+}
+
+// maxPlaces returns the name of the maxima's places, counted in row-major
+// order over all of x. They are an output of the same operator only where they
+// are asked for: with them, ONNX Runtime leaves its blocked layout.
+func (l *lowering) maxPlaces(x *graph.Node, a graph.PoolAttr) string {
+	return l.shared(extraKey{x, "argmax " + a.String()}, func() string {
+		maker := l.makerOf(l.maxPool(x, a))
+		places := l.fresh("places")
+		maker.Output = append(maker.Output, places)
+		return places
+	})
 }
 
 func lowerMaxPoolGrad(l *lowering, n *graph.Node) string {
 	x, y, a := n.Inputs()[0], n.Inputs()[1], n.Attr().(graph.PoolAttr)
 	flat := l.ints(-1)
-	places := l.emit("Reshape", []string{l.maxPool(x, a)[1], flat})
+	places := l.emit("Reshape", []string{l.maxPlaces(x, a), flat})
 	size := l.emit("Shape", []string{l.value(x)})
 	count := l.emit("ReduceProd", []string{size}, intAttr("keepdims", 1))
 	zeros := l.emit("ConstantOfShape", []string{count}, tensorAttr("value", filled(n.DType(), 0, []int{1})))
@@ -134,8 +141,8 @@ func lowerMaxPoolGrad(l *lowering, n *graph.Node) string {
 func lowerMaxPoolTake(l *lowering, n *graph.Node) string {
 	x, t, a := n.Inputs()[0], n.Inputs()[1], n.Attr().(graph.PoolAttr)
 	flat := l.ints(-1)
-	pooled := l.maxPool(x, a)
-	places := l.emit("Reshape", []string{pooled[1], flat})
+	where := l.maxPlaces(x, a)
+	places := l.emit("Reshape", []string{where, flat})
 	taken := l.emit("GatherElements", []string{l.emit("Reshape", []string{l.value(t), flat}), places}, intAttr("axis", 0))
-	return l.emit("Reshape", []string{taken, l.emit("Shape", []string{pooled[1]})})
+	return l.emit("Reshape", []string{taken, l.emit("Shape", []string{where})})
 }

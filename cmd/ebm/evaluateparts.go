@@ -302,14 +302,18 @@ func (e *evaluation) nearestTraining(ctx context.Context) error {
 	samples := firstPictures(e.samples, mostNeighbours)
 	k := min(e.run.neighbours, e.training.Len())
 	for _, space := range spaces {
-		n, err := measure.NeighbourhoodOf(ctx, space.features, samples, training, k, e.progress())
+		in, err := measure.NewSpace(ctx, space.features, training, e.progress())
 		if err != nil {
 			return err
 		}
-		found := nearest{space: space.name, samples: n, shown: n.First(shownRows).Rows(samples, training)}
+		n, err := in.Around(ctx, samples, k, e.progress())
+		if err != nil {
+			return err
+		}
+		found := nearest{space: space.name, samples: n, shown: n.Rows(shownRows)}
 		if e.heldOut != nil {
 			p := measure.Choose(e.heldOut, samples.Shape()[0], uint64(e.seed))
-			held, err := measure.NeighbourhoodOf(ctx, space.features, p.Pixels(), training, 1, e.progress())
+			held, err := in.Around(ctx, p.Pixels(), 1, e.progress())
 			if err != nil {
 				return err
 			}

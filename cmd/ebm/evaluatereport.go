@@ -145,12 +145,10 @@ func (e *evaluation) addNumbers(r *setmetrics.Result, against string) {
 			Key: v.Metric, Name: metricLabel(v.Metric, network), Value: v.Value, Deviation: math.NaN(),
 			Better: better(v.Metric), Samples: v.Samples, Features: made, Warnings: append(slices.Clone(r.Warnings), v.Warnings...),
 		}
-		if network != "fid-inception" && !strings.HasPrefix(m.Key, network) {
-			m.Key = network + "_" + m.Key
+		if f := family(network); f != "" && !strings.HasPrefix(m.Key, f+"_") {
+			m.Key = f + "_" + m.Key
 		}
-		if v.Reference > 0 {
-			m.Against = fmt.Sprintf("%d pictures of %s", v.Reference, against)
-		}
+		m.Reference, m.Against = v.Reference, against
 		switch {
 		case v.Deviation != nil:
 			m.Deviation = *v.Deviation
@@ -164,7 +162,10 @@ func (e *evaluation) addNumbers(r *setmetrics.Result, against string) {
 // makerText says what makes features, with all that must be equal for numbers
 // to compare.
 func makerText(m evaluate.FeatureMaker) string {
-	text := fmt.Sprintf("%s, %d features", m.Network, m.Features)
+	text := m.Network
+	if m.Features > 0 {
+		text += fmt.Sprintf(", %d features", m.Features)
+	}
 	if m.Weights != "" {
 		text += ", weights " + short(m.Weights)
 	}
@@ -178,7 +179,7 @@ func makerText(m evaluate.FeatureMaker) string {
 
 // metricLabel calls a metric as people do.
 func metricLabel(key, network string) string {
-	kind := strings.TrimPrefix(key, network+"_")
+	kind := strings.TrimPrefix(key, family(network)+"_")
 	label := map[string]string{
 		"fid": "FID", "is": "Inception score", "kid": "KID", "frechet": "Fréchet distance", "kernel": "kernel distance", "score": "score of its classes",
 	}[kind]
@@ -189,6 +190,18 @@ func metricLabel(key, network string) string {
 		return label
 	}
 	return label + " in " + networkLabel(network)
+}
+
+// family is what begins the keys of metrics in a network's features, "" for
+// those of Inception, which have the field's names.
+func family(network string) string {
+	switch {
+	case network == "fid-inception":
+		return ""
+	case strings.HasSuffix(network, "-classifier"):
+		return "classifier"
+	}
+	return network
 }
 
 func networkLabel(network string) string {
@@ -241,14 +254,19 @@ func (e *evaluation) modesSection() ([]report.Section, error) {
 	for i := range items {
 		items[i].Samples, items[i].Features = m.Samples, features
 	}
-	edges, shares := []float64{-0.5}, []float64{}
-	total := 0
-	for _, c := range m.Classes {
-		total += c
-	}
-	for k, c := range m.Classes {
+	edges := []float64{-0.5}
+	for k := range m.Classes {
 		edges = append(edges, float64(k)+0.5)
-		shares = append(shares, float64(c)/float64(max(total, 1)))
+	}
+	series := []report.Series{report.Outline("samples", fmt.Sprint(m.Samples), edges, shares(m.Classes))}
+	if len(e.training.Labels) > 0 && len(m.Classes) == m.Modes {
+		counts := make([]int, len(m.Classes))
+		for _, l := range e.training.Labels {
+			counts[min(int(l), len(counts)-1)]++
+		}
+		of := report.Outline(e.training.Name+" "+e.training.Split.String(), fmt.Sprint(e.training.Len()), edges, shares(counts))
+		of.Low, of.High = nil, nil
+		series = append(series, of)
 	}
 	return []report.Section{
 		report.Metrics{
@@ -258,9 +276,22 @@ func (e *evaluation) modesSection() ([]report.Section, error) {
 		},
 		report.Chart{
 			Title: titleModes, X: report.Axis{Label: "class"},
-			Panels: []report.Panel{{Y: report.Axis{Label: "share of the samples"}, Series: []report.Series{report.Outline("samples", fmt.Sprintf("%d", m.Samples), edges, shares)}}},
+			Panels: []report.Panel{{Y: report.Axis{Label: "share of the samples"}, Series: series}},
 		},
 	}, nil
+}
+
+// shares divides counts by their sum.
+func shares(counts []int) []float64 {
+	total := 0
+	for _, c := range counts {
+		total += c
+	}
+	var list []float64
+	for _, c := range counts {
+		list = append(list, float64(c)/float64(max(total, 1)))
+	}
+	return list
 }
 
 // apart shows histograms of the scores, with their AUROC.
@@ -273,7 +304,7 @@ func (e *evaluation) apart() ([]report.Section, error) {
 	table := report.Table{
 		Title:   titleScores,
 		Note:    "AUROC is the probability that a picture of the set scores higher than a held-out one, with its standard error.",
-		Columns: []report.Column{{Name: "score"}, {Name: "set"}, {Name: "role"}, {Name: "pictures"}, {Name: "mean"}, {Name: "deviation"}, {Name: "AUROC"}, {Name: "its error"}},
+		Columns: []report.Column{{Name: "score"}, {Name: "set"}, {Name: "role"}, {Name: "pictures"}, {Name: "median"}, {Name: "mean"}, {Name: "deviation"}, {Name: "AUROC"}, {Name: "its error"}},
 	}
 	for i, s := range e.scores {
 		kind := map[bool]string{true: "energy", false: "loss"}[strings.HasPrefix(s.Name, "energy")]
@@ -283,15 +314,15 @@ func (e *evaluation) apart() ([]report.Section, error) {
 		}
 		held := heldOutOf(s)
 		for j, g := range s.Groups {
-			note := fmt.Sprintf("%s, mean %.4g", g.Role, g.Mean)
-			row := []any{kind, g.Name, string(g.Role), len(g.Values), g.Mean, g.Deviation, nil, nil}
+			note := fmt.Sprintf("%s, median %.4g", g.Role, g.Median)
+			row := []any{kind, g.Name, string(g.Role), len(g.Values), g.Median, g.Mean, g.Deviation, nil, nil}
 			if g.Separation != nil {
-				note = fmt.Sprintf("%s, AUROC %.3f", g.Role, g.Separation.AUROC)
-				row[6], row[7] = g.Separation.AUROC, g.Separation.Error
+				note = fmt.Sprintf("%s, AUROC %.3f, median %.4g", g.Role, g.Separation.AUROC, g.Median)
+				row[7], row[8] = g.Separation.AUROC, g.Separation.Error
 				items = append(items, e.aurocMetric(kind, s, g, held))
 			}
 			if outside := s.Histogram.Below[j] + s.Histogram.Above[j]; outside > 0 {
-				note += fmt.Sprintf(", %d outside", outside)
+				note += fmt.Sprintf(", %d of %d outside", outside, len(g.Values))
 			}
 			table.Rows = append(table.Rows, row)
 			chart.Panels[0].Series = append(chart.Panels[0].Series, report.Outline(g.Name, note, s.Histogram.Edges, s.Histogram.Density(j)))
@@ -323,7 +354,7 @@ func (e *evaluation) aurocMetric(kind string, s measure.Score, g, held measure.G
 	m := report.Metric{
 		Key:  fmt.Sprintf("auroc_%s_%s", kind, strings.ReplaceAll(g.Name, " ", "_")),
 		Name: fmt.Sprintf("AUROC of the %s for %s", kind, g.Name), Value: g.Separation.AUROC, Deviation: g.Separation.Error,
-		Samples: len(g.Values), Against: fmt.Sprintf("%d pictures of %s", len(held.Values), held.Name), Features: s.Name,
+		Samples: len(g.Values), Reference: len(held.Values), Against: held.Name, Features: s.Name,
 	}
 	if g.Role == measure.Other {
 		m.Better = "higher"

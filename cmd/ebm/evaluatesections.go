@@ -20,23 +20,27 @@ func (e *evaluation) noiseSection() ([]report.Section, error) {
 	if len(e.levels) == 0 {
 		return nil, nil
 	}
-	energy := report.Panel{Y: report.Axis{Label: "energy", Unit: "nats"}}
-	left := report.Panel{Y: report.Axis{Label: "noise left", Unit: "share"}}
-	table := report.Table{
-		Title:   titleNoise + ", in numbers",
-		Columns: []report.Column{{Name: "σ"}, {Name: "set"}, {Name: "energy", Unit: "nats"}, {Name: "deviation"}, {Name: "noise left"}, {Name: "loss"}},
-	}
-	for _, of := range e.levels {
-		s := report.Series{Name: of.name, Note: fmt.Sprintf("mean and deviation of %d pictures", of.pictures)}
-		share := report.Series{Name: of.name, Note: " "}
-		for _, l := range of.list {
+	energy := report.Panel{Y: report.Axis{Label: "energy", Unit: "nats", Log: true}}
+	left := report.Panel{Y: report.Axis{Label: "noise left", Unit: "share", Log: true}}
+	table := report.Table{Title: titleNoise + ", in numbers", Columns: []report.Column{{Name: "σ"}}}
+	for i, of := range e.levels {
+		s := report.Series{Name: of.name, Note: fmt.Sprintf("%d pictures", of.pictures)}
+		share := report.Series{Name: of.name, Note: s.Note}
+		for k, l := range of.list {
 			s.X, s.Y = append(s.X, l.Sigma), append(s.Y, l.Energy)
 			s.Low, s.High = append(s.Low, l.Energy-l.EnergyDeviation), append(s.High, l.Energy+l.EnergyDeviation)
+			energy.Y.Log = energy.Y.Log && l.Energy > l.EnergyDeviation
 			share.Y = append(share.Y, l.Left)
-			table.Rows = append(table.Rows, []any{l.Sigma, of.name, l.Energy, l.EnergyDeviation, l.Left, l.Loss})
+			if i == 0 {
+				table.Rows = append(table.Rows, []any{l.Sigma})
+			}
+			table.Rows[k] = append(table.Rows[k], l.Energy, l.EnergyDeviation, l.Left, l.Loss)
 		}
 		share.X = s.X
 		energy.Series, left.Series = append(energy.Series, s), append(left.Series, share)
+		for _, column := range []string{"energy", "deviation", "noise left", "loss"} {
+			table.Columns = append(table.Columns, report.Column{Name: of.name + ": " + column})
+		}
 	}
 	panels := []report.Panel{energy, left}
 	if !e.model.HasEnergy() {
@@ -45,7 +49,7 @@ func (e *evaluation) noiseSection() ([]report.Section, error) {
 	return []report.Section{
 		report.Chart{
 			Title: titleNoise,
-			Note:  "E(x + σ·n), which should rise with σ, about as its square where the noise is large. Below, the part of the squared noise that the jump x̃ − σ₀²∇E(x̃) leaves: 0 is a perfect score, 1 is no denoising at all.",
+			Note:  "E(x + σ·n), its mean with one deviation on each side. It should rise with σ, about as its square where the noise is large. Below, the part of the squared noise that the jump x̃ − σ₀²∇E(x̃) leaves: 0 is a perfect score, 1 is no denoising at all.",
 			X:     report.Axis{Label: "noise level σ", Log: true}, Panels: panels,
 			Marks: []report.Mark{{At: e.source.Objective.Sigma0, Label: "σ₀"}},
 		},

@@ -15,7 +15,7 @@
 // [Model.Outliers] compares sets by the energy at σ = σ₀ and by the loss over
 // several σ (section 4.4, figure A7); [Model.Levels] follows both over σ.
 // [Select] draws samples of every checkpoint and takes the one whose Fréchet
-// distance is the least (appendix D). [NeighbourhoodOf] shows whether samples
+// distance is the least (appendix D). [Space] shows whether samples
 // repeat the training data (figure A2).
 //
 // Distances are in [Features], which say what made them: numbers in different

@@ -60,7 +60,11 @@ func OpenClasses(rt *runtime.Runtime, name string, channels, size int) (*Classes
 	if err != nil {
 		return nil, err
 	}
-	return &Classes{network, evaluate.FeatureMaker{Network: name + "-classifier", Weights: set.Hash()}}, nil
+	maker := evaluate.FeatureMaker{Network: name + "-classifier", Weights: set.Hash()}
+	if last, ok := set.Get("fc2.weight"); ok && last.Rank() == 2 {
+		maker.Features = channels * last.Shape()[1]
+	}
+	return &Classes{network, maker}, nil
 }
 
 // Maker implements [Features].

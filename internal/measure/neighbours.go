@@ -3,7 +3,6 @@ package measure
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 
 	"ebm/evaluate"
@@ -11,31 +10,48 @@ import (
 	"ebm/models/tensor"
 )
 
-// Neighbourhood is what lies nearest to each sample in a set of pictures.
-type Neighbourhood struct {
-	Maker evaluate.FeatureMaker // of the space in which it is nearest
-	evaluate.Neighbours
-	Copies int // samples whose nearest picture is equal to them in this space
+// Space is a set of pictures in the space of some features, to look for
+// neighbours in.
+type Space struct {
+	features Features
+	pictures *tensor.Tensor // uint8 [n C H W]
+	values   *tensor.Tensor // [n d]
 }
 
-// Neighbourhood finds the k pictures of a set that lie nearest to each sample,
-// both uint8 [n C H W] of one shape, in the space of features.
-func NeighbourhoodOf(ctx context.Context, f Features, samples, set *tensor.Tensor, k int, show *progress.Progress) (Neighbourhood, error) {
-	if samples.Rank() != 4 || set.Rank() != 4 || !slices.Equal(samples.Shape()[1:], set.Shape()[1:]) {
-		return Neighbourhood{}, fmt.Errorf("samples are %v and the pictures %v, wanted one shape", samples, set)
+// NewSpace computes the features of pictures, uint8 [n C H W].
+func NewSpace(ctx context.Context, f Features, pictures *tensor.Tensor, show *progress.Progress) (*Space, error) {
+	if pictures.DType() != tensor.Uint8 || pictures.Rank() != 4 || pictures.Len() == 0 {
+		return nil, fmt.Errorf("pictures are %v, wanted uint8[n C H W], one at least", pictures)
 	}
-	stage := show.Stage("features", int64(samples.Shape()[0]+set.Shape()[0]), "pictures")
-	queries, err := gather(ctx, f, samples, stage)
+	stage := show.Stage("features", int64(pictures.Shape()[0]), "pictures")
+	defer stage.Done()
+	values, err := gather(ctx, f, pictures, stage)
+	if err != nil {
+		return nil, err
+	}
+	return &Space{f, pictures, values}, nil
+}
+
+// Neighbourhood is what lies nearest to each of some samples in a space.
+type Neighbourhood struct {
+	evaluate.Neighbours
+	Copies  int // samples whose nearest picture is equal to them in this space
+	samples *tensor.Tensor
+	set     *tensor.Tensor
+}
+
+// Around finds the k pictures that lie nearest to each sample, uint8
+// [n C H W] of the pictures' shape.
+func (s *Space) Around(ctx context.Context, samples *tensor.Tensor, k int, show *progress.Progress) (Neighbourhood, error) {
+	if samples.DType() != tensor.Uint8 || samples.Rank() != 4 || !slices.Equal(samples.Shape()[1:], s.pictures.Shape()[1:]) {
+		return Neighbourhood{}, fmt.Errorf("samples are %v and the pictures %v, wanted one shape", samples, s.pictures)
+	}
+	queries, err := gather(ctx, s.features, samples, nil)
 	if err != nil {
 		return Neighbourhood{}, err
 	}
-	of, err := gather(ctx, f, set, stage)
-	if err != nil {
-		return Neighbourhood{}, err
-	}
-	stage.Done()
-	n := Neighbourhood{Maker: f.Maker()}
-	if n.Neighbours, err = evaluate.Nearest(ctx, queries, of, k, show); err != nil {
+	n := Neighbourhood{samples: samples, set: s.pictures}
+	if n.Neighbours, err = evaluate.Nearest(ctx, queries, s.values, k, show); err != nil {
 		return Neighbourhood{}, err
 	}
 	for _, d := range n.Distance {
@@ -46,13 +62,6 @@ func NeighbourhoodOf(ctx context.Context, f Features, samples, set *tensor.Tenso
 	return n, nil
 }
 
-// First returns the neighbourhood of the first n samples.
-func (n Neighbourhood) First(count int) Neighbourhood {
-	count = min(count, len(n.Index))
-	n.Index, n.Distance = n.Index[:count], n.Distance[:count]
-	return n
-}
-
 // Median returns the median distance of a sample to its nearest picture, of
 // two middle ones the smaller.
 func (n Neighbourhood) Median() float64 {
@@ -60,23 +69,19 @@ func (n Neighbourhood) Median() float64 {
 	for _, d := range n.Distance {
 		first = append(first, d[0])
 	}
-	slices.Sort(first)
-	if len(first) == 0 {
-		return math.NaN()
-	}
-	return first[(len(first)-1)/2]
+	return median(first)
 }
 
-// Rows returns pictures for a grid of k+1 columns: each sample, then its
-// neighbours, nearest first.
-func (n Neighbourhood) Rows(samples, set *tensor.Tensor) *tensor.Tensor {
-	shape := samples.Shape()
+// Rows returns pictures for a grid of k+1 columns: each of the first samples,
+// then its neighbours, nearest first.
+func (n Neighbourhood) Rows(samples int) *tensor.Tensor {
+	shape := n.samples.Shape()
 	size := tensor.Volume(shape[1:])
 	var values []uint8
-	for i, row := range n.Index {
-		values = append(values, tensor.Data[uint8](samples)[i*size:(i+1)*size]...)
+	for i, row := range n.Index[:min(samples, len(n.Index))] {
+		values = append(values, tensor.Data[uint8](n.samples)[i*size:(i+1)*size]...)
 		for _, at := range row {
-			values = append(values, tensor.Data[uint8](set)[at*size:(at+1)*size]...)
+			values = append(values, tensor.Data[uint8](n.set)[at*size:(at+1)*size]...)
 		}
 	}
 	return tensor.Of(values, append([]int{len(values) / size}, shape[1:]...)...)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"ebm/evaluate"
 	"ebm/internal/progress"
@@ -51,6 +52,7 @@ type GroupScores struct {
 	Role            Role
 	Values          []float64 // in the order of the pictures
 	Mean, Deviation float64
+	Median          float64 // of two middle values the smaller; a few pictures may have energies far out
 	// Separation tells the group from the held-out one, with a high score
 	// counted as an outlier: an AUROC below 0.5 says that the group has the
 	// lower scores. It is nil for the held-out group itself.
@@ -145,6 +147,7 @@ func (s *Score) compare(held, bins int) error {
 		g := &s.Groups[i]
 		sets = append(sets, g.Values)
 		g.Mean, g.Deviation = meanAndDeviation(g.Values)
+		g.Median = median(g.Values)
 		if i == held {
 			continue
 		}
@@ -154,10 +157,18 @@ func (s *Score) compare(held, bins int) error {
 		}
 		g.Separation = &separation
 	}
-	low, high := evaluate.HistogramRange(0.005, sets...)
+	low, high := evaluate.HistogramRange(sets...)
 	var err error
 	s.Histogram, err = evaluate.NewHistogram(low, high, bins, sets...)
 	return err
+}
+
+// median returns the middle value, of two the smaller; NaN without any.
+func median(v []float64) float64 {
+	if len(v) == 0 {
+		return math.NaN()
+	}
+	return slices.Sorted(slices.Values(v))[(len(v)-1)/2]
 }
 
 // meanAndDeviation returns the mean and the standard deviation, divided by N.

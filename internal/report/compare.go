@@ -246,7 +246,7 @@ func (r Row) Text(i int) string {
 	}
 	text := numberText(*c.Value)
 	if c.Deviation != nil {
-		text += " ± " + numberText(*c.Deviation)
+		text += " ± " + spreadText(*c.Deviation)
 	}
 	if !r.Comparable {
 		text += " " + r.letter(c.Condition)

@@ -66,6 +66,14 @@ func numberText(v float64) string {
 	return grouped(text)
 }
 
+// spreadText shows a deviation, of which two digits are enough.
+func spreadText(v float64) string {
+	if rounded, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 2, 64), 64); err == nil {
+		v = rounded
+	}
+	return numberText(v)
+}
+
 // fixedText shows a number with the given number of decimals.
 func fixedText(v float64, decimals int) string {
 	if v == 0 {

@@ -24,7 +24,8 @@ type Metric struct {
 	Unit      string
 	Better    string // "lower", "higher", or "" where neither is
 	Samples   int    // that it was computed from, 0 where that says nothing
-	Against   string // what they were compared with, such as "60000 pictures of mnist train"
+	Reference int    // pictures that they were compared with, 0 for none
+	Against   string // whose they are, such as "mnist train"
 	Features  string // what made the features that were compared, weights and conventions included
 	Warnings  []string
 }
@@ -66,10 +67,13 @@ func (m Metrics) view() any {
 			}
 		}
 	}
-	for _, item := range m.Items {
+	for i, item := range m.Items {
 		shown := metricView{Metric: item, Shown: numberText(item.Value), From: item.from()}
+		if i > 0 && shown.From != "" && shown.From == m.Items[i-1].from() {
+			shown.From = "as above"
+		}
 		if !math.IsNaN(item.Deviation) {
-			shown.Spread = numberText(item.Deviation)
+			shown.Spread = spreadText(item.Deviation)
 		}
 		for _, w := range item.Warnings {
 			if count[w] == 1 {
@@ -87,11 +91,11 @@ func (m Metric) from() string {
 	if m.Samples > 0 {
 		text = grouped(fmt.Sprint(m.Samples)) + " samples"
 	}
-	if m.Against != "" {
-		if text != "" {
-			text += " "
+	if m.Reference > 0 {
+		text += " against " + grouped(fmt.Sprint(m.Reference))
+		if m.Against != "" {
+			text += " of " + m.Against
 		}
-		text += "against " + m.Against
 	}
 	if m.Features != "" {
 		if text != "" {
@@ -110,6 +114,7 @@ type metricJSON struct {
 	Unit      string   `json:"unit,omitempty"`
 	Better    string   `json:"better,omitempty"`
 	Samples   int      `json:"samples,omitempty"`
+	Reference int      `json:"reference,omitempty"`
 	Against   string   `json:"against,omitempty"`
 	Features  string   `json:"features,omitempty"`
 	Warnings  []string `json:"warnings,omitempty"`
@@ -117,7 +122,7 @@ type metricJSON struct {
 
 // MarshalJSON implements json.Marshaler.
 func (m Metric) MarshalJSON() ([]byte, error) {
-	j := metricJSON{m.Key, m.Name, number(m.Value), nil, m.Unit, m.Better, m.Samples, m.Against, m.Features, m.Warnings}
+	j := metricJSON{m.Key, m.Name, number(m.Value), nil, m.Unit, m.Better, m.Samples, m.Reference, m.Against, m.Features, m.Warnings}
 	if !math.IsNaN(m.Deviation) && !math.IsInf(m.Deviation, 0) {
 		j.Deviation = &m.Deviation
 	}
@@ -130,7 +135,7 @@ func (m *Metric) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
-	*m = Metric{j.Key, j.Name, float64(j.Value), math.NaN(), j.Unit, j.Better, j.Samples, j.Against, j.Features, j.Warnings}
+	*m = Metric{j.Key, j.Name, float64(j.Value), math.NaN(), j.Unit, j.Better, j.Samples, j.Reference, j.Against, j.Features, j.Warnings}
 	if j.Deviation != nil {
 		m.Deviation = *j.Deviation
 	}

@@ -187,6 +187,7 @@ func (c *chainGroup) run(ctx context.Context, start func(chain int, dst []float3
 		return nil
 	}
 	numbers := hmc.NewNumbers(c.layout, c.source, c.first(), 0, c.used)
+	numbers.Jitter = hmc.Jitter(c.set.Leapfrog)
 	saved := time.Now()
 	for c.done < c.set.Distributions {
 		if err := c.step(ctx, numbers); err != nil {

@@ -64,6 +64,7 @@ func (e *Estimator) pilot(ctx context.Context) ([]float64, error) {
 		return nil, err
 	}
 	numbers := hmc.NewNumbers(e.layout, e.source, firstPilot, 0, e.layout.Size)
+	numbers.Jitter = hmc.Jitter(e.set.Leapfrog)
 	log := math.Log(e.set.StepSize)
 	logs := make([]float64, len(places))
 	t := 0

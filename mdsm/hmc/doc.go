@@ -12,9 +12,9 @@
 //
 // Trajectory t of chain i takes its momentum from package rng's numbers
 // (Momentum, i, t), and from (Accept, i, t) the uniform number of its decision
-// and a second one that jitters its step size: h is drawn uniformly between
-// 1−Jitter and 1+Jitter times the step size, which keeps trajectories from
-// closing on themselves (Neal 2011, section 3.2). A chain therefore does not
+// and a second one that jitters its step size: for more than one leapfrog step, h
+// is drawn uniformly between ½ and 1½ times the step size, which keeps
+// trajectories from closing on themselves (Neal 2011, section 3.2). A chain therefore does not
 // depend on the others (see package groups).
 //
 // # Step sizes

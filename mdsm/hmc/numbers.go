@@ -6,13 +6,25 @@ import (
 	"ebm/models/tensor"
 )
 
-// Jitter is how much the step size of a trajectory may differ from the wanted
-// one, as a part of it.
-const Jitter = 0.5
+// Jitter returns how much the step size of a trajectory of so many leapfrog steps
+// may differ from the wanted one, as a part of it. One step has nothing to close
+// on and no jitter.
+func Jitter(steps int) float64 {
+	if steps == 1 {
+		return 0
+	}
+	return 0.5
+}
 
 // Numbers are what the trajectories of a group take at random, and their step
 // sizes.
 type Numbers struct {
+	// Jitter is that of step sizes, 0 for none; see the function of this name.
+	Jitter float64
+	// Always takes the end of every trajectory, which leaves out the correction of
+	// Metropolis: with one leapfrog step it is Langevin dynamics, eq. (8).
+	Always bool
+
 	momentum, uniform, stepSize *tensor.Tensor
 
 	source rng.Source
@@ -40,7 +52,9 @@ func (n *Numbers) Draw(t int, h func(place int) float64) {
 		chain := n.first + uint64(place)
 		n.source.Normal(momentum[place*n.each:(place+1)*n.each], rng.Momentum, chain, uint32(t))
 		n.source.Uniform(u[:], rng.Accept, chain, uint32(t))
-		uniform[place] = u[0]
-		sizes[place] = float32(h(place) * (1 + Jitter*(2*float64(u[1])-1)))
+		if uniform[place] = u[0]; n.Always {
+			uniform[place] = -1 // below any probability
+		}
+		sizes[place] = float32(h(place) * (1 + n.Jitter*(2*float64(u[1])-1)))
 	}
 }

@@ -1,0 +1,293 @@
+package mcmc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"ebm/internal/progress"
+	"ebm/internal/rng"
+	"ebm/mdsm/groups"
+	"ebm/mdsm/hmc"
+	"ebm/models/tensor"
+	"ebm/runtime"
+)
+
+// Models are ONNX files as bytes.
+type Models struct {
+	hmc.Models
+	Denoise []byte // as of mdsm.DenoiseModel, for settings that are not Raw
+}
+
+// Sampler runs chains. It may be used from several goroutines at once.
+type Sampler struct {
+	// Progress, when not nil, shows how far the chains are.
+	Progress *progress.Progress
+
+	kernel  *hmc.Kernel
+	denoise *runtime.Session
+}
+
+// New loads the models.
+func New(rt *runtime.Runtime, m Models) (_ *Sampler, err error) {
+	s := &Sampler{}
+	if s.kernel, err = hmc.Load(rt, m.Models); err != nil {
+		return nil, err
+	}
+	if m.Denoise == nil {
+		return s, nil
+	}
+	var x runtime.ValueInfo
+	o := runtime.SessionOptions{Threads: groups.Threads(rt.Info())}
+	if s.denoise, x, err = groups.Load(rt, m.Denoise, o, []string{"x"}, []string{"denoised"}); err != nil {
+		s.kernel.Close()
+		return nil, fmt.Errorf("denoising model: %w", err)
+	}
+	if shape, err := groups.Shape(x, nil); err != nil || !slices.Equal(shape, s.kernel.Shape()) {
+		s.Close()
+		return nil, fmt.Errorf("the denoising model's x is %v, that of the others %v", x, s.kernel.Shape())
+	}
+	return s, nil
+}
+
+// Close frees the models.
+func (s *Sampler) Close() error {
+	err := s.kernel.Close()
+	if s.denoise != nil {
+		err = errors.Join(err, s.denoise.Close())
+	}
+	return err
+}
+
+// Shape returns the shape of one draw.
+func (s *Sampler) Shape() []int { return s.kernel.Shape() }
+
+// Hash returns the SHA-256 of the models of the transitions, in hexadecimal.
+func (s *Sampler) Hash() string { return s.kernel.Hash() }
+
+// Chains are finished chains, in the order of their indices.
+type Chains struct {
+	First int // index of the first
+	Draws int // of each chain
+	// X has the draws [chains·Draws …], those of a chain one after another, after
+	// the denoising jump unless it was left out.
+	X      *tensor.Tensor
+	Energy [][]float64 // E(x) of each chain's draws, before the jump, in nats
+	// StepSize is each chain's ε after the warm-up, Acceptance the mean probability
+	// of acceptance from then on, and Divergent the number of transitions from then
+	// on whose Hamiltonian rose by more than 1,000 or was not finite.
+	StepSize, Acceptance []float64
+	Divergent            []int
+}
+
+// Len returns the number of chains.
+func (c Chains) Len() int { return len(c.StepSize) }
+
+// divergence is the rise of the Hamiltonian, in nats, that counts as one.
+const divergence = 1000
+
+// Sample runs the chains of the settings and gives them to sink in order, a group
+// at a time. An error of sink ends the run.
+func (s *Sampler) Sample(ctx context.Context, set Settings, sink func(Chains) error) error {
+	if err := s.check(set); err != nil {
+		return err
+	}
+	l := s.kernel.Layout(set.Batch)
+	firstGroup, end := set.First/l.Size, set.First+set.Count
+	stage := s.Progress.Stage(string(set.Method), int64(set.Count)*int64(set.Transitions()), "transitions")
+	defer stage.Done()
+	work := func(ctx context.Context, i int) (Chains, error) {
+		at := (firstGroup + i) * l.Size
+		g := &group{Sampler: s, Settings: set, layout: l, first: at, lo: max(set.First-at, 0), hi: min(end-at, l.Size)}
+		return g.run(ctx, stage)
+	}
+	n := (end+l.Size-1)/l.Size - firstGroup
+	return groups.Ordered(ctx, l.Workers, n, work, func(_ int, c Chains) error { return sink(c) })
+}
+
+// check reports settings that cannot be, or do not fit the models.
+func (s *Sampler) check(set Settings) error {
+	if err := set.Validate(); err != nil {
+		return err
+	}
+	if !set.Raw && s.denoise == nil {
+		return errors.New("there is no model of the denoising jump: give one, or leave out the jump")
+	}
+	from := set.Start.From
+	if from == nil {
+		return nil
+	}
+	shape := s.kernel.Shape()
+	if from.DType() != tensor.Float32 || from.Rank() != len(shape)+1 || !slices.Equal(from.Shape()[1:], shape) || from.Shape()[0] == 0 {
+		return fmt.Errorf("points to begin with are %v, the model wants one or more, float32 of shape N and %v", from, shape)
+	}
+	if bad := groups.NotFinite(tensor.Data[float32](from)); bad >= 0 {
+		return fmt.Errorf("points to begin with: value %d is not a finite number", bad)
+	}
+	return nil
+}
+
+// group is a group of chains on its way. The places from lo to before hi are in
+// use.
+type group struct {
+	*Sampler
+	Settings
+	layout groups.Layout
+	first  int // index of the chain at place 0
+	lo, hi int
+
+	state   hmc.State
+	adapter []hmc.Adapter // of each place
+	size    []float64     // ε of each place
+	out     Chains
+}
+
+func (g *group) run(ctx context.Context, stage *progress.Stage) (Chains, error) {
+	if err := g.begin(ctx); err != nil {
+		return Chains{}, err
+	}
+	numbers := hmc.NewNumbers(g.layout, rng.New(g.Seed), uint64(g.first), g.lo, g.hi)
+	numbers.Jitter, numbers.Always = hmc.Jitter(g.Leapfrog), g.Method == Langevin
+	warm := len(g.Anneal) + g.Warmup
+	for t := range g.Transitions() {
+		if err := ctx.Err(); err != nil {
+			return Chains{}, err
+		}
+		if t == warm {
+			g.settle()
+		}
+		outcome, err := g.move(ctx, t, numbers)
+		if err != nil {
+			return Chains{}, err
+		}
+		if t < warm {
+			g.adapt(outcome)
+		} else {
+			g.count(outcome)
+			if (t-warm+1)%g.Thin == 0 {
+				if err := g.draw(ctx, (t-warm)/g.Thin); err != nil {
+					return Chains{}, err
+				}
+			}
+		}
+		stage.Add(int64(g.hi - g.lo))
+	}
+	for i := range g.out.Acceptance {
+		g.out.Acceptance[i] /= float64(g.Draws * g.Thin)
+	}
+	return g.out, nil
+}
+
+// begin sets the chains to where they start.
+func (g *group) begin(ctx context.Context) (err error) {
+	x, each := g.layout.New(), g.layout.Each()
+	values := tensor.Data[float32](x)
+	mean, sigma, source := float32(g.Start.Mean), float32(g.Start.Sigma), rng.New(g.Seed)
+	for place := g.lo; place < g.hi; place++ {
+		row := values[place*each : (place+1)*each]
+		source.Normal(row, rng.SampleStart, uint64(g.first+place), 0)
+		var from []float32
+		if g.Start.From != nil {
+			from = tensor.Data[float32](g.Start.From)[(g.first+place)%g.Start.From.Shape()[0]*each:]
+		}
+		for i, n := range row {
+			at := mean
+			if from != nil {
+				at = from[i]
+			}
+			row[i] = at + float32(sigma*n)
+		}
+	}
+	if g.state, err = g.kernel.Start(ctx, x); err != nil {
+		return err
+	}
+	if bad := groups.NotFinite(tensor.Data[float32](g.state.Energy)[g.lo:g.hi]); bad >= 0 {
+		return fmt.Errorf("chain %d begins where the energy is not finite", g.first+g.lo+bad)
+	}
+	n := g.hi - g.lo
+	g.adapter, g.size = make([]hmc.Adapter, g.layout.Size), make([]float64, g.layout.Size)
+	for place := g.lo; place < g.hi; place++ {
+		g.size[place] = g.StepSize
+		g.adapter[place] = hmc.NewAdapter(g.StepSize, g.Target)
+	}
+	g.out = Chains{
+		First: g.first + g.lo, Draws: g.Draws, X: tensor.New(tensor.Float32, append([]int{n * g.Draws}, g.layout.Shape...)...),
+		Energy: make([][]float64, n), StepSize: make([]float64, n), Acceptance: make([]float64, n), Divergent: make([]int, n),
+	}
+	return nil
+}
+
+// move makes transition t.
+func (g *group) move(ctx context.Context, t int, numbers *hmc.Numbers) (hmc.Outcome, error) {
+	temperature := g.temperature(t)
+	root := math.Sqrt(temperature)
+	numbers.Draw(t, func(place int) float64 { return g.size[place] * root })
+	state, outcome, err := g.kernel.Move(ctx, g.state, hmc.Potential{Energy: 1 / temperature}, numbers)
+	if err != nil {
+		return outcome, fmt.Errorf("chains %d to %d, transition %d: %w", g.first+g.lo, g.first+g.hi-1, t, err)
+	}
+	if g.Method == Langevin { // what is always taken may leave the finite numbers
+		if bad := groups.NotFinite(tensor.Data[float32](state.Energy)[g.lo:g.hi]); bad >= 0 {
+			return outcome, fmt.Errorf("chain %d is not finite after %d transitions of size %g; try a smaller step size", g.first+g.lo+bad, t+1, g.StepSize)
+		}
+	}
+	g.state = state
+	return outcome, nil
+}
+
+// adapt takes the outcome of a transition of the warm-up.
+func (g *group) adapt(o hmc.Outcome) {
+	if g.Target == 0 {
+		return
+	}
+	for place := g.lo; place < g.hi; place++ {
+		a := &g.adapter[place]
+		a.Add(float64(o.Probability[place]))
+		g.size[place] = a.StepSize()
+	}
+}
+
+// settle fixes the step sizes.
+func (g *group) settle() {
+	for place := g.lo; place < g.hi; place++ {
+		if g.Target != 0 {
+			g.size[place] = g.adapter[place].Adapted()
+		}
+		g.out.StepSize[place-g.lo] = g.size[place]
+	}
+}
+
+// count records the outcome of a transition after the warm-up.
+func (g *group) count(o hmc.Outcome) {
+	for place := g.lo; place < g.hi; place++ {
+		g.out.Acceptance[place-g.lo] += float64(o.Probability[place])
+		if change := float64(o.Change[place]); !(change < divergence) {
+			g.out.Divergent[place-g.lo]++
+		}
+	}
+}
+
+// draw keeps the state as draw k.
+func (g *group) draw(ctx context.Context, k int) error {
+	x := g.state.X
+	if !g.Raw {
+		out, err := g.denoise.Run(ctx, map[string]*tensor.Tensor{"x": x})
+		if err != nil {
+			return fmt.Errorf("denoising jump: %w", err)
+		}
+		x = out["denoised"]
+	}
+	each, from, to := g.layout.Each(), tensor.Data[float32](x), tensor.Data[float32](g.out.X)
+	energy := tensor.Data[float32](g.state.Energy)
+	for place := g.lo; place < g.hi; place++ {
+		i := place - g.lo
+		copy(to[(i*g.Draws+k)*each:(i*g.Draws+k+1)*each], from[place*each:(place+1)*each])
+		g.out.Energy[i] = append(g.out.Energy[i], float64(energy[place]))
+	}
+	if bad := groups.NotFinite(from[g.lo*each : g.hi*each]); bad >= 0 {
+		return fmt.Errorf("draw %d of chain %d is not finite", k, g.out.First+bad/each)
+	}
+	return nil
+}

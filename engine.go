@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"ebm/export/session"
 	"ebm/mdsm/langevin"
 	"ebm/models/tensor"
 	"ebm/runtime"
@@ -42,7 +43,7 @@ func (m *Model) Open(ctx context.Context, c Config) (*Engine, error) {
 }
 
 func (e *Engine) load(k Kind) (*runtime.Session, error) {
-	b, err := e.Model.ONNX(k)
+	b, err := e.Model.onnx(k, session.Block(e.rt))
 	if err != nil {
 		return nil, err
 	}
@@ -157,10 +158,18 @@ func (e *Engine) Sample(ctx context.Context, s Sampling) (*tensor.Tensor, error)
 
 // LangevinModels returns the model as the sampler wants it.
 func (m *Model) LangevinModels() (langevin.Models, error) {
-	sampler, err := m.ONNX(SamplerKind)
+	models, err := m.langevinModels(0)
+	models.Fast = func(rt *runtime.Runtime) (langevin.Models, error) { return m.langevinModels(session.Block(rt)) }
+	return models, err
+}
+
+// langevinModels returns the files of the sampler, laid out in blocks of
+// channels for a session if block is not 0.
+func (m *Model) langevinModels(block int) (langevin.Models, error) {
+	sampler, err := m.onnx(SamplerKind, block)
 	if err != nil {
 		return langevin.Models{}, err
 	}
-	denoise, err := m.ONNX(DenoiseKind)
+	denoise, err := m.onnx(DenoiseKind, block)
 	return langevin.Models{Sampler: sampler, Denoise: denoise, Sigma0: m.Sigma0}, err
 }

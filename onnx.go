@@ -142,10 +142,16 @@ func (m *Model) WriteONNX(path string, k Kind, batch int) error {
 }
 
 // ONNX returns the bytes of one kind with a dynamic batch.
-func (m *Model) ONNX(k Kind) ([]byte, error) {
+func (m *Model) ONNX(k Kind) ([]byte, error) { return m.onnx(k, 0) }
+
+// onnx is ONNX for a session, laid out in blocks of channels, if block is
+// not 0.
+func (m *Model) onnx(k Kind, block int) ([]byte, error) {
 	g, err := m.Graph(k)
 	if err != nil {
 		return nil, err
 	}
-	return export.Bytes(g, m.ExportOptions(k, 0))
+	o := m.ExportOptions(k, 0)
+	o.Block = block
+	return export.Bytes(g, o)
 }

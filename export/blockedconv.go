@@ -84,10 +84,17 @@ func (b *blocks) flippedWeights(w *graph.Node) string {
 	})
 }
 
-// rows returns the name of w [Co Ci K L] as [Co Ci/b K L b(i)].
+// rows returns the name of w [Co Ci K L] as [Co Ci/b K L b(i)]. ONNX Runtime
+// computes standard operators on constants once, when it loads a model, but not
+// its own.
 func (b *blocks) rows(w *graph.Node) string {
 	l := b.plain
 	return l.shared(extraKey{w, "rows of blocks"}, func() string {
+		if isConstant(w) {
+			s := w.Shape()
+			split := graph.Shape{s[0], b.count(s[1]), graph.Const(b.size), s[2], s[3]}
+			return l.transpose(l.reshape(l.value(w), nil, split), 0, 1, 3, 4, 2)
+		}
 		if w.Op() == graph.OpMeanPool { // of weights, to fold a pool into them
 			return b.meanPool(b.rows(w.Inputs()[0]), w.Attr().(graph.PoolAttr))
 		}

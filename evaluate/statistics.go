@@ -1,6 +1,8 @@
 package evaluate
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"gonum.org/v1/gonum/mat"
@@ -26,6 +28,10 @@ const blockRows = 512
 // result does not depend on how the samples are cut into batches, bit for bit.
 // It is not safe for use by several goroutines: give each its own and merge.
 type Accumulator struct {
+	// Multiplier computes products through ONNX Runtime; nil, as it is at
+	// first, in Go. The two round differently.
+	Multiplier *Multiplier
+
 	d       int
 	n       int        // samples in mean and scatter
 	mean    []float64  // of n samples
@@ -60,17 +66,19 @@ func (a *Accumulator) Add(features *tensor.Tensor) error {
 		a.block = a.block[:end]
 		copyRow(a.block[end-d:], features, i)
 		if end == cap(a.block) {
-			a.flush()
+			if err := a.flush(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
 // flush moves the block into the mean and scatter.
-func (a *Accumulator) flush() {
+func (a *Accumulator) flush() error {
 	n := len(a.block) / a.d
 	if n == 0 {
-		return
+		return nil
 	}
 	mean := make([]float64, a.d)
 	for i := range n {
@@ -81,16 +89,20 @@ func (a *Accumulator) flush() {
 	for j := range mean {
 		mean[j] /= float64(n)
 	}
-	for i := range n {
-		for j := range mean {
-			a.block[i*a.d+j] -= mean[j]
+	centred := mat.NewDense(a.d, n, nil) // a column for each sample
+	for j := range mean {
+		row := centred.RawRowView(j)
+		for i := range row {
+			row[i] = a.block[i*a.d+j] - mean[j]
 		}
 	}
-	centred := mat.NewDense(n, a.d, a.block)
-	var scatter mat.Dense
-	scatter.Mul(centred.T(), centred)
-	a.combine(n, mean, &scatter)
+	scatter, err := a.Multiplier.times(context.Background(), centred, centred)
+	if err != nil {
+		return err
+	}
+	a.combine(n, mean, scatter)
 	a.block = a.block[:0]
+	return nil
 }
 
 // combine adds n samples with their mean and scatter. With δ the difference
@@ -117,8 +129,9 @@ func (a *Accumulator) Merge(b *Accumulator) error {
 		return fmt.Errorf("samples have %d features, those before had %d", b.d, a.d)
 	}
 	other := b.clone()
-	other.flush()
-	a.flush()
+	if err := errors.Join(other.flush(), a.flush()); err != nil {
+		return err
+	}
 	if other.n > 0 {
 		a.combine(other.n, other.mean, other.scatter)
 	}
@@ -127,7 +140,7 @@ func (a *Accumulator) Merge(b *Accumulator) error {
 
 func (a *Accumulator) clone() *Accumulator {
 	return &Accumulator{
-		d: a.d, n: a.n, mean: append([]float64(nil), a.mean...), scatter: mat.DenseCopyOf(a.scatter),
+		Multiplier: a.Multiplier, d: a.d, n: a.n, mean: append([]float64(nil), a.mean...), scatter: mat.DenseCopyOf(a.scatter),
 		block: append(make([]float64, 0, cap(a.block)), a.block...),
 	}
 }
@@ -139,7 +152,9 @@ func (a *Accumulator) Statistics() (*Statistics, error) {
 		return nil, fmt.Errorf("statistics of %d samples, wanted 2 at least: one sample has no covariance", a.Count())
 	}
 	c := a.clone()
-	c.flush()
+	if err := c.flush(); err != nil {
+		return nil, err
+	}
 	covariance := c.scatter.RawMatrix().Data
 	scale := 1 / float64(c.n-1)
 	for i := range c.d {
@@ -153,7 +168,14 @@ func (a *Accumulator) Statistics() (*Statistics, error) {
 }
 
 // StatisticsOf returns the statistics of features [n, d], n ≥ 2.
-func StatisticsOf(features *tensor.Tensor) (*Statistics, error) {
+func StatisticsOf(features *tensor.Tensor) (*Statistics, error) { return statisticsBy(nil, features) }
+
+// StatisticsOf is the same with products by m, which may be nil.
+func (m *Multiplier) StatisticsOf(features *tensor.Tensor) (*Statistics, error) {
+	return statisticsBy(m, features)
+}
+
+func statisticsBy(m *Multiplier, features *tensor.Tensor) (*Statistics, error) {
 	if features == nil || features.Rank() != 2 {
 		return nil, fmt.Errorf("features: %v, wanted the shape [samples, features]", features)
 	}
@@ -161,6 +183,7 @@ func StatisticsOf(features *tensor.Tensor) (*Statistics, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.Multiplier = m
 	if err := a.Add(features); err != nil {
 		return nil, err
 	}

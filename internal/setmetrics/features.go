@@ -39,6 +39,8 @@ type extraction struct {
 	other    *Source // one side that says what made it, which pictures must agree with; nil without
 	progress *progress.Progress
 	log      func(string)
+
+	multiplier *evaluate.Multiplier // nil without a runtime
 }
 
 // side computes what the metrics need of a source.
@@ -57,7 +59,7 @@ func (x extraction) side(ctx context.Context, what string, s *Source, n needs) (
 			return out, nil
 		}
 		var err error
-		if out.statistics, err = evaluate.StatisticsOf(out.features); err != nil {
+		if out.statistics, err = x.multiplier.StatisticsOf(out.features); err != nil {
 			return nil, fmt.Errorf("%s: %w", s.Name, err)
 		}
 		return out, nil
@@ -90,7 +92,7 @@ func (x extraction) pictures(ctx context.Context, what string, out *side, n need
 	}
 	stage := x.progress.Stage(what+" features", int64(s.Count), "pictures")
 	defer stage.Done()
-	keep := collector{needs: n, count: s.Count}
+	keep := collector{needs: n, count: s.Count, multiplier: x.multiplier}
 	var same sameness
 	for first := 0; first < s.Count; first += Block {
 		if err := ctx.Err(); err != nil {
@@ -153,6 +155,7 @@ type collector struct {
 	d, classes       int
 	features, logits []float32
 	sum              *evaluate.Accumulator
+	multiplier       *evaluate.Multiplier
 }
 
 func (c *collector) add(set evaluate.FeatureSet) (err error) {
@@ -170,6 +173,7 @@ func (c *collector) add(set evaluate.FeatureSet) (err error) {
 			if c.sum, err = evaluate.NewAccumulator(d); err != nil {
 				return err
 			}
+			c.sum.Multiplier = c.multiplier
 		}
 		if err := c.sum.Add(set.Features); err != nil {
 			return err
@@ -193,7 +197,7 @@ func (c *collector) finish(out *side) (err error) {
 	case c.sum != nil:
 		out.statistics, err = c.sum.Statistics()
 	case c.statistics:
-		out.statistics, err = evaluate.StatisticsOf(out.features)
+		out.statistics, err = c.multiplier.StatisticsOf(out.features)
 	}
 	return err
 }

@@ -70,12 +70,13 @@ func Run(ctx context.Context, rt *runtime.Runtime, o Options) (*Result, error) {
 		}
 	}
 	r := &run{o: o, named: named}
-	if rt != nil && (r.wants(Kernel) || r.wants(Manifold)) && o.Reference != nil {
+	if rt != nil {
 		var err error
 		if r.multiplier, err = evaluate.NewMultiplier(rt); err != nil {
 			return nil, err
 		}
 		defer r.multiplier.Close()
+		x.multiplier = r.multiplier
 	}
 	if err := r.features(ctx, x); err != nil {
 		return nil, err

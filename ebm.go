@@ -87,8 +87,9 @@ func Load(ref string) (*Model, error) {
 func loadFolder(dir string) (*Model, error) {
 	checkpoint := train.Checkpoint{Dir: dir}
 	run := dir
-	if name := filepath.Base(filepath.Clean(dir)); strings.HasPrefix(name, "step-") {
+	if digits, ok := strings.CutPrefix(filepath.Base(filepath.Clean(dir)), "step-"); ok {
 		run = filepath.Dir(filepath.Dir(filepath.Clean(dir)))
+		checkpoint.Step, _ = strconv.Atoi(digits) // a renamed folder does not say it
 	} else {
 		newest, err := train.Newest(dir)
 		if err != nil {

@@ -45,7 +45,7 @@ func (f *evaluateFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.samples, "samples", "", "what to evaluate: a run's folder, a folder of PNG or JPEG files, .npz or .npy of pictures or features, a data set (cifar10:test), or .npz statistics")
 	fs.StringVar(&f.reference, "reference", "", "what to compare it with, named in the same ways")
 	fs.StringVar(&f.data, "data", "", "folder of a named data set's files, for those that are not found by themselves")
-	fs.IntVar(&f.limit, "limit", 0, "take the first N pictures of each side (default all)")
+	fs.IntVar(&f.limit, "limit", 0, "take the first N pictures of each side (default all); of a RUN, compare with N training pictures")
 	fs.StringSliceVar(&f.metrics, "metrics", nil, "some of fid, is, kid, pr (precision, recall, density, coverage) (default those that can be had)")
 	fs.StringVar(&f.features, "features", "", "what sees the pictures: inception, classifier (the shipped one of digits, classifier:fashion-mnist that of clothes) or pixels (default inception where there are weights, else the classifier for grey pictures of its sizes)")
 	fs.StringVar(&f.inception, "inception", "", "weights of the FID Inception network (default: what EBM_INCEPTION names, or the user cache)")

@@ -275,7 +275,9 @@ type nearest struct {
 	space   string
 	samples measure.Neighbourhood
 	heldOut *measure.Neighbourhood
+	of      int            // training pictures
 	shown   *tensor.Tensor // pictures of the grid
+	columns int            // of the grid
 }
 
 // mostNeighbours is the number of samples whose neighbours are found, and
@@ -298,9 +300,9 @@ func (e *evaluation) nearestTraining(ctx context.Context) error {
 	} else if ctx.Err() != nil {
 		return err
 	}
-	training := measure.All(e.training)
+	training := measure.Choose(e.training, e.limited(e.training.Len()), uint64(e.seed)).Pixels()
 	samples := firstPictures(e.samples, mostNeighbours)
-	k := min(e.run.neighbours, e.training.Len())
+	k := min(e.run.neighbours, training.Shape()[0])
 	for _, space := range spaces {
 		in, err := measure.NewSpace(ctx, space.features, training, e.progress())
 		if err != nil {
@@ -310,7 +312,7 @@ func (e *evaluation) nearestTraining(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		found := nearest{space: space.name, samples: n, shown: n.Rows(shownRows)}
+		found := nearest{space: space.name, samples: n, of: training.Shape()[0], columns: k + 1, shown: n.Rows(shownRows)}
 		if e.heldOut != nil {
 			p := measure.Choose(e.heldOut, samples.Shape()[0], uint64(e.seed))
 			held, err := in.Around(ctx, p.Pixels(), 1, e.progress())
@@ -355,10 +357,11 @@ func (e *evaluation) selectCheckpoint(ctx context.Context, folder string) error 
 		return err
 	}
 	defer done()
-	pictures := measure.All(e.training)
+	most := e.training.Len()
 	if features.Maker().Network == "fid-inception" {
-		pictures = measure.Choose(e.training, e.limited(mostReference), uint64(e.seed)).Pixels()
+		most = mostReference
 	}
+	pictures := measure.Choose(e.training, e.limited(most), uint64(e.seed)).Pixels()
 	reference, err := measure.Statistics(ctx, features, pictures, e.progress())
 	if err != nil {
 		return err

@@ -45,7 +45,7 @@ const factWeights = "weights"
 // report puts together what was found, and what a report that is there says
 // beside it.
 func (e *evaluation) report() (*report.Document, error) {
-	doc := &report.Document{Title: "Evaluation of " + e.name, Summary: e.summary(), Created: time.Now()}
+	doc := &report.Document{Title: "Evaluation of " + filepath.Base(e.name), Summary: e.summary(), Created: time.Now()}
 	for _, part := range []func() ([]report.Section, error){
 		e.grid, e.numbersSection, e.modesSection, e.apart, e.noiseSection, e.neighboursSection, e.selectionSection,
 		e.trainingSection, e.settingsSection, e.conditionsSection, e.timings, e.again,

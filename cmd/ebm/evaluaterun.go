@@ -141,6 +141,11 @@ func (e *evaluation) measure(ctx context.Context, ref string) (err error) {
 	if err := e.timed("load", func() error { return e.load(ctx, ref) }); err != nil {
 		return err
 	}
+	if e.run.selects {
+		if err := e.timed("select", func() error { return e.selectBest(ctx, ref) }); err != nil {
+			return err
+		}
+	}
 	if err := e.timed("samples", func() error { return e.sample(ctx) }); err != nil {
 		return err
 	}
@@ -196,21 +201,8 @@ type subject struct {
 
 // load opens the model and the data that it was trained on.
 func (e *evaluation) load(ctx context.Context, ref string) error {
-	folder := runFolder(ref)
-	if e.run.selects {
-		if folder == "" {
-			return usagef("--select: %s is not the folder of a run with checkpoints", ref)
-		}
-		if err := e.open(ctx, ref, ref); err != nil {
-			return err
-		}
-		if err := e.loadData(ctx); err != nil {
-			return err
-		}
-		if err := e.timed("select", func() error { return e.selectCheckpoint(ctx, folder) }); err != nil {
-			return err
-		}
-		e.run.checkpoint = "best"
+	if e.run.selects && runFolder(ref) == "" {
+		return usagef("--select: %s is not the folder of a run with checkpoints", ref)
 	}
 	of, err := checkpointOf(ref, e.run.checkpoint)
 	if err != nil {
@@ -219,14 +211,24 @@ func (e *evaluation) load(ctx context.Context, ref string) error {
 	if err := e.open(ctx, ref, of); err != nil {
 		return err
 	}
-	if e.training == nil {
-		return e.loadData(ctx)
-	}
-	return nil
+	return e.loadData(ctx)
 }
 
-// open loads the energy of a reference, which of is a checkpoint of or equal
-// to, in place of any before.
+// selectBest finds the best checkpoint of the run and takes it in place of
+// the newest.
+func (e *evaluation) selectBest(ctx context.Context, ref string) error {
+	if err := e.selectCheckpoint(ctx, runFolder(ref)); err != nil {
+		return err
+	}
+	of, err := checkpointOf(ref, "best")
+	if err != nil {
+		return err
+	}
+	return e.open(ctx, ref, of)
+}
+
+// open loads the energy of a run, or of one of its checkpoints, in place of
+// any before. ref names the run, and of what is loaded.
 func (e *evaluation) open(ctx context.Context, ref, of string) error {
 	s, err := loadSubject(ctx, of)
 	if err != nil {

@@ -63,7 +63,7 @@ func (e *evaluation) neighboursSection() ([]report.Section, error) {
 	}
 	g := report.Gallery{
 		Title: titleNeighbours,
-		Note:  fmt.Sprintf("The first samples in the first column, and the nearest of %d pictures of %s to the right of each, nearest first. A sample that repeats a training picture would look like its neighbour.", e.training.Len(), e.training.Name),
+		Note:  fmt.Sprintf("The first samples in the first column, and the nearest of %d pictures of %s to the right of each, nearest first. A sample that repeats a training picture would look like its neighbour.", e.near[0].of, e.training.Name),
 	}
 	table := report.Table{
 		Title:   titleNeighbours + ", in numbers",
@@ -71,7 +71,7 @@ func (e *evaluation) neighboursSection() ([]report.Section, error) {
 		Columns: []report.Column{{Name: "space"}, {Name: "samples"}, {Name: "their median"}, {Name: "median of held-out pictures"}, {Name: "exact copies"}},
 	}
 	for _, n := range e.near {
-		data, err := gridPNG(picture.Grid{Columns: e.shownColumns(), Padding: 1, Scale: 2, Background: 96, Apart: 1}, n.shown)
+		data, err := gridPNG(picture.Grid{Columns: n.columns, Padding: 1, Scale: 2, Background: 96, Apart: 1}, n.shown)
 		if err != nil {
 			return nil, err
 		}
@@ -84,8 +84,6 @@ func (e *evaluation) neighboursSection() ([]report.Section, error) {
 	}
 	return []report.Section{g, table}, nil
 }
-
-func (e *evaluation) shownColumns() int { return 1 + min(e.run.neighbours, e.training.Len()) }
 
 func (e *evaluation) selectionSection() ([]report.Section, error) {
 	s := e.selection

@@ -131,10 +131,14 @@ func Compare(runs []Run) Comparison {
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		s := Setting{Name: name}
+		different := make(map[string]bool)
 		for _, r := range runs {
 			s.Values = append(s.Values, r.Settings[name])
+			if r.Settings != nil { // an evaluation elsewhere says nothing of them
+				different[r.Settings[name]] = true
+			}
 		}
-		if len(slices.Compact(slices.Sorted(slices.Values(s.Values)))) > 1 {
+		if len(different) > 1 {
 			c.Settings = append(c.Settings, s)
 		}
 	}
@@ -249,7 +253,7 @@ func (r Row) Text(i int) string {
 		text += " ± " + spreadText(*c.Deviation)
 	}
 	if !r.Comparable {
-		text += " " + r.letter(c.Condition)
+		text += " " + conditionMark(c.Condition)
 	}
 	if c.Best {
 		text += " *"
@@ -257,8 +261,8 @@ func (r Row) Text(i int) string {
 	return text
 }
 
-// letter names a condition.
-func (r Row) letter(condition int) string {
+// conditionMark names a condition.
+func conditionMark(condition int) string {
 	return "(" + strings.Repeat(string(rune('a'+condition%26)), condition/26+1) + ")"
 }
 
@@ -275,23 +279,43 @@ func (r Row) Title() string {
 	return title
 }
 
-// Notes says, for every row, from what its numbers were computed.
+// Notes says from what the numbers of the rows were computed, once for rows
+// that follow each other with the same conditions.
 func (c Comparison) Notes() []string {
 	var notes []string
-	for _, r := range c.Rows {
-		switch {
-		case r.Comparable && len(r.Conditions) == 1 && r.Conditions[0] != "":
-			notes = append(notes, r.Name+": "+r.Conditions[0])
-		case !r.Comparable:
-			note := r.Title() + ": not comparable,"
-			for i, condition := range r.Conditions {
-				if condition == "" {
-					condition = "nothing is said"
-				}
-				note += fmt.Sprintf(" %s %s;", r.letter(i), condition)
-			}
-			notes = append(notes, strings.TrimSuffix(note, ";"))
+	var names, before []string
+	flush := func() {
+		if text := conditionsText(before); len(names) > 0 && text != "" {
+			notes = append(notes, strings.Join(names, ", ")+": "+text)
 		}
+		names = nil
 	}
+	for _, r := range c.Rows {
+		if !slices.Equal(r.Conditions, before) {
+			flush()
+			before = r.Conditions
+		}
+		names = append(names, r.Name)
+	}
+	flush()
 	return notes
+}
+
+// conditionsText puts the conditions of a row in words, "" for one that says
+// nothing.
+func conditionsText(conditions []string) string {
+	if len(conditions) == 1 {
+		return conditions[0]
+	}
+	var parts []string
+	for i, condition := range conditions {
+		if condition == "" {
+			condition = "nothing is said"
+		}
+		parts = append(parts, conditionMark(i)+" "+condition)
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "≠ not comparable, " + strings.Join(parts, "; ")
 }

@@ -114,7 +114,7 @@ func TestCompareMarksWhatDoesNotCompare(t *testing.T) {
 	if err := c.WriteText(&text); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"plain", "≠ FID", "(a) 256 samples; inception; (b) 1000 samples; inception", "recall: 256 samples", "noise.max"} {
+	for _, want := range []string{"plain", "≠ FID", "FID: ≠ not comparable, (a) 256 samples; inception; (b) 1000 samples; inception", "recall: 256 samples", "noise.max"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is not in\n%s", want, text.String())
 		}

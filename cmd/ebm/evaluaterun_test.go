@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ebm"
+	"ebm/internal/measure"
+	"ebm/internal/report"
+)
+
+// smallRun trains a few steps of a small network on real digits, with three
+// checkpoints.
+func smallRun(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "run")
+	mustRun(t, "train", "--preset", "demo", "--steps", "6", "--batch", "4", "--dim", "4", "--net", "res6",
+		"--checkpoint-every", "2", "--keep-checkpoints", "0", "--quiet", "--out", dir)
+	return dir
+}
+
+// quick are flags with which an evaluation takes seconds.
+func quick(args ...string) []string {
+	return append(append([]string{"evaluate"}, args...), "--quiet", "--limit", "300", "--count", "8", "--steps", "20", "--pictures", "30")
+}
+
+func readReport(t *testing.T, dir string) *report.Document {
+	t.Helper()
+	f, err := os.Open(filepath.Join(dir, report.JSONFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	d, err := report.ReadJSON(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// A run is evaluated whole: its best checkpoint is found, marked, exported and
+// measured, and the report has every part; what is there is used again.
+func TestEvaluateARun(t *testing.T) {
+	dir := smallRun(t)
+	// A report of what was done before stays, after the evaluation's.
+	before := &report.Document{Title: "Before", Summary: "Trained.", Sections: []report.Section{report.Text{Title: "Checked", Paragraphs: []string{"all"}}}}
+	if err := before.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	text := mustRun(t, quick(dir, "--select", "--select-count", "8", "--select-steps", "20", "--against", "stacked-mnist", "--parts", "noise")...)
+	if !strings.Contains(text, "best checkpoint") {
+		t.Errorf("printed\n%s", text)
+	}
+	s, err := measure.ReadSelection(dir)
+	if err != nil || len(s.Candidates) != 3 || s.Samples != 8 || s.Reference != 300 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	for _, path := range []string{"model/energy.onnx", "model/score.onnx", "samples-" + s.Best + "/samples.npz", "report.html"} {
+		if _, err := os.Stat(filepath.Join(dir, path)); err != nil {
+			t.Error(err)
+		}
+	}
+
+	text = mustRun(t, quick(dir, "--checkpoint", "best", "--against", "mnist:train", "--json")...)
+	var result struct {
+		Metrics []report.Metric
+		Weights string `json:"weights_sha256"`
+	}
+	if err := json.Unmarshal([]byte(text), &result); err != nil {
+		t.Fatal(err)
+	}
+	best, err := ebm.Load(filepath.Join(dir, "checkpoints", s.Best))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result.Weights != best.Hash || best.About["step"] != strings.TrimLeft(strings.TrimPrefix(s.Best, "step-"), "0") {
+		t.Errorf("measured %s of step %s, wanted the best checkpoint's weights", result.Weights, best.About["step"])
+	}
+	found := map[string]report.Metric{}
+	for _, m := range result.Metrics {
+		found[m.Key] = m
+	}
+	for key, samples := range map[string]int{
+		"classifier_frechet": 8, "classifier_recall": 8, "modes_covered": 8, "auroc_energy_mnist_train": 30, "auroc_loss_mnist_train": 30, "held_out_loss": 30,
+	} {
+		if m, ok := found[key]; !ok || m.Samples != samples {
+			t.Errorf("%s: %+v, wanted one of %d samples", key, m, samples)
+		}
+	}
+	d := readReport(t, dir)
+	titles := map[string]int{}
+	for _, section := range d.Sections {
+		b, err := json.Marshal(section)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var named struct{ Title string }
+		if err := json.Unmarshal(b, &named); err != nil {
+			t.Fatal(err)
+		}
+		titles[named.Title]++
+	}
+	for _, title := range []string{titleSamples, titleNumbers, titleModes, titleApart, titleScores, titleNoise, titleNeighbours, titleSelection, titleTraining, titleSettings, titleConditions, titleTimings, titleAgain, "Checked", "Before"} {
+		if titles[title] != 1 {
+			t.Errorf("the report has %d sections %q, wanted one", titles[title], title)
+		}
+	}
+
+	text = mustRun(t, "compare", dir, dir, "--json", "--html", filepath.Join(t.TempDir(), "table.html"))
+	var c report.Comparison
+	if err := json.Unmarshal([]byte(text), &c); err != nil || len(c.Runs) != 2 || len(c.Settings) != 0 || len(c.Rows) < 10 {
+		t.Errorf("%v: %s", err, text)
+	}
+	out := filepath.Join(t.TempDir(), "best")
+	mustRun(t, "export", "--run", dir, "--checkpoint", "best", "--kinds", "energy", "--out", out)
+	a, errA := os.ReadFile(filepath.Join(out, "energy.onnx"))
+	b, errB := os.ReadFile(filepath.Join(dir, "model", "energy.onnx"))
+	if errA != nil || errB != nil || !bytes.Equal(a, b) {
+		t.Errorf("--checkpoint best exports another energy than the selection did (%v, %v)", errA, errB)
+	}
+}
+
+func TestEvaluateRunRefuses(t *testing.T) {
+	tiny, out := tinyWeights(t), t.TempDir()
+	for _, c := range []struct {
+		code int
+		args []string
+		want string
+	}{
+		{2, []string{"evaluate", "mnist16"}, "--out"},
+		{2, []string{"evaluate", "mnist16", "--out", out, "--parts", "beauty"}, "noise, neighbours"},
+		{2, []string{"evaluate", "mnist16", "--out", out, "--count", "1"}, "--count 1"},
+		{2, []string{"evaluate", "mnist16", "--samples", "x.npz"}, "one or the other"},
+		{2, []string{"evaluate", "mnist16", "--out", out, "--select"}, "checkpoints"},
+		{2, []string{"evaluate", "mnist16", "--out", out, "--select", "--checkpoint", "best"}, "choose one"},
+		{2, []string{"evaluate", tiny, "--out", out}, "--data-name"},
+		{2, []string{"compare"}, "RUN"},
+		{1, []string{"evaluate", "nowhere", "--out", out}, "nowhere"},
+		{1, []string{"compare", out}, "config.toml"},
+		{1, []string{"export", "--run", out, "--checkpoint", "best", "--out", out}, "--select first"},
+		{1, []string{"export", "--run", out, "--checkpoint", "7", "--out", out}, "no checkpoint of step 7"},
+		{2, []string{"sample", "--run", out, "--checkpoint", "last"}, "newest, best"},
+	} {
+		code, stdout, stderr := ebmRun(t, c.args...)
+		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {
+			t.Errorf("ebm %s: exit status %d, %q, %q; wanted %d and %q", strings.Join(c.args, " "), code, stdout, stderr, c.code, c.want)
+		}
+	}
+}

@@ -57,7 +57,7 @@ func (s Scale) numbers() numbers {
 	case Small:
 		return numbers{
 			Grid: 64, Scored: 256, Stacks: 8000, Steps: 900, Pictures: 1000, Levels: 12, NeighbourRows: 8, Neighbours: 10,
-			Hidden: 8, Completions: 4, Chains: 16, Distributions: 500, Leapfrog: 5, Compared: 32, ComparedSteps: 900, SingleSteps: 1000,
+			Hidden: 8, Completions: 4, Chains: 16, Distributions: 500, Leapfrog: 5, Compared: 64, ComparedSteps: 900, SingleSteps: 1000,
 			Timed: 20, TimedLikelihood: 6,
 		}
 	}

@@ -1,5 +1,5 @@
 # Everything here is short for commands that can be given by hand. Only
-# parity needs more than Go and a C compiler: Python 3.11 or newer.
+# parity and bench need more than Go and a C compiler: Python 3.11 or newer.
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    := 10s
@@ -8,8 +8,9 @@ VENV        := .venv
 PARITY_DIR  := runs/parity
 TARGETS     := triton huggingface torch-fidelity float16 int8 web
 TORCH       :=
+QUICK       :=
 
-.PHONY: demo test lint bench fuzz parity parity-runtimes parity-evaluation clean
+.PHONY: demo test lint bench bench-growth bench-test microbench fuzz parity parity-runtimes parity-evaluation clean
 
 demo:
 	go run ./cmd/ebm demo
@@ -23,7 +24,26 @@ lint:
 	go vet ./...
 	go run $(STATICCHECK) ./...
 
-bench:
+# Our side and PyTorch's by turns; PyTorch (7 GB) is installed where VENV lacks
+# it. QUICK=1 takes minutes, and only the smaller jobs. Results go to bench/.
+bench: bench-test bench/ebm
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -c 'import torch, pytorch_fid' 2>/dev/null || \
+		$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r internal/bench/python/requirements.txt
+	$(VENV)/bin/python internal/bench/python/compare.py --ebm bench/ebm $(if $(QUICK),--quick)
+
+# Our side alone over batch, width, number of samples, threads and processes.
+bench-growth: bench/ebm
+	$(PYTHON) internal/bench/python/growth.py --ebm bench/ebm $(if $(QUICK),--quick)
+
+bench-test:
+	cd internal/bench/python && $(PYTHON) -m unittest -q compare_test
+
+.PHONY: bench/ebm
+bench/ebm:
+	go build -o $@ ./cmd/ebm
+
+microbench:
 	go test -run '^$$' -bench . -benchmem ./...
 
 # Every fuzz target for FUZZTIME. Their seeds also run as ordinary tests.

@@ -5,8 +5,9 @@
 // Features are tensors of shape [n, d], one row for each sample, of any
 // element type with float values; all arithmetic is in float64. The numbers do
 // not ask where they come from: they have no unit, and two sets compare only
-// when one network made both with one preprocessing. [Extractor] computes
-// those of the FID Inception network.
+// when one network made both with one preprocessing, which [FeatureMaker]
+// records. [Extractor] computes those of the FID Inception network or of any
+// ONNX file.
 //
 // With means μ and covariances Σ (divided by N−1) of d features,
 //
@@ -34,6 +35,12 @@
 // over random subsets (Bińkowski et al., ICLR 2018). [Manifold] gives improved
 // precision and recall (Kynkäänniemi et al., NeurIPS 2019; k = 3) and density
 // and coverage (Naeem et al., ICML 2020; k = 5).
+//
+// How sure a number is: [FrechetLimit] and [ScoreLimit] extrapolate to unlimited
+// samples, [UnbiasedScore] takes the first-order bias off, [BootstrapFrechet] and
+// [BootstrapScore] resample, and kernel distances and shares carry standard
+// errors. Sums over pairs are products of matrices, which a [Multiplier] hands
+// to ONNX Runtime.
 //
 // [Nearest] finds the samples of a set that lie nearest to others, which shows
 // whether a model repeats its training data. [Separate] says how well a score,

@@ -128,6 +128,14 @@ func TestBootstrapIsTheSpread(t *testing.T) {
 		if !(c.got.Error > c.want/2 && c.got.Error < 2.5*c.want) || !(c.got.Low < c.value && c.value < c.got.High) {
 			t.Errorf("%s: %+v around %g, wanted an error like %g", c.what, c.got, c.value, c.want)
 		}
+		// Resamples are biased further, intervals are not.
+		if middle := (c.got.Low + c.got.High) / 2; math.Abs(middle-c.value) > 0.5*c.got.Error {
+			t.Errorf("%s: the interval's middle is %g, wanted near %g", c.what, middle, c.value)
+		}
+	}
+	// The two sides are resampled apart, though they be equal.
+	if f, err = BootstrapFrechet(ctx, x, x, 0, BootstrapOptions{Resamples: 20}); err != nil || !(f.Error > wantDistance/3) {
+		t.Errorf("a set and itself: %+v, %v, wanted an error like %g", f, err, wantDistance)
 	}
 	if _, err := BootstrapScore(ctx, x, 1, 3, BootstrapOptions{Resamples: 19}); err == nil {
 		t.Error("19 resamples: no error")
@@ -160,6 +168,31 @@ func TestKernelErrorIsTheSpread(t *testing.T) {
 	t.Logf("error %.4g, spread of fresh samples %.4g", claimed, spread)
 	if !(claimed > spread/2 && claimed < 2*spread) {
 		t.Errorf("a standard error of %g, wanted that of fresh samples, %g", claimed, spread)
+	}
+}
+
+// Subsets by themselves, and out of all pairs, have the same distances.
+func TestKernelOfSubsetsAndPairs(t *testing.T) {
+	x, y := normal(1100, 6, 1), normal(600, 6, 2)
+	state := newRandomState(1)
+	var xs, ys [][]int
+	for range 40 {
+		xs, ys = append(xs, ordered(state.permutation(1100)[:300])), append(ys, ordered(state.permutation(600)[:300]))
+	}
+	k := kernel{ctx: context.Background(), d: 6}
+	together, err := k.discrepancies(x, y, xs, ys, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range xs {
+		alone, err := k.discrepancies(x, y, xs[i:i+1], ys[i:i+1], nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Differences of means of some units each.
+		if off := math.Abs(alone[0] - together[i]); !(off < 1e-11) {
+			t.Errorf("subset %d: %g by itself, %g out of all pairs", i, alone[0], together[i])
+		}
 	}
 }
 

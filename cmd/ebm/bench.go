@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"os"
+	"io"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -72,14 +72,14 @@ the same jobs with PyTorch.`,
 					}
 				}
 			}
-			return f.bench(cmd.Context(), a)
+			return f.bench(cmd.Context(), a, cmd.InOrStdin())
 		},
 	}
 	f.add(cmd.Flags())
 	return cmd
 }
 
-func (f *benchFlags) bench(ctx context.Context, a *app) error {
+func (f *benchFlags) bench(ctx context.Context, a *app, stdin io.Reader) error {
 	spec, err := f.spec()
 	if err != nil {
 		return err
@@ -94,7 +94,7 @@ func (f *benchFlags) bench(ctx context.Context, a *app) error {
 	}
 	defer w.Close()
 	if f.turns {
-		return w.Turns(ctx, os.Stdin, a.stdout)
+		return w.Turns(ctx, stdin, a.stdout)
 	}
 	r, err := w.Measure(ctx, f.runs, a.progress())
 	if err != nil {

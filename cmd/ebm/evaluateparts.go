@@ -8,13 +8,10 @@ import (
 	"slices"
 	"strings"
 
-	"ebm"
 	"ebm/evaluate"
 	"ebm/internal/dataset"
 	"ebm/internal/measure"
 	"ebm/internal/setmetrics"
-	"ebm/mdsm/langevin"
-	"ebm/mdsm/train"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )
@@ -45,20 +42,20 @@ func (e *evaluation) openClasses(ctx context.Context) error {
 // of every network that is to be had.
 func (e *evaluation) measureSamples(ctx context.Context) error {
 	network, err := e.network()
-	switch {
+	quick := network
+	switch name, _, _ := strings.Cut(e.features, ":"); {
+	case err == nil && (name == byClassifier || name == byPixels):
+		// Asked for by name: it is the only one.
 	case err == nil:
 		if err := e.compareIn(ctx, network, nil, e.limited(mostReference)); err != nil {
 			return err
 		}
-	case errors.Is(err, setmetrics.ErrNoInception):
+		quick, err = e.quickest(ctx)
+	case errors.Is(err, setmetrics.ErrNoInception) && name == "":
 		e.note("no FID, Inception score or KID: %v", setmetrics.ErrNoInception)
-	default:
-		return err
+		quick, err = e.quickest(ctx)
 	}
-	quick := quickNetwork(func() (measure.Features, error) { return measure.Pixels{}, nil })
-	if err := e.openClasses(ctx); err == nil {
-		quick = quickNetwork(func() (measure.Features, error) { return e.classes, nil })
-	} else if ctx.Err() != nil {
+	if err != nil {
 		return err
 	}
 	// The distance takes means and covariances of all training pictures, the
@@ -71,6 +68,21 @@ func (e *evaluation) measureSamples(ctx context.Context) error {
 		return nil
 	}
 	return e.compareIn(ctx, quick, []string{setmetrics.Kernel, setmetrics.Manifold}, e.limited(mostReference))
+}
+
+// quickest returns the features that need no weights from elsewhere: those of
+// the classifier where it knows the data, and pixels otherwise.
+func (e *evaluation) quickest(ctx context.Context) (*setmetrics.Opener, error) {
+	err := e.openClasses(ctx)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return quickNetwork(func() (measure.Features, error) {
+		if err != nil {
+			return measure.Pixels{}, nil
+		}
+		return e.classes, nil
+	}), nil
 }
 
 // limited returns the number of training pictures to compare with.
@@ -330,91 +342,4 @@ func firstPictures(x *tensor.Tensor, n int) *tensor.Tensor {
 	shape := x.Shape()
 	n = min(n, shape[0])
 	return tensor.Of(tensor.Data[uint8](x)[:n*tensor.Volume(shape[1:])], append([]int{n}, shape[1:]...)...)
-}
-
-// selectCheckpoint finds the best checkpoint of the run, marks and exports it.
-func (e *evaluation) selectCheckpoint(ctx context.Context, folder string) error {
-	rt, err := e.runtime(ctx)
-	if err != nil {
-		return err
-	}
-	list, err := train.Checkpoints(folder)
-	if err != nil {
-		return err
-	}
-	var candidates []measure.Candidate
-	for _, c := range list {
-		candidates = append(candidates, measure.Candidate{Step: c.Step, Name: filepath.Base(c.Dir), Open: func() (langevin.Models, error) {
-			m, err := ebm.Load(c.Dir)
-			if err != nil {
-				return langevin.Models{}, err
-			}
-			return m.LangevinModels()
-		}})
-	}
-	features, done, err := e.selectionFeatures(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	most := e.training.Len()
-	if features.Maker().Network == "fid-inception" {
-		most = mostReference
-	}
-	pictures := measure.Choose(e.training, e.limited(most), uint64(e.seed)).Pixels()
-	reference, err := measure.Statistics(ctx, features, pictures, e.progress())
-	if err != nil {
-		return err
-	}
-	s, err := measure.Select(ctx, rt, candidates, measure.SelectOptions{
-		Dir: filepath.Join(folder, "selection"), Settings: e.sampling(e.run.selectCount, e.run.selectSteps), Crop: e.crop(),
-		Features: features, Reference: reference, Progress: e.progress(), Log: e.log,
-	})
-	if err != nil {
-		return err
-	}
-	if err := s.Write(folder); err != nil {
-		return err
-	}
-	e.selection = &s
-	ref, err := checkpointOf(folder, "best")
-	if err != nil {
-		return err
-	}
-	best, err := ebm.Load(ref)
-	if err != nil {
-		return err
-	}
-	_, err = writeKinds(e.app, best, filepath.Join(folder, "model"), []ebm.Kind{ebm.EnergyKind, ebm.ScoreKind, ebm.TrainKind}, 0)
-	return err
-}
-
-// selectionFeatures opens the network whose Fréchet distance ranks the
-// checkpoints: Inception where its weights are given, the classifier where it
-// knows the data, and pixels otherwise.
-func (e *evaluation) selectionFeatures(ctx context.Context) (measure.Features, func(), error) {
-	nothing := func() {}
-	opener, err := e.network()
-	if err == nil {
-		rt, err := e.runtime(ctx)
-		if err != nil {
-			return nil, nothing, err
-		}
-		shape := e.model.Shape()
-		n, err := opener.Open(rt, shape[0], shape[1], shape[2])
-		if err != nil {
-			return nil, nothing, err
-		}
-		return n, func() { n.Close() }, nil
-	}
-	if !errors.Is(err, setmetrics.ErrNoInception) {
-		return nil, nothing, err
-	}
-	if err := e.openClasses(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil, nothing, err
-		}
-		return measure.Pixels{}, nothing, nil
-	}
-	return e.classes, nothing, nil
 }

@@ -360,7 +360,7 @@ func (e *evaluation) aurocMetric(kind string, s measure.Score, g, held measure.G
 		m.Better = "higher"
 	}
 	if g.Role == measure.Training {
-		m.Name += ", which is 0.5 without overfitting"
+		m.Name += " (0.5: no overfitting)"
 	}
 	return m
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -214,19 +213,6 @@ func (e *evaluation) load(ctx context.Context, ref string) error {
 	return e.loadData(ctx)
 }
 
-// selectBest finds the best checkpoint of the run and takes it in place of
-// the newest.
-func (e *evaluation) selectBest(ctx context.Context, ref string) error {
-	if err := e.selectCheckpoint(ctx, runFolder(ref)); err != nil {
-		return err
-	}
-	of, err := checkpointOf(ref, "best")
-	if err != nil {
-		return err
-	}
-	return e.open(ctx, ref, of)
-}
-
 // open loads the energy of a run, or of one of its checkpoints, in place of
 // any before. ref names the run, and of what is loaded.
 func (e *evaluation) open(ctx context.Context, ref, of string) error {
@@ -336,72 +322,6 @@ func (e *evaluation) loadSet(ctx context.Context, spec dataset.Spec, split datas
 		return nil, fmt.Errorf("%s has pictures of %v, the model takes %v", spec.Name, got, want)
 	}
 	return set, nil
-}
-
-// sample takes the samples of the run, or draws some.
-func (e *evaluation) sample(ctx context.Context) error {
-	e.samplesDir = filepath.Join(e.dir, "samples")
-	if e.checkpoint != "" {
-		e.samplesDir += "-" + e.checkpoint
-	}
-	archive := filepath.Join(e.samplesDir, langevin.ArchiveFile)
-	_, err := os.Stat(archive)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = e.draw(ctx)
-	}
-	if err != nil {
-		return err
-	}
-	if e.samples, err = measure.ReadSamples(archive, e.model.Shape()); err != nil {
-		return err
-	}
-	record, err := langevin.ReadRecord(e.samplesDir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		e.note("nothing says how the samples in %s were made", e.samplesDir)
-		return nil
-	case err != nil:
-		return err
-	}
-	e.record = &record
-	if record.Model != e.models.Hash() {
-		e.note("the samples in %s were made by another model, or another version of the program: remove the folder to have them drawn again", e.samplesDir)
-	}
-	return nil
-}
-
-func (e *evaluation) draw(ctx context.Context) error {
-	rt, err := e.runtime(ctx)
-	if err != nil {
-		return err
-	}
-	sampler, err := langevin.New(rt, e.models)
-	if err != nil {
-		return err
-	}
-	defer sampler.Close()
-	sampler.Progress = e.progress()
-	set := e.sampling(e.run.count, e.run.steps)
-	set.Watch.Chains = min(e.run.count, 16)
-	e.log(fmt.Sprintf("drawing %d samples into %s", e.run.count, e.samplesDir))
-	_, err = sampler.Write(ctx, set, langevin.Folder{Dir: e.samplesDir, Crop: e.crop(), Grid: 64, Describe: e.about, Log: e.log})
-	return err
-}
-
-// sampling returns the paper's settings with other numbers.
-func (e *evaluation) sampling(count, steps int) langevin.Settings {
-	set := langevin.Default(count)
-	set.Schedule.Steps = steps
-	set.Seed = 1
-	return set
-}
-
-// crop is what sample files keep of the pictures, 0 for all.
-func (e *evaluation) crop() int {
-	if e.pad == 0 {
-		return 0
-	}
-	return e.model.Shape()[2] - 2*e.pad
 }
 
 // sigmas returns noise levels over the range of the training, geometrically.

@@ -36,7 +36,7 @@ func (f *modelFlags) add(fs *pflag.FlagSet) {
 // load finds the model. What flags say of the network must agree with what is
 // recognised, except for the activation, which cannot be seen.
 func (f *modelFlags) load() (*ebm.Model, error) {
-	ref := f.run
+	var ref string
 	switch {
 	case f.run != "" && f.weights != "":
 		return nil, usagef("--run and --weights exclude each other")

@@ -71,6 +71,6 @@ Begin with:  ebm demo`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	a.addFlags(root.PersistentFlags())
-	root.AddCommand(newDemo(a), newTrain(a), newExport(a), newSample(a), newDenoise(a), newVerify(a), newInspect(a), newRuntime(a), newConvert(a), newGradient(a), newEvaluate(a), newCompare(a), newClassifier(a), newInpaint(a), newLikelihood(a), newReproduce(a), newBench(a), newVersion(a))
+	root.AddCommand(newDemo(a), newTrain(a), newExport(a), newSample(a), newDenoise(a), newVerify(a), newInspect(a), newRuntime(a), newConvert(a), newGradient(a), newEvaluate(a), newCompare(a), newClassifier(a), newInpaint(a), newLikelihood(a), newReproduce(a), newCompose(a), newModels(a), newBench(a), newVersion(a))
 	return root
 }

@@ -152,8 +152,8 @@ func (r Report) String() string {
 	default:
 		line("batch", "%d pictures", r.Batch)
 	}
-	line("engine", "ONNX Runtime %s, %s, %d threads", r.ONNXRuntime, r.Provider, r.Threads)
-	line("time", "least %s ms, median %s ms of %d runs", digits(r.MinMS), digits(r.MedianMS), r.Runs)
+	line("engine", "ONNX Runtime %s, %s, %s", r.ONNXRuntime, r.Provider, counted(r.Threads, "thread"))
+	line("time", "least %s ms, median %s ms of %s", digits(r.MinMS), digits(r.MedianMS), counted(r.Runs, "run"))
 	line("a picture", "%s ms, %s a second", digits(r.PictureMS), digits(r.PerSecond))
 	line("operations", "%s GFLOP a run as written, %s GFLOP/s", digits(r.WrittenFLOPs/1e9), digits(r.WrittenGFLOPS))
 	line("", "%s GFLOP a run as computed, %s GFLOP/s", digits(r.ComputedFLOPs/1e9), digits(r.ComputedGFLOPS))
@@ -164,6 +164,13 @@ func (r Report) String() string {
 		line("a step", "%s ms, %.3f times a bare score of %s ms", digits(r.StepMS), r.ChainOverScore, digits(r.ScoreMS))
 	}
 	return b.String()
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // digits writes a number with about four digits, without an exponent.

@@ -3,6 +3,7 @@ package reproduce
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -16,7 +17,6 @@ import (
 	"ebm/mdsm"
 	"ebm/mdsm/langevin"
 	"ebm/models/tensor"
-	"io"
 )
 
 // inpaintingItem fills in hidden parts of test pictures.

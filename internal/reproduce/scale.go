@@ -27,8 +27,8 @@ func ParseScale(name string) (Scale, error) {
 
 // numbers are what a scale changes.
 type numbers struct {
-	// Samples of each model and their Langevin steps; at the scales below the
-	// paper's one pool of samples serves all items.
+	// Samples of a model that are shown, scored and stacked, and their Langevin
+	// steps; below the paper's scale one pool of them serves all items.
 	Grid, Scored, Stacks, Steps int
 	// Pictures of each set whose energies are measured, and the noise levels.
 	Pictures, Levels int
@@ -56,8 +56,8 @@ func (s Scale) numbers() numbers {
 		}
 	case Small:
 		return numbers{
-			Grid: 64, Scored: 256, Stacks: 8000, Steps: 900, Pictures: 1000, Levels: 12, NeighbourRows: 8, Neighbours: 10,
-			Hidden: 8, Completions: 4, Chains: 16, Distributions: 500, Leapfrog: 5, Compared: 32, ComparedSteps: 900, SingleSteps: 1000,
+			Grid: 64, Scored: 128, Stacks: 8000, Steps: 600, Pictures: 500, Levels: 10, NeighbourRows: 8, Neighbours: 10,
+			Hidden: 8, Completions: 4, Chains: 16, Distributions: 300, Leapfrog: 5, Compared: 64, ComparedSteps: 900, SingleSteps: 1000,
 			Timed: 20, TimedLikelihood: 6,
 		}
 	}

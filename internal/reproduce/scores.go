@@ -53,7 +53,7 @@ func scoresItem(ctx context.Context, s *study) (outcome, error) {
 	for _, network := range networks {
 		r, err := setmetrics.Run(ctx, s.rt, setmetrics.Options{
 			Samples: setmetrics.Held("samples of "+m.name, drawn.pictures), Reference: setmetrics.Held(m.data+":train", measure.All(training)),
-			Network: network, Metrics: groupsOf(hasInception && network == networks[0]), CacheDir: filepath.Join(s.Dir, "runs", "features"),
+			Network: network, Metrics: groupsOf(hasInception && network == networks[0]), CacheDir: s.featureCache(),
 			Progress: s.Progress, Log: s.Log,
 		})
 		if err != nil {
@@ -99,14 +99,43 @@ func (s *study) networks(data string) (list []*setmetrics.Opener, hasInception b
 		return nil, false, err
 	}
 	if slices.Contains(zoo.Classifiers(), data) {
-		list = append(list, &setmetrics.Opener{Open: func(rt *runtime.Runtime, channels, height, _ int) (setmetrics.Network, error) {
-			return measure.OpenClasses(rt, data, channels, height)
-		}})
+		list = append(list, classifierOf(data))
 	}
 	if len(list) == 0 {
 		return nil, false, fmt.Errorf("samples of %s need a feature network: %w", data, err)
 	}
 	return list, hasInception, nil
+}
+
+// classifierOf is the shipped classifier of a data set as a feature network.
+func classifierOf(data string) *setmetrics.Opener {
+	return &setmetrics.Opener{Open: func(rt *runtime.Runtime, channels, height, _ int) (setmetrics.Network, error) {
+		return measure.OpenClasses(rt, data, channels, height)
+	}}
+}
+
+// featureCache keeps features of training pictures for all items.
+func (s *study) featureCache() string { return filepath.Join(s.Dir, "runs", "features") }
+
+// distance is the Fréchet distance of samples to the training pictures of their
+// model in the features of the shipped classifier, NaN where none knows the
+// data. It compares between equal numbers of samples.
+func (s *study) distance(ctx context.Context, m *subject, pictures *tensor.Tensor) (float64, error) {
+	if !slices.Contains(zoo.Classifiers(), m.data) {
+		return math.NaN(), nil
+	}
+	training, err := s.set(ctx, m.data, dataset.Train, m.size())
+	if err != nil {
+		return 0, err
+	}
+	r, err := setmetrics.Run(ctx, s.rt, setmetrics.Options{
+		Samples: setmetrics.Held("samples of "+m.name, pictures), Reference: setmetrics.Held(m.data+":train", measure.All(training)),
+		Network: classifierOf(m.data), Metrics: groupsOf(false), CacheDir: s.featureCache(), Progress: s.Progress, Log: s.Log,
+	})
+	if err != nil {
+		return 0, err
+	}
+	return r.Metrics[0].Value, nil
 }
 
 // groupsOf are the numbers of a network: classes of digits make no Inception

@@ -168,8 +168,27 @@ func (s *study) set(ctx context.Context, name string, split dataset.Split, size 
 	for _, note := range set.Notes {
 		s.Log(name + ": " + note)
 	}
+	if s.Scale == Smoke {
+		set = cut(set, smokePictures)
+	}
 	s.sets[key] = set
 	return set, nil
+}
+
+// smokePictures are all that the smoke scale takes of a data set.
+const smokePictures = 512
+
+// cut returns the first n pictures of a set.
+func cut(set *dataset.Set, n int) *dataset.Set {
+	if set.Len() <= n {
+		return set
+	}
+	few := *set
+	few.Pixels = set.Pixels[:n*set.Channels*set.Height*set.Width]
+	if set.Labels != nil {
+		few.Labels = set.Labels[:n]
+	}
+	return &few
 }
 
 // pictureFiles lists the pictures in an item's folder.

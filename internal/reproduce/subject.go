@@ -201,16 +201,21 @@ func (s *study) draw(ctx context.Context, m *subject, what string, count, steps 
 }
 
 // pool draws samples by the paper's annealing: as many as are asked for, or
-// below the paper's scale the one pool that all items share.
+// below the paper's scale one pool of each model that all items share.
 func (s *study) pool(ctx context.Context, m *subject, count int) (samples, error) {
 	if s.Scale != Paper {
-		count = s.n.Scored
+		scored, err := s.subject(ctx, "cifar10")
+		if err != nil {
+			return samples{}, err
+		}
+		if count = s.n.Grid; m == scored {
+			count = s.n.Scored
+		}
 	}
 	return s.draw(ctx, m, "samples", count, s.n.Steps, nil)
 }
 
-// classes opens the shipped classifier for pictures of a model with channels,
-// by the data that the model was trained on; ok is false where no classifier
+// classesOf opens the shipped classifier for pictures of a model with channels, by the data that the model was trained on; ok is false where no classifier
 // knows them.
 func classesOf(rt *runtime.Runtime, data string, channels, size int) (c *measure.Classes, ok bool, err error) {
 	name := strings.TrimPrefix(data, "stacked-")

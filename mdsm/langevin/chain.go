@@ -8,6 +8,7 @@ import (
 	"ebm/internal/progress"
 	"ebm/internal/rng"
 	"ebm/mdsm/groups"
+	"ebm/mdsm/samples"
 	"ebm/models/tensor"
 )
 
@@ -63,8 +64,7 @@ func (p *plan) groupsOf(first, end int) []int {
 
 // span returns the part of a group between two samples, as places in it.
 func (p *plan) span(group, first, end int) (lo, hi int) {
-	lo = min(max(first-group*p.group, 0), p.group)
-	return lo, max(min(end-group*p.group, p.group), lo)
+	return samples.Span(p.group, group, first, end)
 }
 
 // batch is a group's wanted samples.
@@ -256,4 +256,28 @@ func (c *chain) look(ctx context.Context, steps int) error {
 	taken.clean = c.rows(clean, end)
 	c.seen.snapshots = append(c.seen.snapshots, taken)
 	return nil
+}
+
+// process returns what was seen of a batch, nil when nothing was.
+func (p *plan) process(b *batch) *Process {
+	if b.seen == nil {
+		return nil
+	}
+	r := &Process{First: b.first, Chains: b.seen.n, StepSize: p.StepSize}
+	for _, t := range p.temperature {
+		r.Temperature = append(r.Temperature, float64(t))
+	}
+	if len(b.seen.energy) > 0 {
+		for chain := range r.Chains {
+			energies := make([]float32, len(b.seen.energy))
+			for k, row := range b.seen.energy {
+				energies[k] = row[chain]
+			}
+			r.Energy = append(r.Energy, energies)
+		}
+	}
+	for i, taken := range b.seen.snapshots {
+		r.Snapshots = append(r.Snapshots, Snapshot{Step: p.Watch.Snapshots[i], X: taken.x, Denoised: taken.clean})
+	}
+	return r
 }

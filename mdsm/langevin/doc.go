@@ -9,10 +9,8 @@
 // and then, unless told otherwise, one denoising jump (eq. 9). x is a picture
 // [C H W] with values around [0, 1] or a point [D], ε the step size in units
 // of x, T the temperature and n standard normal noise. [Schedule] has the
-// paper's temperatures; [Sampler] runs chains and denoises given pictures;
-// [Sampler.Write] fills a folder with any number of samples, in bounded memory,
-// and goes on where a killed process stopped; [Merge] joins folders that
-// several machines filled.
+// paper's temperatures; [Sampler] runs chains and denoises given pictures, fills
+// in hidden pixels ([Fill]), and writes folders of samples (package samples).
 //
 // # Bits
 //
@@ -28,16 +26,4 @@
 // unit in the last place, and one thread to a group was also found to be faster than
 // two threads to a batch. With CUDA the size of the groups is a setting, and
 // samples are the same for one size.
-//
-// # A folder of samples
-//
-//	samples.json             the settings that its samples follow from
-//	samples.npz              arr_0, uint8 [N H W C]: clipped to [0, 1], times 255, rounded to nearest
-//	samples_float32.npy      the same as float32, neither clipped nor rounded (on demand)
-//	trace.json               temperature and energies of some chains by step
-//	snapshots.npz            the same chains along the way, and their denoising jumps
-//	grid.png, process.gif    the first samples, and how they came about (on demand)
-//	png/000000.png …         every sample (on demand)
-//	shards/                  FIRST+COUNT.CRC.npy, finished samples, and process-FIRST, parts
-//	                         of the trace, until samples.npz is there
 package langevin

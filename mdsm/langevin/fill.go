@@ -61,7 +61,7 @@ func (f *Fill) fits(shape []int) error {
 // rowsOfShape reports points that are not finite float32 of one shape.
 func rowsOfShape(what string, x *tensor.Tensor, shape []int) error {
 	if x == nil || x.DType() != tensor.Float32 || x.Rank() != len(shape)+1 || !slices.Equal(x.Shape()[1:], shape) || x.Shape()[0] == 0 {
-		return fmt.Errorf("%s are %v, the model wants one or more, float32 of shape N and %v", what, describe(x), shape)
+		return fmt.Errorf("%s are %v, the model wants one or more, float32 of shape N and %v", what, x, shape)
 	}
 	if bad := groups.NotFinite(tensor.Data[float32](x)); bad >= 0 {
 		return fmt.Errorf("%s: value %d is not a finite number", what, bad)

@@ -2,298 +2,93 @@ package langevin
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
-	"time"
 
-	"ebm/internal/atomicfile"
-	"ebm/internal/picture"
+	"ebm/internal/npz"
+	"ebm/internal/progress"
+	"ebm/mdsm/samples"
 	"ebm/models/tensor"
 )
 
-// Files and folders beside those of a Process.
-const (
-	ArchiveFile   = "samples.npz"
-	Float32File   = "samples_float32.npy"
-	GridFile      = "grid.png"
-	AnimationFile = "process.gif"
-	PicturesDir   = "png"
-	shardsDir     = "shards"
+// Folders of samples are those of package samples, under the names that they
+// have here.
+type (
+	Folder        = samples.Folder
+	Written       = samples.Written
+	Record        = samples.Record
+	MismatchError = samples.MismatchError
+	Process       = samples.Process
+	Snapshot      = samples.Snapshot
+	Watch         = samples.Watch
 )
 
-// Folder says where and how Write leaves samples.
-type Folder struct {
-	Dir     string // made if it is not there; one process at a time may write to it
-	Crop    int    // keep the middle Crop × Crop pixels; 0 keeps all
-	Float32 bool   // also write samples_float32.npy
+// Files of a folder of samples.
+const (
+	ArchiveFile   = samples.ArchiveFile
+	Float32File   = samples.Float32File
+	GridFile      = samples.GridFile
+	AnimationFile = samples.AnimationFile
+	TraceFile     = samples.TraceFile
+	SnapshotsFile = samples.SnapshotsFile
+	RecordFile    = samples.RecordFile
+	PicturesDir   = samples.PicturesDir
+)
 
-	Grid      int  // number of samples in grid.png; 0 for no grid
-	Animation bool // draw process.gif from the snapshots that Settings.Watch asks for
-	PNG       bool // write every sample as a picture of its own
+// ReadRecord is samples.ReadRecord.
+func ReadRecord(dir string) (Record, error) { return samples.ReadRecord(dir) }
 
-	// Describe goes into samples.json beside the settings.
-	Describe map[string]string
-	// Log, when not nil, gets a line for what a person should know, such as a
-	// damaged shard.
-	Log func(line string)
+// ReadProcess is samples.ReadProcess.
+func ReadProcess(dir string) (*Process, error) { return samples.ReadProcess(dir) }
 
-	// A shard is closed when it holds this much. The zero values mean two
-	// seconds and 4 MB.
-	ShardTime  time.Duration
-	ShardBytes int
+// Merge is samples.Merge.
+func Merge(ctx context.Context, f Folder, parts []string, show *progress.Progress) (Written, error) {
+	return samples.Merge(ctx, f, parts, show)
 }
 
-// Written says what Write did.
-type Written struct {
-	Count  int // samples in the folder
-	Made   int // samples that were drawn now
-	Reused int // samples that were there
-	Path   string
-}
-
-// Write draws the samples of the settings into a folder. Finished samples go to
-// disk every few seconds; when Write is called again after it was
-// interrupted, or the process killed, only the others are drawn, and the files
-// are the same, byte for byte. A folder that is complete already is left as it
-// is but for pictures and traces that are missing. One that was begun with other
-// settings is a *MismatchError.
-//
+// Write draws the samples of the settings into a folder, see samples.Folder.
 // Samples must be pictures [C H W] with one channel or three.
 func (s *Sampler) Write(ctx context.Context, set Settings, f Folder) (Written, error) {
+	if set.Fill != nil {
+		return Written{}, errors.New("a folder of samples is not for pictures that are filled in")
+	}
 	p, err := s.plan(set)
 	if err != nil {
 		return Written{}, err
 	}
-	w, err := s.openFolder(p, f)
-	if err != nil {
-		return Written{}, err
+	job := samples.Job{
+		Record: s.record(p), Shape: s.shape, Watch: p.Watch, Steps: len(p.temperature),
+		Stage: func(groups []int, done int) *progress.Stage { return s.stage(p, groups, done) },
+		Run: func(ctx context.Context, groups []int, stage *progress.Stage, deliver func(samples.Batch) error) error {
+			return s.run(ctx, p, groups, stage, func(b *batch) error {
+				return deliver(samples.Batch{First: b.first, X: b.x, Process: p.process(b)})
+			})
+		},
 	}
-	done, err := w.complete()
-	if err != nil {
-		return Written{}, err
-	}
-	if !done || w.tracing {
-		if err := s.fill(ctx, w, done); err != nil {
-			return Written{}, err
-		}
-	}
-	if !done {
-		if err := w.assemble(ctx); err != nil {
-			return Written{}, err
-		}
-	}
-	if err := os.RemoveAll(w.shardsDir()); err != nil {
-		return Written{}, err
-	}
-	if err := f.draw(ctx, p.First, s.Progress); err != nil {
-		return Written{}, err
-	}
-	return Written{Count: p.Count, Made: w.made, Reused: p.Count - w.made, Path: filepath.Join(f.Dir, ArchiveFile)}, nil
+	return f.Write(ctx, job, s.Progress)
 }
 
-// writer fills a folder.
-type writer struct {
-	Folder
-	*plan
-	row    []int // of a sample in the archive: [H W C]
-	shards []shard
-	made   int
-
-	missing []gap            // samples to draw
-	open    []*tensor.Tensor // batches [n H W C] that are finished and in no shard yet
-	first   int              // index of their first sample
-	rows    int              // number of their samples
-	opened  time.Time
-
-	tracing bool             // whether a trace is to be made
-	traces  map[int]*Process // what there is of it, by group
+// record describes the samples of a plan.
+func (s *Sampler) record(p *plan) Record {
+	r := Record{
+		Schedule: string(p.Schedule.Kind), Steps: p.Schedule.Steps, Hot: p.Schedule.Hot, Cool: p.Schedule.Cool,
+		StepSize: p.StepSize, StartMean: p.Start.Mean, StartSigma: p.Start.Sigma, Jump: !p.Raw,
+		Seed: p.Seed, First: p.First, Count: p.Count, Model: s.hash, Group: p.group,
+		Engine: fmt.Sprintf("onnxruntime %s %s", s.info.Version, s.info.Provider),
+	}
+	if p.Start.From != nil {
+		r.StartFrom = pointsHash(p.Start.From)
+	}
+	return r
 }
 
-func (s *Sampler) openFolder(p *plan, f Folder) (*writer, error) {
-	if len(s.shape) != 3 || s.shape[0] != 1 && s.shape[0] != 3 {
-		return nil, fmt.Errorf("samples of shape %v are no pictures: 1 or 3 channels, height and width are wanted", s.shape)
-	}
-	if f.Crop < 0 || f.Crop > min(s.shape[1], s.shape[2]) {
-		return nil, fmt.Errorf("crop to %d×%d: the pictures are %d×%d", f.Crop, f.Crop, s.shape[1], s.shape[2])
-	}
-	row := []int{s.shape[1], s.shape[2], s.shape[0]}
-	if f.Crop > 0 {
-		row[0], row[1] = f.Crop, f.Crop
-	}
-	if f.Log == nil {
-		f.Log = func(string) {}
-	}
-	if f.ShardTime == 0 {
-		f.ShardTime = 2 * time.Second
-	}
-	if f.ShardBytes == 0 {
-		f.ShardBytes = 4 << 20
-	}
-	w := &writer{Folder: f, plan: p, row: row}
-	if err := os.MkdirAll(f.Dir, 0o755); err != nil {
-		return nil, err
-	}
-	if err := s.record(p, f, row).claim(f.Dir); err != nil {
-		return nil, err
-	}
-	if err := errors.Join(atomicfile.Clean(f.Dir), atomicfile.Clean(w.shardsDir())); err != nil {
-		return nil, err
-	}
-	t, err := readTrace(f.Dir)
-	w.tracing = p.Watch.Chains > 0 && (err != nil || !t.fits(p, p.First, p.Watch.Chains))
-	return w, nil
-}
-
-func (w *writer) shardsDir() string { return filepath.Join(w.Dir, shardsDir) }
-
-// dtype is the element type of the shards.
-func (w *writer) dtype() tensor.DType {
-	if w.Float32 {
-		return tensor.Float32
-	}
-	return tensor.Uint8
-}
-
-// fill draws what no shard has, or only what is to be recorded when all samples
-// are there.
-func (s *Sampler) fill(ctx context.Context, w *writer, done bool) (err error) {
-	if err := os.MkdirAll(w.shardsDir(), 0o755); err != nil {
-		return err
-	}
-	if !done {
-		if w.shards, err = findShards(w.shardsDir(), w.First, w.end(), w.dtype(), w.row, w.Log); err != nil {
-			return err
-		}
-		w.missing = gaps(w.shards, w.First, w.end())
-	}
-	w.findTraces()
-	reused := w.Count
-	for _, g := range w.missing {
-		reused -= g.end - g.first
-	}
-	groups := w.wanted()
-	stage := s.stage(w.plan, groups, reused)
-	defer stage.Done()
-	err = s.run(ctx, w.plan, groups, stage, func(b *batch) error {
-		if err := w.take(b); err != nil {
-			return err
-		}
-		stage.Note(fmt.Sprintf("%d/%d samples", reused+w.made, w.Count))
-		return nil
-	})
-	// What is finished is kept, also when the run was stopped.
-	if err := errors.Join(err, w.flush()); err != nil {
-		return err
-	}
-	return w.joinTraces()
-}
-
-// wanted lists the groups to compute.
-func (w *writer) wanted() []int {
-	groups := slices.DeleteFunc(w.watched(), func(g int) bool { return w.traces[g] != nil })
-	for _, g := range w.missing {
-		groups = append(groups, w.groupsOf(g.first, g.end)...)
-	}
-	slices.Sort(groups)
-	return slices.Compact(groups)
-}
-
-// take records a batch and puts its missing samples into the open shard.
-func (w *writer) take(b *batch) error {
-	if err := w.keepTrace(b); err != nil {
-		return err
-	}
-	end := b.first + b.x.Shape()[0]
-	for _, g := range w.missing {
-		lo, hi := max(b.first, g.first), min(end, g.end)
-		if lo >= hi {
-			continue
-		}
-		if err := w.append(lo, rowsOf(b.x, lo-b.first, hi-b.first)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// append adds finished samples, [n C H W] from index first, to the open shard.
-func (w *writer) append(first int, x *tensor.Tensor) error {
-	if w.rows > 0 && first != w.first+w.rows {
-		if err := w.flush(); err != nil {
-			return err
-		}
-	}
-	if w.rows == 0 {
-		w.first, w.opened = first, time.Now()
-	}
-	x, err := w.convert(x)
-	if err != nil {
-		return err
-	}
-	w.open = append(w.open, x)
-	w.rows += x.Shape()[0]
-	w.made += x.Shape()[0]
-	if time.Since(w.opened) >= w.ShardTime || w.rows*tensor.Volume(w.row)*w.dtype().Size() >= w.ShardBytes {
-		return w.flush()
-	}
-	return nil
-}
-
-// convert returns pictures [n C H W] as a shard has them.
-func (w *writer) convert(x *tensor.Tensor) (*tensor.Tensor, error) {
-	x, err := w.crop(x)
-	if err != nil {
-		return nil, err
-	}
-	if !w.Float32 {
-		if x, err = picture.Bytes(x); err != nil {
-			return nil, err
-		}
-	}
-	return picture.NHWC(x)
-}
-
-func (f Folder) crop(x *tensor.Tensor) (*tensor.Tensor, error) {
-	if f.Crop == 0 {
-		return x, nil
-	}
-	return picture.Crop(x, f.Crop, f.Crop)
-}
-
-// flush closes the open shard.
-func (w *writer) flush() error {
-	if w.rows == 0 {
-		return nil
-	}
-	all := tensor.New(w.dtype(), append([]int{w.rows}, w.row...)...)
-	switch data := all.Raw().(type) {
-	case []uint8:
-		fillFrom(data, w.open)
-	case []float32:
-		fillFrom(data, w.open)
-	}
-	s, err := writeShard(w.shardsDir(), w.first, all)
-	if err != nil {
-		return err
-	}
-	w.shards = append(w.shards, s)
-	w.open, w.rows = nil, 0
-	return nil
-}
-
-// fillFrom copies the elements of parts to dst, one after the other.
-func fillFrom[T tensor.Element](dst []T, parts []*tensor.Tensor) {
-	for _, t := range parts {
-		dst = dst[copy(dst, tensor.Data[T](t)):]
-	}
-}
-
-// rowsOf returns the rows from lo to before hi of a float32 tensor, sharing
-// its elements.
-func rowsOf(x *tensor.Tensor, lo, hi int) *tensor.Tensor {
-	each := tensor.Volume(x.Shape()[1:])
-	return tensor.Of(tensor.Data[float32](x)[lo*each:hi*each], append([]int{hi - lo}, x.Shape()[1:]...)...)
+// pointsHash returns the SHA-256 of points, in hexadecimal.
+func pointsHash(x *tensor.Tensor) string {
+	h := sha256.New()
+	fmt.Fprintln(h, x.Shape())
+	// Writing to a hash does not fail.
+	_ = npz.WriteElements(h, x)
+	return hex.EncodeToString(h.Sum(nil))
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"hash/crc32"
 	"image/gif"
 	"image/png"
 	"io/fs"
@@ -53,7 +55,7 @@ func sameFiles(t *testing.T, got, want string, names ...string) {
 
 func shardsOf(t *testing.T, dir string) []string {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(dir, shardsDir, "*.npy"))
+	paths, err := filepath.Glob(filepath.Join(dir, "shards", "*.npy"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +113,7 @@ func TestWrite(t *testing.T) {
 			t.Errorf("energies of chain %d differ", i)
 		}
 	}
-	equalBits(t, "denoised snapshot", p.Snapshots[3].Denoised, rowsOf(want, 0, 20))
+	equalBits(t, "denoised snapshot", p.Snapshots[3].Denoised, tensor.Of(tensor.Data[float32](want)[:20*256], 20, 1, 16, 16))
 
 	// Pictures.
 	if _, err := png.Decode(bytes.NewReader(read(t, dir, GridFile))); err != nil {
@@ -127,7 +129,7 @@ func TestWrite(t *testing.T) {
 	}
 
 	// Nothing is left over, and nothing is done again.
-	if _, err := os.Stat(filepath.Join(dir, shardsDir)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(dir, "shards")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the shards are still there: %v", err)
 	}
 	if w := write(t, s, set, f); w.Made != 0 || w.Reused != 40 {
@@ -179,6 +181,21 @@ func TestResume(t *testing.T) {
 		t.Errorf("%d samples were made in the last round", made)
 	}
 	sameFiles(t, stopped, whole, ArchiveFile, TraceFile, SnapshotsFile, RecordFile)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// writeShard writes samples as a sound shard of the documented name.
+func writeShard(dir string, first int, x *tensor.Tensor) error {
+	var b bytes.Buffer
+	if err := npz.WriteNpy(&b, x); err != nil {
+		return err
+	}
+	name := fmt.Sprintf("%012d+%d.%08x.npy", first, x.Shape()[0], crc32.ChecksumIEEE(b.Bytes()))
+	return os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o644)
 }
 
 // counting calls then, once, after so many calls of Steps.
@@ -264,7 +281,7 @@ func TestDamagedShards(t *testing.T) {
 	}
 	// Something foreign, and a shard that overlaps another one.
 	for _, name := range []string{"note.txt", "000000000000+3.zzzzzzzz.npy"} {
-		if err := os.WriteFile(filepath.Join(broken, shardsDir, name), []byte("x"), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(broken, "shards", name), []byte("x"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -272,7 +289,7 @@ func TestDamagedShards(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := writeShard(filepath.Join(broken, shardsDir), 33, tensor.Of(tensor.Data[uint8](third)[256:], append([]int{third.Shape()[0] - 1}, third.Shape()[1:]...)...)); err != nil {
+	if err := writeShard(filepath.Join(broken, "shards"), 33, tensor.Of(tensor.Data[uint8](third)[256:], append([]int{third.Shape()[0] - 1}, third.Shape()[1:]...)...)); err != nil {
 		t.Fatal(err)
 	}
 

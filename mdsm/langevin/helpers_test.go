@@ -8,6 +8,7 @@ import (
 	"ebm/export"
 	"ebm/internal/rng"
 	"ebm/mdsm"
+	"ebm/mdsm/samples"
 	"ebm/models/energy"
 	"ebm/models/graph"
 	"ebm/models/tensor"
@@ -81,7 +82,7 @@ func all(t testing.TB, s *Sampler, set Settings) (*tensor.Tensor, *Process) {
 	if next != set.First+set.Count {
 		t.Fatalf("%d samples were delivered, wanted %d", next-set.First, set.Count)
 	}
-	return concatenate(parts), p
+	return samples.Concatenate(parts), p
 }
 
 // equalBits reports the first difference of float32 tensors.

@@ -7,6 +7,7 @@ import (
 
 	"ebm/internal/progress"
 	"ebm/mdsm/groups"
+	"ebm/mdsm/samples"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )
@@ -75,7 +76,7 @@ func (s *Sampler) Sample(ctx context.Context, set Settings, sink func(first int,
 	if err != nil {
 		return nil, err
 	}
-	return joinProcesses(seen), nil
+	return samples.JoinProcesses(seen), nil
 }
 
 // stage begins the progress of groups, beside which some samples are done. It

@@ -40,12 +40,6 @@ type Start struct {
 	From *tensor.Tensor
 }
 
-// Watch says which chains are recorded along the way.
-type Watch struct {
-	Chains    int   // the first so many samples; 0 records nothing
-	Snapshots []int // after how many steps x is kept, ascending; 0 is the start
-}
-
 // Default returns the settings of the paper, for count samples.
 func Default(count int) Settings {
 	return Settings{Schedule: Paper(), StepSize: 0.02, Start: Start{Mean: 0.5, Sigma: 1}, Count: count}

@@ -181,7 +181,7 @@ func effective(chains [][]float64) float64 {
 		sum := even + odd
 		// The first lag of the pair that is left out still counts, once, if it is
 		// positive: the sum so far ends in the middle of a correlation that falls.
-		if more := lag+4 < draws; lag > 0 && (sum <= 0 || !more) {
+		if more := lag+4 < draws; lag > 0 && sum <= 0 || !more {
 			if even > 0 {
 				tau += even
 			}

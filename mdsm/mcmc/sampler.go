@@ -94,17 +94,33 @@ func (s *Sampler) Sample(ctx context.Context, set Settings, sink func(Chains) er
 	if err := s.check(set); err != nil {
 		return err
 	}
-	l := s.kernel.Layout(set.Batch)
-	firstGroup, end := set.First/l.Size, set.First+set.Count
+	size := s.kernel.Layout(set.Batch).Size
+	var wanted []int
+	for g := set.First / size; g*size < set.First+set.Count; g++ {
+		wanted = append(wanted, g)
+	}
 	stage := s.Progress.Stage(string(set.Method), int64(set.Count)*int64(set.Transitions()), "transitions")
 	defer stage.Done()
+	return s.run(ctx, set, wanted, stage, sink)
+}
+
+// run computes groups and delivers their wanted chains in order.
+func (s *Sampler) run(ctx context.Context, set Settings, wanted []int, stage *progress.Stage, deliver func(Chains) error) error {
+	l := s.kernel.Layout(set.Batch)
 	work := func(ctx context.Context, i int) (Chains, error) {
-		at := (firstGroup + i) * l.Size
-		g := &group{Sampler: s, Settings: set, layout: l, first: at, lo: max(set.First-at, 0), hi: min(end-at, l.Size)}
+		at, part := wanted[i]*l.Size, set.group(wanted[i], l.Size)
+		g := &group{Sampler: s, Settings: set, layout: l, first: at, lo: part.First - at, hi: part.First + part.Count - at}
 		return g.run(ctx, stage)
 	}
-	n := (end+l.Size-1)/l.Size - firstGroup
-	return groups.Ordered(ctx, l.Workers, n, work, func(_ int, c Chains) error { return sink(c) })
+	return groups.Ordered(ctx, l.Workers, len(wanted), work, func(_ int, c Chains) error { return deliver(c) })
+}
+
+// group returns the settings of the wanted chains of a group of so many.
+func (s Settings) group(g, size int) Settings {
+	end := min(s.First+s.Count, (g+1)*size)
+	s.First = max(s.First, g*size)
+	s.Count = end - s.First
+	return s
 }
 
 // check reports settings that cannot be, or do not fit the models.

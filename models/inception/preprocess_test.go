@@ -53,6 +53,53 @@ func TestPreprocessingIsThatOfPeers(t *testing.T) {
 	}
 }
 
+// The same for another size, as other networks take it.
+func TestResizingIsThatOfPeers(t *testing.T) {
+	want := golden(t)
+	sizes := tensor.Data[int64](want["sizes"])
+	const toHeight, toWidth = 23, 40
+	for _, c := range Conventions() {
+		reference, i := want["resize_"+string(c)].Float64s(), 0
+		for k := range len(sizes) / 2 {
+			height, width := int(sizes[2*k]), int(sizes[2*k+1])
+			g := graph.New("resize")
+			y, err := Resize(g.Input("x", tensor.Float32, graph.Batch(3, height, width)), c, toHeight, toWidth)
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.Output("y", y)
+			picture := tensor.New(tensor.Float32, 1, 3, height, width)
+			u := uniform(fmt.Sprintf("picture %d", k))
+			for i := range picture.Len() {
+				tensor.Data[float32](picture)[i] = float32(math.Floor(256 * u(i)))
+			}
+			out, err := interp.Run(g, map[string]*tensor.Tensor{"x": picture})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, worst := out["y"].Float64s(), 0.0
+			for plane := range 3 {
+				for row := 0; row < toHeight; row += 4 {
+					for column := 0; column < toWidth; column += 8 {
+						worst = max(worst, math.Abs(got[(plane*toHeight+row)*toWidth+column]-reference[i]))
+						i++
+					}
+				}
+			}
+			t.Logf("%s of %d×%d is off by %.2g", c, height, width, worst)
+			if !(worst < 7e-5) { // of a range of 255, where float32 has steps of 1.5e-5
+				t.Errorf("%s of %d×%d is off by %.2g, wanted 7e-5 at most", c, height, width, worst)
+			}
+		}
+	}
+	x := graph.New("wrong").Input("x", tensor.Float32, graph.Batch(3, 8, 8))
+	for _, size := range []int{0, 1<<14 + 1} {
+		if _, err := Resize(x, TF, size, 8); err == nil {
+			t.Errorf("a height of %d: no error", size)
+		}
+	}
+}
+
 func TestPreprocessingErrors(t *testing.T) {
 	g := graph.New("wrong")
 	for _, test := range []struct {

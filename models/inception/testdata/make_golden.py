@@ -20,6 +20,7 @@ the weights are pseudo-random numbers that the test makes too,
   sizes                     [5,2]: heights and widths of pictures; picture k is floor(256·u("picture k", i)), [3,H,W]
   preprocess_NAME           [5,3,11,11]: every 29th pixel, from pixel 4 on, of the pictures as pytorch-fid,
                             tf (torch-fidelity) and clean (Pillow in float32) give them to the network
+  resize_NAME             [5,3,6,5]: every 4th row and 8th column of the same resized to [3,23,40], 0 to 255
 
   names                     uint8: parameters and their shapes, "name 1x2x3" a line each, without
                             the counters num_batches_tracked
@@ -71,16 +72,35 @@ def parameter(name, shape):
 SIZES = [(32, 32), (17, 45), (299, 299), (401, 333), (1, 640)]
 
 
+def picture(k):
+    height, width = SIZES[k]
+    x = torch.tensor(np.floor(256 * uniform(f"picture {k}", 3 * height * width)).astype(np.float32))
+    return x.reshape(1, 3, height, width)
+
+
+def clean(x, height, width):
+    channels = [np.asarray(Image.fromarray(c.numpy()).resize((width, height), Image.BICUBIC)).clip(0, 255) for c in x[0]]
+    return torch.tensor(np.stack(channels))[None]
+
+
 def preprocessed():
     out = {"pytorch-fid": [], "tf": [], "clean": []}
-    for k, (height, width) in enumerate(SIZES):
-        x = torch.tensor(np.floor(256 * uniform(f"picture {k}", 3 * height * width)).astype(np.float32))
-        x = x.reshape(1, 3, height, width)
+    for k in range(len(SIZES)):
+        x = picture(k)
         out["pytorch-fid"].append(2 * F.interpolate(x / 255, size=(299, 299), mode="bilinear", align_corners=False) - 1)
         out["tf"].append((interpolate_bilinear_2d_like_tensorflow1x(x, (299, 299), align_corners=False) - 128) / 128)
-        channels = [np.asarray(Image.fromarray(c.numpy()).resize((299, 299), Image.BICUBIC)).clip(0, 255) for c in x[0]]
-        out["clean"].append((torch.tensor(np.stack(channels))[None] - 128) / 128)
+        out["clean"].append((clean(x, 299, 299) - 128) / 128)
     return {"preprocess_" + k: torch.cat(v)[:, :, 4::29, 4::29].numpy() for k, v in out.items()}
+
+
+def resized():
+    out = {"pytorch-fid": [], "tf": [], "clean": []}
+    for k in range(len(SIZES)):
+        x = picture(k)
+        out["pytorch-fid"].append(F.interpolate(x, size=(23, 40), mode="bilinear", align_corners=False))
+        out["tf"].append(interpolate_bilinear_2d_like_tensorflow1x(x, (23, 40), align_corners=False))
+        out["clean"].append(clean(x, 23, 40))
+    return {"resize_" + k: torch.cat(v)[:, :, ::4, ::8].numpy() for k, v in out.items()}
 
 
 def main():
@@ -103,6 +123,7 @@ def main():
         "".join(f"{k} {'x'.join(map(str, v.shape))}\n" for k, v in state.items()).encode(), np.uint8)}
     out["sizes"] = np.array(SIZES, dtype=np.int64)
     out.update(preprocessed())
+    out.update(resized())
     for suffix, kind in [("", torch.float32), ("_64", torch.float64)]:
         model = inception.InceptionV3([3], resize_input=False, normalize_input=False).to(kind).eval()
         head = inception.fid_inception_v3().fc.to(kind).eval()

@@ -1,4 +1,4 @@
-package langevin
+package samples
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 // in a folder beside the shards, so that it is not computed twice.
 
 func (w *writer) traceDir(group int) string {
-	return filepath.Join(w.shardsDir(), fmt.Sprintf("process-%012d", group*w.group))
+	return filepath.Join(w.shardsDir(), fmt.Sprintf("process-%012d", group*w.Record.Group))
 }
 
 // watched lists the groups that the trace is made of, when one is to be made.
@@ -18,7 +18,7 @@ func (w *writer) watched() []int {
 	if !w.tracing {
 		return nil
 	}
-	return w.groupsOf(w.First, w.First+w.Watch.Chains)
+	return w.groupsOf(w.Record.First, w.Record.First+w.Watch.Chains)
 }
 
 // findTraces reads the parts that there are. One that cannot be read, or is of
@@ -26,9 +26,9 @@ func (w *writer) watched() []int {
 func (w *writer) findTraces() {
 	w.traces = make(map[int]*Process)
 	for _, g := range w.watched() {
-		lo, hi := w.span(g, w.First, w.First+w.Watch.Chains)
+		lo, hi := w.span(g, w.Record.First, w.Record.First+w.Watch.Chains)
 		t, err := readTrace(w.traceDir(g))
-		if err != nil || !t.fits(w.plan, g*w.group+lo, hi-lo) {
+		if err != nil || !t.fits(w.Job, g*w.Record.Group+lo, hi-lo) {
 			continue
 		}
 		if p, err := ReadProcess(w.traceDir(g)); err == nil {
@@ -38,8 +38,8 @@ func (w *writer) findTraces() {
 }
 
 // keepTrace writes a batch's part of the trace.
-func (w *writer) keepTrace(b *batch) error {
-	p, g := w.process(b), b.first/w.group
+func (w *writer) keepTrace(b Batch) error {
+	p, g := b.Process, b.First/w.Record.Group
 	if p == nil || !w.tracing || w.traces[g] != nil {
 		return nil
 	}
@@ -59,5 +59,5 @@ func (w *writer) joinTraces() error {
 	for _, g := range w.watched() {
 		parts = append(parts, w.traces[g])
 	}
-	return joinProcesses(parts).Write(w.Dir)
+	return JoinProcesses(parts).Write(w.Dir)
 }

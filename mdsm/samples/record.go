@@ -1,4 +1,4 @@
-package langevin
+package samples
 
 import (
 	"bytes"
@@ -21,13 +21,14 @@ const RecordFile = "samples.json"
 // Record says what a folder's samples follow from. Two folders whose records
 // are equal but for First and Count hold samples of one set.
 type Record struct {
-	Schedule   Kind    `json:"schedule"`
+	Schedule   string  `json:"schedule"`
 	Steps      int     `json:"steps"`
 	Hot        float64 `json:"hot"`
 	Cool       float64 `json:"cool"`
 	StepSize   float64 `json:"step_size"`
 	StartMean  float64 `json:"start_mean"`
 	StartSigma float64 `json:"start_sigma"`
+	StartFrom  string  `json:"start_points_sha256,omitempty"` // of the points that chains begin at
 	Jump       bool    `json:"denoising_jump"`
 	Seed       uint64  `json:"seed"`
 	First      int     `json:"first"`
@@ -37,6 +38,16 @@ type Record struct {
 	Group      int     `json:"group_size"` // samples in a run of the model
 	Shape      string  `json:"shape"`      // of one sample in the archive, such as "28x28x1"
 	Float32    bool    `json:"float32"`    // whether samples_float32.npy is made
+	// Of chains that do not only anneal: mala, hmc or langevin; what they are
+	// made with; the SHA-256 of the temperatures before T, which is Cool; and
+	// how many samples a chain has.
+	Sampler  string  `json:"sampler,omitempty"`
+	Leapfrog int     `json:"leapfrog,omitempty"`
+	Target   float64 `json:"target_acceptance,omitempty"`
+	Anneal   string  `json:"anneal_sha256,omitempty"`
+	Warmup   int     `json:"warmup,omitempty"`
+	Draws    int     `json:"draws,omitempty"`
+	Thin     int     `json:"thin,omitempty"`
 	// Describe holds what else is known, such as the model's name and σ₀.
 	Describe map[string]string `json:"describe,omitempty"`
 }
@@ -75,17 +86,6 @@ func (r Record) write(dir string) error {
 		return err
 	}
 	return atomicfile.WriteFile(filepath.Join(dir, RecordFile), append(data, '\n'))
-}
-
-// record describes the samples that Write makes.
-func (s *Sampler) record(p *plan, f Folder, shape []int) Record {
-	return Record{
-		Schedule: p.Schedule.Kind, Steps: p.Schedule.Steps, Hot: p.Schedule.Hot, Cool: p.Schedule.Cool,
-		StepSize: p.StepSize, StartMean: p.Start.Mean, StartSigma: p.Start.Sigma, Jump: !p.Raw,
-		Seed: p.Seed, First: p.First, Count: p.Count, Model: s.hash, Group: p.group,
-		Engine: fmt.Sprintf("onnxruntime %s %s", s.info.Version, s.info.Provider),
-		Shape:  strings.ReplaceAll(strings.Trim(fmt.Sprint(shape), "[]"), " ", "x"), Float32: f.Float32, Describe: f.Describe,
-	}
 }
 
 // MismatchError says that a folder holds samples of other settings.

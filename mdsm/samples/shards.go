@@ -1,4 +1,4 @@
-package langevin
+package samples
 
 import (
 	"bytes"

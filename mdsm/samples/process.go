@@ -1,4 +1,4 @@
-package langevin
+package samples
 
 import (
 	"slices"
@@ -36,32 +36,8 @@ func (p *Process) MeanEnergy() []float64 {
 	return mean
 }
 
-// process returns what was seen of a batch, nil when nothing was.
-func (p *plan) process(b *batch) *Process {
-	if b.seen == nil {
-		return nil
-	}
-	r := &Process{First: b.first, Chains: b.seen.n, StepSize: p.StepSize}
-	for _, t := range p.temperature {
-		r.Temperature = append(r.Temperature, float64(t))
-	}
-	if len(b.seen.energy) > 0 {
-		for chain := range r.Chains {
-			energies := make([]float32, len(b.seen.energy))
-			for k, row := range b.seen.energy {
-				energies[k] = row[chain]
-			}
-			r.Energy = append(r.Energy, energies)
-		}
-	}
-	for i, taken := range b.seen.snapshots {
-		r.Snapshots = append(r.Snapshots, Snapshot{Step: p.Watch.Snapshots[i], X: taken.x, Denoised: taken.clean})
-	}
-	return r
-}
-
-// joinProcesses joins those of consecutive chains; none make nil.
-func joinProcesses(parts []*Process) *Process {
+// JoinProcesses joins those of consecutive chains; none make nil.
+func JoinProcesses(parts []*Process) *Process {
 	if len(parts) == 0 {
 		return nil
 	}
@@ -76,13 +52,13 @@ func joinProcesses(parts []*Process) *Process {
 		for _, p := range parts {
 			x, clean = append(x, p.Snapshots[i].X), append(clean, p.Snapshots[i].Denoised)
 		}
-		whole.Snapshots = append(whole.Snapshots, Snapshot{Step: s.Step, X: concatenate(x), Denoised: concatenate(clean)})
+		whole.Snapshots = append(whole.Snapshots, Snapshot{Step: s.Step, X: Concatenate(x), Denoised: Concatenate(clean)})
 	}
 	return &whole
 }
 
-// concatenate joins float32 tensors along the first axis.
-func concatenate(parts []*tensor.Tensor) *tensor.Tensor {
+// Concatenate joins float32 tensors along the first axis.
+func Concatenate(parts []*tensor.Tensor) *tensor.Tensor {
 	var values []float32
 	n := 0
 	for _, t := range parts {

@@ -1,4 +1,4 @@
-package langevin
+package samples
 
 import (
 	"cmp"
@@ -118,10 +118,31 @@ func mergeInto(ctx context.Context, dir string, whole Record, parts []string) er
 	if err != nil {
 		return err
 	}
+	if err := mergeChains(dir, parts); err != nil {
+		return err
+	}
 	if err := joinBytes(ctx, dir, []string{all}); err != nil {
 		return err
 	}
 	return os.Remove(all)
+}
+
+// mergeChains joins the arrays of chains, where the first folder has any.
+func mergeChains(dir string, parts []string) error {
+	if !exists(filepath.Join(parts[0], ChainsFile)) {
+		return nil
+	}
+	whole := make(map[string]*tensor.Tensor)
+	for _, p := range parts {
+		arrays, err := npz.ReadFile(filepath.Join(p, ChainsFile))
+		if err != nil {
+			return err
+		}
+		if err := appendRows(whole, arrays); err != nil {
+			return fmt.Errorf("%s: %w", p, err)
+		}
+	}
+	return writeArrays(filepath.Join(dir, ChainsFile), whole)
 }
 
 // checkRows compares the number of samples in a folder's archive with its record.

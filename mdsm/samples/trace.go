@@ -1,4 +1,4 @@
-package langevin
+package samples
 
 import (
 	"bytes"
@@ -63,7 +63,7 @@ func (p *Process) writeSnapshots(path string) error {
 	shape := append([]int{len(steps)}, p.Snapshots[0].X.Shape()...)
 	return atomicfile.Write(path, func(w io.Writer) error {
 		return npz.Write(w, map[string]*tensor.Tensor{
-			"step": tensor.Of(steps, len(steps)), "x": concatenate(x).Reshape(shape...), "denoised": concatenate(clean).Reshape(shape...),
+			"step": tensor.Of(steps, len(steps)), "x": Concatenate(x).Reshape(shape...), "denoised": Concatenate(clean).Reshape(shape...),
 		}, npz.Store)
 	})
 }
@@ -131,9 +131,9 @@ func describe(t *tensor.Tensor) string {
 	return t.String()
 }
 
-// fits reports whether the trace is of these chains of the plan.
-func (t trace) fits(p *plan, first, chains int) bool {
-	return t.First == first && t.Chains == chains && len(t.Temperature) == len(p.temperature) && slices.Equal(t.Snapshots, p.Watch.Snapshots)
+// fits reports whether the trace is of these chains of the job.
+func (t trace) fits(j *Job, first, chains int) bool {
+	return t.First == first && t.Chains == chains && len(t.Temperature) == j.Steps && slices.Equal(t.Snapshots, j.Watch.Snapshots)
 }
 
 func readTrace(dir string) (trace, error) {

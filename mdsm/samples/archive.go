@@ -1,4 +1,4 @@
-package langevin
+package samples
 
 import (
 	"cmp"
@@ -30,7 +30,7 @@ func (w *writer) complete() (bool, error) {
 		return false, err
 	}
 	defer rows.Close()
-	if want := append([]int{w.Count}, w.row...); rows.DType != tensor.Uint8 || !slices.Equal(rows.Shape, want) {
+	if want := append([]int{w.Record.Count}, w.row...); rows.DType != tensor.Uint8 || !slices.Equal(rows.Shape, want) {
 		return false, fmt.Errorf("%s holds %v%v, wanted uint8%v; remove it to draw its samples again", filepath.Join(w.Dir, ArchiveFile), rows.DType, rows.Shape, want)
 	}
 	return true, nil
@@ -40,8 +40,11 @@ func (w *writer) complete() (bool, error) {
 // the folder is complete.
 func (w *writer) assemble(ctx context.Context) error {
 	slices.SortFunc(w.shards, func(a, b shard) int { return cmp.Compare(a.first, b.first) })
-	if missing := gaps(w.shards, w.First, w.end()); len(missing) > 0 {
+	if missing := gaps(w.shards, w.Record.First, w.end()); len(missing) > 0 {
 		return fmt.Errorf("%s: samples %d to %d are missing", w.Dir, missing[0].first, missing[0].end-1)
+	}
+	if err := w.joinChains(); err != nil {
+		return err
 	}
 	var paths []string
 	for _, s := range w.shards {

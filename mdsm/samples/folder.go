@@ -1,0 +1,366 @@
+package samples
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"ebm/internal/atomicfile"
+	"ebm/internal/picture"
+	"ebm/internal/progress"
+	"ebm/models/tensor"
+)
+
+// Files and folders beside those of a Process.
+const (
+	ArchiveFile   = "samples.npz"
+	Float32File   = "samples_float32.npy"
+	GridFile      = "grid.png"
+	AnimationFile = "process.gif"
+	PicturesDir   = "png"
+	shardsDir     = "shards"
+)
+
+// Folder says where and how Write leaves samples.
+type Folder struct {
+	Dir     string // made if it is not there; one process at a time may write to it
+	Crop    int    // keep the middle Crop × Crop pixels; 0 keeps all
+	Float32 bool   // also write samples_float32.npy
+
+	Grid      int  // number of samples in grid.png; 0 for no grid
+	Animation bool // draw process.gif from the snapshots that Settings.Watch asks for
+	PNG       bool // write every sample as a picture of its own
+
+	// Describe goes into samples.json beside the settings.
+	Describe map[string]string
+	// Log, when not nil, gets a line for what a person should know, such as a
+	// damaged shard.
+	Log func(line string)
+
+	// A shard is closed when it holds this much. The zero values mean two
+	// seconds and 4 MB.
+	ShardTime  time.Duration
+	ShardBytes int
+}
+
+// Written says what Write did.
+type Written struct {
+	Count  int // samples in the folder
+	Made   int // samples that were drawn now
+	Reused int // samples that were there
+	Path   string
+}
+
+// Watch says which samples are recorded along the way.
+type Watch struct {
+	Chains    int   // the first so many; 0 records nothing
+	Snapshots []int // after how many steps x is kept, ascending; 0 is the start
+}
+
+// Job is a set of samples that is computed in groups: sample i in group
+// i/Record.Group.
+type Job struct {
+	// Record says what the samples follow from, and which they are. Write enters
+	// Shape, Float32 and Describe.
+	Record Record
+	Shape  []int // of one sample, [C H W] with one channel or three
+	Watch  Watch
+	Steps  int  // of a chain, as many as a trace has temperatures
+	Chains bool // whether batches have arrays of their chains
+
+	// Stage begins the progress of some groups, beside which so many samples are
+	// done already.
+	Stage func(groups []int, done int) *progress.Stage
+	// Run computes groups and delivers their wanted samples in order.
+	Run func(ctx context.Context, groups []int, stage *progress.Stage, deliver func(Batch) error) error
+}
+
+// Batch is a group's wanted samples.
+type Batch struct {
+	First   int            // index of the first
+	X       *tensor.Tensor // [n C H W], float32
+	Process *Process       // of the first chains of the job, or nil
+	// Chains are arrays with a row for each chain of the group, which chains.npz
+	// joins.
+	Chains map[string]*tensor.Tensor
+}
+
+func (j *Job) end() int { return j.Record.First + j.Record.Count }
+
+// groupsOf lists the groups of the samples from first to before end.
+func (j *Job) groupsOf(first, end int) []int {
+	var list []int
+	for g := first / j.Record.Group; g*j.Record.Group < end; g++ {
+		list = append(list, g)
+	}
+	return list
+}
+
+// span returns the part of a group between two samples, as places in it.
+func (j *Job) span(group, first, end int) (lo, hi int) {
+	return Span(j.Record.Group, group, first, end)
+}
+
+// Span returns the part of a group of so many samples between two of them, as
+// places in it.
+func Span(size, group, first, end int) (lo, hi int) {
+	lo = min(max(first-group*size, 0), size)
+	return lo, max(min(end-group*size, size), lo)
+}
+
+// Write computes the samples of a job into the folder. Finished samples go to
+// disk every few seconds; when Write is called again after it was
+// interrupted, or the process killed, only the others are computed, and the
+// files are the same, byte for byte. A folder that is complete already is left
+// as it is but for pictures and traces that are missing. One that was begun with
+// other settings is a *MismatchError.
+func (f Folder) Write(ctx context.Context, j Job, show *progress.Progress) (Written, error) {
+	w, err := f.open(&j)
+	if err != nil {
+		return Written{}, err
+	}
+	done, err := w.complete()
+	if err != nil {
+		return Written{}, err
+	}
+	if !done || w.tracing {
+		if err := w.fill(ctx, done); err != nil {
+			return Written{}, err
+		}
+	}
+	if !done {
+		if err := w.assemble(ctx); err != nil {
+			return Written{}, err
+		}
+	}
+	if err := os.RemoveAll(w.shardsDir()); err != nil {
+		return Written{}, err
+	}
+	if err := f.draw(ctx, j.Record.First, show); err != nil {
+		return Written{}, err
+	}
+	return Written{Count: j.Record.Count, Made: w.made, Reused: j.Record.Count - w.made, Path: filepath.Join(f.Dir, ArchiveFile)}, nil
+}
+
+// writer fills a folder.
+type writer struct {
+	Folder
+	*Job
+	row    []int // of a sample in the archive: [H W C]
+	shards []shard
+	made   int
+
+	missing []gap            // samples to draw
+	open    []*tensor.Tensor // batches [n H W C] that are finished and in no shard yet
+	first   int              // index of their first sample
+	rows    int              // number of their samples
+	opened  time.Time
+
+	tracing bool             // whether a trace is to be made
+	traces  map[int]*Process // what there is of it, by group
+}
+
+func (f Folder) open(j *Job) (*writer, error) {
+	if len(j.Shape) != 3 || j.Shape[0] != 1 && j.Shape[0] != 3 {
+		return nil, fmt.Errorf("samples of shape %v are no pictures: 1 or 3 channels, height and width are wanted", j.Shape)
+	}
+	if f.Crop < 0 || f.Crop > min(j.Shape[1], j.Shape[2]) {
+		return nil, fmt.Errorf("crop to %d×%d: the pictures are %d×%d", f.Crop, f.Crop, j.Shape[1], j.Shape[2])
+	}
+	row := []int{j.Shape[1], j.Shape[2], j.Shape[0]}
+	if f.Crop > 0 {
+		row[0], row[1] = f.Crop, f.Crop
+	}
+	if f.Log == nil {
+		f.Log = func(string) {}
+	}
+	if f.ShardTime == 0 {
+		f.ShardTime = 2 * time.Second
+	}
+	if f.ShardBytes == 0 {
+		f.ShardBytes = 4 << 20
+	}
+	w := &writer{Folder: f, Job: j, row: row}
+	if err := os.MkdirAll(f.Dir, 0o755); err != nil {
+		return nil, err
+	}
+	if err := w.record().claim(f.Dir); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(atomicfile.Clean(f.Dir), atomicfile.Clean(w.shardsDir())); err != nil {
+		return nil, err
+	}
+	t, err := readTrace(f.Dir)
+	w.tracing = j.Watch.Chains > 0 && (err != nil || !t.fits(j, j.Record.First, j.Watch.Chains))
+	return w, nil
+}
+
+// record completes that of the job.
+func (w *writer) record() Record {
+	r := w.Record
+	r.Shape, r.Float32, r.Describe = strings.ReplaceAll(strings.Trim(fmt.Sprint(w.row), "[]"), " ", "x"), w.Float32, w.Describe
+	return r
+}
+
+func (w *writer) shardsDir() string { return filepath.Join(w.Dir, shardsDir) }
+
+// dtype is the element type of the shards.
+func (w *writer) dtype() tensor.DType {
+	if w.Float32 {
+		return tensor.Float32
+	}
+	return tensor.Uint8
+}
+
+// fill draws what no shard has, or only what is to be recorded when all samples
+// are there.
+func (w *writer) fill(ctx context.Context, done bool) (err error) {
+	if err := os.MkdirAll(w.shardsDir(), 0o755); err != nil {
+		return err
+	}
+	if !done {
+		if w.shards, err = findShards(w.shardsDir(), w.Record.First, w.end(), w.dtype(), w.row, w.Log); err != nil {
+			return err
+		}
+		w.missing = gaps(w.shards, w.Record.First, w.end())
+	}
+	w.findTraces()
+	reused := w.Record.Count
+	for _, g := range w.missing {
+		reused -= g.end - g.first
+	}
+	groups := w.wanted(done)
+	stage := w.Stage(groups, reused)
+	defer stage.Done()
+	err = w.Run(ctx, groups, stage, func(b Batch) error {
+		if err := w.take(b); err != nil {
+			return err
+		}
+		stage.Note(fmt.Sprintf("%d/%d samples", reused+w.made, w.Record.Count))
+		return nil
+	})
+	// What is finished is kept, also when the run was stopped.
+	if err := errors.Join(err, w.flush()); err != nil {
+		return err
+	}
+	return w.joinTraces()
+}
+
+// wanted lists the groups to compute.
+func (w *writer) wanted(done bool) []int {
+	groups := slices.DeleteFunc(w.watched(), func(g int) bool { return w.traces[g] != nil })
+	for _, g := range w.missing {
+		groups = append(groups, w.groupsOf(g.first, g.end)...)
+	}
+	if w.Chains && !done {
+		for _, g := range w.groupsOf(w.Record.First, w.end()) {
+			if !exists(w.chainsPart(g)) {
+				groups = append(groups, g)
+			}
+		}
+	}
+	slices.Sort(groups)
+	return slices.Compact(groups)
+}
+
+// take records a batch and puts its missing samples into the open shard.
+func (w *writer) take(b Batch) error {
+	if err := errors.Join(w.keepTrace(b), w.keepChains(b)); err != nil {
+		return err
+	}
+	end := b.First + b.X.Shape()[0]
+	for _, g := range w.missing {
+		lo, hi := max(b.First, g.first), min(end, g.end)
+		if lo >= hi {
+			continue
+		}
+		if err := w.append(lo, rowsOf(b.X, lo-b.First, hi-b.First)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// append adds finished samples, [n C H W] from index first, to the open shard.
+func (w *writer) append(first int, x *tensor.Tensor) error {
+	if w.rows > 0 && first != w.first+w.rows {
+		if err := w.flush(); err != nil {
+			return err
+		}
+	}
+	if w.rows == 0 {
+		w.first, w.opened = first, time.Now()
+	}
+	x, err := w.convert(x)
+	if err != nil {
+		return err
+	}
+	w.open = append(w.open, x)
+	w.rows += x.Shape()[0]
+	w.made += x.Shape()[0]
+	if time.Since(w.opened) >= w.ShardTime || w.rows*tensor.Volume(w.row)*w.dtype().Size() >= w.ShardBytes {
+		return w.flush()
+	}
+	return nil
+}
+
+// convert returns pictures [n C H W] as a shard has them.
+func (w *writer) convert(x *tensor.Tensor) (*tensor.Tensor, error) {
+	x, err := w.crop(x)
+	if err != nil {
+		return nil, err
+	}
+	if !w.Float32 {
+		if x, err = picture.Bytes(x); err != nil {
+			return nil, err
+		}
+	}
+	return picture.NHWC(x)
+}
+
+func (f Folder) crop(x *tensor.Tensor) (*tensor.Tensor, error) {
+	if f.Crop == 0 {
+		return x, nil
+	}
+	return picture.Crop(x, f.Crop, f.Crop)
+}
+
+// flush closes the open shard.
+func (w *writer) flush() error {
+	if w.rows == 0 {
+		return nil
+	}
+	all := tensor.New(w.dtype(), append([]int{w.rows}, w.row...)...)
+	switch data := all.Raw().(type) {
+	case []uint8:
+		fillFrom(data, w.open)
+	case []float32:
+		fillFrom(data, w.open)
+	}
+	s, err := writeShard(w.shardsDir(), w.first, all)
+	if err != nil {
+		return err
+	}
+	w.shards = append(w.shards, s)
+	w.open, w.rows = nil, 0
+	return nil
+}
+
+// fillFrom copies the elements of parts to dst, one after the other.
+func fillFrom[T tensor.Element](dst []T, parts []*tensor.Tensor) {
+	for _, t := range parts {
+		dst = dst[copy(dst, tensor.Data[T](t)):]
+	}
+}
+
+// rowsOf returns the rows from lo to before hi of a float32 tensor, sharing
+// its elements.
+func rowsOf(x *tensor.Tensor, lo, hi int) *tensor.Tensor {
+	each := tensor.Volume(x.Shape()[1:])
+	return tensor.Of(tensor.Data[float32](x)[lo*each:hi*each], append([]int{hi - lo}, x.Shape()[1:]...)...)
+}

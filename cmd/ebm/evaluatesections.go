@@ -75,7 +75,7 @@ func (e *evaluation) neighboursSection() ([]report.Section, error) {
 		if err != nil {
 			return nil, err
 		}
-		g.Pictures = append(g.Pictures, report.Picture{Caption: "nearest in " + n.space, Alt: "samples and their nearest training pictures in " + n.space, Width: 396, Data: data})
+		g.Pictures = append(g.Pictures, report.Picture{Caption: "nearest in " + n.space, Alt: "samples and their nearest training pictures in " + n.space, Width: 380, Data: data})
 		row := []any{n.space, len(n.samples.Index), n.samples.Median(), nil, n.samples.Copies}
 		if n.heldOut != nil {
 			row[3] = n.heldOut.Median()

@@ -20,8 +20,9 @@ import (
 )
 
 type inpaintFlags struct {
-	run    string
-	sigma0 float64
+	run        string
+	checkpoint string
+	sigma0     float64
 	pictureFlags
 	mask        string
 	completions int
@@ -39,6 +40,7 @@ type inpaintFlags struct {
 
 func (f *inpaintFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, a shipped model, or an energy.onnx")
+	addCheckpoint(fs, &f.checkpoint)
 	fs.Float64Var(&f.sigma0, "sigma0", 0, "σ₀ of the model (default: what it says, or 0.1)")
 	fs.StringVar(&f.images, "images", "", "pictures: a data set such as mnist:test, a PNG or JPEG file, a folder, .npy or .npz")
 	fs.StringVar(&f.data, "data", "", "folder of a named data set's files, for those that are not found by themselves")
@@ -114,7 +116,11 @@ func (f *inpaintFlags) inpaint(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	c, err := loadEnergy(f.run, f.sigma0)
+	ref, err := checkpointOf(f.run, f.checkpoint)
+	if err != nil {
+		return err
+	}
+	c, err := loadEnergy(ref, f.sigma0)
 	if err != nil {
 		return err
 	}

@@ -18,14 +18,14 @@ import (
 	"ebm/mdsm/ais"
 	"ebm/mdsm/hmc"
 	"ebm/models/energy"
-	"ebm/models/graph"
 	"ebm/models/tensor"
 )
 
 // likelihoodFlags are the flags of likelihood.
 type likelihoodFlags struct {
-	run    string
-	sigma0 float64
+	run        string
+	checkpoint string
+	sigma0     float64
 	pictureFlags
 	points string
 	out    string
@@ -43,6 +43,7 @@ type likelihoodFlags struct {
 
 func (f *likelihoodFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, a shipped model, or an energy.onnx")
+	addCheckpoint(fs, &f.checkpoint)
 	fs.Float64Var(&f.sigma0, "sigma0", 0, "σ₀ of the model (default: what it says, or 0.1)")
 	fs.StringVar(&f.images, "images", "", "pictures whose density is measured: a data set such as mnist:test, a PNG or JPEG file, a folder, .npy or .npz (default: the test pictures of the model's data)")
 	fs.StringVar(&f.data, "data", "", "folder of a named data set's files, for those that are not found by themselves")
@@ -148,12 +149,16 @@ type likelihood struct {
 }
 
 func (f *likelihoodFlags) measure(ctx context.Context, a *app) error {
-	c, err := loadEnergy(f.run, f.sigma0)
+	ref, err := checkpointOf(f.run, f.checkpoint)
 	if err != nil {
 		return err
 	}
-	if f.out == "" && c.folder != "" {
-		f.out = filepath.Join(c.folder, "likelihood")
+	c, err := loadEnergy(ref, f.sigma0)
+	if err != nil {
+		return err
+	}
+	if folder := runFolder(f.run); f.out == "" && folder != "" {
+		f.out = filepath.Join(folder, "likelihood")
 	}
 	if f.images == "" && f.count > 0 {
 		if c.data == "" || c.data == "folder" {
@@ -256,28 +261,32 @@ func (f *likelihoodFlags) estimate(ctx context.Context, a *app, r *likelihood, n
 
 // loadKernel loads the transitions of a network.
 func loadKernel(ctx context.Context, a *app, n energy.Network, w energy.Weights, r mdsm.Reference, leapfrog int) (*hmc.Kernel, error) {
-	var m hmc.Models
-	state, err := mdsm.StateModel(n, w, r)
+	m, err := hmcModels(n, w, r, leapfrog)
 	if err != nil {
 		return nil, err
-	}
-	trajectory, err := mdsm.TrajectoryModel(n, w, r, leapfrog)
-	if err != nil {
-		return nil, err
-	}
-	for _, part := range []struct {
-		to   *[]byte
-		from *graph.Graph
-	}{{&m.State, state}, {&m.Trajectory, trajectory}} {
-		if *part.to, err = export.Bytes(part.from, export.Options{}); err != nil {
-			return nil, err
-		}
 	}
 	rt, err := a.runtime(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return hmc.Load(rt, m)
+}
+
+// hmcModels exports the transitions of a network.
+func hmcModels(n energy.Network, w energy.Weights, r mdsm.Reference, leapfrog int) (m hmc.Models, err error) {
+	state, err := mdsm.StateModel(n, w, r)
+	if err != nil {
+		return m, err
+	}
+	trajectory, err := mdsm.TrajectoryModel(n, w, r, leapfrog)
+	if err != nil {
+		return m, err
+	}
+	if m.State, err = export.Bytes(state, export.Options{}); err != nil {
+		return m, err
+	}
+	m.Trajectory, err = export.Bytes(trajectory, export.Options{})
+	return m, err
 }
 
 func (f *likelihoodFlags) measureToys(ctx context.Context, a *app) error {

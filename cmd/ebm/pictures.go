@@ -24,7 +24,6 @@ type chosen struct {
 	sigma0  float64
 	pad     int
 	data    string // the data set that it was trained on, "" when that is not known
-	folder  string // of the run, if it is one
 	about   map[string]string
 }
 
@@ -56,7 +55,7 @@ func loadEnergy(ref string, sigma0 float64) (chosen, error) {
 	if err != nil {
 		return chosen{}, err
 	}
-	c := chosen{network: m.Network, weights: m.Weights, sigma0: m.Sigma0, pad: m.Pad, data: m.About["data"], folder: runFolder(ref), about: m.Metadata()}
+	c := chosen{network: m.Network, weights: m.Weights, sigma0: m.Sigma0, pad: m.Pad, data: m.About["data"], about: m.Metadata()}
 	if sigma0 != 0 {
 		c.sigma0 = sigma0
 	}

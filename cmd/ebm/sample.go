@@ -30,9 +30,10 @@ type sampleFlags struct {
 	png          bool
 	grid         int
 	animation    bool
-	chains       int
+	watched      int
 	crop         int
 	asJSON       bool
+	chainFlags
 }
 
 func (f *sampleFlags) add(fs *pflag.FlagSet) {
@@ -53,9 +54,10 @@ func (f *sampleFlags) add(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.png, "png", false, "also write every sample as a PNG file")
 	fs.IntVar(&f.grid, "grid", 64, "samples in grid.png, 0 for no grid")
 	fs.BoolVar(&f.animation, "animation", false, "also draw process.gif, the chains along the way")
-	fs.IntVar(&f.chains, "chains", 16, "chains whose energies and snapshots are recorded in trace.json")
+	fs.IntVar(&f.watched, "chains", 16, "chains whose energies and snapshots are recorded in trace.json")
 	fs.IntVar(&f.crop, "crop", -1, "keep the middle N×N pixels, 0 for all (default: what was padding in training is cut off)")
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
+	f.chainFlags.add(fs)
 }
 
 func newSample(a *app) *cobra.Command {
@@ -63,12 +65,19 @@ func newSample(a *app) *cobra.Command {
 	var merge []string
 	cmd := &cobra.Command{
 		Use:   "sample --run REF --count N --out DIR",
-		Short: "Draw samples by annealed Langevin dynamics",
+		Short: "Draw samples by annealed Langevin dynamics, MALA or Hamiltonian Monte Carlo",
 		Long: `sample fills a folder: samples.npz (arr_0, uint8 [N H W C]), grid.png,
 trace.json (energies and temperature along some chains). It writes as it goes;
 called again after it was stopped or killed, it draws only what is missing, and
-the files are the same, byte for byte.`,
+the files are the same, byte for byte.
+
+With --sampler mala or hmc, or --draws above 1, chains cool down from noise by
+the schedule (or begin at pictures, --start), adapt their step sizes in a
+warm-up at T = 1, and then give their draws, which leave exp(−E) invariant but
+for unadjusted langevin. The folder then has chains.npz and diagnostics.json, with R-hat and
+effective sample sizes of the energy and of pixels, in place of trace.json.`,
 		Example: `  ebm sample --run mnist16 --count 64 --out samples
+  ebm sample --run mnist16 --sampler hmc --count 400 --draws 100 --start mnist:train --out chains
   ebm sample --run runs/mnist --count 50000 --shard 1/4 --out part1
   ebm sample --merge part1,part2,part3,part4 --out samples`,
 		Args: cobra.NoArgs,
@@ -89,9 +98,15 @@ func (f *sampleFlags) sample(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	if err := f.check(); err != nil {
+		return err
+	}
 	ref, err := checkpointOf(f.run, f.checkpoint)
 	if err != nil {
 		return err
+	}
+	if f.persistent() {
+		return f.chains(ctx, a, ref)
 	}
 	model, err := loadSampled(ctx, ref, f.sigma0)
 	if err != nil {
@@ -113,14 +128,10 @@ func (f *sampleFlags) sample(ctx context.Context, a *app) error {
 	}
 	defer sampler.Close()
 	sampler.Progress = a.progress()
-	crop := f.crop
-	if crop < 0 {
-		crop = 0
-		if shape := sampler.Shape(); model.pad > 0 && len(shape) == 3 {
-			crop = shape[2] - 2*model.pad
-		}
+	if err := f.startAt(ctx, a, &set, sampler.Shape(), model.models.Sigma0); err != nil {
+		return err
 	}
-	w, err := sampler.Write(ctx, set, f.folder(a, crop, model.describe))
+	w, err := sampler.Write(ctx, set, f.folder(a, f.cropped(sampler.Shape(), model.pad), model.describe))
 	if err != nil {
 		return err
 	}
@@ -150,7 +161,7 @@ func (f *sampleFlags) settings() (langevin.Settings, error) {
 			return set, usageError{err}
 		}
 	}
-	set.Watch.Chains = min(f.chains, set.Count)
+	set.Watch.Chains = min(f.watched, set.Count)
 	if set.Watch.Chains > 0 {
 		set.Watch.Snapshots = langevin.Snapshots(12, f.steps)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"ebm/internal/dataset"
 	"ebm/internal/measure"
@@ -114,34 +115,47 @@ func (m *subject) sigmas(n int) ([]float64, error) {
 
 // outliersItem compares energies of three sets.
 func outliersItem(ctx context.Context, s *study) (outcome, error) {
-	var o outcome
-	m, err := s.subject(ctx, "cifar10")
+	o := outcome{settings: map[string]any{"pictures": s.n.Pictures, "seed": s.Seed + 1}}
+	items, err := Find("outliers")
 	if err != nil {
 		return o, err
 	}
-	model, err := s.open(m)
+	list, err := s.subjects(ctx, items[0].models(s.Scale)...)
 	if err != nil {
 		return o, err
+	}
+	for _, m := range list {
+		if err := s.outliers(ctx, m, &o); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+func (s *study) outliers(ctx context.Context, m *subject, o *outcome) error {
+	model, err := s.open(m)
+	if err != nil {
+		return err
 	}
 	training, err := s.set(ctx, m.data, dataset.Train, m.size())
 	if err != nil {
-		return o, err
+		return err
 	}
 	test, err := s.set(ctx, m.data, dataset.Test, m.size())
 	if err != nil {
-		return o, err
+		return err
 	}
 	other, name, err := s.other(ctx, m, test)
 	if err != nil {
-		return o, err
+		return err
 	}
-	s.differFrom(&o, m, "cifar10", paperColourNet)
+	s.differFrom(o, m, "cifar10", paperColourNet)
 	if name != "svhn" {
 		o.differ("the other set is %s in place of SVHN", name)
 	}
 	sigmas, err := m.sigmas(max(s.n.Levels/3, 2))
 	if err != nil {
-		return o, err
+		return err
 	}
 	choose := func(set *dataset.Set) measure.Pictures { return measure.Choose(set, s.n.Pictures, s.Seed+1) }
 	scores, err := model.Outliers(ctx, []measure.Group{
@@ -150,30 +164,44 @@ func outliersItem(ctx context.Context, s *study) (outcome, error) {
 		{Name: name, Role: measure.Other, Pictures: choose(other)},
 	}, measure.OutlierOptions{Sigmas: sigmas, Progress: s.Progress})
 	if err != nil {
-		return o, err
+		return err
 	}
-	o.settings = map[string]any{"pictures": s.n.Pictures, "loss_sigmas": sigmas, "seed": s.Seed + 1}
-	for i, score := range scores {
-		chart := report.Chart{Title: score.Name, X: report.Axis{Label: score.Name, Unit: score.Unit}, Panels: []report.Panel{{Y: report.Axis{Label: "density"}}}}
+	o.settings["loss_sigmas_"+m.name] = sigmas
+	for _, score := range scores {
+		kind, isEnergy := "energy", strings.HasPrefix(score.Name, "energy")
+		if !isEnergy {
+			kind = "denoising loss"
+		}
+		chart := report.Chart{
+			Title: "Model of " + m.data + ", " + score.Name, Note: "To the right is what the model takes for less likely, or denoises worse.",
+			X: report.Axis{Label: score.Name, Unit: score.Unit}, Panels: []report.Panel{{Y: report.Axis{Label: "density"}}},
+		}
 		for j, g := range score.Groups {
 			chart.Panels[0].Series = append(chart.Panels[0].Series, report.Outline(g.Name, fmt.Sprintf("mean %.4g", g.Mean), score.Histogram.Edges, score.Histogram.Density(j)))
-			if g.Separation == nil {
-				continue
+			if g.Separation != nil {
+				o.rows = append(o.rows, outlierRow(m.data, kind, isEnergy, g))
 			}
-			row := Row{Name: "AUROC of " + score.Name + " for " + g.Name, Ours: g.Separation.AUROC, Error: g.Separation.Error, Note: "0.5 is no separation; below, the set has the lower values"}
-			switch {
-			case g.Role == measure.Training && i == 0:
-				row.Paper, row.Source = "as test pictures (no overfitting)", "figure A7A"
-			case i == 0:
-				row.Paper, row.Source = "below 0.5: SVHN has lower energies than CIFAR-10", "figure A7A"
-			case g.Role == measure.Other:
-				row.Paper, row.Source = "similar to the energy", "section 4"
-			}
-			o.rows = append(o.rows, row)
 		}
 		o.sections = append(o.sections, chart)
 	}
-	return o, nil
+	return nil
+}
+
+// outlierRow says on which side of the held-out pictures a set lies.
+func outlierRow(data, kind string, isEnergy bool, g measure.GroupScores) Row {
+	row := Row{
+		Name: fmt.Sprintf("model of %s: AUROC of the %s for %s", data, kind, g.Name), Ours: g.Separation.AUROC, Error: g.Separation.Error,
+		Note: "0.5 is no separation; below it the set has the lower values",
+	}
+	switch {
+	case g.Role == measure.Training && isEnergy:
+		row.Paper, row.Source = "as test pictures: no overfitting", "figure A7A"
+	case isEnergy:
+		row.Paper, row.Source = "below 0.5 for SVHN and a model of CIFAR-10", "figure A7A"
+	case g.Role == measure.Other:
+		row.Paper, row.Source = "similar to the energy", "section 4"
+	}
+	return row
 }
 
 // other is a set that a model was not trained on: SVHN for CIFAR-10, clothes for

@@ -58,13 +58,23 @@ func Estimate(ctx context.Context, rt *runtime.Runtime, items []Item, o Options)
 func count(items []Item, o Options) (Cost, error) {
 	var c Cost
 	runs := make(map[string]string)
+	var chosen []string // models whose checkpoints are compared
 	for _, item := range items {
 		w := item.work(Paper.numbers())
 		for _, preset := range item.presets {
 			if o.Model == "" {
 				runs[preset] = preset
 			}
-			flops, err := chainFLOPs(preset, w)
+			each := w
+			if o.Model == "" && slices.Contains(selectedData(), preset) && !slices.Contains(chosen, preset) {
+				set, err := Paper.settings(preset)
+				if err != nil {
+					return c, err
+				}
+				chosen = append(chosen, preset)
+				each.samples += selected * (set.Steps / set.Output.CheckpointEvery)
+			}
+			flops, err := chainFLOPs(preset, each)
 			if err != nil {
 				return c, err
 			}

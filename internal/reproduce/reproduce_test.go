@@ -134,6 +134,37 @@ func TestTrainingsGoOn(t *testing.T) {
 	}
 }
 
+// The checkpoint with the least distance is found, kept, and what is loaded.
+func TestBestCheckpoint(t *testing.T) {
+	s := &study{Options: Options{Dir: t.TempDir(), Scale: Smoke, Log: func(string) {}}, rt: open(t), n: Smoke.numbers(), models: map[string]*subject{}, sets: map[setKey]*dataset.Set{}}
+	defer s.close()
+	set, err := Smoke.settings("mnist")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set.Output.KeepCheckpoints = 0
+	if _, err := s.trained(t.Context(), "run", set); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(s.Dir, "runs", "run")
+	best, err := s.best(t.Context(), dir, set, measure.Pixels{}, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chosen, err := measure.ReadSelection(dir)
+	if err != nil || len(chosen.Candidates) != 4 || filepath.Base(best) != chosen.Best {
+		t.Fatalf("%s, %+v, %v", best, chosen, err)
+	}
+	for _, c := range chosen.Candidates {
+		if c.Distance < chosen.Distance {
+			t.Errorf("%s has the distance %g, and %s with %g was chosen", c.Name, c.Distance, chosen.Best, chosen.Distance)
+		}
+	}
+	if m, err := s.load(best, "best"); err != nil || m.data != "mnist" {
+		t.Error(err)
+	}
+}
+
 func TestItemsAndScales(t *testing.T) {
 	seen := map[string]bool{}
 	for _, i := range Items() {

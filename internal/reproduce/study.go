@@ -106,7 +106,7 @@ func Run(ctx context.Context, rt *runtime.Runtime, items []Item, o Options) ([]R
 func (s *study) make(ctx context.Context, item Item) (Result, error) {
 	s.dir = filepath.Join(s.Dir, item.Name)
 	began := time.Now()
-	used, err := s.subjects(ctx, item.presets...)
+	used, err := s.subjects(ctx, item.models(s.Scale)...)
 	if err != nil {
 		return Result{}, err
 	}

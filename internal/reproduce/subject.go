@@ -132,7 +132,11 @@ func (s *study) trained(ctx context.Context, name string, set train.Settings) (*
 			return nil, err
 		}
 	}
-	return s.load(dir, name)
+	checkpoint, err := s.checkpointOf(ctx, dir, set)
+	if err != nil {
+		return nil, err
+	}
+	return s.load(checkpoint, name)
 }
 
 // open returns the energy between the parts of the objective.

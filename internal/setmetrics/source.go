@@ -144,6 +144,9 @@ func (s *Source) openDataSet(ctx context.Context, name string, split dataset.Spl
 		if slices.Contains(info.Sizes, o.Side) {
 			spec.Size = o.Side
 		}
+		if spec.Size == 28 && o.Side == 14 {
+			spec.Size = 16 // whose padding goes below
+		}
 	}
 	set, err := dataset.Load(ctx, spec)
 	if err != nil {
@@ -151,9 +154,16 @@ func (s *Source) openDataSet(ctx context.Context, name string, split dataset.Spl
 	}
 	s.Kind, s.Count, s.Notes = Pictures, set.Len(), set.Notes
 	s.Channels, s.Height, s.Width = set.Channels, set.Height, set.Width
+	if o.Side > 0 && o.Side == set.Height-2*set.Pad {
+		s.Height, s.Width = set.Native()
+	}
 	each := set.Channels * set.Height * set.Width
 	s.read = func(_ context.Context, first, n int) (*tensor.Tensor, error) {
-		return tensor.Of(set.Pixels[first*each:(first+n)*each], n, set.Channels, set.Height, set.Width), nil
+		x := tensor.Of(set.Pixels[first*each:(first+n)*each], n, set.Channels, set.Height, set.Width)
+		if s.Height == set.Height {
+			return x, nil
+		}
+		return picture.Crop(x, s.Height, s.Width)
 	}
 	return nil
 }

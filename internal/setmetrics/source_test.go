@@ -3,6 +3,7 @@ package setmetrics
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -100,13 +101,16 @@ func TestDamagedWhileReading(t *testing.T) {
 }
 
 func TestDataSetsTakeTheSize(t *testing.T) {
-	for side, want := range map[int]int{0: 28, 16: 16, 32: 32, 28: 28, 20: 28} {
+	for side, want := range map[int]int{0: 28, 14: 14, 16: 16, 32: 32, 28: 28, 20: 28} {
 		s, err := Open(context.Background(), "mnist:test", SourceOptions{Side: side, Limit: 50})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if s.Height != want || s.Width != want || s.Count != 50 || s.Channels != 1 {
 			t.Errorf("compared with %d pixels: %d pictures of %d×%d, wanted 50 of %d", side, s.Count, s.Height, s.Width, want)
+		}
+		if x, err := s.read(context.Background(), 10, 5); err != nil || x.String() != fmt.Sprintf("uint8[5 1 %d %d]", want, want) {
+			t.Errorf("compared with %d pixels: read %v, %v", side, x, err)
 		}
 		s.Close()
 	}

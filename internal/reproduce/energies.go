@@ -50,7 +50,7 @@ func noiseItem(ctx context.Context, s *study) (outcome, error) {
 	left.X = energy.X
 	o.settings = map[string]any{"pictures": min(s.n.Pictures, test.Len()), "sigmas": sigmas, "seed": s.Seed + 1}
 	o.rows = []Row{
-		{Name: "exponent of energy against noise level", Paper: 2, Source: "appendix D: expected to scale quadratically", Ours: exponent(list), Same: true, Note: "of E(σ) − E(least σ) over the upper half of the levels"},
+		{Name: "exponent of energy against noise level", Paper: 2, Source: "appendix D: expected to scale quadratically", Ours: exponent(list), Note: "of E(σ) − E(least σ) over the upper half of the levels"},
 		{Name: "energy rises from level to level", Paper: "yes", Source: "section 2", Ours: truth(rising), Note: "1 for yes"},
 	}
 	o.sections = []report.Section{report.Chart{

@@ -94,14 +94,14 @@ func (s *study) sections(r Result) ([]report.Section, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name(), err)
 	}
-	text := []string{r.About + " (" + r.Paper + ")."}
+	text := []string{"In the paper: " + r.Paper + "."}
 	for _, m := range r.Models {
 		text = append(text, fmt.Sprintf("Model: %s, %s, of %s.", m.Name, m.Network, m.Data))
 	}
 	for _, d := range r.Differs {
 		text = append(text, "Not as in the paper: "+d+".")
 	}
-	list := []report.Section{report.Text{Title: strings.ToUpper(r.Item[:1]) + r.Item[1:], Paragraphs: text}}
+	list := []report.Section{report.Text{Title: "Item " + r.Item + ": " + r.About, Paragraphs: text}}
 	for _, section := range doc.Sections {
 		if g, ok := section.(report.Gallery); ok {
 			for i := range g.Pictures {

@@ -100,7 +100,8 @@ def about(result):
     versions = {r["torch"][f]["torch"] for r in result["cases"] for f in r["torch"] if "torch" in r["torch"][f]}
     engines = {r["here"]["onnxruntime"] for r in result["cases"]}
     peak = result.get("peak_gflops")
-    text = (f"{m['processor']}, {m['cores']} cores, {result['threads']} threads on either side, {m['system']}; "
+    sides = " on either side" if result["kind"] == "comparison" else ""
+    text = (f"{m['processor']}, {m['cores']} cores, {result['threads']} threads{sides}, {m['system']}; "
             f"{result['date'][:10]}, commit {result['commit'] or 'unknown'}.")
     if peak:
         text += f" Peak of fused multiply-adds: {number(peak)} GFLOP/s."
@@ -110,7 +111,7 @@ def about(result):
     if result.get("load_before") and result.get("load_after"):
         text += f" Load average before and after: {result['load_before'][0]:g} and {result['load_after'][0]:g}."
     if result.get("quick"):
-        text += " Quick form: few rounds, without torch.compile."
+        text += " Quick form: few rounds, without torch.compile." if sides else " Quick form: few and small points."
     return text
 
 

@@ -20,6 +20,7 @@ import sys
 import time
 
 import torch
+import torch._inductor.config
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "models/energy/testdata"))
@@ -148,6 +149,7 @@ def features(o):
         num_classes=1008, aux_logits=False, weights=None, init_weights=False)
     inception.load_state_dict_from_url = lambda *a, **k: template.state_dict()
     net = inception.InceptionV3([3]).eval().requires_grad_(False).to(memory_format=memory_format(o.form))
+    torch._inductor.config.freezing = True  # weights as constants, laid out ahead, for torch.compile
     compiled = torch.compile(net) if o.form == "compile" else net
     pictures = torch.randint(0, 256, (o.batch, 3, o.size, o.size), dtype=torch.uint8)
 

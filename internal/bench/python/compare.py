@@ -46,7 +46,7 @@ def cases(quick):
         "score-d128": {"job": "score", **LARGE, "batch": 8, "rounds": few(8)},
         "train-d16": {"job": "train", **SMALL, "batch": 128, "rounds": few(12)},
         "train-d64": {"job": "train", **MIDDLE, "batch": 64, "rounds": few(6)},
-        "train-d128": {"job": "train", **LARGE, "batch": 8, "rounds": few(5)},
+        "train-d128": {"job": "train", **LARGE, "batch": 8, "shards": 1, "rounds": few(5)},
         "sample-d16": {"job": "sample", **SMALL, "batch": 64, "steps": steps, "rounds": few(5)},
         "features": {"job": "features", "net": "res12", "channels": 3, "dim": 1, "size": 32, "batch": 32, "rounds": few(4)},
     }
@@ -61,7 +61,7 @@ def options(case, *names):
 
 def our_command(o, case):
     return [o.ebm, "bench", "--turns", "--quiet", "--provider", "cpu", "--threads", str(o.threads),
-            *options(case, "job", "net", "channels", "dim", "size", "batch", "steps")]
+            *options(case, "job", "net", "channels", "dim", "size", "batch", "steps", "shards")]
 
 
 def torch_command(o, case, form):

@@ -124,6 +124,15 @@ func (s *study) make(ctx context.Context, item Item) (Result, error) {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return r, err
 	}
+	stale, err := pictureFiles(s.dir)
+	if err != nil {
+		return r, err
+	}
+	for _, name := range stale {
+		if err := os.Remove(filepath.Join(s.dir, name)); err != nil {
+			return r, err
+		}
+	}
 	out, err := item.do(ctx, s)
 	if err != nil {
 		return r, err

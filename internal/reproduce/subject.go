@@ -46,12 +46,18 @@ func (m *subject) used() UsedModel {
 func (m *subject) size() int { return m.Network.Size }
 
 // shipped names the shipped model that stands for one of the paper's below its
-// scale. Where there is none of the data, it is that of digits.
-func shipped(preset string) string {
-	if preset == "fashion-mnist" && slices.Contains(zoo.Names(), "fashion16") {
-		return "fashion16"
+// scale: that of digits where there is none of the data, or the data are not
+// there.
+func (s *study) shipped(ctx context.Context, preset string) string {
+	const digits, clothes = "mnist16", "fashion16"
+	if preset != "fashion-mnist" || !slices.Contains(zoo.Names(), clothes) {
+		return digits
 	}
-	return "mnist16"
+	if _, err := s.set(ctx, preset, dataset.Test, 16); err != nil {
+		s.Log(fmt.Sprintf("%s in place of %s: %v", digits, clothes, err))
+		return digits
+	}
+	return clothes
 }
 
 // subjects returns the models of presets, each once: the user's, shipped ones,
@@ -85,7 +91,11 @@ func (s *study) subjects(ctx context.Context, presets ...string) ([]*subject, er
 func (s *study) subject(ctx context.Context, preset string) (*subject, error) {
 	switch {
 	case s.Model != "":
-		return s.load(s.Model, "given")
+		m, err := s.load(s.Model, "given")
+		if err == nil { // samples of several models may be in the folder
+			m.name = "given-" + m.Hash[:12]
+		}
+		return m, err
 	case s.Scale == Paper:
 		set, err := s.Scale.settings(preset)
 		if err != nil {
@@ -93,7 +103,7 @@ func (s *study) subject(ctx context.Context, preset string) (*subject, error) {
 		}
 		return s.trained(ctx, preset, set)
 	}
-	name := shipped(preset)
+	name := s.shipped(ctx, preset)
 	return s.load(name, name)
 }
 

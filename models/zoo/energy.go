@@ -1,8 +1,7 @@
 package zoo
 
 import (
-	"encoding/json"
-	"fmt"
+	"ebm/models/weights"
 )
 
 // Card says how a shipped model was made.
@@ -17,15 +16,15 @@ type Card struct {
 	Loss    [][2]float64 `json:"loss"` // step, mean loss since the step before
 }
 
+// Names returns the names of the shipped models, sorted.
+func Names() []string { return energies.names() }
+
+// Open returns the weights of the model called name; ok is false when there
+// is none.
+func Open(name string) (set *weights.Set, ok bool, err error) { return energies.open(name) }
+
 // CardOf returns the card of a shipped model.
 func CardOf(name string) (Card, error) {
-	b, err := files.ReadFile("weights/" + name + ".json")
-	if err != nil {
-		return Card{}, fmt.Errorf("shipped model %s has no card", name)
-	}
 	var c Card
-	if err := json.Unmarshal(b, &c); err != nil {
-		return Card{}, fmt.Errorf("card of %s: %w", name, err)
-	}
-	return c, nil
+	return c, energies.card(name, &c)
 }

@@ -120,7 +120,7 @@ func (c *Classifier) Features(ctx context.Context, pictures *tensor.Tensor) (Cla
 	if pictures == nil || pictures.DType() != tensor.Uint8 || pictures.Rank() != 4 || !slices.Equal(pictures.Shape()[1:], want) {
 		return ClassifierFeatures{}, fmt.Errorf("pictures are %v, wanted uint8[n %d %d %d]", pictures, want[0], want[1], want[2])
 	}
-	n, size := pictures.Shape()[0], tensor.Volume(want)
+	n := pictures.Shape()[0]
 	if n == 0 {
 		return ClassifierFeatures{}, errors.New("no pictures to classify")
 	}
@@ -131,7 +131,7 @@ func (c *Classifier) Features(ctx context.Context, pictures *tensor.Tensor) (Cla
 	logits := make([]float32, 0, n*o.Channels*k)
 	for first := 0; first < n; first += o.Batch {
 		count := min(o.Batch, n-first)
-		batch := tensor.Of(tensor.Data[uint8](pictures)[first*size:(first+count)*size], count, o.Channels, o.Size, o.Size)
+		batch := pictures.Rows(first, first+count)
 		out, err := c.session.Run(ctx, map[string]*tensor.Tensor{"x": batch})
 		if err != nil {
 			return ClassifierFeatures{}, fmt.Errorf("classify pictures %d to %d: %w", first, first+count-1, err)

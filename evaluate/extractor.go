@@ -244,12 +244,11 @@ func joinFeatures(parts []FeatureSet) FeatureSet {
 		if of(parts[0]) == nil {
 			return nil
 		}
-		d := of(parts[0]).Shape()[1]
-		var all []float32
-		for _, p := range parts {
-			all = append(all, tensor.Data[float32](of(p))...)
+		all := make([]*tensor.Tensor, len(parts))
+		for i, p := range parts {
+			all[i] = of(p)
 		}
-		return tensor.Of(all, len(all)/d, d)
+		return tensor.Concat(all...)
 	}
 	return FeatureSet{
 		Features: join(func(s FeatureSet) *tensor.Tensor { return s.Features }),

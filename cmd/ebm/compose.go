@@ -132,11 +132,11 @@ func (f *composeFlags) compose(ctx context.Context, a *app) error {
 // region is what is given of a picture.
 func (f *composeFlags) region(ctx context.Context, a *app, c mdsm.Composition, pad int) (*mdsm.Region, error) {
 	f.count = 1
-	x, err := f.load(ctx, a, c.InputShape())
+	x, err := f.pictures(ctx, a, c.InputShape())
 	if err != nil {
 		return nil, err
 	}
-	r := &mdsm.Region{Picture: first(x, 1), Sigma: f.noise}
+	r := &mdsm.Region{Picture: x.Rows(0, 1), Sigma: f.noise}
 	if r.Sigma == 0 {
 		r.Sigma = c.Sigma0()
 	}

@@ -15,6 +15,7 @@ import (
 	"ebm/internal/dataset"
 	"ebm/internal/verify"
 	"ebm/mdsm/langevin"
+	"ebm/mdsm/samples"
 	"ebm/mdsm/train"
 	"ebm/models/tensor"
 	"ebm/models/zoo"
@@ -58,7 +59,7 @@ type demo struct {
 	model    *ebm.Model
 	files    []exported
 	score    verify.Certificate
-	process  *langevin.Process
+	process  *samples.Process
 }
 
 type timing struct {
@@ -205,15 +206,15 @@ func (d *demo) sample(ctx context.Context) error {
 	sampler.Progress = d.progress()
 	set := langevin.Default(d.count)
 	set.Seed = 1
-	set.Watch = langevin.Watch{Chains: min(d.count, 16), Snapshots: []int{0, 500, 1000, 1500, 2000, 2300, 2500, 2600, 2700}}
-	folder := langevin.Folder{
+	set.Watch = samples.Watch{Chains: min(d.count, 16), Snapshots: []int{0, 500, 1000, 1500, 2000, 2300, 2500, 2600, 2700}}
+	folder := samples.Folder{
 		Dir: d.samplesDir(), Crop: d.model.Network.Size - 2*d.model.Pad, Grid: d.count, Animation: true,
 		Describe: d.model.Metadata(), Log: d.log,
 	}
 	if _, err := sampler.Write(ctx, set, folder); err != nil {
 		return err
 	}
-	d.process, err = langevin.ReadProcess(folder.Dir)
+	d.process, err = samples.ReadProcess(folder.Dir)
 	return err
 }
 

@@ -11,7 +11,7 @@ import (
 	"ebm/internal/metrics"
 	"ebm/internal/picture"
 	"ebm/internal/report"
-	"ebm/mdsm/langevin"
+	"ebm/mdsm/samples"
 	"ebm/models/tensor"
 )
 
@@ -42,13 +42,13 @@ func (d *demo) summary() string {
 }
 
 func (d *demo) grid() (report.Section, error) {
-	data, err := os.ReadFile(filepath.Join(d.samplesDir(), langevin.GridFile))
+	data, err := os.ReadFile(filepath.Join(d.samplesDir(), samples.GridFile))
 	if err != nil {
 		return nil, err
 	}
 	return report.Gallery{
 		Title: "Samples", Note: "All samples of this run, none chosen: the first one of seed 1 is at the top left.",
-		Pictures: []report.Picture{{Alt: "a grid of sampled digits", Width: 560, File: filepath.Join("samples", langevin.GridFile), Data: data}},
+		Pictures: []report.Picture{{Alt: "a grid of sampled digits", Width: 560, File: filepath.Join("samples", samples.GridFile), Data: data}},
 	}, nil
 }
 
@@ -80,7 +80,7 @@ func (d *demo) snapshots() (report.Section, error) {
 // pair draws the first chains in a row, and their denoised state below.
 func pair(x, denoised *tensor.Tensor, crop int) ([]byte, error) {
 	n := min(x.Shape()[0], 8)
-	all, err := picture.Crop(joined(first(x, n), first(denoised, n)), crop, crop)
+	all, err := picture.Crop(tensor.Concat(x.Rows(0, n), denoised.Rows(0, n)), crop, crop)
 	if err != nil {
 		return nil, err
 	}

@@ -129,7 +129,7 @@ func (f *denoiseFlags) write(noisy, denoised *tensor.Tensor) error {
 	}
 	n := min(noisy.Shape()[0], 16)
 	return atomicfile.Write(filepath.Join(f.out, "comparison.png"), func(w io.Writer) error {
-		return picture.Grid{Columns: n, Padding: 1, Scale: 4, Background: 96}.WritePNG(w, joined(first(noisy, n), first(denoised, n)))
+		return picture.Grid{Columns: n, Padding: 1, Scale: 4, Background: 96}.WritePNG(w, tensor.Concat(noisy.Rows(0, n), denoised.Rows(0, n)))
 	})
 }
 

@@ -313,7 +313,7 @@ func (e *evaluation) nearestTraining(ctx context.Context) error {
 		return err
 	}
 	training := measure.Choose(e.training, e.limited(e.training.Len()), uint64(e.seed)).Pixels()
-	samples := firstPictures(e.samples, mostNeighbours)
+	samples := e.samples.Rows(0, min(mostNeighbours, e.samples.Shape()[0]))
 	k := min(e.run.neighbours, training.Shape()[0])
 	for _, space := range spaces {
 		in, err := measure.NewSpace(ctx, space.features, training, e.progress())
@@ -336,10 +336,4 @@ func (e *evaluation) nearestTraining(ctx context.Context) error {
 		e.near = append(e.near, found)
 	}
 	return nil
-}
-
-func firstPictures(x *tensor.Tensor, n int) *tensor.Tensor {
-	shape := x.Shape()
-	n = min(n, shape[0])
-	return tensor.Of(tensor.Data[uint8](x)[:n*tensor.Volume(shape[1:])], append([]int{n}, shape[1:]...)...)
 }

@@ -17,7 +17,7 @@ import (
 	"ebm/internal/picture"
 	"ebm/internal/report"
 	"ebm/internal/setmetrics"
-	"ebm/mdsm/langevin"
+	"ebm/mdsm/samples"
 	"ebm/models/tensor"
 )
 
@@ -97,7 +97,7 @@ func (e *evaluation) summary() string {
 }
 
 func (e *evaluation) grid() ([]report.Section, error) {
-	shown := firstPictures(e.samples, 64)
+	shown := e.samples.Rows(0, min(64, e.samples.Shape()[0]))
 	data, err := gridPNG(picture.Grid{Columns: 16, Padding: 1, Scale: 2, Background: 96}, shown)
 	if err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func (e *evaluation) grid() ([]report.Section, error) {
 	}
 	return []report.Section{report.Gallery{
 		Title: titleSamples, Note: note,
-		Pictures: []report.Picture{{Alt: "a grid of samples", Width: 800, File: e.relative(filepath.Join(e.samplesDir, langevin.ArchiveFile)), Data: data}},
+		Pictures: []report.Picture{{Alt: "a grid of samples", Width: 800, File: e.relative(filepath.Join(e.samplesDir, samples.ArchiveFile)), Data: data}},
 	}}, nil
 }
 

@@ -20,6 +20,7 @@ import (
 	"ebm/internal/report"
 	"ebm/mdsm"
 	"ebm/mdsm/langevin"
+	"ebm/mdsm/samples"
 	"ebm/mdsm/train"
 	"ebm/models/tensor"
 )
@@ -85,7 +86,7 @@ type evaluation struct {
 
 	training, heldOut *dataset.Set // heldOut is nil where the data has no test part
 	samples           *tensor.Tensor
-	record            *langevin.Record // nil when nothing says how the samples were made
+	record            *samples.Record // nil when nothing says how the samples were made
 	samplesDir        string
 	classes           *measure.Classes // nil where no classifier knows the data
 

@@ -12,7 +12,7 @@ import (
 	"ebm/internal/measure"
 	"ebm/internal/setmetrics"
 	"ebm/mdsm/langevin"
-	"ebm/mdsm/train"
+	"ebm/mdsm/samples"
 )
 
 // sample takes the samples of the run, or draws some.
@@ -21,7 +21,7 @@ func (e *evaluation) sample(ctx context.Context) error {
 	if e.checkpoint != "" {
 		e.samplesDir += "-" + e.checkpoint
 	}
-	archive := filepath.Join(e.samplesDir, langevin.ArchiveFile)
+	archive := filepath.Join(e.samplesDir, samples.ArchiveFile)
 	_, err := os.Stat(archive)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = e.draw(ctx)
@@ -32,7 +32,7 @@ func (e *evaluation) sample(ctx context.Context) error {
 	if e.samples, err = measure.ReadSamples(archive, e.model.Shape()); err != nil {
 		return err
 	}
-	record, err := langevin.ReadRecord(e.samplesDir)
+	record, err := samples.ReadRecord(e.samplesDir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		e.note("nothing says how the samples in %s were made", e.samplesDir)
@@ -61,7 +61,7 @@ func (e *evaluation) draw(ctx context.Context) error {
 	set := e.sampling(e.run.count, e.run.steps)
 	set.Watch.Chains = min(e.run.count, 16)
 	e.log(fmt.Sprintf("drawing %d samples into %s", e.run.count, e.samplesDir))
-	_, err = sampler.Write(ctx, set, langevin.Folder{Dir: e.samplesDir, Crop: e.crop(), Grid: 64, Describe: e.about, Log: e.log})
+	_, err = sampler.Write(ctx, set, samples.Folder{Dir: e.samplesDir, Crop: e.crop(), Grid: 64, Describe: e.about, Log: e.log})
 	return err
 }
 
@@ -100,19 +100,15 @@ func (e *evaluation) selectCheckpoint(ctx context.Context, folder string) error 
 	if err != nil {
 		return err
 	}
-	list, err := train.Checkpoints(folder)
+	candidates, err := measure.Candidates(folder, func(checkpoint string) (langevin.Models, error) {
+		m, err := ebm.Load(checkpoint)
+		if err != nil {
+			return langevin.Models{}, err
+		}
+		return m.LangevinModels()
+	})
 	if err != nil {
 		return err
-	}
-	var candidates []measure.Candidate
-	for _, c := range list {
-		candidates = append(candidates, measure.Candidate{Step: c.Step, Name: filepath.Base(c.Dir), Open: func() (langevin.Models, error) {
-			m, err := ebm.Load(c.Dir)
-			if err != nil {
-				return langevin.Models{}, err
-			}
-			return m.LangevinModels()
-		}})
 	}
 	features, done, err := e.selectionFeatures(ctx)
 	if err != nil {

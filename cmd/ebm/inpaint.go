@@ -20,9 +20,7 @@ import (
 )
 
 type inpaintFlags struct {
-	run        string
-	checkpoint string
-	sigma0     float64
+	energyFlags
 	pictureFlags
 	mask        string
 	completions int
@@ -39,9 +37,7 @@ type inpaintFlags struct {
 }
 
 func (f *inpaintFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, a shipped model, or an energy.onnx")
-	addCheckpoint(fs, &f.checkpoint)
-	fs.Float64Var(&f.sigma0, "sigma0", 0, "σ₀ of the model (default: what it says, or 0.1)")
+	f.energyFlags.add(fs)
 	fs.StringVar(&f.images, "images", "", "pictures: a data set such as mnist:test, a PNG or JPEG file, a folder, .npy or .npz")
 	fs.StringVar(&f.data, "data", "", "folder of a named data set's files, for those that are not found by themselves")
 	fs.IntVar(&f.count, "count", 8, "take the first N pictures, 0 for all")
@@ -116,16 +112,12 @@ func (f *inpaintFlags) inpaint(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	ref, err := checkpointOf(f.run, f.checkpoint)
-	if err != nil {
-		return err
-	}
-	c, err := loadEnergy(ref, f.sigma0)
+	c, err := f.energy()
 	if err != nil {
 		return err
 	}
 	shape := c.network.InputShape()
-	pictures, err := f.load(ctx, a, shape)
+	pictures, err := f.pictures(ctx, a, shape)
 	if err != nil {
 		return err
 	}
@@ -229,11 +221,11 @@ func (f *inpaintFlags) write(r inpainted, fill *langevin.Fill, filled *tensor.Te
 	}
 	var rows []*tensor.Tensor
 	for i := range min(f.rows, pictures.Shape()[0]) {
-		rows = append(rows, slice(pictures, i, 1), slice(masked, i, 1), slice(completions, i*fill.Completions, fill.Completions))
+		rows = append(rows, pictures.Rows(i, i+1), masked.Rows(i, i+1), completions.Rows(i*fill.Completions, (i+1)*fill.Completions))
 	}
 	side := max(pictures.Shape()[2], pictures.Shape()[3])
 	grid := picture.Grid{Columns: 2 + fill.Completions, Padding: 1, Scale: min(max(64/side, 1), 8), Background: 96, Apart: 2}
-	err = atomicfile.Write(filepath.Join(f.out, "inpaint.png"), func(w io.Writer) error { return grid.WritePNG(w, joined(rows...)) })
+	err = atomicfile.Write(filepath.Join(f.out, "inpaint.png"), func(w io.Writer) error { return grid.WritePNG(w, tensor.Concat(rows...)) })
 	if err != nil {
 		return err
 	}

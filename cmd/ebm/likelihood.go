@@ -23,9 +23,7 @@ import (
 
 // likelihoodFlags are the flags of likelihood.
 type likelihoodFlags struct {
-	run        string
-	checkpoint string
-	sigma0     float64
+	energyFlags
 	pictureFlags
 	points string
 	out    string
@@ -42,9 +40,7 @@ type likelihoodFlags struct {
 }
 
 func (f *likelihoodFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, a shipped model, or an energy.onnx")
-	addCheckpoint(fs, &f.checkpoint)
-	fs.Float64Var(&f.sigma0, "sigma0", 0, "σ₀ of the model (default: what it says, or 0.1)")
+	f.energyFlags.add(fs)
 	fs.StringVar(&f.images, "images", "", "pictures whose density is measured: a data set such as mnist:test, a PNG or JPEG file, a folder, .npy or .npz (default: the test pictures of the model's data)")
 	fs.StringVar(&f.data, "data", "", "folder of a named data set's files, for those that are not found by themselves")
 	fs.IntVar(&f.count, "count", 64, "pictures to measure, each with a reverse chain; 0 for log Z alone")
@@ -149,11 +145,7 @@ type likelihood struct {
 }
 
 func (f *likelihoodFlags) measure(ctx context.Context, a *app) error {
-	ref, err := checkpointOf(f.run, f.checkpoint)
-	if err != nil {
-		return err
-	}
-	c, err := loadEnergy(ref, f.sigma0)
+	c, err := f.energy()
 	if err != nil {
 		return err
 	}
@@ -170,7 +162,7 @@ func (f *likelihoodFlags) measure(ctx context.Context, a *app) error {
 	r := likelihood{Model: f.run, Settings: set, Sigma0: c.sigma0}
 	var points *tensor.Tensor
 	if f.count > 0 {
-		x, err := f.load(ctx, a, c.network.InputShape())
+		x, err := f.pictures(ctx, a, c.network.InputShape())
 		if err != nil {
 			return err
 		}

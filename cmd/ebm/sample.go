@@ -11,6 +11,7 @@ import (
 
 	"ebm"
 	"ebm/mdsm/langevin"
+	"ebm/mdsm/samples"
 )
 
 // sampleFlags are the flags of sample.
@@ -168,8 +169,8 @@ func (f *sampleFlags) settings() (langevin.Settings, error) {
 	return set, nil
 }
 
-func (f *sampleFlags) folder(a *app, crop int, describe map[string]string) langevin.Folder {
-	return langevin.Folder{
+func (f *sampleFlags) folder(a *app, crop int, describe map[string]string) samples.Folder {
+	return samples.Folder{
 		Dir: f.out, Crop: crop, Float32: f.float32, Grid: f.grid, Animation: f.animation, PNG: f.png,
 		Describe: describe, Log: a.log,
 	}
@@ -179,14 +180,14 @@ func (f *sampleFlags) merge(ctx context.Context, a *app, parts []string) error {
 	if f.out == "" {
 		return usagef("wanted --out DIR, the folder to join the parts in")
 	}
-	w, err := langevin.Merge(ctx, f.folder(a, 0, nil), parts, a.progress())
+	w, err := samples.Merge(ctx, f.folder(a, 0, nil), parts, a.progress())
 	if err != nil {
 		return err
 	}
 	return f.print(a, w)
 }
 
-func (f *sampleFlags) print(a *app, w langevin.Written) error {
+func (f *sampleFlags) print(a *app, w samples.Written) error {
 	if f.asJSON {
 		return a.printJSON(map[string]any{"path": w.Path, "count": w.Count, "made": w.Made, "reused": w.Reused})
 	}

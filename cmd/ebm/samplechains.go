@@ -66,8 +66,8 @@ func (f *chainFlags) from(ctx context.Context, a *app, shape []int, sigma0 float
 	if f.start == "noise" {
 		return nil, 0, nil
 	}
-	pictures := pictureFlags{images: f.start, data: f.data}
-	x, err := pictures.load(ctx, a, shape)
+	start := pictureFlags{images: f.start, data: f.data}
+	x, err := start.pictures(ctx, a, shape)
 	if f.startNoise >= 0 {
 		sigma0 = f.startNoise
 	}

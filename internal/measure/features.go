@@ -98,15 +98,6 @@ func All(set *dataset.Set) *tensor.Tensor {
 	return tensor.Of(set.Pixels, set.Len(), set.Channels, set.Height, set.Width)
 }
 
-// part returns pictures from first on, at most the given number. They are the
-// tensor's own.
-func part(pictures *tensor.Tensor, first, n int) *tensor.Tensor {
-	shape := pictures.Shape()
-	each := tensor.Volume(shape[1:])
-	n = min(n, shape[0]-first)
-	return tensor.Of(tensor.Data[uint8](pictures)[first*each:(first+n)*each], append([]int{n}, shape[1:]...)...)
-}
-
 // block is the number of pictures whose features are computed at once.
 const block = 512
 
@@ -116,7 +107,7 @@ func each(ctx context.Context, f Features, pictures *tensor.Tensor, stage *progr
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		set, err := f.Features(ctx, part(pictures, first, block), func(n int) { stage.Add(int64(n)) })
+		set, err := f.Features(ctx, pictures.Rows(first, min(first+block, pictures.Shape()[0])), func(n int) { stage.Add(int64(n)) })
 		if err != nil {
 			return err
 		}

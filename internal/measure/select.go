@@ -15,6 +15,8 @@ import (
 	"ebm/internal/picture"
 	"ebm/internal/progress"
 	"ebm/mdsm/langevin"
+	"ebm/mdsm/samples"
+	"ebm/mdsm/train"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )
@@ -26,11 +28,25 @@ type Candidate struct {
 	Open func() (langevin.Models, error) // its energy, as the sampler takes it
 }
 
+// Candidates returns the checkpoints of a run's folder; open loads the one in
+// a folder.
+func Candidates(run string, open func(checkpoint string) (langevin.Models, error)) ([]Candidate, error) {
+	list, err := train.Checkpoints(run)
+	if err != nil {
+		return nil, err
+	}
+	var candidates []Candidate
+	for _, c := range list {
+		candidates = append(candidates, Candidate{Step: c.Step, Name: filepath.Base(c.Dir), Open: func() (langevin.Models, error) { return open(c.Dir) }})
+	}
+	return candidates, nil
+}
+
 // SelectOptions say how candidates are compared.
 type SelectOptions struct {
 	Dir      string            // of the samples: a folder for each candidate below it
 	Settings langevin.Settings // of the samples that each gets; the paper takes 1,000
-	Crop     int               // of the samples' pictures, as langevin.Folder has it
+	Crop     int               // of the samples' pictures, as samples.Folder has it
 	// Features are those of the distance, of pictures [C H W] as the model
 	// makes them: samples that were cropped get black borders again.
 	Features  Features
@@ -110,7 +126,7 @@ func (o SelectOptions) rank(ctx context.Context, rt *runtime.Runtime, c Candidat
 	}
 	defer sampler.Close()
 	sampler.Progress = o.Progress
-	w, err := sampler.Write(ctx, o.Settings, langevin.Folder{
+	w, err := sampler.Write(ctx, o.Settings, samples.Folder{
 		Dir: filepath.Join(o.Dir, c.Name), Crop: o.Crop, Grid: min(o.Settings.Count, 64), Log: o.Log,
 	})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"ebm/mdsm/langevin"
+	"ebm/mdsm/samples"
 	"ebm/models/autodiff"
 	"ebm/models/graph"
 	"ebm/models/tensor"
@@ -75,12 +76,12 @@ func TestSelectTakesTheNearestCheckpoint(t *testing.T) {
 	}
 
 	// The samples are there: a second selection only measures.
-	before, err := os.Stat(filepath.Join(o.Dir, "step-100", langevin.ArchiveFile))
+	before, err := os.Stat(filepath.Join(o.Dir, "step-100", samples.ArchiveFile))
 	if err != nil {
 		t.Fatal(err)
 	}
 	again, err := Select(t.Context(), rt, list, o)
-	after, statErr := os.Stat(filepath.Join(o.Dir, "step-100", langevin.ArchiveFile))
+	after, statErr := os.Stat(filepath.Join(o.Dir, "step-100", samples.ArchiveFile))
 	if err != nil || statErr != nil || again.Distance != s.Distance || !after.ModTime().Equal(before.ModTime()) {
 		t.Errorf("again: %+v, %v, %v", again, err, statErr)
 	}
@@ -107,7 +108,7 @@ func TestReadSamplesUndoesCropping(t *testing.T) {
 	defer sampler.Close()
 	set := langevin.Default(5)
 	set.Schedule.Steps, set.StepSize = 50, 0.1
-	w, err := sampler.Write(t.Context(), set, langevin.Folder{Dir: t.TempDir(), Crop: 2})
+	w, err := sampler.Write(t.Context(), set, samples.Folder{Dir: t.TempDir(), Crop: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

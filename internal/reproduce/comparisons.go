@@ -147,7 +147,7 @@ func (s *study) compare(ctx context.Context, list []variant) (outcome, []float64
 }
 
 // grid shows the samples of a variant.
-func (s *study) grid(m *subject, file, caption string, drawn samples) (report.Picture, error) {
+func (s *study) grid(m *subject, file, caption string, drawn drawing) (report.Picture, error) {
 	shown, err := picture.Crop(first(drawn.pictures, 32), m.size()-2*m.Pad, m.size()-2*m.Pad)
 	if err != nil {
 		return report.Picture{}, err
@@ -227,7 +227,7 @@ func singleNoiseItem(ctx context.Context, s *study) (outcome, error) {
 
 // compared draws samples of the single noise level numbered i, or of the
 // training at many, which comes after them.
-func (s *study) compared(ctx context.Context, m *subject, i int) (samples, error) {
+func (s *study) compared(ctx context.Context, m *subject, i int) (drawing, error) {
 	if i == len(singleSigmas()) {
 		return s.draw(ctx, m, "samples", s.n.Compared, s.n.ComparedSteps, nil)
 	}

@@ -8,6 +8,7 @@ import (
 	"ebm/internal/picture"
 	"ebm/internal/report"
 	"ebm/mdsm/langevin"
+	"ebm/mdsm/samples"
 	"ebm/models/tensor"
 )
 
@@ -21,14 +22,14 @@ func (s *study) differFrom(o *outcome, m *subject, data, network string) {
 	}
 }
 
-func (s *study) differSteps(o *outcome, r langevin.Record) {
+func (s *study) differSteps(o *outcome, r samples.Record) {
 	if r.Steps != langevin.Paper().Steps {
 		o.differ("sampling: %d Langevin steps in place of %d, in the same proportions", r.Steps, langevin.Paper().Steps)
 	}
 }
 
 // sampling are the settings of samples.
-func sampling(r langevin.Record) map[string]any {
+func sampling(r samples.Record) map[string]any {
 	return map[string]any{
 		"samples": r.Count, "langevin_steps": r.Steps, "schedule": r.Schedule, "hot": r.Hot, "cool": r.Cool,
 		"step_size": r.StepSize, "start_mean": r.StartMean, "start_sigma": r.StartSigma, "denoising_jump": r.Jump, "seed": r.Seed,
@@ -153,7 +154,7 @@ func rowsOfFill(f *langevin.Fill, filled *tensor.Tensor) *tensor.Tensor {
 	masked := f.Masked(greyValue)
 	var rows []*tensor.Tensor
 	for i := range f.Pictures.Shape()[0] {
-		rows = append(rows, part(f.Pictures, i, 1), part(masked, i, 1), part(filled, i*f.Completions, f.Completions))
+		rows = append(rows, f.Pictures.Rows(i, i+1), masked.Rows(i, i+1), filled.Rows(i*f.Completions, (i+1)*f.Completions))
 	}
-	return joined(rows...)
+	return tensor.Concat(rows...)
 }

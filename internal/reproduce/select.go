@@ -65,19 +65,15 @@ func (s *study) best(ctx context.Context, dir string, set train.Settings, featur
 }
 
 func (s *study) choose(ctx context.Context, dir string, set train.Settings, features measure.Features, count int) (measure.Selection, error) {
-	list, err := train.Checkpoints(dir)
+	candidates, err := measure.Candidates(dir, func(checkpoint string) (langevin.Models, error) {
+		m, err := ebm.Load(checkpoint)
+		if err != nil {
+			return langevin.Models{}, err
+		}
+		return m.LangevinModels()
+	})
 	if err != nil {
 		return measure.Selection{}, err
-	}
-	var candidates []measure.Candidate
-	for _, c := range list {
-		candidates = append(candidates, measure.Candidate{Step: c.Step, Name: filepath.Base(c.Dir), Open: func() (langevin.Models, error) {
-			m, err := ebm.Load(c.Dir)
-			if err != nil {
-				return langevin.Models{}, err
-			}
-			return m.LangevinModels()
-		}})
 	}
 	training, err := s.set(ctx, set.Data.Name, dataset.Train, set.Data.Size)
 	if err != nil {

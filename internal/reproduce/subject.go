@@ -13,6 +13,7 @@ import (
 	"ebm/internal/dataset"
 	"ebm/internal/measure"
 	"ebm/mdsm/langevin"
+	"ebm/mdsm/samples"
 	"ebm/mdsm/train"
 	"ebm/models/tensor"
 	"ebm/models/zoo"
@@ -162,11 +163,11 @@ func (s *study) open(m *subject) (*measure.Model, error) {
 	return m.opened, err
 }
 
-// samples are some that were drawn of a model.
-type samples struct {
-	pictures *tensor.Tensor    // uint8 [n C H W], as the model makes them, padding black
-	process  *langevin.Process // of the first chains
-	record   langevin.Record
+// drawing is what was drawn of a model.
+type drawing struct {
+	pictures *tensor.Tensor   // uint8 [n C H W], as the model makes them, padding black
+	process  *samples.Process // of the first chains
+	record   samples.Record
 }
 
 // watched is the number of chains whose way is recorded.
@@ -175,52 +176,52 @@ const watched = 16
 // draw draws the first count samples of a model, or reads those that are
 // there. change, when not nil, changes the paper's settings; what says it in a
 // word for the folder's name.
-func (s *study) draw(ctx context.Context, m *subject, what string, count, steps int, change func(*langevin.Settings)) (samples, error) {
+func (s *study) draw(ctx context.Context, m *subject, what string, count, steps int, change func(*langevin.Settings)) (drawing, error) {
 	set := langevin.Default(count)
 	set.Schedule.Steps, set.Seed = steps, s.Seed+1
 	if change != nil {
 		change(&set)
 	}
-	set.Watch = langevin.Watch{Chains: min(count, watched), Snapshots: langevin.Snapshots(10, set.Schedule.Steps)}
+	set.Watch = samples.Watch{Chains: min(count, watched), Snapshots: langevin.Snapshots(10, set.Schedule.Steps)}
 	if m.sampler == nil {
 		models, err := m.LangevinModels()
 		if err != nil {
-			return samples{}, err
+			return drawing{}, err
 		}
 		if m.sampler, err = langevin.New(s.rt, models); err != nil {
-			return samples{}, err
+			return drawing{}, err
 		}
 	}
 	m.sampler.Progress = s.Progress
-	folder := langevin.Folder{
+	folder := samples.Folder{
 		Dir:  filepath.Join(s.Dir, "runs", m.name, fmt.Sprintf("%s-%d-of-%d-steps", what, count, set.Schedule.Steps)),
 		Crop: m.size() - 2*m.Pad, Describe: m.Metadata(), Log: s.Log,
 	}
 	if err := os.MkdirAll(folder.Dir, 0o755); err != nil {
-		return samples{}, err
+		return drawing{}, err
 	}
 	w, err := m.sampler.Write(ctx, set, folder)
 	if err != nil {
-		return samples{}, err
+		return drawing{}, err
 	}
-	var out samples
+	var out drawing
 	if out.pictures, err = measure.ReadSamples(w.Path, m.Network.InputShape()); err != nil {
 		return out, err
 	}
-	if out.process, err = langevin.ReadProcess(folder.Dir); err != nil {
+	if out.process, err = samples.ReadProcess(folder.Dir); err != nil {
 		return out, err
 	}
-	out.record, err = langevin.ReadRecord(folder.Dir)
+	out.record, err = samples.ReadRecord(folder.Dir)
 	return out, err
 }
 
 // pool draws samples by the paper's annealing: as many as are asked for, or
 // below the paper's scale one pool of each model that all items share.
-func (s *study) pool(ctx context.Context, m *subject, count int) (samples, error) {
+func (s *study) pool(ctx context.Context, m *subject, count int) (drawing, error) {
 	if s.Scale != Paper {
 		scored, err := s.subject(ctx, "cifar10")
 		if err != nil {
-			return samples{}, err
+			return drawing{}, err
 		}
 		if count = s.n.Grid; m == scored {
 			count = s.n.Scored

@@ -9,11 +9,10 @@ import (
 // Held returns a source of pictures that are in memory, uint8 [n C H W].
 func Held(name string, pictures *tensor.Tensor) *Source {
 	shape := pictures.Shape()
-	each := tensor.Volume(shape[1:])
 	return &Source{
 		Name: name, Kind: Pictures, Count: shape[0], Channels: shape[1], Height: shape[2], Width: shape[3],
 		read: func(_ context.Context, first, n int) (*tensor.Tensor, error) {
-			return tensor.Of(tensor.Data[uint8](pictures)[first*each:(first+n)*each], append([]int{n}, shape[1:]...)...), nil
+			return pictures.Rows(first, first+n), nil
 		},
 		close:   func() error { return nil },
 		outside: new(outside),

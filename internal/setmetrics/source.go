@@ -348,16 +348,10 @@ func (o *outside) warnings() []string {
 	return []string{fmt.Sprintf("%.0f %% of the values are outside 0…1 and were cut: floats are taken as colours from 0 to 1", 100*float64(o.beyond)/float64(o.values))}
 }
 
-// firstRows returns the first n rows of a matrix.
+// firstRows returns the first n rows of a matrix that may be missing.
 func firstRows(t *tensor.Tensor, n int) *tensor.Tensor {
 	if t == nil {
 		return nil
 	}
-	d := t.Shape()[1]
-	switch v := t.Raw().(type) {
-	case []float32:
-		return tensor.Of(v[:n*d], n, d)
-	default:
-		return tensor.Of(t.Float64s()[:n*d], n, d)
-	}
+	return t.Rows(0, n)
 }

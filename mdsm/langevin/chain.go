@@ -259,11 +259,11 @@ func (c *chain) look(ctx context.Context, steps int) error {
 }
 
 // process returns what was seen of a batch, nil when nothing was.
-func (p *plan) process(b *batch) *Process {
+func (p *plan) process(b *batch) *samples.Process {
 	if b.seen == nil {
 		return nil
 	}
-	r := &Process{First: b.first, Chains: b.seen.n, StepSize: p.StepSize}
+	r := &samples.Process{First: b.first, Chains: b.seen.n, StepSize: p.StepSize}
 	for _, t := range p.temperature {
 		r.Temperature = append(r.Temperature, float64(t))
 	}
@@ -277,7 +277,7 @@ func (p *plan) process(b *batch) *Process {
 		}
 	}
 	for i, taken := range b.seen.snapshots {
-		r.Snapshots = append(r.Snapshots, Snapshot{Step: p.Watch.Snapshots[i], X: taken.x, Denoised: taken.clean})
+		r.Snapshots = append(r.Snapshots, samples.Snapshot{Step: p.Watch.Snapshots[i], X: taken.x, Denoised: taken.clean})
 	}
 	return r
 }

@@ -13,50 +13,15 @@ import (
 	"ebm/models/tensor"
 )
 
-// Folders of samples are those of package samples, under the names that they
-// have here.
-type (
-	Folder        = samples.Folder
-	Written       = samples.Written
-	Record        = samples.Record
-	MismatchError = samples.MismatchError
-	Process       = samples.Process
-	Snapshot      = samples.Snapshot
-	Watch         = samples.Watch
-)
-
-// Files of a folder of samples.
-const (
-	ArchiveFile   = samples.ArchiveFile
-	Float32File   = samples.Float32File
-	GridFile      = samples.GridFile
-	AnimationFile = samples.AnimationFile
-	TraceFile     = samples.TraceFile
-	SnapshotsFile = samples.SnapshotsFile
-	RecordFile    = samples.RecordFile
-	PicturesDir   = samples.PicturesDir
-)
-
-// ReadRecord is samples.ReadRecord.
-func ReadRecord(dir string) (Record, error) { return samples.ReadRecord(dir) }
-
-// ReadProcess is samples.ReadProcess.
-func ReadProcess(dir string) (*Process, error) { return samples.ReadProcess(dir) }
-
-// Merge is samples.Merge.
-func Merge(ctx context.Context, f Folder, parts []string, show *progress.Progress) (Written, error) {
-	return samples.Merge(ctx, f, parts, show)
-}
-
 // Write draws the samples of the settings into a folder, see samples.Folder.
 // Samples must be pictures [C H W] with one channel or three.
-func (s *Sampler) Write(ctx context.Context, set Settings, f Folder) (Written, error) {
+func (s *Sampler) Write(ctx context.Context, set Settings, f samples.Folder) (samples.Written, error) {
 	if set.Fill != nil {
-		return Written{}, errors.New("a folder of samples is not for pictures that are filled in")
+		return samples.Written{}, errors.New("a folder of samples is not for pictures that are filled in")
 	}
 	p, err := s.plan(set)
 	if err != nil {
-		return Written{}, err
+		return samples.Written{}, err
 	}
 	job := samples.Job{
 		Record: s.record(p), Shape: s.shape, Watch: p.Watch, Steps: len(p.temperature),
@@ -71,8 +36,8 @@ func (s *Sampler) Write(ctx context.Context, set Settings, f Folder) (Written, e
 }
 
 // record describes the samples of a plan.
-func (s *Sampler) record(p *plan) Record {
-	r := Record{
+func (s *Sampler) record(p *plan) samples.Record {
+	r := samples.Record{
 		Schedule: string(p.Schedule.Kind), Steps: p.Schedule.Steps, Hot: p.Schedule.Hot, Cool: p.Schedule.Cool,
 		StepSize: p.StepSize, StartMean: p.Start.Mean, StartSigma: p.Start.Sigma, Jump: !p.Raw,
 		Seed: p.Seed, First: p.First, Count: p.Count, Model: s.hash, Group: p.group,

@@ -20,13 +20,14 @@ import (
 	"time"
 
 	"ebm/internal/npz"
+	"ebm/mdsm/samples"
 	"ebm/models/tensor"
 )
 
 // every puts each group into a shard of its own.
 const every = time.Nanosecond
 
-func write(t *testing.T, s *Sampler, set Settings, f Folder) Written {
+func write(t *testing.T, s *Sampler, set Settings, f samples.Folder) samples.Written {
 	t.Helper()
 	w, err := s.Write(t.Context(), set, f)
 	if err != nil {
@@ -65,20 +66,20 @@ func shardsOf(t *testing.T, dir string) []string {
 func TestWrite(t *testing.T) {
 	s := sampler(t, 2, models(t, small))
 	set := short(40, 12)
-	set.Watch = Watch{Chains: 20, Snapshots: Snapshots(4, 12)}
+	set.Watch = samples.Watch{Chains: 20, Snapshots: Snapshots(4, 12)}
 	dir := filepath.Join(t.TempDir(), "new", "samples")
-	f := Folder{Dir: dir, Crop: 14, Float32: true, Grid: 25, Animation: true, PNG: true, Describe: map[string]string{"net": "res6"}}
-	if w := write(t, s, set, f); w.Count != 40 || w.Made != 40 || w.Reused != 0 || w.Path != filepath.Join(dir, ArchiveFile) {
+	f := samples.Folder{Dir: dir, Crop: 14, Float32: true, Grid: 25, Animation: true, PNG: true, Describe: map[string]string{"net": "res6"}}
+	if w := write(t, s, set, f); w.Count != 40 || w.Made != 40 || w.Reused != 0 || w.Path != filepath.Join(dir, samples.ArchiveFile) {
 		t.Errorf("%+v", w)
 	}
 
 	// The archives hold the samples, cropped, channels last.
 	want, process := all(t, s, set)
-	arrays, err := npz.ReadFile(filepath.Join(dir, ArchiveFile))
+	arrays, err := npz.ReadFile(filepath.Join(dir, samples.ArchiveFile))
 	if err != nil {
 		t.Fatal(err)
 	}
-	floats, err := npz.ReadNpyFile(filepath.Join(dir, Float32File))
+	floats, err := npz.ReadNpyFile(filepath.Join(dir, samples.Float32File))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +102,7 @@ func TestWrite(t *testing.T) {
 	}
 
 	// The process is read back as it was.
-	p, err := ReadProcess(dir)
+	p, err := samples.ReadProcess(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,14 +117,14 @@ func TestWrite(t *testing.T) {
 	equalBits(t, "denoised snapshot", p.Snapshots[3].Denoised, tensor.Of(tensor.Data[float32](want)[:20*256], 20, 1, 16, 16))
 
 	// Pictures.
-	if _, err := png.Decode(bytes.NewReader(read(t, dir, GridFile))); err != nil {
+	if _, err := png.Decode(bytes.NewReader(read(t, dir, samples.GridFile))); err != nil {
 		t.Error(err)
 	}
-	animation, err := gif.DecodeAll(bytes.NewReader(read(t, dir, AnimationFile)))
+	animation, err := gif.DecodeAll(bytes.NewReader(read(t, dir, samples.AnimationFile)))
 	if err != nil || len(animation.Image) != 5 {
 		t.Errorf("the animation has %d frames, error %v", len(animation.Image), err)
 	}
-	picture, err := png.Decode(bytes.NewReader(read(t, dir, PicturesDir, "000039.png")))
+	picture, err := png.Decode(bytes.NewReader(read(t, dir, samples.PicturesDir, "000039.png")))
 	if err != nil || picture.Bounds().Dx() != 14 {
 		t.Errorf("picture 39: %v", err)
 	}
@@ -136,14 +137,14 @@ func TestWrite(t *testing.T) {
 		t.Errorf("a second time: %+v", w)
 	}
 	// A trace that is missing is made again, alone.
-	trace := read(t, dir, TraceFile)
-	if err := os.Remove(filepath.Join(dir, TraceFile)); err != nil {
+	trace := read(t, dir, samples.TraceFile)
+	if err := os.Remove(filepath.Join(dir, samples.TraceFile)); err != nil {
 		t.Fatal(err)
 	}
 	if w := write(t, s, set, f); w.Made != 0 {
 		t.Errorf("for the trace: %+v", w)
 	}
-	if !bytes.Equal(trace, read(t, dir, TraceFile)) {
+	if !bytes.Equal(trace, read(t, dir, samples.TraceFile)) {
 		t.Error("the trace differs")
 	}
 }
@@ -151,9 +152,9 @@ func TestWrite(t *testing.T) {
 func TestResume(t *testing.T) {
 	s := sampler(t, 2, models(t, small))
 	set := short(150, 6)
-	set.First, set.Watch = 5, Watch{Chains: 40, Snapshots: []int{3}}
+	set.First, set.Watch = 5, samples.Watch{Chains: 40, Snapshots: []int{3}}
 	whole, stopped := t.TempDir(), t.TempDir()
-	write(t, s, set, Folder{Dir: whole})
+	write(t, s, set, samples.Folder{Dir: whole})
 
 	// Stopped again and again, after some shards each time.
 	made, rounds := 0, 0
@@ -161,7 +162,7 @@ func TestResume(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		limited := *s
 		limited.stepper = &counting{Stepper: s.stepper, calls: 5, then: cancel}
-		w, err := limited.Write(ctx, set, Folder{Dir: stopped, ShardTime: every})
+		w, err := limited.Write(ctx, set, samples.Folder{Dir: stopped, ShardTime: every})
 		cancel()
 		if err == nil {
 			made += w.Made
@@ -180,7 +181,7 @@ func TestResume(t *testing.T) {
 	if made > 100 {
 		t.Errorf("%d samples were made in the last round", made)
 	}
-	sameFiles(t, stopped, whole, ArchiveFile, TraceFile, SnapshotsFile, RecordFile)
+	sameFiles(t, stopped, whole, samples.ArchiveFile, samples.TraceFile, samples.SnapshotsFile, samples.RecordFile)
 }
 
 func exists(path string) bool {
@@ -220,7 +221,7 @@ func TestKill(t *testing.T) {
 	if dir := os.Getenv(variable); dir != "" {
 		s := sampler(t, 2, m)
 		s.stepper = &counting{Stepper: s.stepper, calls: 12, then: func() { select {} }}
-		s.Write(t.Context(), set, Folder{Dir: dir, ShardTime: every, Float32: true})
+		s.Write(t.Context(), set, samples.Folder{Dir: dir, ShardTime: every, Float32: true})
 		return
 	}
 	whole, killed := t.TempDir(), t.TempDir()
@@ -241,13 +242,13 @@ func TestKill(t *testing.T) {
 	child.Wait()
 
 	s := sampler(t, 2, m)
-	f := Folder{Dir: whole, Float32: true}
+	f := samples.Folder{Dir: whole, Float32: true}
 	write(t, s, set, f)
 	f.Dir = killed
 	if w := write(t, s, set, f); w.Reused < 3*16 || w.Made == 0 {
 		t.Errorf("after the kill: %+v", w)
 	}
-	sameFiles(t, killed, whole, ArchiveFile, Float32File, RecordFile)
+	sameFiles(t, killed, whole, samples.ArchiveFile, samples.Float32File, samples.RecordFile)
 	entries, err := os.ReadDir(killed)
 	if err != nil || len(entries) != 3 {
 		t.Errorf("the folder holds %v, %v", entries, err)
@@ -258,13 +259,13 @@ func TestDamagedShards(t *testing.T) {
 	s := sampler(t, 2, models(t, small))
 	set := short(100, 5)
 	whole, broken := t.TempDir(), t.TempDir()
-	write(t, s, set, Folder{Dir: whole})
+	write(t, s, set, samples.Folder{Dir: whole})
 
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	limited := *s
 	limited.stepper = &counting{Stepper: s.stepper, calls: 6, then: cancel}
-	if _, err := limited.Write(ctx, set, Folder{Dir: broken, ShardTime: every}); !errors.Is(err, context.Canceled) {
+	if _, err := limited.Write(ctx, set, samples.Folder{Dir: broken, ShardTime: every}); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 	shards := shardsOf(t, broken)
@@ -294,38 +295,38 @@ func TestDamagedShards(t *testing.T) {
 	}
 
 	var lines []string
-	w := write(t, s, set, Folder{Dir: broken, Log: func(line string) { lines = append(lines, line) }})
+	w := write(t, s, set, samples.Folder{Dir: broken, Log: func(line string) { lines = append(lines, line) }})
 	if len(lines) != 2 || !strings.Contains(lines[0], shards[0]) || !strings.Contains(lines[1], shards[1]) {
 		t.Errorf("the log says %q", lines)
 	}
 	if w.Reused != 16*(len(shards)-2) {
 		t.Errorf("%d samples were reused of %d shards", w.Reused, len(shards))
 	}
-	sameFiles(t, broken, whole, ArchiveFile)
+	sameFiles(t, broken, whole, samples.ArchiveFile)
 }
 
 func TestMismatch(t *testing.T) {
 	m := models(t, small)
 	s := sampler(t, 2, m)
 	set := short(3, 4)
-	f := Folder{Dir: t.TempDir()}
+	f := samples.Folder{Dir: t.TempDir()}
 	write(t, s, set, f)
-	for name, change := range map[string]func(*Settings, *Folder){
-		"seed 11, wanted 12":              func(s *Settings, _ *Folder) { s.Seed = 12 },
-		"schedule exp, wanted lin":        func(s *Settings, _ *Folder) { s.Schedule.Kind = Linear },
-		"steps 4, wanted 5":               func(s *Settings, _ *Folder) { s.Schedule.Steps = 5 },
-		"hot 100, wanted 50":              func(s *Settings, _ *Folder) { s.Schedule.Hot = 50 },
-		"step_size 0.02, wanted 0.03":     func(s *Settings, _ *Folder) { s.StepSize = 0.03 },
-		"count 3, wanted 4":               func(s *Settings, _ *Folder) { s.Count = 4 },
-		"first 0, wanted 1":               func(s *Settings, _ *Folder) { s.First = 1 },
-		"start_sigma 1, wanted 0.5":       func(s *Settings, _ *Folder) { s.Start.Sigma = 0.5 },
-		"denoising_jump true, wanted fal": func(s *Settings, _ *Folder) { s.Raw = true },
-		"shape 16x16x1, wanted 14x14x1":   func(_ *Settings, f *Folder) { f.Crop = 14 },
-		"float32 false, wanted true":      func(_ *Settings, f *Folder) { f.Float32 = true },
+	for name, change := range map[string]func(*Settings, *samples.Folder){
+		"seed 11, wanted 12":              func(s *Settings, _ *samples.Folder) { s.Seed = 12 },
+		"schedule exp, wanted lin":        func(s *Settings, _ *samples.Folder) { s.Schedule.Kind = Linear },
+		"steps 4, wanted 5":               func(s *Settings, _ *samples.Folder) { s.Schedule.Steps = 5 },
+		"hot 100, wanted 50":              func(s *Settings, _ *samples.Folder) { s.Schedule.Hot = 50 },
+		"step_size 0.02, wanted 0.03":     func(s *Settings, _ *samples.Folder) { s.StepSize = 0.03 },
+		"count 3, wanted 4":               func(s *Settings, _ *samples.Folder) { s.Count = 4 },
+		"first 0, wanted 1":               func(s *Settings, _ *samples.Folder) { s.First = 1 },
+		"start_sigma 1, wanted 0.5":       func(s *Settings, _ *samples.Folder) { s.Start.Sigma = 0.5 },
+		"denoising_jump true, wanted fal": func(s *Settings, _ *samples.Folder) { s.Raw = true },
+		"shape 16x16x1, wanted 14x14x1":   func(_ *Settings, f *samples.Folder) { f.Crop = 14 },
+		"float32 false, wanted true":      func(_ *Settings, f *samples.Folder) { f.Float32 = true },
 	} {
 		set, f := set, f
 		change(&set, &f)
-		var mismatch *MismatchError
+		var mismatch *samples.MismatchError
 		if _, err := s.Write(t.Context(), set, f); !errors.As(err, &mismatch) || len(mismatch.Differences) != 1 || !strings.HasPrefix(mismatch.Differences[0], name) {
 			t.Errorf("%s: error %v", name, err)
 		}
@@ -344,9 +345,9 @@ func TestMismatch(t *testing.T) {
 func TestMerge(t *testing.T) {
 	s := sampler(t, 2, models(t, small))
 	set := short(50, 4)
-	set.Watch = Watch{Chains: 4, Snapshots: []int{2, 4}}
+	set.Watch = samples.Watch{Chains: 4, Snapshots: []int{2, 4}}
 	root := t.TempDir()
-	whole := Folder{Dir: filepath.Join(root, "whole"), Float32: true, Grid: 16, Crop: 15}
+	whole := samples.Folder{Dir: filepath.Join(root, "whole"), Float32: true, Grid: 16, Crop: 15}
 	write(t, s, set, whole)
 
 	var parts []string
@@ -360,20 +361,20 @@ func TestMerge(t *testing.T) {
 		write(t, s, part, f)
 		parts = append(parts, f.Dir)
 	}
-	merged := Folder{Dir: filepath.Join(root, "merged"), Grid: 16}
-	w, err := Merge(t.Context(), merged, parts, nil)
+	merged := samples.Folder{Dir: filepath.Join(root, "merged"), Grid: 16}
+	w, err := samples.Merge(t.Context(), merged, parts, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if w.Count != 50 {
 		t.Errorf("%+v", w)
 	}
-	sameFiles(t, merged.Dir, whole.Dir, ArchiveFile, Float32File, RecordFile, GridFile, TraceFile, SnapshotsFile)
+	sameFiles(t, merged.Dir, whole.Dir, samples.ArchiveFile, samples.Float32File, samples.RecordFile, samples.GridFile, samples.TraceFile, samples.SnapshotsFile)
 
 	refused := func(what string, parts ...string) {
 		t.Helper()
-		f := Folder{Dir: filepath.Join(root, "refused")}
-		if _, err := Merge(t.Context(), f, parts, nil); err == nil {
+		f := samples.Folder{Dir: filepath.Join(root, "refused")}
+		if _, err := samples.Merge(t.Context(), f, parts, nil); err == nil {
 			t.Errorf("%s: no error", what)
 		}
 		if exists(f.Dir) {
@@ -384,15 +385,15 @@ func TestMerge(t *testing.T) {
 	refused("a gap", parts[0], parts[2])
 	refused("a part twice", parts[0], parts[1], parts[1], parts[2])
 	refused("no samples", root)
-	if _, err := Merge(t.Context(), merged, parts, nil); err == nil {
+	if _, err := samples.Merge(t.Context(), merged, parts, nil); err == nil {
 		t.Error("merging into a folder with files has no error")
 	}
-	if err := os.Remove(filepath.Join(parts[1], ArchiveFile)); err != nil {
+	if err := os.Remove(filepath.Join(parts[1], samples.ArchiveFile)); err != nil {
 		t.Fatal(err)
 	}
 	refused("an incomplete part", parts...)
 	set.Seed++
-	other := Folder{Dir: filepath.Join(root, "other"), Float32: true, Crop: 15}
+	other := samples.Folder{Dir: filepath.Join(root, "other"), Float32: true, Crop: 15}
 	second, err := set.Shard(2, 3)
 	if err != nil {
 		t.Fatal(err)
@@ -403,24 +404,24 @@ func TestMerge(t *testing.T) {
 
 func TestFolderErrors(t *testing.T) {
 	s := sampler(t, 1, models(t, small))
-	for name, f := range map[string]Folder{"crop": {Dir: t.TempDir(), Crop: 17}, "negative crop": {Dir: t.TempDir(), Crop: -1}, "animation": {Dir: t.TempDir(), Animation: true}} {
+	for name, f := range map[string]samples.Folder{"crop": {Dir: t.TempDir(), Crop: 17}, "negative crop": {Dir: t.TempDir(), Crop: -1}, "animation": {Dir: t.TempDir(), Animation: true}} {
 		if _, err := s.Write(t.Context(), short(1, 1), f); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, RecordFile), []byte("{}"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, samples.RecordFile), []byte("{}"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Write(t.Context(), short(1, 1), Folder{Dir: dir}); err == nil || !strings.Contains(err.Error(), RecordFile) {
+	if _, err := s.Write(t.Context(), short(1, 1), samples.Folder{Dir: dir}); err == nil || !strings.Contains(err.Error(), samples.RecordFile) {
 		t.Errorf("a record of nothing: error %v", err)
 	}
 	dir = t.TempDir()
-	write(t, s, short(2, 1), Folder{Dir: dir})
-	if err := os.Truncate(filepath.Join(dir, ArchiveFile), 100); err != nil {
+	write(t, s, short(2, 1), samples.Folder{Dir: dir})
+	if err := os.Truncate(filepath.Join(dir, samples.ArchiveFile), 100); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Write(t.Context(), short(2, 1), Folder{Dir: dir}); err == nil || !strings.Contains(err.Error(), ArchiveFile) {
+	if _, err := s.Write(t.Context(), short(2, 1), samples.Folder{Dir: dir}); err == nil || !strings.Contains(err.Error(), samples.ArchiveFile) {
 		t.Errorf("a damaged archive: error %v", err)
 	}
 }

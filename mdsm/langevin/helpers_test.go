@@ -64,7 +64,7 @@ func short(count, steps int) Settings {
 }
 
 // all returns the samples of a run as one tensor.
-func all(t testing.TB, s *Sampler, set Settings) (*tensor.Tensor, *Process) {
+func all(t testing.TB, s *Sampler, set Settings) (*tensor.Tensor, *samples.Process) {
 	t.Helper()
 	var parts []*tensor.Tensor
 	next := set.First
@@ -82,7 +82,7 @@ func all(t testing.TB, s *Sampler, set Settings) (*tensor.Tensor, *Process) {
 	if next != set.First+set.Count {
 		t.Fatalf("%d samples were delivered, wanted %d", next-set.First, set.Count)
 	}
-	return samples.Concatenate(parts), p
+	return tensor.Concat(parts...), p
 }
 
 // equalBits reports the first difference of float32 tensors.

@@ -58,12 +58,12 @@ func (s *Sampler) layout(batch int) groups.Layout {
 // sink ends the run. The result is nil unless Watch asks for it.
 //
 // A chain whose numbers do not stay finite is a *DivergedError.
-func (s *Sampler) Sample(ctx context.Context, set Settings, sink func(first int, x *tensor.Tensor) error) (*Process, error) {
+func (s *Sampler) Sample(ctx context.Context, set Settings, sink func(first int, x *tensor.Tensor) error) (*samples.Process, error) {
 	p, err := s.plan(set)
 	if err != nil {
 		return nil, err
 	}
-	var seen []*Process
+	var seen []*samples.Process
 	wanted := p.groups()
 	stage := s.stage(p, wanted, 0)
 	defer stage.Done()

@@ -10,6 +10,7 @@ import (
 
 	"ebm/internal/rng"
 	"ebm/mdsm"
+	"ebm/mdsm/samples"
 	"ebm/models/energy"
 	"ebm/models/tensor"
 	"ebm/runtime"
@@ -22,7 +23,7 @@ func TestSameBits(t *testing.T) {
 		m := models(t, net)
 		one, two := sampler(t, 1, m), sampler(t, 2, m)
 		set := short(count, steps)
-		set.Watch = Watch{Chains: 20, Snapshots: []int{0, 5, 13}}
+		set.Watch = samples.Watch{Chains: 20, Snapshots: []int{0, 5, 13}}
 		want, process := all(t, one, set)
 
 		for _, s := range []*Sampler{one, two} {
@@ -50,7 +51,7 @@ func TestSameBits(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			part.Watch = Watch{}
+			part.Watch = samples.Watch{}
 			got, _ := all(t, two, part)
 			rows := tensor.Data[float32](want)[part.First*each : (part.First+part.Count)*each]
 			equalBits(t, fmt.Sprintf("shard %d", i), got, tensor.Of(rows, len(rows)))
@@ -114,7 +115,7 @@ func TestScoreInGo(t *testing.T) {
 	w := energy.Init(small, rng.New(3))
 	m := Models{Score: encode(t, mdsm.ScoreModel(small, w)), Sigma0: sigma0}
 	set := short(20, 12)
-	set.Watch = Watch{Chains: 3, Snapshots: []int{12}}
+	set.Watch = samples.Watch{Chains: 3, Snapshots: []int{12}}
 	want, process := all(t, sampler(t, 2, models(t, small)), set)
 	got, p := all(t, sampler(t, 2, m), set)
 	near(t, "samples", got, want, 1e-5)

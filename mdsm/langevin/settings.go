@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"ebm/internal/rng"
+	"ebm/mdsm/samples"
 	"ebm/models/tensor"
 )
 
@@ -29,7 +30,7 @@ type Settings struct {
 	// nothing but memory and time.
 	Block int
 
-	Watch Watch
+	Watch samples.Watch
 }
 
 // Start is where chains begin: at Mean + Sigma·n, or From's points + Sigma·n.

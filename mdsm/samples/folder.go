@@ -279,7 +279,7 @@ func (w *writer) take(b Batch) error {
 		if lo >= hi {
 			continue
 		}
-		if err := w.append(lo, rowsOf(b.X, lo-b.First, hi-b.First)); err != nil {
+		if err := w.append(lo, b.X.Rows(lo-b.First, hi-b.First)); err != nil {
 			return err
 		}
 	}
@@ -335,32 +335,11 @@ func (w *writer) flush() error {
 	if w.rows == 0 {
 		return nil
 	}
-	all := tensor.New(w.dtype(), append([]int{w.rows}, w.row...)...)
-	switch data := all.Raw().(type) {
-	case []uint8:
-		fillFrom(data, w.open)
-	case []float32:
-		fillFrom(data, w.open)
-	}
-	s, err := writeShard(w.shardsDir(), w.first, all)
+	s, err := writeShard(w.shardsDir(), w.first, tensor.Concat(w.open...))
 	if err != nil {
 		return err
 	}
 	w.shards = append(w.shards, s)
 	w.open, w.rows = nil, 0
 	return nil
-}
-
-// fillFrom copies the elements of parts to dst, one after the other.
-func fillFrom[T tensor.Element](dst []T, parts []*tensor.Tensor) {
-	for _, t := range parts {
-		dst = dst[copy(dst, tensor.Data[T](t)):]
-	}
-}
-
-// rowsOf returns the rows from lo to before hi of a float32 tensor, sharing
-// its elements.
-func rowsOf(x *tensor.Tensor, lo, hi int) *tensor.Tensor {
-	each := tensor.Volume(x.Shape()[1:])
-	return tensor.Of(tensor.Data[float32](x)[lo*each:hi*each], append([]int{hi - lo}, x.Shape()[1:]...)...)
 }

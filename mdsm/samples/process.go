@@ -1,8 +1,6 @@
 package samples
 
 import (
-	"slices"
-
 	"ebm/models/tensor"
 )
 
@@ -52,18 +50,7 @@ func JoinProcesses(parts []*Process) *Process {
 		for _, p := range parts {
 			x, clean = append(x, p.Snapshots[i].X), append(clean, p.Snapshots[i].Denoised)
 		}
-		whole.Snapshots = append(whole.Snapshots, Snapshot{Step: s.Step, X: Concatenate(x), Denoised: Concatenate(clean)})
+		whole.Snapshots = append(whole.Snapshots, Snapshot{Step: s.Step, X: tensor.Concat(x...), Denoised: tensor.Concat(clean...)})
 	}
 	return &whole
-}
-
-// Concatenate joins float32 tensors along the first axis.
-func Concatenate(parts []*tensor.Tensor) *tensor.Tensor {
-	var values []float32
-	n := 0
-	for _, t := range parts {
-		values = append(values, tensor.Data[float32](t)...)
-		n += t.Shape()[0]
-	}
-	return tensor.Of(values, append([]int{n}, slices.Clone(parts[0].Shape()[1:])...)...)
 }

@@ -63,7 +63,7 @@ func (p *Process) writeSnapshots(path string) error {
 	shape := append([]int{len(steps)}, p.Snapshots[0].X.Shape()...)
 	return atomicfile.Write(path, func(w io.Writer) error {
 		return npz.Write(w, map[string]*tensor.Tensor{
-			"step": tensor.Of(steps, len(steps)), "x": Concatenate(x).Reshape(shape...), "denoised": Concatenate(clean).Reshape(shape...),
+			"step": tensor.Of(steps, len(steps)), "x": tensor.Concat(x...).Reshape(shape...), "denoised": tensor.Concat(clean...).Reshape(shape...),
 		}, npz.Store)
 	})
 }
@@ -113,10 +113,7 @@ func (t trace) split(x, clean *tensor.Tensor) ([]Snapshot, error) {
 		x.Rank() < 3 || x.Shape()[0] != len(t.Snapshots) || x.Shape()[1] != t.Chains {
 		return nil, fmt.Errorf("x is %v, denoised %v, wanted float32 of one shape beginning with [%d %d]", describe(x), describe(clean), len(t.Snapshots), t.Chains)
 	}
-	shape, each := x.Shape()[1:], tensor.Volume(x.Shape()[1:])
-	part := func(of *tensor.Tensor, i int) *tensor.Tensor {
-		return tensor.Of(tensor.Data[float32](of)[i*each:(i+1)*each], shape...)
-	}
+	part := func(of *tensor.Tensor, i int) *tensor.Tensor { return of.Rows(i, i+1).Reshape(of.Shape()[1:]...) }
 	var snapshots []Snapshot
 	for i, step := range t.Snapshots {
 		snapshots = append(snapshots, Snapshot{Step: step, X: part(x, i), Denoised: part(clean, i)})

@@ -145,7 +145,8 @@ func newSharded(rt *runtime.Runtime, s *state) (_ *sharded, err error) {
 	for i := range parts {
 		parts[i] = make(map[string]*tensor.Tensor)
 		for name, t := range s.Batch {
-			parts[i][name] = part(t, i, n)
+			each := t.Shape()[0] / n
+			parts[i][name] = t.Rows(i*each, (i+1)*each)
 		}
 	}
 	loaded, err := load(rt, s.Shards.Gradient, parts[0], max(threads/n, 1))
@@ -186,13 +187,6 @@ func newSharded(rt *runtime.Runtime, s *state) (_ *sharded, err error) {
 		}
 		return in, out
 	})
-}
-
-// part returns part i of n of a batch [N …], which it shares.
-func part(t *tensor.Tensor, i, n int) *tensor.Tensor {
-	shape := append([]int{t.Shape()[0] / n}, t.Shape()[1:]...)
-	each := t.Len() / n
-	return tensor.Of(tensor.Data[float32](t)[i*each:(i+1)*each], shape...)
 }
 
 func (u *sharded) update(ctx context.Context, from int) error {

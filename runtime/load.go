@@ -152,7 +152,7 @@ func (r *Runtime) sessionOptions(opts SessionOptions) (_ *ort.SessionOptions, er
 		err = errors.Join(err, o.EnableProfiling(opts.Profile))
 	}
 	if err == nil && r.info.Provider == CUDA {
-		r.guard(func() { err = appendCUDA(o, r.info.Device, opts.CUDA) })
+		r.guard(func() { err = appendCUDA(o, r.info.Device, r.info.TF32, opts.CUDA) })
 	}
 	if err != nil {
 		o.Destroy()

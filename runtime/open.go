@@ -50,7 +50,7 @@ func Open(ctx context.Context, cfg Config) (*Runtime, error) {
 	}
 	r := &Runtime{info: Info{
 		Library: lib.path, Source: lib.source, Version: lib.version,
-		Providers: []Provider{CPU}, Provider: CPU, Device: cfg.Device, Threads: cfg.Threads,
+		Providers: []Provider{CPU}, Provider: CPU, Device: cfg.Device, Threads: cfg.Threads, TF32: cfg.TF32,
 	}}
 	if r.info.Threads == 0 {
 		r.info.Threads = goruntime.GOMAXPROCS(0)

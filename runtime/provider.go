@@ -142,7 +142,7 @@ func tryCUDA(device int) (err error) {
 	if err := options.SetLogSeverityLevel(ort.LoggingLevelFatal); err != nil {
 		return plain(err)
 	}
-	if err := appendCUDA(options, device, nil); err != nil {
+	if err := appendCUDA(options, device, false, nil); err != nil {
 		return err
 	}
 	model, err := proto.Marshal(convolution())
@@ -188,9 +188,9 @@ func convolution() *onnxpb.ModelProto {
 }
 
 // appendCUDA adds the CUDA provider to a session's options. Products stay in
-// float32, not TF32, and convolutions are chosen by rule, not by the clock, so
-// that runs agree with the CPU and with each other; more overrides.
-func appendCUDA(o *ort.SessionOptions, device int, more map[string]string) error {
+// float32 unless tf32 is wanted, and convolutions are chosen by rule, not by the
+// clock, so that runs agree with the CPU and with each other; more overrides.
+func appendCUDA(o *ort.SessionOptions, device int, tf32 bool, more map[string]string) error {
 	cuda, err := ort.NewCUDAProviderOptions()
 	if err != nil {
 		return plain(err)
@@ -201,6 +201,9 @@ func appendCUDA(o *ort.SessionOptions, device int, more map[string]string) error
 		"use_tf32":               "0",
 		"cudnn_conv_algo_search": "HEURISTIC",
 		"arena_extend_strategy":  "kSameAsRequested",
+	}
+	if tf32 {
+		settings["use_tf32"] = "1"
 	}
 	maps.Copy(settings, more)
 	if err := cuda.Update(settings); err != nil {

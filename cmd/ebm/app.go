@@ -21,6 +21,7 @@ type app struct {
 	provider   string
 	device     int
 	threads    int
+	tf32       bool
 	ortLibrary string
 	quiet      bool
 
@@ -32,6 +33,7 @@ func (a *app) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.provider, "provider", "auto", "what computes: cpu, cuda, or auto for the best there is")
 	f.IntVar(&a.device, "device", 0, "number of the CUDA device")
 	f.IntVar(&a.threads, "threads", 0, "threads of ONNX Runtime on the CPU (default all cores)")
+	f.BoolVar(&a.tf32, "tf32", false, "let CUDA round products to TF32: faster, about three digits")
 	f.StringVar(&a.ortLibrary, "ort-library", "", "ONNX Runtime's shared library, or its folder (default: found by itself)")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress on standard error")
 }
@@ -58,7 +60,7 @@ func (a *app) config() (runtime.Config, error) {
 	if a.threads < 0 || a.device < 0 {
 		return runtime.Config{}, usagef("--threads %d --device %d: numbers from 0 are wanted", a.threads, a.device)
 	}
-	return runtime.Config{Library: a.ortLibrary, Provider: p, Device: a.device, Threads: a.threads, Log: a.log}, nil
+	return runtime.Config{Library: a.ortLibrary, Provider: p, Device: a.device, Threads: a.threads, TF32: a.tf32, Log: a.log}, nil
 }
 
 // log prints a line on standard error, above the progress bars.

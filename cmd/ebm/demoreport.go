@@ -215,6 +215,7 @@ func (d *demo) again() (report.Section, error) {
 		Title: "Go on from here",
 		Items: []report.Command{
 			{Line: fmt.Sprintf("ebm sample --run %s --count 1000 --out more", d.out), Note: "more samples of these weights"},
+			{Line: fmt.Sprintf("ebm evaluate %s", d.out), Note: "every measure of this run, added to this page"},
 			{Line: fmt.Sprintf("ebm verify --run %s", d.out), Note: "the checks alone"},
 			{Line: fmt.Sprintf("ebm inspect %s", filepath.Join(d.out, "model", "train.onnx")), Note: "the training step in words"},
 			{Line: d.card.Command, Note: "the shipped weights from the beginning"},

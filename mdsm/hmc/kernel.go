@@ -91,7 +91,7 @@ func (k *Kernel) Hash() string { return k.hash }
 
 // Engine says what computes, such as "onnxruntime 1.28.2 cpu".
 func (k *Kernel) Engine() string {
-	return fmt.Sprintf("onnxruntime %s %s", k.info.Version, k.info.Provider)
+	return k.info.Engine()
 }
 
 // State is a group of chains: x [N …] with E(x) and E_ref(x) [N], in nats, and

@@ -41,7 +41,7 @@ func (s *Sampler) record(p *plan) samples.Record {
 		Schedule: string(p.Schedule.Kind), Steps: p.Schedule.Steps, Hot: p.Schedule.Hot, Cool: p.Schedule.Cool,
 		StepSize: p.StepSize, StartMean: p.Start.Mean, StartSigma: p.Start.Sigma, Jump: !p.Raw,
 		Seed: p.Seed, First: p.First, Count: p.Count, Model: s.hash, Group: p.group,
-		Engine: fmt.Sprintf("onnxruntime %s %s", s.info.Version, s.info.Provider),
+		Engine: s.info.Engine(),
 	}
 	if p.Start.From != nil {
 		r.StartFrom = pointsHash(p.Start.From)

@@ -10,7 +10,7 @@ TARGETS     := triton huggingface torch-fidelity float16 int8 web
 TORCH       :=
 QUICK       :=
 
-.PHONY: demo test lint bench bench-growth bench-test microbench fuzz parity parity-runtimes parity-evaluation clean
+.PHONY: demo test lint bench bench-growth bench-cuda bench-test microbench fuzz parity parity-runtimes parity-evaluation clean
 
 demo:
 	go run ./cmd/ebm demo
@@ -35,6 +35,21 @@ bench: bench-test bench/ebm
 # Our side alone over batch, width, number of samples, threads and processes.
 bench-growth: bench/ebm
 	$(PYTHON) internal/bench/python/growth.py --ebm bench/ebm $(if $(QUICK),--quick)
+
+# On a machine with an NVIDIA device: ONNX Runtime's CUDA build and PyTorch are
+# installed, the score is checked on the device, copies inside the step and the
+# sampler are counted, both sides are timed by turns, and 50,000 digits drawn.
+bench-cuda: bench/ebm
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r internal/bench/python/requirements.txt -r internal/bench/python/requirements-cuda.txt
+	bench/ebm runtime info --provider cuda >/dev/null 2>&1 || bench/ebm runtime install --provider cuda
+	bench/ebm runtime info --provider cuda
+	bench/ebm verify --provider cuda --run mnist16
+	bench/ebm export --provider cuda --run mnist16 --kinds score,train,sampler --out bench/cuda
+	-$(VENV)/bin/python internal/bench/python/memcpy.py bench/cuda/score.onnx bench/cuda/train.onnx bench/cuda/sampler.onnx
+	$(VENV)/bin/python internal/bench/python/compare.py --ebm bench/ebm --device cuda $(if $(QUICK),--quick)
+	$(VENV)/bin/python internal/bench/python/compare.py --ebm bench/ebm --device cuda --tf32 $(if $(QUICK),--quick)
+	time bench/ebm sample --provider cuda --run mnist16 --count 50000 --steps 270 --batch 512 --out bench/cuda/samples
 
 bench-test:
 	cd internal/bench/python && $(PYTHON) -m unittest -q compare_test

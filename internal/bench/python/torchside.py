@@ -184,6 +184,8 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--job", choices=JOBS, required=True)
     p.add_argument("--form", choices=FORMS, default="eager")
+    p.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    p.add_argument("--tf32", action="store_true", help="let CUDA round products to TF32")
     p.add_argument("--net", default="res12")
     for name, value in (("dim", 16), ("channels", 1), ("size", 32), ("batch", 128), ("steps", 2700),
                         ("chunk", 16), ("threads", 0)):
@@ -195,18 +197,25 @@ def main():
     o = arguments()
     if o.threads:
         torch.set_num_threads(o.threads)
+    torch.set_default_device(o.device)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = o.tf32
+    finish = torch.cuda.synchronize if o.device == "cuda" else lambda: None
     run, notes = JOBS[o.job](o)
     warm = notes.pop("warm", run)
     for _ in range(2):
         warm()
-    report = {"job": o.job, "form": o.form, "torch": torch.__version__, "threads": torch.get_num_threads(), **notes}
+    finish()
+    report = {"job": o.job, "form": o.form, "torch": torch.__version__, "threads": torch.get_num_threads(), "device": o.device, **notes}
     print(json.dumps(report), flush=True)
     times = []
     for _ in sys.stdin:
         begin = time.perf_counter()
         run()
+        finish()
         times.append(1000 * (time.perf_counter() - begin))
         print(f"{times[-1]:.6f}", flush=True)
+    if o.device == "cuda":
+        report["device_peak_bytes"] = torch.cuda.max_memory_allocated()
     print(json.dumps(report | {"runs": len(times), "peak_bytes": peak_bytes()}), flush=True)
 
 

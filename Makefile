@@ -49,7 +49,7 @@ bench-cuda: bench/ebm
 	-$(VENV)/bin/python internal/bench/python/memcpy.py bench/cuda/score.onnx bench/cuda/train.onnx bench/cuda/sampler.onnx
 	$(VENV)/bin/python internal/bench/python/compare.py --ebm bench/ebm --device cuda $(if $(QUICK),--quick)
 	$(VENV)/bin/python internal/bench/python/compare.py --ebm bench/ebm --device cuda --tf32 $(if $(QUICK),--quick)
-	time bench/ebm sample --provider cuda --run mnist16 --count 50000 --steps 270 --batch 512 --out bench/cuda/samples
+	bench/ebm sample --provider cuda --run mnist16 --count 50000 --steps 270 --batch 512 --out bench/cuda/samples
 
 bench-test:
 	cd internal/bench/python && $(PYTHON) -m unittest -q compare_test

@@ -106,12 +106,11 @@ func (a Adam) Update(grads []*graph.Node, names []string, params map[string]*gra
 		u := &updates[i]
 		u.m = graph.Add(graph.Scale(m, a.Beta1), graph.Scale(d, 1-a.Beta1))
 		u.v = graph.Add(graph.Scale(v, a.Beta2), graph.Scale(squares[i], 1-a.Beta2))
-		all := func(s *graph.Node) *graph.Node { return graph.Broadcast(graph.Reshape(s, nil), p.Shape()) }
-		denominator := graph.Add(graph.Sqrt(u.v), all(epsilon))
-		u.value = graph.Sub(p, graph.Div(graph.Mul(all(rate), u.m), denominator))
+		denominator := graph.Add(graph.Sqrt(u.v), all(epsilon, p))
+		u.value = graph.Sub(p, graph.Div(graph.Mul(all(rate, p), u.m), denominator))
 		if a.EMA > 0 {
 			average := state(".ema")
-			u.average = graph.Add(average, graph.Mul(all(graph.Sub(graph.Like(decay, 1), decay)), graph.Sub(u.value, average)))
+			u.average = graph.Add(average, graph.Mul(all(graph.Sub(graph.Like(decay, 1), decay), p), graph.Sub(u.value, average)))
 		}
 	}
 	for i, name := range names {

@@ -207,11 +207,7 @@ func all(v, x *graph.Node) *graph.Node { return graph.Broadcast(graph.Reshape(v,
 
 // sumEach sums over all axes but the first.
 func sumEach(x *graph.Node) *graph.Node {
-	axes := make([]int, x.Rank()-1)
-	for i := range axes {
-		axes[i] = i + 1
-	}
-	return graph.ReduceSum(x, axes...)
+	return graph.ReduceSum(x, behind(x.Shape())...)
 }
 
 // constant adds numbers in the type of x.

@@ -74,11 +74,7 @@ func Loss(energy Energy, x, noise, sigma *graph.Node, sigma0 float64, l Weightin
 // each picture's part of the objective before it is weighted.
 func JumpError(x, noisy, score *graph.Node, sigma0 float64) *graph.Node {
 	residual := graph.Sub(graph.Sub(x, noisy), graph.Scale(score, sigma0*sigma0))
-	axes := make([]int, 0, x.Rank()-1)
-	for i := 1; i < x.Rank(); i++ {
-		axes = append(axes, i)
-	}
-	return graph.ReduceSum(graph.Mul(residual, residual), axes...)
+	return sumEach(graph.Mul(residual, residual))
 }
 
 // batchMean returns the mean of v [N], whose length may be symbolic.

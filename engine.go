@@ -2,6 +2,7 @@ package ebm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"ebm/export/session"
@@ -21,43 +22,39 @@ type Engine struct {
 	name    string
 	models  langevin.Models // of an ONNX file
 	rt      *runtime.Runtime
-	score   *runtime.Session
-	denoise *runtime.Session // nil for an ONNX file
+	score   function
+	denoise function // nil for an ONNX file
 }
 
-// Open loads the model into ONNX Runtime. Close the engine when done.
+// function computes outputs of inputs by name: a session of a file, or those of
+// a model that take parts of a batch side by side.
+type function interface {
+	Run(ctx context.Context, inputs map[string]*tensor.Tensor) (map[string]*tensor.Tensor, error)
+	Close() error
+}
+
+// Open opens ONNX Runtime for the model; what computes with it is loaded when it is
+// first used. Close the engine when done.
 func (m *Model) Open(ctx context.Context, c Config) (*Engine, error) {
 	rt, err := runtime.Open(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{Model: m, name: m.Name, rt: rt}
-	if e.score, err = e.load(ScoreKind); err == nil {
-		e.denoise, err = e.load(DenoiseKind)
+	rows := func(k Kind) function {
+		return session.NewRows(rt, m.Network.InputShape(), func(block int) ([]byte, error) { return m.onnx(k, block) })
 	}
-	if err != nil {
-		e.Close()
-		return nil, err
-	}
-	return e, nil
-}
-
-func (e *Engine) load(k Kind) (*runtime.Session, error) {
-	b, err := e.Model.onnx(k, session.Block(e.rt))
-	if err != nil {
-		return nil, err
-	}
-	return e.rt.Load(b, runtime.SessionOptions{})
+	return &Engine{Model: m, name: m.Name, rt: rt, score: rows(ScoreKind), denoise: rows(DenoiseKind)}, nil
 }
 
 // Close frees what the engine holds.
 func (e *Engine) Close() error {
-	for _, s := range []*runtime.Session{e.score, e.denoise} {
-		if s != nil {
-			s.Close()
+	var errs []error
+	for _, f := range []function{e.score, e.denoise} {
+		if f != nil {
+			errs = append(errs, f.Close())
 		}
 	}
-	return e.rt.Close()
+	return errors.Join(append(errs, e.rt.Close())...)
 }
 
 // Score returns the energies E(x) [N], in nats, and the scores −∇E(x) of x's
@@ -104,8 +101,8 @@ func (e *Engine) jump(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, er
 	return clean, nil
 }
 
-func (e *Engine) run(ctx context.Context, s *runtime.Session, x *tensor.Tensor) (map[string]*tensor.Tensor, error) {
-	out, err := s.Run(ctx, map[string]*tensor.Tensor{"x": x})
+func (e *Engine) run(ctx context.Context, f function, x *tensor.Tensor) (map[string]*tensor.Tensor, error) {
+	out, err := f.Run(ctx, map[string]*tensor.Tensor{"x": x})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", e.name, err)
 	}

@@ -31,10 +31,12 @@ func OpenONNX(ctx context.Context, path string, c Config) (*Engine, error) {
 	if e.rt, err = runtime.Open(ctx, c); err != nil {
 		return nil, err
 	}
-	if e.score, err = e.rt.Load(e.models.Score, runtime.SessionOptions{}); err != nil {
+	score, err := e.rt.Load(e.models.Score, runtime.SessionOptions{})
+	if err != nil {
 		e.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	e.score = score
 	return e, nil
 }
 

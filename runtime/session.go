@@ -33,6 +33,14 @@ func (s *Session) Inputs() []ValueInfo { return slices.Clone(s.inputs) }
 // Outputs describes the model's outputs, in model order.
 func (s *Session) Outputs() []ValueInfo { return slices.Clone(s.outputs) }
 
+// Check reports the first mistake in inputs, a *ValueError, that Run would.
+func (s *Session) Check(inputs map[string]*tensor.Tensor) error {
+	if _, err := checkAll("input", s.inputs, inputs, symbols{}); err != nil {
+		return s.wrap(err)
+	}
+	return nil
+}
+
 // Run computes all outputs of the model for inputs, which has every input of
 // the model by name. The tensors are read where they lie and must not change
 // meanwhile; the outputs are new.

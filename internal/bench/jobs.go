@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"ebm/evaluate"
+	"ebm/export"
 	"ebm/export/session"
 	"ebm/internal/dataset"
 	"ebm/internal/rng"
@@ -16,33 +17,24 @@ import (
 	"ebm/runtime"
 )
 
-// loadScore times mdsm.ScoreModel on a batch of a fixed size, in place.
+// loadScore times mdsm.ScoreModel on a batch, as ebm.Engine computes it.
 func loadScore(rt *runtime.Runtime, s Spec) (*Work, error) {
 	n, batch := s.Settings.Network(), s.Settings.Batch
-	g, sizes := mdsm.ScoreModel(n, s.Weights), map[string]int{"N": batch}
+	g := mdsm.ScoreModel(n, s.Weights)
 	w := new(Work)
-	if err := w.count(sizes, g); err != nil {
+	if err := w.count(map[string]int{"N": batch}, g); err != nil {
 		return nil, err
 	}
-	loaded, err := session.Load(rt, g, sizes, runtime.SessionOptions{})
-	if err != nil {
-		return nil, err
-	}
-	shape := append([]int{batch}, n.InputShape()...)
-	x := tensor.New(tensor.Float32, shape...)
-	rng.New(1).Uniform(tensor.Data[float32](x), rng.Probe, 0, 0)
-	binding, err := loaded.Bind(map[string]*tensor.Tensor{"x": x}, map[string]*tensor.Tensor{
-		"energy": tensor.New(tensor.Float32, batch), "score": tensor.New(tensor.Float32, shape...),
+	rows := session.NewRows(rt, n.InputShape(), func(block int) ([]byte, error) {
+		return export.Bytes(g, export.Options{Block: block})
 	})
-	if err != nil {
-		loaded.Close()
-		return nil, err
+	x := tensor.New(tensor.Float32, append([]int{batch}, n.InputShape()...)...)
+	rng.New(1).Uniform(tensor.Data[float32](x), rng.Probe, 0, 0)
+	w.run = func(ctx context.Context) error {
+		_, err := rows.Run(ctx, map[string]*tensor.Tensor{"x": x})
+		return err
 	}
-	w.run = binding.Run
-	w.close = func() {
-		binding.Close()
-		loaded.Close()
-	}
+	w.close = func() { rows.Close() }
 	return w, nil
 }
 

@@ -24,63 +24,83 @@ func (b *blocks) convolves(n *graph.Node) bool {
 // conv emits n, a convolution or its adjoint in x, with a bias and a value that
 // are added to the result; both may be nil.
 func (b *blocks) conv(n, bias, sum *graph.Node) string {
-	w := n.Inputs()[1]
-	extra := []string{"", ""}
+	w, x := n.Inputs()[1], b.inside.value(n.Inputs()[0])
+	var added operands
 	if bias != nil {
 		for bias.Op() == graph.OpBroadcast {
 			bias = bias.Inputs()[0]
 		}
-		extra[0] = b.plain.reshape(b.plain.value(bias), bias.Shape(), n.Shape()[1:2])
+		added.bias = b.plain.reshape(b.plain.value(bias), bias.Shape(), n.Shape()[1:2])
 	}
 	if sum != nil {
-		extra[1] = b.inside.value(sum)
+		added.sum = b.inside.value(sum)
+	}
+	if b.winograds(n) {
+		return b.winograd(n, added)
 	}
 	if n.Op() == graph.OpConv {
-		return b.emit("Conv", append([]string{b.inside.value(n.Inputs()[0]), b.weights(w)}, extra...), convAttrs(n.Attr().(graph.ConvAttr))...)
+		return b.convolve(x, b.weights(w), n.Attr().(graph.ConvAttr), added)
 	}
-	y, parts := b.inside.value(n.Inputs()[0]), phases(n)
+	parts := phases(n)
 	if len(parts) == 1 {
 		flipped := b.plain.reshape(b.flippedWeights(w), nil, parts[0].weights)
-		return b.emit("Conv", append([]string{y, flipped}, extra...), convAttrs(parts[0].conv)...)
+		return b.convolve(x, flipped, parts[0].conv, added)
 	}
 	values := make([]string, len(parts))
 	for i, p := range parts {
 		cut := b.plain.slice(b.flippedWeights(w), p.taps)
-		values[i] = b.emit("Conv", []string{y, b.plain.reshape(cut, nil, p.weights)}, convAttrs(p.conv)...)
+		values[i] = b.convolve(x, b.plain.reshape(cut, nil, p.weights), p.conv, operands{})
 	}
-	return b.interleave(values, n)
+	return b.interleave(values, n.Shape(), n.Attr().(graph.ConvAttr).Strides)
+}
+
+// operands are what a convolution adds to its result, "" for nothing.
+type operands struct{ bias, sum string }
+
+// convolve emits a convolution of values in blocks.
+func (b *blocks) convolve(x, weights string, a graph.ConvAttr, added operands) string {
+	return b.emit("Conv", []string{x, weights, added.bias, added.sum}, convAttrs(a)...)
 }
 
 // weights returns the name of w [Co Ci K L] in blocks. Where there are fewer
-// channels than in a block, only the outputs are. Each step exchanges two axes,
-// at ten times the speed of one Transpose that does it all.
+// channels than in a block, only the outputs are.
 func (b *blocks) weights(w *graph.Node) string {
-	l := b.plain
-	return l.shared(extraKey{w, "blocks"}, func() string {
-		s, rows := w.Shape(), l.value
-		if b.fits(s) {
-			rows = b.rows
+	return b.plain.shared(extraKey{w, "blocks"}, func() string {
+		if b.fits(w.Shape()) {
+			return b.blocksOf(b.rows(w), w.Shape())
 		}
-		split := graph.Shape{b.count(s[0]), graph.Const(b.size), s[1:].Volume()}
-		return l.reshape(l.transpose(l.reshape(rows(w), nil, split), 0, 2, 1), nil, s)
+		return b.blocksOf(b.plain.value(w), w.Shape())
 	})
+}
+
+// blocksOf returns the name of the weights of a shape [Co Ci K L], given as
+// rows, in blocks. Each step exchanges two axes, at ten times the speed of one
+// Transpose that does it all.
+func (b *blocks) blocksOf(rows string, s graph.Shape) string {
+	l := b.plain
+	split := graph.Shape{b.count(s[0]), graph.Const(b.size), s[1:].Volume()}
+	return l.reshape(l.transpose(l.reshape(rows, nil, split), 0, 2, 1), nil, s)
 }
 
 // flippedWeights returns the name of w [Co Ci K L], turned by half a turn and
 // with its channels exchanged, as [Ci/b Co/b K L b(o) b(i)].
 func (b *blocks) flippedWeights(w *graph.Node) string {
-	l := b.plain
-	return l.shared(extraKey{w, "flipped blocks"}, func() string {
-		s, size := w.Shape(), graph.Const(b.size)
-		split := graph.Shape{b.count(s[0]), size, b.count(s[1]), s[2], s[3], size}
-		turned := l.transpose(l.reshape(b.rows(w), nil, split), 2, 0, 3, 4, 1, 5)
-		k := graph.Spatial(w)
-		if area(k) == 1 {
-			return turned
-		}
-		return l.slice(turned, graph.SliceAttr{
-			Axes: []int{2, 3}, Starts: []int{k[0] - 1, k[1] - 1}, Limits: []int{-k[0] - 1, -k[1] - 1}, Steps: []int{-1, -1},
-		})
+	return b.plain.shared(extraKey{w, "flipped blocks"}, func() string {
+		return b.flippedBlocksOf(b.rows(w), w.Shape())
+	})
+}
+
+// flippedBlocksOf is flippedWeights for the weights of a shape, given as rows.
+func (b *blocks) flippedBlocksOf(rows string, s graph.Shape) string {
+	l, size := b.plain, graph.Const(b.size)
+	split := graph.Shape{b.count(s[0]), size, b.count(s[1]), s[2], s[3], size}
+	turned := l.transpose(l.reshape(rows, nil, split), 2, 0, 3, 4, 1, 5)
+	k, _ := s[2:].Static()
+	if area(k) == 1 {
+		return turned
+	}
+	return l.slice(turned, graph.SliceAttr{
+		Axes: []int{2, 3}, Starts: []int{k[0] - 1, k[1] - 1}, Limits: []int{-k[0] - 1, -k[1] - 1}, Steps: []int{-1, -1},
 	})
 }
 
@@ -162,21 +182,21 @@ func phases(n *graph.Node) []phase {
 	return list
 }
 
-// interleave joins the phases of n, each in blocks, to all of n.
-func (b *blocks) interleave(values []string, n *graph.Node) string {
-	l, s, strides := b.plain, n.Shape(), n.Attr().(graph.ConvAttr).Strides
-	size := graph.Spatial(n)
+// interleave joins the phases of a value of shape s, each in blocks.
+func (b *blocks) interleave(values []string, s graph.Shape, strides []int) string {
+	l, size := b.plain, spatialOf(s)
 	height, width := size[0]/strides[0], size[1]/strides[1]
 	head := graph.Shape{s[0], b.count(s[1]), graph.Const(height)}
 	// Columns: [N C/b H/s W/s b] joined along b. Rows: [N C/b H/s W·b] likewise.
 	rows := make([]string, strides[0])
 	for r := range rows {
 		row := values[r*strides[1] : (r+1)*strides[1]]
-		for i := range row {
-			row[i] = l.reshape(row[i], s, append(slices.Clone(head), graph.Const(width), graph.Const(b.size)))
+		if len(row) > 1 {
+			for i := range row {
+				row[i] = l.reshape(row[i], s, append(slices.Clone(head), graph.Const(width), graph.Const(b.size)))
+			}
 		}
-		joined := l.join(row, 4)
-		rows[r] = l.reshape(joined, s, append(slices.Clone(head), graph.Const(size[1]*b.size)))
+		rows[r] = l.reshape(l.join(row, 4), s, append(slices.Clone(head), graph.Const(size[1]*b.size)))
 	}
 	return l.reshape(l.join(rows, 3), s, s)
 }

@@ -24,9 +24,12 @@ func lowerConv(l *lowering, n *graph.Node) string {
 }
 
 // lowerConvInputGrad emits a Conv with flipped weights where the stride is 1,
-// or matrix products where those are faster, and a ConvTranspose otherwise.
+// or what is faster there, and a ConvTranspose otherwise.
 func lowerConvInputGrad(l *lowering, n *graph.Node) string {
 	y, w, a := n.Inputs()[0], n.Inputs()[1], n.Attr().(graph.ConvAttr)
+	if side := l.blocks.subpixel(n); side > 0 {
+		return l.blocks.inputGradBySquares(n, side)
+	}
 	if preferTaps(w, a, graph.Spatial(n)) && slices.Equal(a.Strides, []int{1, 1}) && padsWithin(a, graph.Spatial(w)) {
 		return l.inputGradByTaps(y, w, a, n.Shape())
 	}

@@ -75,8 +75,8 @@ func check(rt *runtime.Runtime, block int) error {
 	return nil
 }
 
-// trial returns a graph with the convolutions, pools and derivatives of a
-// residual block.
+// trial returns a graph with the convolutions, pools and derivatives of
+// residual blocks.
 func trial() *graph.Graph {
 	g := graph.New("trial")
 	x := g.Input("x", tensor.Float32, graph.Dims(2, channels, 8, 8))
@@ -94,9 +94,16 @@ func trial() *graph.Graph {
 	back = graph.Add(back, graph.MeanPoolGrad(small, half, []int{8, 8}))
 	back = graph.ConvInputGrad(back, w3, same, []int{8, 8})
 	g.Output("back", back)
+	g.Output("few_back", graph.ConvInputGrad(back, w1, same, []int{8, 8}))
 	g.Output("filter", graph.ConvFilterGrad(x, back, same, []int{3, 3}))
 	g.Output("filter_down", graph.ConvFilterGrad(x, small, down, []int{4, 4}))
 	g.Output("filter_bias", graph.ReduceSum(back, 0, 2, 3))
+	// Convolutions with constants may have another form.
+	many := graph.Concat(1, back, back)
+	weights := tensor.New(tensor.Float32, 2*channels, 2*channels, 3, 3)
+	rng.New(1).Normal(tensor.Data[float32](weights), rng.Init, 0, 1)
+	constant := g.Constant(weights)
+	g.Output("many", graph.ConvInputGrad(graph.Conv(many, constant, same), constant, same, []int{8, 8}))
 	return g
 }
 

@@ -117,17 +117,21 @@ func New(ctx context.Context, rt *runtime.Runtime, s Spec) (*Work, error) {
 	if err := s.Settings.Validate(); err != nil {
 		return nil, err
 	}
+	kept := s
+	if s.Job == Train {
+		kept.Weights = nil // they are those of the first step alone
+	}
 	w, err := k.load(rt, s)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.Job, err)
+		return nil, fmt.Errorf("%s: %w", kept.Job, err)
 	}
-	w.Spec, w.rt = s, rt
+	w.Spec, w.rt = kept, rt
 	if w.warm == nil {
 		w.warm = w.run
 	}
 	if err := w.warm(ctx); err != nil {
 		w.Close()
-		return nil, fmt.Errorf("%s: %w", s.Job, err)
+		return nil, fmt.Errorf("%s: %w", kept.Job, err)
 	}
 	return w, nil
 }

@@ -163,6 +163,7 @@ func fresh(p Problem, l Loop) (*state, error) {
 			}
 		}
 	}
+	s.Initial = nil // the state has its own
 	return s, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 
 	"ebm/export/session"
@@ -31,6 +32,8 @@ type updater interface {
 // newUpdater loads the update in shards where there are any and the CPU
 // computes, and as one graph elsewhere.
 func (s *state) newUpdater(rt *runtime.Runtime) (updater, error) {
+	// What made the state goes back before the first step takes its memory.
+	defer debug.FreeOSMemory()
 	if s.Shards != nil && rt.Info().Provider == runtime.CPU {
 		return newSharded(rt, s)
 	}

@@ -127,8 +127,12 @@ func (a Adam) Update(grads []*graph.Node, names []string, params map[string]*gra
 // sumByRows returns the sum of all elements, of shape [], row by row: one sum
 // over all of a large weight would lose digits in float32.
 func sumByRows(s *graph.Node) *graph.Node {
-	for axis := s.Rank() - 1; axis > 0; axis-- {
-		s = graph.ReduceSum(s, axis)
+	if s.Rank() > 1 {
+		axes := make([]int, s.Rank()-1)
+		for i := range axes {
+			axes[i] = i + 1
+		}
+		s = graph.ReduceSum(s, axes...)
 	}
 	return graph.ReduceSum(s)
 }

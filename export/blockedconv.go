@@ -24,7 +24,7 @@ func (b *blocks) convolves(n *graph.Node) bool {
 // conv emits n, a convolution or its adjoint in x, with a bias and a value that
 // are added to the result; both may be nil.
 func (b *blocks) conv(n, bias, sum *graph.Node) string {
-	w, x := n.Inputs()[1], b.inside.value(n.Inputs()[0])
+	x, w := n.Inputs()[0], n.Inputs()[1]
 	var added operands
 	if bias != nil {
 		for bias.Op() == graph.OpBroadcast {
@@ -38,20 +38,23 @@ func (b *blocks) conv(n, bias, sum *graph.Node) string {
 	if b.winograds(n) {
 		return b.winograd(n, added)
 	}
+	a, weights := n.Attr().(graph.ConvAttr), ""
 	if n.Op() == graph.OpConv {
-		return b.convolve(x, b.weights(w), n.Attr().(graph.ConvAttr), added)
+		weights = b.weights(w)
+	} else if parts := phases(n); len(parts) == 1 {
+		a, weights = parts[0].conv, b.plain.reshape(b.flippedWeights(w), nil, parts[0].weights)
+	} else {
+		values := make([]string, len(parts))
+		for i, p := range parts {
+			cut := b.plain.slice(b.flippedWeights(w), p.taps)
+			values[i] = b.convolve(b.inside.value(x), b.plain.reshape(cut, nil, p.weights), p.conv, operands{})
+		}
+		s := n.Shape()
+		size := spatialOf(s)
+		each := graph.Shape{s[0], s[1], graph.Const(size[0] / a.Strides[0]), graph.Const(size[1] / a.Strides[1])}
+		return b.interleave(values, each, a.Strides)
 	}
-	parts := phases(n)
-	if len(parts) == 1 {
-		flipped := b.plain.reshape(b.flippedWeights(w), nil, parts[0].weights)
-		return b.convolve(x, flipped, parts[0].conv, added)
-	}
-	values := make([]string, len(parts))
-	for i, p := range parts {
-		cut := b.plain.slice(b.flippedWeights(w), p.taps)
-		values[i] = b.convolve(x, b.plain.reshape(cut, nil, p.weights), p.conv, operands{})
-	}
-	return b.interleave(values, n.Shape(), n.Attr().(graph.ConvAttr).Strides)
+	return b.convolve(b.inside.value(x), weights, a, added)
 }
 
 // operands are what a convolution adds to its result, "" for nothing.
@@ -66,6 +69,10 @@ func (b *blocks) convolve(x, weights string, a graph.ConvAttr, added operands) s
 // channels than in a block, only the outputs are.
 func (b *blocks) weights(w *graph.Node) string {
 	return b.plain.shared(extraKey{w, "blocks"}, func() string {
+		if w.Op() == graph.OpConstant && b.fits(w.Shape()) {
+			s, _ := w.Shape().Static()
+			return b.plain.constant("", packed(w, b.size, false, unit(w.Shape())).Reshape(s...))
+		}
 		if b.fits(w.Shape()) {
 			return b.blocksOf(b.rows(w), w.Shape())
 		}
@@ -86,6 +93,9 @@ func (b *blocks) blocksOf(rows string, s graph.Shape) string {
 // with its channels exchanged, as [Ci/b Co/b K L b(o) b(i)].
 func (b *blocks) flippedWeights(w *graph.Node) string {
 	return b.plain.shared(extraKey{w, "flipped blocks"}, func() string {
+		if w.Op() == graph.OpConstant {
+			return b.plain.constant("", packed(w, b.size, true, unit(w.Shape())))
+		}
 		return b.flippedBlocksOf(b.rows(w), w.Shape())
 	})
 }
@@ -95,13 +105,19 @@ func (b *blocks) flippedBlocksOf(rows string, s graph.Shape) string {
 	l, size := b.plain, graph.Const(b.size)
 	split := graph.Shape{b.count(s[0]), size, b.count(s[1]), s[2], s[3], size}
 	turned := l.transpose(l.reshape(rows, nil, split), 2, 0, 3, 4, 1, 5)
-	k, _ := s[2:].Static()
-	if area(k) == 1 {
+	kernel, _ := s[2:].Static()
+	taps := area(kernel)
+	if taps == 1 {
 		return turned
 	}
-	return l.slice(turned, graph.SliceAttr{
-		Axes: []int{2, 3}, Starts: []int{k[0] - 1, k[1] - 1}, Limits: []int{-k[0] - 1, -k[1] - 1}, Steps: []int{-1, -1},
-	})
+	backwards := make([]int, taps)
+	for i := range backwards {
+		backwards[i] = taps - 1 - i
+	}
+	blocks := l.reshape(turned, nil, graph.Shape{split[2], split[0], graph.Const(taps), size.Mul(size)})
+	// At twice the speed of a Slice with steps of −1.
+	return l.reshape(l.emit("Gather", []string{blocks, l.ints(backwards...)}, intAttr("axis", 2)), nil,
+		graph.Shape{split[2], split[0], s[2], s[3], size, size})
 }
 
 // rows returns the name of w [Co Ci K L] as [Co Ci/b K L b(i)]. ONNX Runtime
@@ -182,23 +198,25 @@ func phases(n *graph.Node) []phase {
 	return list
 }
 
-// interleave joins the phases of a value of shape s, each in blocks.
+// interleave joins the phases of a value, each of shape s [N C H W] and in
+// blocks, to [N C H·strides[0] W·strides[1]].
 func (b *blocks) interleave(values []string, s graph.Shape, strides []int) string {
-	l, size := b.plain, spatialOf(s)
-	height, width := size[0]/strides[0], size[1]/strides[1]
-	head := graph.Shape{s[0], b.count(s[1]), graph.Const(height)}
-	// Columns: [N C/b H/s W/s b] joined along b. Rows: [N C/b H/s W·b] likewise.
+	l := b.plain
+	width, _ := s[3].Constant()
+	// Columns: [N C/b H W b] joined along b. Rows: [N C/b H W·b] likewise.
+	head := graph.Shape{s[0], b.count(s[1]), s[2]}
 	rows := make([]string, strides[0])
 	for r := range rows {
 		row := values[r*strides[1] : (r+1)*strides[1]]
 		if len(row) > 1 {
 			for i := range row {
-				row[i] = l.reshape(row[i], s, append(slices.Clone(head), graph.Const(width), graph.Const(b.size)))
+				row[i] = l.reshape(row[i], s, append(slices.Clone(head), s[3], graph.Const(b.size)))
 			}
 		}
-		rows[r] = l.reshape(l.join(row, 4), s, append(slices.Clone(head), graph.Const(size[1]*b.size)))
+		rows[r] = l.reshape(l.join(row, 4), s, append(slices.Clone(head), graph.Const(width*strides[1]*b.size)))
 	}
-	return l.reshape(l.join(rows, 3), s, s)
+	whole := graph.Shape{s[0], s[1], s[2].Mul(graph.Const(strides[0])), graph.Const(width * strides[1])}
+	return l.reshape(l.join(rows, 3), s, whole)
 }
 
 // join emits a Concat, unless there is one value only.

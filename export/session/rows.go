@@ -103,11 +103,7 @@ func (r *Rows) load(threads int) (*runtime.Session, error) {
 	if r.sessions == nil {
 		return nil, runtime.ErrClosed
 	}
-	model, err := r.model(Block(r.rt))
-	if err != nil {
-		return nil, err
-	}
-	s, err := r.rt.Load(model, runtime.SessionOptions{Threads: threads})
+	s, err := load(r.rt, runtime.SessionOptions{Threads: threads}, r.model)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"runtime/debug"
 
 	"ebm/export"
 	"ebm/internal/rng"
@@ -15,12 +16,28 @@ import (
 // Load makes a session of g, with the given sizes of symbolic dimensions. Its
 // numbers are those of g up to rounding.
 func Load(rt *runtime.Runtime, g *graph.Graph, sizes map[string]int, o runtime.SessionOptions) (*runtime.Session, error) {
-	model, err := export.Bytes(g, export.Options{Sizes: sizes, Block: Block(rt)})
+	return load(rt, o, func(block int) ([]byte, error) {
+		return export.Bytes(g, export.Options{Sizes: sizes, Block: block})
+	})
+}
+
+// load makes a session of the model that make gives for the blocks of rt. What
+// making a large one leaves behind goes back to the system, so that it is not
+// held while ONNX Runtime takes memory of its own.
+func load(rt *runtime.Runtime, o runtime.SessionOptions, make func(block int) ([]byte, error)) (*runtime.Session, error) {
+	model, err := make(Block(rt))
 	if err != nil {
 		return nil, err
 	}
+	if len(model) > largeModel {
+		debug.FreeOSMemory()
+		defer debug.FreeOSMemory()
+	}
 	return rt.Load(model, o)
 }
+
+// largeModel is a number of bytes beside which a collection costs nothing.
+const largeModel = 64 << 20
 
 // Block returns the number of channels in the blocks that rt's convolutions
 // work on, for export.Options.Block: 16, 8 or 4, or 0 where there are none.

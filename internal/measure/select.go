@@ -172,8 +172,15 @@ func ReadSamples(path string, shape []int) (*tensor.Tensor, error) {
 // selection.
 const BestFile = "best.json"
 
-// Write writes the selection as a file in the folder of a run.
+// Write writes the selection as a file in the folder of a run, and marks the
+// best checkpoint so that training that goes on does not remove it.
 func (s Selection) Write(run string) error {
+	for _, c := range s.Candidates {
+		checkpoint := train.Checkpoint{Step: c.Step, Dir: filepath.Join(run, "checkpoints", c.Name)}
+		if err := checkpoint.Keep(c.Name == s.Best); err != nil {
+			return err
+		}
+	}
 	data, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return fmt.Errorf("selection: %w", err)

@@ -67,8 +67,24 @@ func TestSelectTakesTheNearestCheckpoint(t *testing.T) {
 	if _, err := ReadSelection(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("before there is one: %v", err)
 	}
-	if err := s.Write(dir); err != nil {
-		t.Fatal(err)
+	marks := func() []string {
+		found, _ := filepath.Glob(filepath.Join(dir, "checkpoints", "*", "keep"))
+		return found
+	}
+	for _, c := range list {
+		if err := os.MkdirAll(filepath.Join(dir, "checkpoints", c.Name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := s
+	first.Best = "step-100"
+	for _, s := range []Selection{first, s} {
+		if err := s.Write(dir); err != nil {
+			t.Fatal(err)
+		}
+		if got := marks(); len(got) != 1 || filepath.Base(filepath.Dir(got[0])) != s.Best {
+			t.Errorf("%q are marked to stay, wanted %s alone", got, s.Best)
+		}
 	}
 	read, err := ReadSelection(dir)
 	if err != nil || read.Best != s.Best || read.Distance != s.Distance || len(read.Candidates) != 3 {

@@ -30,6 +30,7 @@ const (
 	checkpointStem  = "step-"
 	modelName       = "model.safetensors"
 	stateName       = "state.safetensors"
+	keepName        = "keep" // marks a checkpoint that stays when older ones go
 )
 
 // Checkpoints lists the checkpoints of the run in dir, oldest first.
@@ -149,7 +150,26 @@ func (c Checkpoint) restore(values map[string]*tensor.Tensor) error {
 	return nil
 }
 
-// prune removes all but the newest keep checkpoints; 0 keeps all.
+// Keep marks the checkpoint as one that stays in its run however many newer
+// ones follow, or takes the mark away. A checkpoint that is gone is no error.
+func (c Checkpoint) Keep(keep bool) error {
+	mark := filepath.Join(c.Dir, keepName)
+	if keep && exists(c.Dir) {
+		return atomicfile.WriteFile(mark, nil)
+	}
+	if err := os.Remove(mark); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// prune removes all but the newest keep checkpoints and those that are marked;
+// 0 keeps all.
 func prune(dir string, keep int) error {
 	if keep == 0 {
 		return nil
@@ -159,6 +179,9 @@ func prune(dir string, keep int) error {
 		return err
 	}
 	for _, c := range list[:max(len(list)-keep, 0)] {
+		if exists(filepath.Join(c.Dir, keepName)) {
+			continue
+		}
 		if err := os.RemoveAll(c.Dir); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package train_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -175,13 +176,26 @@ func TestTrain(t *testing.T) {
 	if _, err := train.Train(t.Context(), rt, s, &changed, train.Options{Dir: dir, Resume: true}); err == nil || !strings.Contains(err.Error(), "data.hash") {
 		t.Errorf("error %v for other pictures", err)
 	}
-	s.Steps = 15
-	result, err = train.Train(t.Context(), rt, s, data, train.Options{Dir: dir, Resume: true})
-	if err != nil || result.Step != 15 || result.Made != 3 {
-		t.Errorf("result %+v, error %v for three more steps", result, err)
+	before := steps(t, dir)
+	kept := train.Checkpoint{Step: before[0], Dir: filepath.Join(dir, "checkpoints", fmt.Sprintf("step-%08d", before[0]))}
+	if err := kept.Keep(true); err != nil {
+		t.Fatal(err)
 	}
-	if got := steps(t, dir); !slices.Equal(got, []int{12, 15}) {
-		t.Errorf("checkpoints at %v, wanted the last two", got)
+	for _, more := range []struct {
+		steps int
+		want  []int
+	}{{15, []int{before[0], 12, 15}}, {18, []int{15, 18}}} {
+		s.Steps = more.steps
+		result, err = train.Train(t.Context(), rt, s, data, train.Options{Dir: dir, Resume: true})
+		if err != nil || result.Step != more.steps || result.Made != 3 {
+			t.Errorf("result %+v, error %v for three more steps", result, err)
+		}
+		if got := steps(t, dir); !slices.Equal(got, more.want) {
+			t.Errorf("checkpoints at %v, wanted %v: the last two, and the one that is marked", got, more.want)
+		}
+		if err := kept.Keep(false); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

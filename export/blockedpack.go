@@ -16,33 +16,45 @@ func packed(w *graph.Node, b int, flipped bool, sums [][]float64) *tensor.Tensor
 	s, _ := w.Shape().Static()
 	co, ci, rows, columns := s[0], s[1], s[2], s[3]
 	from := tensor.Data[float32](w.ConstantValue())
-	shape := []int{co / b, ci / b, len(sums), columns, b, b}
-	if flipped {
-		shape[0], shape[1] = shape[1], shape[0]
+	kernelSize, taps := rows*columns, len(sums)*columns
+	// What each tap of the result adds up, of a kernel of w.
+	type term struct {
+		at     int
+		factor float64
 	}
-	result := tensor.New(tensor.Float32, shape...)
-	to := tensor.Data[float32](result)
-	for o := range co {
-		for i := range ci {
-			kernel := from[(o*ci+i)*rows*columns:][:rows*columns]
-			first, second := o, i
-			if flipped {
-				first, second = i, o
+	terms := make([][]term, taps)
+	for tap := range terms {
+		for r, factor := range sums[tap/columns] {
+			if factor != 0 {
+				terms[tap] = append(terms[tap], term{r*columns + tap%columns, factor})
 			}
-			block := to[(first/b*shape[1]+second/b)*len(sums)*columns*b*b:]
-			for k, factors := range sums {
-				for l := range columns {
-					var sum float64
-					for r, f := range factors {
-						if f != 0 {
-							sum += f * float64(kernel[r*columns+l])
-						}
-					}
-					tap := k*columns + l
+		}
+	}
+	// at is the place of w[o i] in from, by the axes of the result.
+	first, second := co, ci
+	at := func(o, i int) int { return (o*ci + i) * kernelSize }
+	if flipped {
+		first, second = ci, co
+		at = func(i, o int) int { return (o*ci + i) * kernelSize }
+	}
+	result := tensor.New(tensor.Float32, first/b, second/b, len(sums), columns, b, b)
+	to := tensor.Data[float32](result)
+	for block := range first / b * (second / b) {
+		f0, s0 := block/(second/b)*b, block%(second/b)*b
+		part := to[block*taps*b*b:][:taps*b*b]
+		for f := range b {
+			for s := range b {
+				kernel := from[at(f0+f, s0+s):][:kernelSize]
+				place := part[s*b+f:]
+				for tap, list := range terms {
 					if flipped {
-						tap = len(sums)*columns - 1 - tap
+						tap = taps - 1 - tap
 					}
-					block[(tap*b+second%b)*b+first%b] = float32(sum)
+					var sum float64
+					for _, t := range list {
+						sum += t.factor * float64(kernel[t.at])
+					}
+					place[tap*b*b] = float32(sum)
 				}
 			}
 		}

@@ -4,11 +4,9 @@ import (
 	"fmt"
 	"testing"
 
-	"ebm/internal/interp"
 	"ebm/internal/rng"
 	"ebm/models/graph"
 	"ebm/models/tensor"
-	"ebm/runtime"
 )
 
 // TestConvolutions holds convolutions and their adjoints to the interpreter
@@ -48,26 +46,7 @@ func TestConvolutions(t *testing.T) {
 				z := graph.Conv(x, w, same)
 				g.Output("conv", graph.Add(graph.Add(z, graph.BroadcastAlong(b, z.Shape(), 1)), y))
 				g.Output("adjoint", graph.ConvInputGrad(graph.Elu(y), w, same, []int{c.height, c.width}))
-				want, err := interp.Run(g, in)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, sizes := range []map[string]int{nil, {"N": batch}} {
-					s, err := Load(rt, g, sizes, runtime.SessionOptions{})
-					if err != nil {
-						t.Fatal(err)
-					}
-					got, err := s.Run(t.Context(), in)
-					s.Close()
-					if err != nil {
-						t.Fatal(err)
-					}
-					for name, v := range want {
-						if e := difference(got[name], v.AsFloat32()); !(e < 2e-6) {
-							t.Errorf("%s differs by %g of its largest element", name, e)
-						}
-					}
-				}
+				hold(t, rt, g, in, 2e-6, option{}, option{sizes: map[string]int{"N": batch}})
 			})
 		}
 	}

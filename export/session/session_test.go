@@ -49,6 +49,38 @@ func inputs(g *graph.Graph, batch int, weights energy.Weights) map[string]*tenso
 	return in
 }
 
+// option is how a graph is loaded.
+type option struct {
+	sizes   map[string]int
+	threads int // 0 for all
+}
+
+// hold compares all outputs of g, loaded in several ways, with the
+// interpreter's.
+func hold(t *testing.T, rt *runtime.Runtime, g *graph.Graph, in map[string]*tensor.Tensor, tolerance float64, options ...option) {
+	t.Helper()
+	want, err := interp.Run(g, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range options {
+		s, err := Load(rt, g, o.sizes, runtime.SessionOptions{Threads: o.threads})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Run(t.Context(), in)
+		s.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, v := range want {
+			if e := difference(got[name], v.AsFloat32()); !(e < tolerance) {
+				t.Errorf("%+v: %s differs by %g of its largest element", o, name, e)
+			}
+		}
+	}
+}
+
 // TestLoad holds what Load makes of networks, with convolutions of every kind
 // in blocks, to the interpreter.
 func TestLoad(t *testing.T) {
@@ -64,26 +96,8 @@ func TestLoad(t *testing.T) {
 			t.Run(n.String()+"/"+g.Name(), func(t *testing.T) {
 				const batch = 3
 				in := inputs(g, batch, w)
-				want, err := interp.Run(g, in)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, threads := range []int{1, 2} {
-					s, err := Load(rt, g, map[string]int{"N": batch}, runtime.SessionOptions{Threads: threads})
-					if err != nil {
-						t.Fatal(err)
-					}
-					got, err := s.Run(t.Context(), in)
-					s.Close()
-					if err != nil {
-						t.Fatal(err)
-					}
-					for name, v := range want {
-						if e := difference(got[name], v.AsFloat32()); !(e < 2e-5) {
-							t.Errorf("%s differs by %g of its largest element", name, e)
-						}
-					}
-				}
+				fixed := map[string]int{"N": batch}
+				hold(t, rt, g, in, 2e-5, option{fixed, 1}, option{fixed, 2})
 			})
 		}
 	}

@@ -69,14 +69,15 @@ func (b *blocks) convolve(x, weights string, a graph.ConvAttr, added operands) s
 // channels than in a block, only the outputs are.
 func (b *blocks) weights(w *graph.Node) string {
 	return b.plain.shared(extraKey{w, "blocks"}, func() string {
-		if w.Op() == graph.OpConstant && b.fits(w.Shape()) {
-			s, _ := w.Shape().Static()
-			return b.plain.constant("", packed(w, b.size, false, unit(w.Shape())).Reshape(s...))
+		s := w.Shape()
+		switch {
+		case !b.fits(s):
+			return b.blocksOf(b.plain.value(w), s)
+		case w.Op() == graph.OpConstant:
+			size, _ := s.Static()
+			return b.plain.constant("", packed(w, b.size, false, unit(s)).Reshape(size...))
 		}
-		if b.fits(w.Shape()) {
-			return b.blocksOf(b.rows(w), w.Shape())
-		}
-		return b.blocksOf(b.plain.value(w), w.Shape())
+		return b.blocksOf(b.rows(w), s)
 	})
 }
 
@@ -92,32 +93,27 @@ func (b *blocks) blocksOf(rows string, s graph.Shape) string {
 // flippedWeights returns the name of w [Co Ci K L], turned by half a turn and
 // with its channels exchanged, as [Ci/b Co/b K L b(o) b(i)].
 func (b *blocks) flippedWeights(w *graph.Node) string {
-	return b.plain.shared(extraKey{w, "flipped blocks"}, func() string {
+	l := b.plain
+	return l.shared(extraKey{w, "flipped blocks"}, func() string {
+		s, size := w.Shape(), graph.Const(b.size)
 		if w.Op() == graph.OpConstant {
-			return b.plain.constant("", packed(w, b.size, true, unit(w.Shape())))
+			return l.constant("", packed(w, b.size, true, unit(s)))
 		}
-		return b.flippedBlocksOf(b.rows(w), w.Shape())
+		outputs, inputs := b.count(s[0]), b.count(s[1])
+		split := graph.Shape{outputs, size, inputs, s[2], s[3], size}
+		turned := l.transpose(l.reshape(b.rows(w), nil, split), 2, 0, 3, 4, 1, 5)
+		backwards := make([]int, area(graph.Spatial(w)))
+		if len(backwards) == 1 {
+			return turned
+		}
+		for i := range backwards {
+			backwards[i] = len(backwards) - 1 - i
+		}
+		// A Gather of taps takes half the time of a Slice with steps of −1.
+		taps := l.reshape(turned, nil, graph.Shape{inputs, outputs, s[2:].Volume(), size.Mul(size)})
+		gathered := l.emit("Gather", []string{taps, l.ints(backwards...)}, intAttr("axis", 2))
+		return l.reshape(gathered, nil, graph.Shape{inputs, outputs, s[2], s[3], size, size})
 	})
-}
-
-// flippedBlocksOf is flippedWeights for the weights of a shape, given as rows.
-func (b *blocks) flippedBlocksOf(rows string, s graph.Shape) string {
-	l, size := b.plain, graph.Const(b.size)
-	split := graph.Shape{b.count(s[0]), size, b.count(s[1]), s[2], s[3], size}
-	turned := l.transpose(l.reshape(rows, nil, split), 2, 0, 3, 4, 1, 5)
-	kernel, _ := s[2:].Static()
-	taps := area(kernel)
-	if taps == 1 {
-		return turned
-	}
-	backwards := make([]int, taps)
-	for i := range backwards {
-		backwards[i] = taps - 1 - i
-	}
-	blocks := l.reshape(turned, nil, graph.Shape{split[2], split[0], graph.Const(taps), size.Mul(size)})
-	// At twice the speed of a Slice with steps of −1.
-	return l.reshape(l.emit("Gather", []string{blocks, l.ints(backwards...)}, intAttr("axis", 2)), nil,
-		graph.Shape{split[2], split[0], s[2], s[3], size, size})
 }
 
 // rows returns the name of w [Co Ci K L] as [Co Ci/b K L b(i)]. ONNX Runtime

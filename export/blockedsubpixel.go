@@ -34,14 +34,16 @@ func (b *blocks) subpixel(n *graph.Node) int {
 		if a.Size[0]%side != 0 || a.Size[1]%side != 0 {
 			continue
 		}
-		channels := (s[1]*side*side + b.size - 1) / b.size * b.size
-		products := float64(channels*(s[2]+side-1)*(s[3]+side-1)) / float64(side*side) // for each pixel and channel of x
+		products := float64(b.filled(s[1]*side*side)*(s[2]+side-1)*(s[3]+side-1)) / float64(side*side) // for each pixel and channel of x
 		if best == 0 || products < least {
 			best, least = side, products
 		}
 	}
 	return best
 }
+
+// filled returns the number of channels in the blocks that a number takes.
+func (b *blocks) filled(channels int) int { return (channels + b.size - 1) / b.size * b.size }
 
 // inputGradBySquares returns the name of the adjoint n in ONNX's layout, made
 // in squares of a side.
@@ -70,7 +72,7 @@ func (b *blocks) squareWeights(w *graph.Node, side int) string {
 	value = b.moved(value, []int{ci, co, kernel[0], side * columns}, 2, side)
 	value = l.reshape(value, nil, graph.Dims(ci, co, side, rows, side, columns))
 	value = l.reshape(l.transpose(value, 0, 2, 4, 1, 3, 5), nil, graph.Dims(ci*side*side, co, rows, columns))
-	filled := (ci*side*side + b.size - 1) / b.size * b.size
+	filled := b.filled(ci * side * side)
 	value = l.pad(value, []int{0, 0, 0, 0}, []int{filled - ci*side*side, 0, 0, 0})
 	// As rows of blocks, of which the second step wants those of the outputs.
 	value = l.reshape(value, nil, graph.Dims(filled, co/b.size, b.size, rows*columns))

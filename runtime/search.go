@@ -213,7 +213,7 @@ func inModuleCache(ctx context.Context, cfg Config) (library, error) {
 			Remedy:  "name its file with --ort-library or " + libraryVariable}
 	}
 	dir, err := modcache.Dir(ctx, module.path, module.version, module.sum, func(line string) {
-		cfg.log("%s, once (about 100 MB: ONNX Runtime's library)", line)
+		cfg.log("%s, once (36 MB: ONNX Runtime's library)", line)
 	})
 	if err != nil {
 		if ctx.Err() != nil {

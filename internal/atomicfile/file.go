@@ -129,3 +129,9 @@ func syncDir(dir string) error {
 	}
 	return nil
 }
+
+// Exists reports whether there is something at path.
+func Exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"ebm/internal/atomicfile"
 	"ebm/internal/npz"
 	"ebm/mdsm/samples"
 	"ebm/models/tensor"
@@ -182,11 +183,6 @@ func TestResume(t *testing.T) {
 		t.Errorf("%d samples were made in the last round", made)
 	}
 	sameFiles(t, stopped, whole, samples.ArchiveFile, samples.TraceFile, samples.SnapshotsFile, samples.RecordFile)
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 // writeShard writes samples as a sound shard of the documented name.
@@ -377,7 +373,7 @@ func TestMerge(t *testing.T) {
 		if _, err := samples.Merge(t.Context(), f, parts, nil); err == nil {
 			t.Errorf("%s: no error", what)
 		}
-		if exists(f.Dir) {
+		if atomicfile.Exists(f.Dir) {
 			t.Errorf("%s: a folder is left", what)
 		}
 	}

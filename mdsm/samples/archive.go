@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -176,10 +175,4 @@ func (c cancelled) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	return c.w.Write(b)
-}
-
-// exists reports whether there is something at the path.
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }

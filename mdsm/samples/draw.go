@@ -28,7 +28,7 @@ func (f Folder) draw(ctx context.Context, first int, show *progress.Progress) er
 			return err
 		}
 	}
-	if f.PNG && !exists(filepath.Join(f.Dir, PicturesDir)) {
+	if f.PNG && !atomicfile.Exists(filepath.Join(f.Dir, PicturesDir)) {
 		return f.drawPictures(ctx, first, show)
 	}
 	return nil

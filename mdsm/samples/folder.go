@@ -259,7 +259,7 @@ func (w *writer) wanted(done bool) []int {
 	}
 	if w.Chains && !done {
 		for _, g := range w.groupsOf(w.Record.First, w.end()) {
-			if !exists(w.chainsPart(g)) {
+			if !atomicfile.Exists(w.chainsPart(g)) {
 				groups = append(groups, g)
 			}
 		}

@@ -129,7 +129,7 @@ func mergeInto(ctx context.Context, dir string, whole Record, parts []string) er
 
 // mergeChains joins the arrays of chains, where the first folder has any.
 func mergeChains(dir string, parts []string) error {
-	if !exists(filepath.Join(parts[0], ChainsFile)) {
+	if !atomicfile.Exists(filepath.Join(parts[0], ChainsFile)) {
 		return nil
 	}
 	whole := make(map[string]*tensor.Tensor)

@@ -154,18 +154,13 @@ func (c Checkpoint) restore(values map[string]*tensor.Tensor) error {
 // ones follow, or takes the mark away. A checkpoint that is gone is no error.
 func (c Checkpoint) Keep(keep bool) error {
 	mark := filepath.Join(c.Dir, keepName)
-	if keep && exists(c.Dir) {
+	if keep && atomicfile.Exists(c.Dir) {
 		return atomicfile.WriteFile(mark, nil)
 	}
 	if err := os.Remove(mark); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	return nil
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 // prune removes all but the newest keep checkpoints and those that are marked;
@@ -179,7 +174,7 @@ func prune(dir string, keep int) error {
 		return err
 	}
 	for _, c := range list[:max(len(list)-keep, 0)] {
-		if exists(filepath.Join(c.Dir, keepName)) {
+		if atomicfile.Exists(filepath.Join(c.Dir, keepName)) {
 			continue
 		}
 		if err := os.RemoveAll(c.Dir); err != nil {

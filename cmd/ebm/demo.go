@@ -11,8 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"ebm"
+	"ebm/evaluate"
 	"ebm/internal/atomicfile"
 	"ebm/internal/dataset"
+	"ebm/internal/measure"
 	"ebm/internal/verify"
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/samples"
@@ -31,7 +33,8 @@ func newDemo(a *app) *cobra.Command {
 		Short: "The main job on real MNIST: train, export, verify, sample, report",
 		Long: `demo trains the shipped MNIST model a little further, exports it as ONNX, checks
 the exported gradient against finite differences, draws samples by annealed
-Langevin dynamics, and writes a report that a browser shows. What it needs, it
+Langevin dynamics, has a classifier read them, and writes a report that a browser
+shows. What it needs, it
 fetches through the Go module proxy: ONNX Runtime's library and MNIST.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return d.run(cmd.Context()) },
@@ -60,6 +63,9 @@ type demo struct {
 	files    []exported
 	score    verify.Certificate
 	process  *samples.Process
+	features evaluate.FeatureMaker // of the classifier behind modes and distance
+	modes    evaluate.ModeResult
+	distance *evaluate.FrechetDistance // nil for a single sample
 }
 
 type timing struct {
@@ -88,6 +94,7 @@ func (d *demo) run(ctx context.Context) error {
 		{"export", d.export},
 		{"verify", d.verify},
 		{"sample", d.sample},
+		{"measure", d.measure},
 	} {
 		begin := time.Now()
 		if err := part.do(ctx); err != nil {
@@ -102,6 +109,7 @@ func (d *demo) run(ctx context.Context) error {
 	for _, c := range d.score.Checks {
 		d.printf("checked   %s: error %.2g of the largest magnitude, at most %.0g is wanted\n", c.Name, c.Worst(), c.Tolerance)
 	}
+	d.printf("digits    %d of %d, and the classifier is sure of %.0f %% of the samples\n", d.modes.Covered, d.modes.Modes, 100*d.modes.Confident)
 	d.printf("took      %v\n", time.Since(d.began).Round(time.Second))
 	if !d.score.Passed() {
 		return errors.New("a check failed, see the report")
@@ -215,6 +223,40 @@ func (d *demo) sample(ctx context.Context) error {
 		return err
 	}
 	d.process, err = samples.ReadProcess(folder.Dir)
+	return err
+}
+
+// measure has the shipped classifier tell which digits the samples are, and how
+// far they are from the training pictures in its features.
+func (d *demo) measure(ctx context.Context) error {
+	rt, err := d.runtime(ctx)
+	if err != nil {
+		return err
+	}
+	shape := d.model.Network.InputShape()
+	x, err := measure.ReadSamples(filepath.Join(d.samplesDir(), samples.ArchiveFile), shape)
+	if err != nil {
+		return err
+	}
+	classes, err := measure.OpenClasses(rt, d.settings.Data.Name, shape[0], shape[2])
+	if err != nil {
+		return err
+	}
+	defer classes.Close()
+	d.features = classes.Maker()
+	if d.modes, err = classes.Modes(ctx, x); err != nil || d.count < 2 {
+		return err
+	}
+	drawn, err := measure.Statistics(ctx, classes, x, nil)
+	if err != nil {
+		return err
+	}
+	reference, err := measure.Statistics(ctx, classes, measure.All(d.data), d.progress())
+	if err != nil {
+		return err
+	}
+	distance, err := evaluate.Frechet(ctx, drawn, reference)
+	d.distance = &distance
 	return err
 }
 

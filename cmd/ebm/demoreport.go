@@ -3,11 +3,14 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	goruntime "runtime"
+	"slices"
 	"time"
 
+	"ebm/evaluate"
 	"ebm/internal/metrics"
 	"ebm/internal/picture"
 	"ebm/internal/report"
@@ -31,7 +34,22 @@ func (d *demo) report() error {
 		}
 		doc.Sections = append(doc.Sections, s)
 	}
+	doc.Sections = slices.Insert(doc.Sections, 1, d.numbers()...)
 	return doc.Write(d.out)
+}
+
+// numbers are some of those that an evaluation of the run finds, and stand where
+// it would put them.
+func (d *demo) numbers() []report.Section {
+	var sections []report.Section
+	if f, key := d.distance, evaluate.ClassifierFrechetKey; f != nil {
+		sections = append(sections, report.Metrics{Title: titleNumbers, Note: noteNumbers, Items: []report.Metric{{
+			Key: key, Name: metricLabel(key, d.features.Network), Value: f.Distance, Deviation: math.NaN(), Better: better(key),
+			Warnings: f.Warnings, Features: makerText(d.features),
+			Samples: d.count, Reference: d.data.Len(), Against: fmt.Sprintf("%s %v", d.data.Name, d.data.Split),
+		}}})
+	}
+	return append(sections, modeNumbers(d.modes, d.features))
 }
 
 func (d *demo) summary() string {

@@ -39,6 +39,8 @@ const (
 	titleAgain      = "Evaluate again"
 )
 
+const noteNumbers = "Numbers compare only between equal features, equal reference pictures and equal numbers of samples. Those in features of a classifier or in pixels are not FID."
+
 // factWeights names the fact by which a report of other weights is known.
 const factWeights = "weights"
 
@@ -235,7 +237,7 @@ func (e *evaluation) numbersSection() ([]report.Section, error) {
 	}
 	return []report.Section{report.Metrics{
 		Title: titleNumbers,
-		Note:  "Numbers compare only between equal features, equal reference pictures and equal numbers of samples. Those in features of a classifier or in pixels are not FID.",
+		Note:  noteNumbers,
 		Items: e.numbers,
 	}}, nil
 }
@@ -244,15 +246,6 @@ func (e *evaluation) modesSection() ([]report.Section, error) {
 	m := e.modes
 	if m == nil {
 		return nil, nil
-	}
-	features := makerText(e.classes.Maker())
-	items := []report.Metric{
-		{Key: "modes_covered", Name: fmt.Sprintf("modes covered, of %d", m.Modes), Value: float64(m.Covered), Deviation: math.NaN(), Better: "higher", Warnings: m.Warnings},
-		{Key: "modes_kl", Name: "relative entropy of the modes to the uniform distribution", Unit: "nats", Value: m.KL, Deviation: math.NaN(), Better: "lower", Warnings: m.Warnings},
-		{Key: "modes_confident", Name: fmt.Sprintf("share of samples that the classifier is sure of (%g or more)", m.Threshold), Value: m.Confident, Deviation: math.NaN(), Better: "higher"},
-	}
-	for i := range items {
-		items[i].Samples, items[i].Features = m.Samples, features
 	}
 	edges := []float64{-0.5}
 	for k := range m.Classes {
@@ -269,16 +262,29 @@ func (e *evaluation) modesSection() ([]report.Section, error) {
 		series = append(series, of)
 	}
 	return []report.Section{
-		report.Metrics{
-			Title: titleModes + ", in numbers",
-			Note:  fmt.Sprintf("A perfect model would cover %.1f modes and have a relative entropy of %.3f nats with as many samples. Mistakes of the classifier count too.", m.ExpectedCovered, m.ExpectedKL),
-			Items: items,
-		},
+		modeNumbers(*m, e.classes.Maker()),
 		report.Chart{
 			Title: titleModes, X: report.Axis{Label: "class"},
 			Panels: []report.Panel{{Y: report.Axis{Label: "share of the samples"}, Series: series}},
 		},
 	}, nil
+}
+
+// modeNumbers is the section of what a classifier says of samples.
+func modeNumbers(m evaluate.ModeResult, maker evaluate.FeatureMaker) report.Metrics {
+	items := []report.Metric{
+		{Key: "modes_covered", Name: fmt.Sprintf("modes covered, of %d", m.Modes), Value: float64(m.Covered), Deviation: math.NaN(), Better: "higher", Warnings: m.Warnings},
+		{Key: "modes_kl", Name: "relative entropy of the modes to the uniform distribution", Unit: "nats", Value: m.KL, Deviation: math.NaN(), Better: "lower", Warnings: m.Warnings},
+		{Key: "modes_confident", Name: fmt.Sprintf("share of samples that the classifier is sure of (%g or more)", m.Threshold), Value: m.Confident, Deviation: math.NaN(), Better: "higher"},
+	}
+	for i := range items {
+		items[i].Samples, items[i].Features = m.Samples, makerText(maker)
+	}
+	return report.Metrics{
+		Title: titleModes + ", in numbers",
+		Note:  fmt.Sprintf("A perfect model would cover %.1f modes and have a relative entropy of %.3f nats with as many samples. Mistakes of the classifier count too.", m.ExpectedCovered, m.ExpectedKL),
+		Items: items,
+	}
 }
 
 // shares divides counts by their sum.

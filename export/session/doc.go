@@ -7,4 +7,7 @@
 // register holds floats, and export.Options.Block lays out the whole graph for
 // them, weights that are inputs included. How many those are, and whether the
 // library at hand has these operators at all, is found out by trying.
+//
+// [Load] makes a session of a graph; [Rows] computes a function of many
+// pictures in parts, a thread each.
 package session

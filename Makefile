@@ -29,30 +29,30 @@ lint:
 bench: bench-test bench/ebm
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -c 'import torch, pytorch_fid' 2>/dev/null || \
-		$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r internal/bench/python/requirements.txt
-	$(VENV)/bin/python internal/bench/python/compare.py --ebm bench/ebm $(if $(QUICK),--quick)
+		$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r cmd/internal/bench/python/requirements.txt
+	$(VENV)/bin/python cmd/internal/bench/python/compare.py --ebm bench/ebm $(if $(QUICK),--quick)
 
 # Our side alone over batch, width, number of samples, threads and processes.
 bench-growth: bench/ebm
-	$(PYTHON) internal/bench/python/growth.py --ebm bench/ebm $(if $(QUICK),--quick)
+	$(PYTHON) cmd/internal/bench/python/growth.py --ebm bench/ebm $(if $(QUICK),--quick)
 
 # On a machine with an NVIDIA device: ONNX Runtime's CUDA build and PyTorch are
 # installed, the score is checked on the device, copies inside the step and the
 # sampler are counted, both sides are timed by turns, and 50,000 digits drawn.
 bench-cuda: bench/ebm
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r internal/bench/python/requirements.txt -r internal/bench/python/requirements-cuda.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r cmd/internal/bench/python/requirements.txt -r cmd/internal/bench/python/requirements-cuda.txt
 	bench/ebm runtime info --provider cuda >/dev/null 2>&1 || bench/ebm runtime install --provider cuda
 	bench/ebm runtime info --provider cuda
 	bench/ebm verify --provider cuda --run mnist16
 	bench/ebm export --provider cuda --run mnist16 --kinds score,train,sampler --out bench/cuda
-	-$(VENV)/bin/python internal/bench/python/memcpy.py bench/cuda/score.onnx bench/cuda/train.onnx bench/cuda/sampler.onnx
-	$(VENV)/bin/python internal/bench/python/compare.py --ebm bench/ebm --device cuda $(if $(QUICK),--quick)
-	$(VENV)/bin/python internal/bench/python/compare.py --ebm bench/ebm --device cuda --tf32 $(if $(QUICK),--quick)
+	-$(VENV)/bin/python cmd/internal/bench/python/memcpy.py bench/cuda/score.onnx bench/cuda/train.onnx bench/cuda/sampler.onnx
+	$(VENV)/bin/python cmd/internal/bench/python/compare.py --ebm bench/ebm --device cuda $(if $(QUICK),--quick)
+	$(VENV)/bin/python cmd/internal/bench/python/compare.py --ebm bench/ebm --device cuda --tf32 $(if $(QUICK),--quick)
 	bench/ebm sample --provider cuda --run mnist16 --count 50000 --steps 270 --batch 512 --out bench/cuda/samples
 
 bench-test:
-	cd internal/bench/python && $(PYTHON) -m unittest -q compare_test
+	cd cmd/internal/bench/python && $(PYTHON) -m unittest -q compare_test
 
 .PHONY: bench/ebm
 bench/ebm:
@@ -72,35 +72,35 @@ fuzz:
 
 # Exported files under the onnx package's checker and Python's ONNX Runtime.
 parity: $(VENV)/ready
-	cd internal/parity && ../../$(VENV)/bin/python -m unittest -q parity_test >/dev/null
+	cd cmd/internal/parity && ../../../$(VENV)/bin/python -m unittest -q parity_test >/dev/null
 	rm -rf $(PARITY_DIR)
-	go run ./internal/parity/writer $(PARITY_DIR)
-	$(VENV)/bin/python internal/parity/parity.py $(PARITY_DIR) energy score hvp train sampler denoise
+	go run ./cmd/internal/parity/writer $(PARITY_DIR)
+	$(VENV)/bin/python cmd/internal/parity/parity.py $(PARITY_DIR) energy score hvp train sampler denoise
 
 # Files for other programs, taken to these programs. TORCH=1 installs PyTorch
 # (7 GB) for torch-fidelity; what is not here is said to be not run.
 parity-runtimes: $(VENV)/$(if $(TORCH),torch,runtimes)-ready
-	cd internal/parity && ../../$(VENV)/bin/python -m unittest -q runtimes_test
+	cd cmd/internal/parity && ../../../$(VENV)/bin/python -m unittest -q runtimes_test
 	rm -rf $(PARITY_DIR)
-	go run ./internal/parity/writer $(PARITY_DIR)
+	go run ./cmd/internal/parity/writer $(PARITY_DIR)
 	set -e; for target in $(TARGETS); do \
 		steps=; if [ $$target = torch-fidelity ]; then steps="--steps 20"; fi; \
 		go run ./cmd/ebm export --quiet --provider cpu --weights $(PARITY_DIR)/model.safetensors --for $$target $$steps --out $(PARITY_DIR)/for/$$target >/dev/null; \
 	done
-	$(VENV)/bin/python internal/parity/runtimes.py $(PARITY_DIR) --require onnx onnxruntime openvino triton hub $(if $(TORCH),torch-fidelity)
+	$(VENV)/bin/python cmd/internal/parity/runtimes.py $(PARITY_DIR) --require onnx onnxruntime openvino triton hub $(if $(TORCH),torch-fidelity)
 
 # ebm evaluate beside pytorch-fid and torch-fidelity, on the same random weights
 # and pictures (PICTURES="NAME=FOLDER …" takes others). Installs PyTorch (7 GB).
 parity-evaluation: $(VENV)/evaluation-ready
-	cd internal/parity && ../../$(VENV)/bin/python -m unittest -q evaluation_test
+	cd cmd/internal/parity && ../../../$(VENV)/bin/python -m unittest -q evaluation_test
 	go build -o $(PARITY_DIR)/ebm ./cmd/ebm
-	$(VENV)/bin/python internal/parity/evaluation.py $(PARITY_DIR)/ebm $(PARITY_DIR)/evaluation $(PICTURES) --speed 48
+	$(VENV)/bin/python cmd/internal/parity/evaluation.py $(PARITY_DIR)/ebm $(PARITY_DIR)/evaluation $(PICTURES) --speed 48
 
-$(VENV)/%-ready: internal/parity/requirements-%.txt $(VENV)/ready
+$(VENV)/%-ready: cmd/internal/parity/requirements-%.txt $(VENV)/ready
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
-$(VENV)/ready: internal/parity/requirements.txt
+$(VENV)/ready: cmd/internal/parity/requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@

@@ -5,9 +5,9 @@ import (
 	"testing"
 
 	"ebm"
-	"ebm/internal/rng"
 	"ebm/mdsm/langevin"
 	"ebm/models/energy"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )

@@ -39,7 +39,7 @@ func Example() {
 // that is derived from it, and score them.
 func ExampleOpenONNX() {
 	ctx := context.Background()
-	engine, err := ebm.OpenONNX(ctx, "internal/verify/testdata/energy.onnx", ebm.Config{})
+	engine, err := ebm.OpenONNX(ctx, "testdata/energy.onnx", ebm.Config{})
 	check(err)
 	defer engine.Close()
 	samples, err := engine.Sample(ctx, ebm.Sampling{Count: 4, Steps: 50})

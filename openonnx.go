@@ -9,7 +9,6 @@ import (
 
 	"ebm/export"
 	"ebm/export/onnximport"
-	"ebm/internal/inspect"
 	"ebm/mdsm/langevin"
 	"ebm/models/autodiff"
 	"ebm/models/graph"
@@ -44,23 +43,20 @@ func OpenONNX(ctx context.Context, path string, c Config) (*Engine, error) {
 // samples from, and returns its metadata.
 func ReadONNX(ctx context.Context, path string) (langevin.Models, map[string]string, error) {
 	fail := func(err error) (langevin.Models, map[string]string, error) { return langevin.Models{}, nil, err }
-	d, err := inspect.Describe(ctx, path)
+	info, err := runtime.Describe(ctx, path)
 	if err != nil {
 		return fail(err)
 	}
-	if d.ONNX == nil {
-		return fail(fmt.Errorf("%s: no ONNX file; Load is for runs and weights", path))
-	}
 	models := langevin.Models{Sigma0: paperSigma0}
-	if text, ok := d.ONNX.Metadata["sigma0"]; ok {
+	if text, ok := info.Metadata["sigma0"]; ok {
 		if models.Sigma0, err = strconv.ParseFloat(text, 64); err != nil || !(models.Sigma0 > 0) {
 			return fail(fmt.Errorf("%s: metadata say sigma0 is %q, wanted a positive number", path, text))
 		}
 	}
-	named := func(list []inspect.Value, name string) bool {
-		return slices.ContainsFunc(list, func(v inspect.Value) bool { return v.Name == name })
+	named := func(list []runtime.ValueInfo, name string) bool {
+		return slices.ContainsFunc(list, func(v runtime.ValueInfo) bool { return v.Name == name })
 	}
-	switch in, out := d.ONNX.Inputs, d.ONNX.Outputs; {
+	switch in, out := info.Inputs, info.Outputs; {
 	case !named(in, "x") || !named(out, "energy") && !named(out, "score"):
 		return fail(fmt.Errorf("%s: the file computes %v of %v, wanted energy or score, or both, of x", path, out, in))
 	case named(out, "score"):
@@ -71,7 +67,7 @@ func ReadONNX(ctx context.Context, path string) (langevin.Models, map[string]str
 	if err != nil {
 		return fail(err)
 	}
-	return models, d.ONNX.Metadata, nil
+	return models, info.Metadata, nil
 }
 
 // withScore returns the bytes of a file that computes the score too.

@@ -9,12 +9,10 @@ import (
 	"testing"
 
 	"ebm"
-	"ebm/internal/verify"
+	"ebm/internal/npz"
 	"ebm/models/tensor"
 	"ebm/models/weights"
 )
-
-const verifyData = "internal/verify/testdata"
 
 // difference returns the largest |a − b| over the largest |b|.
 func difference(t *testing.T, a, b *tensor.Tensor) float64 {
@@ -34,11 +32,11 @@ func difference(t *testing.T, a, b *tensor.Tensor) float64 {
 // the energy that PyTorch exported, and of a score that was exported here.
 func TestOpenONNX(t *testing.T) {
 	ctx := t.Context()
-	golden, err := verify.ReadReference(filepath.Join(verifyData, "reference.npz"))
+	golden, err := npz.ReadFile("testdata/reference.npz")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := ebm.Load(filepath.Join(verifyData, "weights.pth"))
+	m, err := ebm.Load("testdata/weights.pth")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +52,7 @@ func TestOpenONNX(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer whole.Close()
-	clean, err := whole.Denoise(ctx, golden.X)
+	clean, err := whole.Denoise(ctx, golden["x"])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,23 +60,23 @@ func TestOpenONNX(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{filepath.Join(verifyData, "energy.onnx"), exported} {
+	for _, path := range []string{"testdata/energy.onnx", exported} {
 		e, err := ebm.OpenONNX(ctx, path, ebm.Config{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer e.Close()
-		energy, score, err := e.Score(ctx, golden.X)
+		energy, score, err := e.Score(ctx, golden["x"])
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := difference(t, energy, golden.Energy); d > 1e-6 {
+		if d := difference(t, energy, golden["energy"]); d > 1e-6 {
 			t.Errorf("%s: the energy is off by %.2g", path, d)
 		}
-		if d := difference(t, score, golden.Score); d > 1e-6 {
+		if d := difference(t, score, golden["score"]); d > 1e-6 {
 			t.Errorf("%s: the score is off by %.2g", path, d)
 		}
-		got, err := e.Denoise(ctx, golden.X)
+		got, err := e.Denoise(ctx, golden["x"])
 		if err != nil || difference(t, got, clean) > 1e-6 {
 			t.Errorf("%s: denoising differs from the weights' (%v)", path, err)
 		}
@@ -91,7 +89,7 @@ func TestOpenONNX(t *testing.T) {
 
 func TestOpenONNXErrors(t *testing.T) {
 	dir := t.TempDir()
-	m, err := ebm.Load(filepath.Join(verifyData, "weights.pth"))
+	m, err := ebm.Load("testdata/weights.pth")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +97,7 @@ func TestOpenONNXErrors(t *testing.T) {
 	if err := m.WriteONNX(hvp, ebm.HVPKind, 0); err != nil {
 		t.Fatal(err)
 	}
-	whole, err := os.ReadFile(filepath.Join(verifyData, "energy.onnx"))
+	whole, err := os.ReadFile("testdata/energy.onnx")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,10 +106,10 @@ func TestOpenONNXErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		hvp:                                      "wanted energy or score",
-		cut:                                      "cut.onnx",
-		filepath.Join(dir, "none.onnx"):          "none.onnx",
-		filepath.Join(verifyData, "weights.pth"): "no ONNX file",
+		hvp:                             "wanted energy or score",
+		cut:                             "cut.onnx",
+		filepath.Join(dir, "none.onnx"): "none.onnx",
+		"testdata/weights.pth":          "not a readable ONNX model",
 	} {
 		if e, err := ebm.OpenONNX(t.Context(), path, ebm.Config{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: engine %v, error %v, wanted one with %q", path, e, err, want)
@@ -122,11 +120,11 @@ func TestOpenONNXErrors(t *testing.T) {
 // TestLoadFindsTheNetwork loads weights under a prefix of another module, in
 // other types, and with normalisation that the network does not have.
 func TestLoadFindsTheNetwork(t *testing.T) {
-	set, err := weights.Load(filepath.Join(verifyData, "weights.pth"))
+	set, err := weights.Load("testdata/weights.pth")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := ebm.Load(filepath.Join(verifyData, "weights.pth"))
+	want, err := ebm.Load("testdata/weights.pth")
 	if err != nil {
 		t.Fatal(err)
 	}

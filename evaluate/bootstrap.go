@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"ebm/internal/progress"
-	"ebm/internal/rng"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 

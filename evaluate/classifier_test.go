@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"ebm/internal/dataset"
-	"ebm/internal/rng"
+	"ebm/mdsm/dataset"
 	"ebm/models/classifier"
 	"ebm/models/energy"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/models/weights"
 	"ebm/models/zoo"

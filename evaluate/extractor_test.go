@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"ebm/internal/npz"
-	"ebm/internal/rng"
 	"ebm/models/inception"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/models/weights"
 )

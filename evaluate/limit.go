@@ -6,7 +6,7 @@ import (
 	"math"
 
 	"ebm/internal/progress"
-	"ebm/internal/rng"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 

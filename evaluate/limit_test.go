@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"ebm/internal/rng"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 

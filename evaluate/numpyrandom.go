@@ -6,7 +6,7 @@ const DefaultSeed = 2020
 // randomState is NumPy's RandomState(seed): the Mersenne Twister MT19937 of
 // Matsumoto and Nishimura (1998), seeded by its init_genrand. NumPy has frozen
 // these streams, which are how published numbers choose their subsets; random
-// numbers of this project's own come from internal/rng.
+// numbers of this project's own come from models/rng.
 type randomState struct {
 	words [twisterWords]uint32
 	next  int

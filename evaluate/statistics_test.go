@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"ebm/internal/npz"
-	"ebm/internal/rng"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 

@@ -11,10 +11,10 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"ebm/export/onnxpb"
-	"ebm/internal/rng"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/graph"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )

@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"ebm/export"
-	"ebm/internal/interp"
 	"ebm/models/autodiff"
 	g "ebm/models/graph"
+	"ebm/models/interp"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )

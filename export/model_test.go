@@ -12,10 +12,10 @@ import (
 
 	"ebm/export"
 	"ebm/export/onnxpb"
-	"ebm/internal/rng"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	g "ebm/models/graph"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"ebm/export"
-	"ebm/internal/interp"
 	g "ebm/models/graph"
+	"ebm/models/interp"
 	"ebm/models/tensor"
 )
 

@@ -5,9 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"ebm/internal/rng"
 	"ebm/mdsm"
 	"ebm/models/energy"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 

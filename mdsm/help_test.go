@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"ebm/export"
-	"ebm/internal/interp"
 	"ebm/models/graph"
+	"ebm/models/interp"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )

@@ -4,10 +4,10 @@ import (
 	"math"
 	"testing"
 
-	"ebm/internal/rng"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/graph"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 

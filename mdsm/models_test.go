@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"ebm/internal/rng"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/graph"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 

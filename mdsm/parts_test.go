@@ -3,9 +3,9 @@ package mdsm_test
 import (
 	"testing"
 
-	"ebm/internal/rng"
 	"ebm/mdsm"
 	"ebm/models/energy"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -84,10 +85,11 @@ func (r *Runtime) LoadFile(path string, opts SessionOptions) (*Session, error) {
 
 func (r *Runtime) load(name, path string, model io.ReaderAt, size int64, opts SessionOptions,
 	create func(in, out []string, o *ort.SessionOptions) (*ort.DynamicAdvancedSession, error)) (*Session, error) {
-	inputs, outputs, err := scanModel(model, size)
+	info, err := scanModel(context.Background(), model, size)
 	if err != nil {
 		return nil, &ModelError{Path: path, Err: err}
 	}
+	inputs, outputs := info.Inputs, info.Outputs
 	for _, v := range slices.Concat(inputs, outputs) {
 		if v.DType == tensor.Invalid {
 			return nil, &ModelError{Path: path, Err: fmt.Errorf("value %q is no tensor of a type that can be held here", v.Name)}

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"testing"
 
@@ -12,7 +13,8 @@ import (
 )
 
 func scan(data []byte) (inputs, outputs []ValueInfo, err error) {
-	return scanModel(bytes.NewReader(data), int64(len(data)))
+	m, err := scanModel(context.Background(), bytes.NewReader(data), int64(len(data)))
+	return m.Inputs, m.Outputs, err
 }
 
 func TestScanModel(t *testing.T) {

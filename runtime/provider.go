@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"debug/elf"
+	_ "embed"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,9 +13,7 @@ import (
 	"strings"
 
 	ort "github.com/yalue/onnxruntime_go"
-	"google.golang.org/protobuf/proto"
 
-	"ebm/export/onnxpb"
 	"ebm/models/tensor"
 )
 
@@ -133,6 +132,12 @@ func probeCUDA(library, version string, device int) *ProviderError {
 	return wrong
 }
 
+// probe is the smallest model that takes what every network here takes: a
+// convolution, y = Conv(x, w). TestProbe writes it.
+//
+//go:embed probe.onnx
+var probe []byte
+
 func tryCUDA(device int) (err error) {
 	options, err := ort.NewSessionOptions()
 	if err != nil {
@@ -145,11 +150,7 @@ func tryCUDA(device int) (err error) {
 	if err := appendCUDA(options, device, false, nil); err != nil {
 		return err
 	}
-	model, err := proto.Marshal(convolution())
-	if err != nil {
-		return err
-	}
-	session, err := ort.NewDynamicAdvancedSessionWithONNXData(model, []string{"x", "w"}, []string{"y"}, options)
+	session, err := ort.NewDynamicAdvancedSessionWithONNXData(probe, []string{"x", "w"}, []string{"y"}, options)
 	if err != nil {
 		return plain(err)
 	}
@@ -161,30 +162,6 @@ func tryCUDA(device int) (err error) {
 		return err
 	}
 	return plain(session.Run([]ort.Value{values[0].ort, values[1].ort}, []ort.Value{values[2].ort}))
-}
-
-// convolution is the smallest model that takes what every network here takes.
-func convolution() *onnxpb.ModelProto {
-	value := func(name string, dims ...int64) *onnxpb.ValueInfoProto {
-		shape := &onnxpb.TensorShapeProto{}
-		for _, d := range dims {
-			shape.Dim = append(shape.Dim, &onnxpb.TensorShapeProto_Dimension{
-				Value: &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: d}})
-		}
-		return &onnxpb.ValueInfoProto{Name: proto.String(name), Type: &onnxpb.TypeProto{
-			Value: &onnxpb.TypeProto_TensorType{TensorType: &onnxpb.TypeProto_Tensor{
-				ElemType: proto.Int32(int32(onnxpb.TensorProto_FLOAT)), Shape: shape}}}}
-	}
-	return &onnxpb.ModelProto{
-		IrVersion:   proto.Int64(8),
-		OpsetImport: []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(17)}},
-		Graph: &onnxpb.GraphProto{
-			Name:   proto.String("probe"),
-			Node:   []*onnxpb.NodeProto{{OpType: proto.String("Conv"), Input: []string{"x", "w"}, Output: []string{"y"}}},
-			Input:  []*onnxpb.ValueInfoProto{value("x", 1, 1, 8, 8), value("w", 1, 1, 3, 3)},
-			Output: []*onnxpb.ValueInfoProto{value("y", 1, 1, 6, 6)},
-		},
-	}
 }
 
 // appendCUDA adds the CUDA provider to a session's options. Products stay in

@@ -8,10 +8,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"ebm"
-	"ebm/internal/bench"
-	"ebm/internal/rng"
+	"ebm/cmd/internal/bench"
 	"ebm/mdsm/train"
 	"ebm/models/energy"
+	"ebm/models/rng"
 )
 
 // benchFlags are the flags of bench.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"ebm/internal/measure"
+	"ebm/evaluate/probe"
 	"ebm/mdsm/train"
 )
 
@@ -25,7 +25,7 @@ func checkpointOf(run, which string) (string, error) {
 	case "", "newest":
 		return run, nil
 	case "best":
-		s, err := measure.ReadSelection(run)
+		s, err := probe.ReadSelection(run)
 		if errors.Is(err, fs.ErrNotExist) {
 			return "", fmt.Errorf("%s: no checkpoint was selected: run ebm evaluate %s --select first", run, run)
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"ebm/evaluate"
-	"ebm/internal/dataset"
+	"ebm/mdsm/dataset"
 	"ebm/mdsm/train"
 	"ebm/models/classifier"
 	"ebm/models/tensor"

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ebm/cmd/internal/report"
 	"ebm/internal/atomicfile"
-	"ebm/internal/report"
 )
 
 func newCompare(a *app) *cobra.Command {

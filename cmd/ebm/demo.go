@@ -11,11 +11,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"ebm"
+	"ebm/cmd/internal/verify"
 	"ebm/evaluate"
+	"ebm/evaluate/probe"
 	"ebm/internal/atomicfile"
-	"ebm/internal/dataset"
-	"ebm/internal/measure"
-	"ebm/internal/verify"
+	"ebm/mdsm/dataset"
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/samples"
 	"ebm/mdsm/train"
@@ -234,11 +234,11 @@ func (d *demo) measure(ctx context.Context) error {
 		return err
 	}
 	shape := d.model.Network.InputShape()
-	x, err := measure.ReadSamples(filepath.Join(d.samplesDir(), samples.ArchiveFile), shape)
+	x, err := probe.ReadSamples(filepath.Join(d.samplesDir(), samples.ArchiveFile), shape)
 	if err != nil {
 		return err
 	}
-	classes, err := measure.OpenClasses(rt, d.settings.Data.Name, shape[0], shape[2])
+	classes, err := probe.OpenClasses(rt, d.settings.Data.Name, shape[0], shape[2])
 	if err != nil {
 		return err
 	}
@@ -247,11 +247,11 @@ func (d *demo) measure(ctx context.Context) error {
 	if d.modes, err = classes.Modes(ctx, x); err != nil || d.count < 2 {
 		return err
 	}
-	drawn, err := measure.Statistics(ctx, classes, x, nil)
+	drawn, err := probe.Statistics(ctx, classes, x, nil)
 	if err != nil {
 		return err
 	}
-	reference, err := measure.Statistics(ctx, classes, measure.All(d.data), d.progress())
+	reference, err := probe.Statistics(ctx, classes, probe.All(d.data), d.progress())
 	if err != nil {
 		return err
 	}

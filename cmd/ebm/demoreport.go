@@ -10,10 +10,10 @@ import (
 	"slices"
 	"time"
 
+	"ebm/cmd/internal/report"
 	"ebm/evaluate"
 	"ebm/internal/metrics"
 	"ebm/internal/picture"
-	"ebm/internal/report"
 	"ebm/mdsm/samples"
 	"ebm/models/tensor"
 )

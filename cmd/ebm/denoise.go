@@ -12,11 +12,11 @@ import (
 	"github.com/spf13/pflag"
 
 	"ebm/internal/atomicfile"
-	"ebm/internal/dataset"
 	"ebm/internal/npz"
 	"ebm/internal/picture"
-	"ebm/internal/rng"
+	"ebm/mdsm/dataset"
 	"ebm/mdsm/langevin"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"ebm/evaluate"
-	"ebm/internal/setmetrics"
+	"ebm/evaluate/sets"
 	"ebm/models/inception"
 	"ebm/runtime"
 )
@@ -104,8 +104,8 @@ details. Warnings about too few samples and the like go to standard error.`,
 // check finds wrong usage.
 func (f *evaluateFlags) check() error {
 	for _, m := range f.metrics {
-		if !slices.Contains(setmetrics.Groups(), m) {
-			return usagef("--metrics %s: wanted some of %v", m, setmetrics.Groups())
+		if !slices.Contains(sets.Groups(), m) {
+			return usagef("--metrics %s: wanted some of %v", m, sets.Groups())
 		}
 	}
 	if !slices.Contains(inception.Conventions(), inception.Convention(f.preprocess)) {
@@ -127,21 +127,21 @@ func (f *evaluateFlags) evaluate(ctx context.Context, a *app) (err error) {
 	if err := f.check(); err != nil {
 		return err
 	}
-	o := setmetrics.Options{
+	o := sets.Options{
 		Metrics: f.metrics, Seed: f.seed, Subsets: f.subsets, SubsetSize: f.subsetSize, Splits: f.splits,
 		Unbiased: f.unbiased, Extrapolate: f.extrapolate, Bootstrap: f.bootstrap, BootstrapFrechet: f.bootstrapFID,
 		CacheDir: f.cache, WriteFeatures: f.writeFeatures, WriteStatistics: f.writeStatistics,
 		Progress: a.progress(), Log: a.log,
 	}
-	open := setmetrics.SourceOptions{Data: f.data, Limit: f.limit, Log: a.log}
-	if o.Samples, err = setmetrics.Open(ctx, f.samples, open); err != nil {
+	open := sets.SourceOptions{Data: f.data, Limit: f.limit, Log: a.log}
+	if o.Samples, err = sets.Open(ctx, f.samples, open); err != nil {
 		return err
 	}
 	defer o.Samples.Close()
-	sources := []*setmetrics.Source{o.Samples}
+	sources := []*sets.Source{o.Samples}
 	if f.reference != "" {
 		open.Side = o.Samples.Height
-		if o.Reference, err = setmetrics.Open(ctx, f.reference, open); err != nil {
+		if o.Reference, err = sets.Open(ctx, f.reference, open); err != nil {
 			return err
 		}
 		defer o.Reference.Close()
@@ -149,19 +149,19 @@ func (f *evaluateFlags) evaluate(ctx context.Context, a *app) (err error) {
 	}
 	var rt *runtime.Runtime
 	for _, s := range sources {
-		if s.Kind == setmetrics.Pictures && o.Network == nil {
+		if s.Kind == sets.Pictures && o.Network == nil {
 			if o.Network, err = f.networkFor(a, sources); err != nil {
 				return err
 			}
 		}
 		// Kernels and neighbourhoods of features are products of matrices.
-		if s.Kind != setmetrics.Statistics {
+		if s.Kind != sets.Statistics {
 			if rt, err = a.runtime(ctx); err != nil {
 				return err
 			}
 		}
 	}
-	result, err := setmetrics.Run(ctx, rt, o)
+	result, err := sets.Run(ctx, rt, o)
 	if err != nil {
 		return err
 	}

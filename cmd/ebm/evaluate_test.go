@@ -8,11 +8,11 @@ import (
 	"testing"
 
 	"ebm/evaluate"
+	"ebm/evaluate/sets"
 	"ebm/export"
 	"ebm/internal/npz"
-	"ebm/internal/rng"
-	"ebm/internal/setmetrics"
 	"ebm/models/graph"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 
@@ -42,7 +42,7 @@ func TestEvaluateFeatures(t *testing.T) {
 	if code != 0 || !strings.Contains(stdout, "features_frechet ") || !strings.Contains(stdout, "coverage ") || !strings.Contains(stderr, "warning: no is: ") {
 		t.Errorf("exit status %d\n%s%s", code, stdout, stderr)
 	}
-	var result setmetrics.Result
+	var result sets.Result
 	if err := json.Unmarshal([]byte(mustRun(t, "evaluate", "--samples", a, "--reference", b, "--metrics", "fid", "--json", "--provider", "cpu")), &result); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestEvaluateDataSets(t *testing.T) {
 	}
 	out := mustRun(t, "evaluate", "--samples", "mnist:test", "--reference", "mnist:train", "--limit", "300", "--metrics", "fid,pr",
 		"--features-onnx", net, "--preprocess", "clean", "--cache", t.TempDir(), "--provider", "cpu", "--json")
-	var result setmetrics.Result
+	var result sets.Result
 	if err := json.Unmarshal([]byte(out), &result); err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestEvaluateDataSets(t *testing.T) {
 func TestEvaluateByClassifier(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv("HOME", t.TempDir())
-	t.Setenv(setmetrics.InceptionVariable, "")
+	t.Setenv(sets.InceptionVariable, "")
 	args := []string{"evaluate", "--samples", "mnist:test", "--reference", "mnist:train", "--limit", "300", "--metrics", "fid,kid", "--provider", "cpu", "--quiet"}
 	code, stdout, stderr := ebmRun(t, args...)
 	if code != 0 || !strings.Contains(stdout, evaluate.ClassifierFrechetKey+" ") || !strings.Contains(stderr, "no Inception weights") || !strings.Contains(stderr, "no FID") {
@@ -93,7 +93,7 @@ func TestEvaluateByClassifier(t *testing.T) {
 func TestEvaluateUsage(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv("HOME", t.TempDir())
-	t.Setenv(setmetrics.InceptionVariable, "")
+	t.Setenv(sets.InceptionVariable, "")
 	a := featureFile(t, 0, 1)
 	for _, c := range []struct {
 		code int

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"ebm/evaluate"
-	"ebm/internal/measure"
-	"ebm/internal/setmetrics"
+	"ebm/evaluate/probe"
+	"ebm/evaluate/sets"
 	"ebm/models/inception"
 	"ebm/models/zoo"
 	"ebm/runtime"
@@ -36,11 +36,11 @@ func (f *evaluateFlags) checkNetwork() error {
 }
 
 // network finds the feature network that the flags name.
-func (f *evaluateFlags) network() (*setmetrics.Opener, error) {
+func (f *evaluateFlags) network() (*sets.Opener, error) {
 	c := inception.Convention(f.preprocess)
 	switch name, of, _ := strings.Cut(f.features, ":"); {
 	case f.onnx != "":
-		return setmetrics.OpenONNX(evaluate.ONNXOptions{
+		return sets.OpenONNX(evaluate.ONNXOptions{
 			Path: f.onnx, Output: f.output, Logits: f.logits, Range: evaluate.InputRange(f.inputRange), Size: f.size, Convention: c,
 		})
 	case name == byClassifier && of == "":
@@ -48,25 +48,25 @@ func (f *evaluateFlags) network() (*setmetrics.Opener, error) {
 	case name == byClassifier:
 		return classifierNetwork(of), nil
 	case name == byPixels:
-		return quickNetwork(func() (measure.Features, error) { return measure.Pixels{}, nil }), nil
+		return quickNetwork(func() (probe.Features, error) { return probe.Pixels{}, nil }), nil
 	}
-	path, err := setmetrics.FindInception(f.inception)
+	path, err := sets.FindInception(f.inception)
 	if err != nil {
 		return nil, err
 	}
-	return setmetrics.OpenInception(path, c)
+	return sets.OpenInception(path, c)
 }
 
 // networkFor is network, or the classifier when there is no other and the
 // pictures are such as it knows.
-func (f *evaluateFlags) networkFor(a *app, sources []*setmetrics.Source) (*setmetrics.Opener, error) {
+func (f *evaluateFlags) networkFor(a *app, sources []*sets.Source) (*sets.Opener, error) {
 	network, err := f.network()
-	if !errors.Is(err, setmetrics.ErrNoInception) {
+	if !errors.Is(err, sets.ErrNoInception) {
 		return network, err
 	}
 	name := evaluate.DefaultClassifier
 	for _, s := range sources {
-		if s.Kind != setmetrics.Pictures {
+		if s.Kind != sets.Pictures {
 			continue
 		}
 		if s.Channels != 1 || s.Height != s.Width || !slices.Contains([]int{14, 16, 28, 32}, s.Height) || f.features != "" {
@@ -82,11 +82,11 @@ func (f *evaluateFlags) networkFor(a *app, sources []*setmetrics.Source) (*setme
 }
 
 // classifierNetwork is the shipped classifier of a data set.
-func classifierNetwork(name string) *setmetrics.Opener {
-	return &setmetrics.Opener{Open: func(rt *runtime.Runtime, channels, height, width int) (setmetrics.Network, error) {
+func classifierNetwork(name string) *sets.Opener {
+	return &sets.Opener{Open: func(rt *runtime.Runtime, channels, height, width int) (sets.Network, error) {
 		if height != width {
 			return nil, fmt.Errorf("the classifier takes square pictures, not %d×%d", height, width)
 		}
-		return measure.OpenClasses(rt, name, channels, height)
+		return probe.OpenClasses(rt, name, channels, height)
 	}}
 }

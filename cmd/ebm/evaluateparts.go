@@ -9,9 +9,9 @@ import (
 	"strings"
 
 	"ebm/evaluate"
-	"ebm/internal/dataset"
-	"ebm/internal/measure"
-	"ebm/internal/setmetrics"
+	"ebm/evaluate/probe"
+	"ebm/evaluate/sets"
+	"ebm/mdsm/dataset"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )
@@ -34,7 +34,7 @@ func (e *evaluation) openClasses(ctx context.Context) error {
 		name = "mnist"
 	}
 	shape := e.model.Shape()
-	e.classes, err = measure.OpenClasses(rt, name, shape[0], shape[2])
+	e.classes, err = probe.OpenClasses(rt, name, shape[0], shape[2])
 	return err
 }
 
@@ -51,8 +51,8 @@ func (e *evaluation) measureSamples(ctx context.Context) error {
 			return err
 		}
 		quick, err = e.quickest(ctx)
-	case errors.Is(err, setmetrics.ErrNoInception) && name == "":
-		e.note("no FID, Inception score or KID: %v", setmetrics.ErrNoInception)
+	case errors.Is(err, sets.ErrNoInception) && name == "":
+		e.note("no FID, Inception score or KID: %v", sets.ErrNoInception)
 		quick, err = e.quickest(ctx)
 	}
 	if err != nil {
@@ -60,26 +60,26 @@ func (e *evaluation) measureSamples(ctx context.Context) error {
 	}
 	// The distance takes means and covariances of all training pictures, the
 	// others every pair.
-	if err := e.compareIn(ctx, quick, []string{setmetrics.Frechet}, e.limited(e.training.Len())); err != nil {
+	if err := e.compareIn(ctx, quick, []string{sets.Frechet}, e.limited(e.training.Len())); err != nil {
 		return err
 	}
 	if n := e.samples.Shape()[0]; n < 6 {
 		e.note("%d samples are too few for kernel distance, precision and recall", n)
 		return nil
 	}
-	return e.compareIn(ctx, quick, []string{setmetrics.Kernel, setmetrics.Manifold}, e.limited(mostReference))
+	return e.compareIn(ctx, quick, []string{sets.Kernel, sets.Manifold}, e.limited(mostReference))
 }
 
 // quickest returns the features that need no weights from elsewhere: those of
 // the classifier where it knows the data, and pixels otherwise.
-func (e *evaluation) quickest(ctx context.Context) (*setmetrics.Opener, error) {
+func (e *evaluation) quickest(ctx context.Context) (*sets.Opener, error) {
 	err := e.openClasses(ctx)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	return quickNetwork(func() (measure.Features, error) {
+	return quickNetwork(func() (probe.Features, error) {
 		if err != nil {
-			return measure.Pixels{}, nil
+			return probe.Pixels{}, nil
 		}
 		return e.classes, nil
 	}), nil
@@ -94,15 +94,15 @@ func (e *evaluation) limited(most int) int {
 }
 
 // quickNetwork is features of package measure as a network of a comparison.
-func quickNetwork(open func() (measure.Features, error)) *setmetrics.Opener {
-	return &setmetrics.Opener{Open: func(*runtime.Runtime, int, int, int) (setmetrics.Network, error) {
+func quickNetwork(open func() (probe.Features, error)) *sets.Opener {
+	return &sets.Opener{Open: func(*runtime.Runtime, int, int, int) (sets.Network, error) {
 		f, err := open()
 		return kept{f}, err
 	}}
 }
 
 // kept is a network that stays open after a comparison.
-type kept struct{ of measure.Features }
+type kept struct{ of probe.Features }
 
 func (k kept) Maker() evaluate.FeatureMaker { return k.of.Maker() }
 
@@ -114,7 +114,7 @@ func (kept) Close() error { return nil }
 
 // compareIn compares the samples with some training pictures in the features
 // of a network.
-func (e *evaluation) compareIn(ctx context.Context, network *setmetrics.Opener, groups []string, reference int) error {
+func (e *evaluation) compareIn(ctx context.Context, network *sets.Opener, groups []string, reference int) error {
 	if groups = common(groups, e.metrics); groups != nil && len(groups) == 0 {
 		return nil
 	}
@@ -123,9 +123,9 @@ func (e *evaluation) compareIn(ctx context.Context, network *setmetrics.Opener, 
 		return err
 	}
 	name := fmt.Sprintf("%s %v", e.training.Name, e.training.Split)
-	pictures := measure.Choose(e.training, reference, uint64(e.seed))
-	result, err := setmetrics.Run(ctx, rt, setmetrics.Options{
-		Samples: setmetrics.Held("the samples", e.samples), Reference: setmetrics.Held(name, pictures.Pixels()), Network: network,
+	pictures := probe.Choose(e.training, reference, uint64(e.seed))
+	result, err := sets.Run(ctx, rt, sets.Options{
+		Samples: sets.Held("the samples", e.samples), Reference: sets.Held(name, pictures.Pixels()), Network: network,
 		Metrics: groups, Seed: e.seed, Subsets: e.subsets, SubsetSize: e.subsetSize, Splits: e.splits,
 		Unbiased: e.unbiased, Extrapolate: e.extrapolate, Bootstrap: e.bootstrap, BootstrapFrechet: e.bootstrapFID,
 		CacheDir: e.cache, Progress: e.progress(), Log: e.log,
@@ -171,8 +171,8 @@ func (e *evaluation) outliers(ctx context.Context) error {
 		e.note("no outliers were told: there are no held-out pictures to tell them from")
 		return nil
 	}
-	groups := []measure.Group{
-		e.group(e.training, measure.Training), e.group(e.heldOut, measure.HeldOut),
+	groups := []probe.Group{
+		e.group(e.training, probe.Training), e.group(e.heldOut, probe.HeldOut),
 	}
 	others, err := e.others(ctx)
 	if err != nil {
@@ -182,20 +182,20 @@ func (e *evaluation) outliers(ctx context.Context) error {
 	if e.lossSigmas, err = e.sigmas(5); err != nil {
 		return err
 	}
-	e.scores, err = e.model.Outliers(ctx, groups, measure.OutlierOptions{Sigmas: e.lossSigmas, Progress: e.progress()})
+	e.scores, err = e.model.Outliers(ctx, groups, probe.OutlierOptions{Sigmas: e.lossSigmas, Progress: e.progress()})
 	return err
 }
 
-func (e *evaluation) group(set *dataset.Set, role measure.Role) measure.Group {
-	return measure.Group{
+func (e *evaluation) group(set *dataset.Set, role probe.Role) probe.Group {
+	return probe.Group{
 		Name: fmt.Sprintf("%s %v", set.Name, set.Split), Role: role,
-		Pictures: measure.Choose(set, e.run.pictures, uint64(e.seed)),
+		Pictures: probe.Choose(set, e.run.pictures, uint64(e.seed)),
 	}
 }
 
 // others loads the sets that the energy is to tell apart: those asked for, or
 // the usual one if it is there.
-func (e *evaluation) others(ctx context.Context) ([]measure.Group, error) {
+func (e *evaluation) others(ctx context.Context) ([]probe.Group, error) {
 	asked := e.run.against
 	if len(asked) == 0 {
 		usual := map[string]string{"mnist": "fashion-mnist", "fashion-mnist": "mnist", "cifar10": "svhn", "svhn": "cifar10"}[e.training.Name]
@@ -211,9 +211,9 @@ func (e *evaluation) others(ctx context.Context) ([]measure.Group, error) {
 			e.note("no other pictures (name some with --against): %v", err)
 			return nil, nil
 		}
-		return []measure.Group{g}, nil
+		return []probe.Group{g}, nil
 	}
-	var groups []measure.Group
+	var groups []probe.Group
 	for _, ref := range asked {
 		g, err := e.other(ctx, ref)
 		if err != nil {
@@ -225,7 +225,7 @@ func (e *evaluation) others(ctx context.Context) ([]measure.Group, error) {
 }
 
 // other loads SET, SET:SPLIT or SET=FOLDER.
-func (e *evaluation) other(ctx context.Context, ref string) (measure.Group, error) {
+func (e *evaluation) other(ctx context.Context, ref string) (probe.Group, error) {
 	ref, dir, _ := strings.Cut(ref, "=")
 	name, part, _ := strings.Cut(ref, ":")
 	split := dataset.Test
@@ -234,7 +234,7 @@ func (e *evaluation) other(ctx context.Context, ref string) (measure.Group, erro
 	case "train":
 		split = dataset.Train
 	default:
-		return measure.Group{}, usagef("%q is no part of a data set, wanted %s:train or %s:test", part, name, name)
+		return probe.Group{}, usagef("%q is no part of a data set, wanted %s:train or %s:test", part, name, name)
 	}
 	spec := dataset.Spec{Name: name, Dir: dir, Size: e.model.Shape()[2], Log: e.log}
 	if name == "folder" {
@@ -242,9 +242,9 @@ func (e *evaluation) other(ctx context.Context, ref string) (measure.Group, erro
 	}
 	set, err := e.loadSet(ctx, spec, split)
 	if err != nil {
-		return measure.Group{}, err
+		return probe.Group{}, err
 	}
-	g := e.group(set, measure.Other)
+	g := e.group(set, probe.Other)
 	if name == "folder" {
 		g.Name = filepath.Base(dir)
 	}
@@ -255,7 +255,7 @@ func (e *evaluation) other(ctx context.Context, ref string) (measure.Group, erro
 type levelsOf struct {
 	name     string
 	pictures int
-	list     []measure.Level
+	list     []probe.Level
 }
 
 // mostNoise is the number of pictures that go through every noise level.
@@ -271,7 +271,7 @@ func (e *evaluation) noise(ctx context.Context) error {
 		if set == nil {
 			continue
 		}
-		p := measure.Choose(set, min(e.run.pictures, mostNoise), uint64(e.seed))
+		p := probe.Choose(set, min(e.run.pictures, mostNoise), uint64(e.seed))
 		list, err := e.model.Levels(ctx, p, sigmas, e.progress())
 		if err != nil {
 			return err
@@ -285,8 +285,8 @@ func (e *evaluation) noise(ctx context.Context) error {
 // held-out pictures, which are no copies.
 type nearest struct {
 	space   string
-	samples measure.Neighbourhood
-	heldOut *measure.Neighbourhood
+	samples probe.Neighbourhood
+	heldOut *probe.Neighbourhood
 	of      int            // training pictures
 	shown   *tensor.Tensor // pictures of the grid
 	columns int            // of the grid
@@ -304,19 +304,19 @@ const (
 func (e *evaluation) nearestTraining(ctx context.Context) error {
 	type space struct {
 		name     string
-		features measure.Features
+		features probe.Features
 	}
-	spaces := []space{{"pixels", measure.Pixels{}}}
+	spaces := []space{{"pixels", probe.Pixels{}}}
 	if err := e.openClasses(ctx); err == nil {
 		spaces = append(spaces, space{"features of the classifier", e.classes})
 	} else if ctx.Err() != nil {
 		return err
 	}
-	training := measure.Choose(e.training, e.limited(e.training.Len()), uint64(e.seed)).Pixels()
+	training := probe.Choose(e.training, e.limited(e.training.Len()), uint64(e.seed)).Pixels()
 	samples := e.samples.Rows(0, min(mostNeighbours, e.samples.Shape()[0]))
 	k := min(e.run.neighbours, training.Shape()[0])
 	for _, space := range spaces {
-		in, err := measure.NewSpace(ctx, space.features, training, e.progress())
+		in, err := probe.NewSpace(ctx, space.features, training, e.progress())
 		if err != nil {
 			return err
 		}
@@ -326,7 +326,7 @@ func (e *evaluation) nearestTraining(ctx context.Context) error {
 		}
 		found := nearest{space: space.name, samples: n, of: training.Shape()[0], columns: k + 1, shown: n.Rows(shownRows)}
 		if e.heldOut != nil {
-			p := measure.Choose(e.heldOut, samples.Shape()[0], uint64(e.seed))
+			p := probe.Choose(e.heldOut, samples.Shape()[0], uint64(e.seed))
 			held, err := in.Around(ctx, p.Pixels(), 1, e.progress())
 			if err != nil {
 				return err

@@ -12,11 +12,11 @@ import (
 	"strings"
 	"time"
 
+	"ebm/cmd/internal/report"
 	"ebm/evaluate"
-	"ebm/internal/measure"
+	"ebm/evaluate/probe"
+	"ebm/evaluate/sets"
 	"ebm/internal/picture"
-	"ebm/internal/report"
-	"ebm/internal/setmetrics"
 	"ebm/mdsm/samples"
 	"ebm/models/tensor"
 )
@@ -129,7 +129,7 @@ func (e *evaluation) relative(path string) string {
 }
 
 // addNumbers takes the metrics of a comparison.
-func (e *evaluation) addNumbers(r *setmetrics.Result, against string) {
+func (e *evaluation) addNumbers(r *sets.Result, against string) {
 	made := "unknown features"
 	network := ""
 	if m := r.Features; m != nil {
@@ -352,31 +352,31 @@ func (e *evaluation) apart() ([]report.Section, error) {
 	return append(append(sections, charts...), table), nil
 }
 
-func heldOutOf(s measure.Score) measure.GroupScores {
-	return s.Groups[slices.IndexFunc(s.Groups, func(g measure.GroupScores) bool { return g.Role == measure.HeldOut })]
+func heldOutOf(s probe.Score) probe.GroupScores {
+	return s.Groups[slices.IndexFunc(s.Groups, func(g probe.GroupScores) bool { return g.Role == probe.HeldOut })]
 }
 
-func (e *evaluation) aurocMetric(kind string, s measure.Score, g, held measure.GroupScores) report.Metric {
+func (e *evaluation) aurocMetric(kind string, s probe.Score, g, held probe.GroupScores) report.Metric {
 	m := report.Metric{
 		Key:  fmt.Sprintf("auroc_%s_%s", kind, strings.ReplaceAll(g.Name, " ", "_")),
 		Name: fmt.Sprintf("AUROC of the %s for %s", kind, g.Name), Value: g.Separation.AUROC, Deviation: g.Separation.Error,
 		Samples: len(g.Values), Reference: len(held.Values), Against: held.Name, Features: s.Name,
 	}
-	if g.Role == measure.Other {
+	if g.Role == probe.Other {
 		m.Better = "higher"
 	}
-	if g.Role == measure.Training {
+	if g.Role == probe.Training {
 		m.Name += " (0.5: no overfitting)"
 	}
 	return m
 }
 
 // outlierNote says in words which side is higher.
-func outlierNote(s measure.Score) string {
+func outlierNote(s probe.Score) string {
 	var parts []string
 	for _, g := range s.Groups {
 		switch {
-		case g.Role != measure.Other:
+		case g.Role != probe.Other:
 		case g.Separation.AUROC > 0.5:
 			parts = append(parts, fmt.Sprintf("%s lies HIGHER than the held-out pictures (AUROC %.3f)", g.Name, g.Separation.AUROC))
 		default:

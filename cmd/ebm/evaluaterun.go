@@ -14,11 +14,11 @@ import (
 	"github.com/spf13/pflag"
 
 	"ebm"
+	"ebm/cmd/internal/report"
 	"ebm/evaluate"
-	"ebm/internal/dataset"
-	"ebm/internal/measure"
-	"ebm/internal/report"
+	"ebm/evaluate/probe"
 	"ebm/mdsm"
+	"ebm/mdsm/dataset"
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/samples"
 	"ebm/mdsm/train"
@@ -82,19 +82,19 @@ type evaluation struct {
 	*evaluateFlags
 	subject
 	dir   string // of the report
-	model *measure.Model
+	model *probe.Model
 
 	training, heldOut *dataset.Set // heldOut is nil where the data has no test part
 	samples           *tensor.Tensor
 	record            *samples.Record // nil when nothing says how the samples were made
 	samplesDir        string
-	classes           *measure.Classes // nil where no classifier knows the data
+	classes           *probe.Classes // nil where no classifier knows the data
 
-	selection  *measure.Selection
+	selection  *probe.Selection
 	numbers    []report.Metric // of the samples
 	conditions []report.Fact   // networks, weights and conventions behind them
 	modes      *evaluate.ModeResult
-	scores     []measure.Score
+	scores     []probe.Score
 	lossSigmas []float64
 	levels     []levelsOf
 	near       []nearest
@@ -192,7 +192,7 @@ type subject struct {
 	name       string // the reference it was called by
 	checkpoint string // the folder of the checkpoint that was asked for, "" for none
 	models     langevin.Models
-	source     measure.Source
+	source     probe.Source
 	about      map[string]string
 	weights    string // SHA-256
 	pad        int
@@ -241,7 +241,7 @@ func (e *evaluation) open(ctx context.Context, ref, of string) error {
 		e.model.Close()
 		e.model = nil
 	}
-	if e.model, err = measure.Open(rt, s.source); err != nil {
+	if e.model, err = probe.Open(rt, s.source); err != nil {
 		return fmt.Errorf("%s: %w", ref, err)
 	}
 	return nil
@@ -256,7 +256,7 @@ func loadSubject(ctx context.Context, ref string) (subject, error) {
 		}
 		return subject{
 			models: models, about: meta, weights: models.Hash(),
-			source: measure.Source{Score: models.Score, Shape: models.Shape, Objective: mdsm.Objective{Sigma0: models.Sigma0, Weighting: mdsm.InverseVariance}},
+			source: probe.Source{Score: models.Score, Shape: models.Shape, Objective: mdsm.Objective{Sigma0: models.Sigma0, Weighting: mdsm.InverseVariance}},
 		}, nil
 	}
 	m, err := ebm.Load(ref)

@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"ebm"
-	"ebm/internal/measure"
-	"ebm/internal/report"
+	"ebm/cmd/internal/report"
+	"ebm/evaluate/probe"
 )
 
 // smallRun trains a few steps of a small network on real digits, with three
@@ -55,7 +55,7 @@ func TestEvaluateARun(t *testing.T) {
 	if !strings.Contains(text, "best checkpoint") {
 		t.Errorf("printed\n%s", text)
 	}
-	s, err := measure.ReadSelection(dir)
+	s, err := probe.ReadSelection(dir)
 	if err != nil || len(s.Candidates) != 3 || s.Samples != 8 || s.Reference != 300 {
 		t.Fatalf("%+v, %v", s, err)
 	}

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 
 	"ebm"
-	"ebm/internal/measure"
-	"ebm/internal/setmetrics"
+	"ebm/evaluate/probe"
+	"ebm/evaluate/sets"
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/samples"
 )
@@ -29,7 +29,7 @@ func (e *evaluation) sample(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if e.samples, err = measure.ReadSamples(archive, e.model.Shape()); err != nil {
+	if e.samples, err = probe.ReadSamples(archive, e.model.Shape()); err != nil {
 		return err
 	}
 	record, err := samples.ReadRecord(e.samplesDir)
@@ -100,7 +100,7 @@ func (e *evaluation) selectCheckpoint(ctx context.Context, folder string) error 
 	if err != nil {
 		return err
 	}
-	candidates, err := measure.Candidates(folder, func(checkpoint string) (langevin.Models, error) {
+	candidates, err := probe.Candidates(folder, func(checkpoint string) (langevin.Models, error) {
 		m, err := ebm.Load(checkpoint)
 		if err != nil {
 			return langevin.Models{}, err
@@ -119,12 +119,12 @@ func (e *evaluation) selectCheckpoint(ctx context.Context, folder string) error 
 	if features.Maker().Network == "fid-inception" {
 		most = mostReference
 	}
-	pictures := measure.Choose(e.training, e.limited(most), uint64(e.seed)).Pixels()
-	reference, err := measure.Statistics(ctx, features, pictures, e.progress())
+	pictures := probe.Choose(e.training, e.limited(most), uint64(e.seed)).Pixels()
+	reference, err := probe.Statistics(ctx, features, pictures, e.progress())
 	if err != nil {
 		return err
 	}
-	s, err := measure.Select(ctx, rt, candidates, measure.SelectOptions{
+	s, err := probe.Select(ctx, rt, candidates, probe.SelectOptions{
 		Dir: filepath.Join(folder, "selection"), Settings: e.sampling(e.run.selectCount, e.run.selectSteps), Crop: e.crop(),
 		Features: features, Reference: reference, Progress: e.progress(), Log: e.log,
 	})
@@ -150,7 +150,7 @@ func (e *evaluation) selectCheckpoint(ctx context.Context, folder string) error 
 // selectionFeatures opens the network whose Fréchet distance ranks the
 // checkpoints: Inception where its weights are given, the classifier where it
 // knows the data, and pixels otherwise.
-func (e *evaluation) selectionFeatures(ctx context.Context) (measure.Features, func(), error) {
+func (e *evaluation) selectionFeatures(ctx context.Context) (probe.Features, func(), error) {
 	nothing := func() {}
 	opener, err := e.network()
 	if err == nil {
@@ -165,14 +165,14 @@ func (e *evaluation) selectionFeatures(ctx context.Context) (measure.Features, f
 		}
 		return n, func() { n.Close() }, nil
 	}
-	if !errors.Is(err, setmetrics.ErrNoInception) {
+	if !errors.Is(err, sets.ErrNoInception) {
 		return nil, nothing, err
 	}
 	if err := e.openClasses(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil, nothing, err
 		}
-		return measure.Pixels{}, nothing, nil
+		return probe.Pixels{}, nothing, nil
 	}
 	return e.classes, nothing, nil
 }

@@ -11,9 +11,9 @@ import (
 	"slices"
 	"strings"
 
+	"ebm/cmd/internal/report"
 	"ebm/internal/metrics"
 	"ebm/internal/picture"
-	"ebm/internal/report"
 )
 
 func (e *evaluation) noiseSection() ([]report.Section, error) {

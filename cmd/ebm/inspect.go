@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ebm/internal/inspect"
+	"ebm/cmd/internal/inspect"
 )
 
 func newInspect(a *app) *cobra.Command {

@@ -13,11 +13,11 @@ import (
 
 	"ebm/export"
 	"ebm/internal/atomicfile"
-	"ebm/internal/rng"
 	"ebm/mdsm"
 	"ebm/mdsm/ais"
 	"ebm/mdsm/hmc"
 	"ebm/models/energy"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 

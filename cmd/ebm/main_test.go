@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"ebm/internal/rng"
 	"ebm/models/energy"
+	"ebm/models/rng"
 	"ebm/models/weights"
 )
 

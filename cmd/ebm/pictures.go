@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"ebm/internal/dataset"
+	"ebm/mdsm/dataset"
 	"ebm/models/tensor"
 )
 

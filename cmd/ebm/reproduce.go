@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"ebm/internal/reproduce"
+	"ebm/cmd/internal/reproduce"
 )
 
 type reproduceFlags struct {

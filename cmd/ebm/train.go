@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"ebm"
-	"ebm/internal/dataset"
 	"ebm/mdsm"
+	"ebm/mdsm/dataset"
 	"ebm/mdsm/train"
 	"ebm/models/energy"
 )

@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"ebm"
+	"ebm/cmd/internal/verify"
 	"ebm/internal/atomicfile"
-	"ebm/internal/dataset"
-	"ebm/internal/verify"
+	"ebm/mdsm/dataset"
 )
 
 // verifyFlags are the flags of verify.

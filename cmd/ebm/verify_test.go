@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"ebm/internal/verify"
+	"ebm/cmd/internal/verify"
 )
 
-const verifyData = "../../internal/verify/testdata"
+const verifyData = "../../testdata"
 
 // TestVerifyReference certifies weights that PyTorch saved against what
 // PyTorch says of them, as docs/cross-checking.md shows it.

@@ -12,8 +12,8 @@ import (
 
 	"ebm/export"
 	"ebm/export/onnxpb"
-	"ebm/internal/rng"
 	"ebm/models/graph"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )

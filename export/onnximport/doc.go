@@ -3,7 +3,7 @@
 // [Read] and [Parse] read a model for inference: nodes of the standard
 // operator set become nodes of models/graph, initialisers become constants
 // under their names, and symbolic dimensions (dim_param) stay symbolic. What
-// comes out differentiates, runs in internal/interp, and leaves again through
+// comes out differentiates, runs in models/interp, and leaves again through
 // package export. [Model.Gradient] adds derivatives as outputs.
 //
 // The bytes are decoded twice. github.com/owulveryck/onnx-go says which

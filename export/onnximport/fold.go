@@ -1,8 +1,8 @@
 package onnximport
 
 import (
-	"ebm/internal/interp"
 	"ebm/models/graph"
+	"ebm/models/interp"
 	"ebm/models/tensor"
 )
 

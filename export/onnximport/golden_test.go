@@ -7,9 +7,9 @@ import (
 
 	"ebm/export"
 	"ebm/export/onnximport"
-	"ebm/internal/interp"
 	"ebm/internal/npz"
 	g "ebm/models/graph"
+	"ebm/models/interp"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )

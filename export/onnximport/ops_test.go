@@ -9,10 +9,10 @@ import (
 	"ebm/export"
 	"ebm/export/onnximport"
 	"ebm/export/onnxpb"
-	"ebm/internal/gradcheck"
-	"ebm/internal/interp"
 	"ebm/models/autodiff"
+	"ebm/models/gradcheck"
 	g "ebm/models/graph"
+	"ebm/models/interp"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )

@@ -14,8 +14,8 @@ import (
 	"ebm/export"
 	"ebm/export/onnximport"
 	"ebm/export/onnxpb"
-	"ebm/internal/interp"
 	g "ebm/models/graph"
+	"ebm/models/interp"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )

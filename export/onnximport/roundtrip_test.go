@@ -8,9 +8,9 @@ import (
 
 	"ebm/export"
 	"ebm/export/onnximport"
-	"ebm/internal/interp"
 	"ebm/models/autodiff"
 	g "ebm/models/graph"
+	"ebm/models/interp"
 	"ebm/models/tensor"
 )
 

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"sync"
 
-	"ebm/mdsm/groups"
 	"ebm/models/tensor"
 	"ebm/runtime"
+	"ebm/runtime/parallel"
 )
 
 // Rows computes a function whose rows, along the first axis of each input and
@@ -31,7 +31,7 @@ type Rows struct {
 // shape. model makes the file's bytes, as export.Options.Block has it; it is
 // called when a session is first wanted.
 func NewRows(rt *runtime.Runtime, shape []int, model func(block int) ([]byte, error)) *Rows {
-	return &Rows{rt: rt, model: model, part: groups.NewLayout(rt.Info(), shape, 0, 0).Size, sessions: make(map[int]*runtime.Session)}
+	return &Rows{rt: rt, model: model, part: parallel.NewLayout(rt.Info(), shape, 0, 0).Size, sessions: make(map[int]*runtime.Session)}
 }
 
 // Run is runtime.Session.Run.
@@ -62,7 +62,7 @@ func (r *Rows) Run(ctx context.Context, inputs map[string]*tensor.Tensor) (map[s
 		return s.Run(ctx, part)
 	}
 	parts := make(map[string][]*tensor.Tensor)
-	err = groups.Ordered(ctx, threads, ceil(n, size), work, func(_ int, out map[string]*tensor.Tensor) error {
+	err = parallel.Ordered(ctx, threads, ceil(n, size), work, func(_ int, out map[string]*tensor.Tensor) error {
 		for name, t := range out {
 			parts[name] = append(parts[name], t)
 		}

@@ -6,10 +6,10 @@ import (
 	"testing"
 
 	"ebm/export"
-	"ebm/internal/interp"
-	"ebm/internal/rng"
 	"ebm/mdsm"
 	"ebm/models/energy"
+	"ebm/models/interp"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )

@@ -7,8 +7,8 @@ import (
 	"runtime/debug"
 
 	"ebm/export"
-	"ebm/internal/rng"
 	"ebm/models/graph"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )

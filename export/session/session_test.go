@@ -4,11 +4,11 @@ import (
 	"context"
 	"testing"
 
-	"ebm/internal/interp"
-	"ebm/internal/rng"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/graph"
+	"ebm/models/interp"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )

@@ -5,7 +5,7 @@ import (
 	"math"
 	"slices"
 
-	"ebm/internal/rng"
+	"ebm/models/rng"
 )
 
 // bootstraps is the number of resamples that intervals are taken from.

@@ -4,8 +4,8 @@ import (
 	"math"
 	"testing"
 
-	"ebm/internal/rng"
 	"ebm/models/energy"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 

@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"ebm/internal/progress"
-	"ebm/internal/rng"
-	"ebm/mdsm/groups"
 	"ebm/mdsm/hmc"
+	"ebm/models/rng"
 	"ebm/models/tensor"
+	"ebm/runtime/parallel"
 )
 
 // Indices of chains, by what they are for: the random numbers of one kind are
@@ -37,7 +37,7 @@ type Estimator struct {
 	Log func(line string)
 
 	kernel *hmc.Kernel
-	layout groups.Layout
+	layout parallel.Layout
 	set    Settings
 	source rng.Source
 	ladder []hmc.Potential // of each distribution, in the graph's precision
@@ -141,7 +141,7 @@ func (e *Estimator) run(ctx context.Context, d direction, chains int, start func
 		w.Acceptance += c.accepted / float64(chains) / float64(max(e.set.Distributions-1, 1))
 		return nil
 	}
-	err := groups.Ordered(ctx, e.layout.Workers, (chains+e.layout.Size-1)/e.layout.Size, work, deliver)
+	err := parallel.Ordered(ctx, e.layout.Workers, (chains+e.layout.Size-1)/e.layout.Size, work, deliver)
 	return w, err
 }
 

@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"ebm/internal/rng"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/graph"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 

@@ -7,15 +7,15 @@ import (
 	"testing"
 
 	"ebm/internal/npz"
-	"ebm/mdsm/groups"
 	"ebm/mdsm/hmc"
 	"ebm/models/tensor"
+	"ebm/runtime/parallel"
 )
 
 // FuzzState reads any bytes as a kept state: they are refused, or are a state of
 // the right shapes.
 func FuzzState(f *testing.F) {
-	layout := groups.Layout{Shape: []int{2}, Size: 3, Workers: 1}
+	layout := parallel.Layout{Shape: []int{2}, Size: 3, Workers: 1}
 	group := func() *chainGroup {
 		set := Cheap()
 		set.Distributions = 5

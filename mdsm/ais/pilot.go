@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"math"
 
-	"ebm/internal/rng"
 	"ebm/mdsm/hmc"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 

@@ -3,7 +3,7 @@ package ais
 import (
 	"fmt"
 
-	"ebm/internal/rng"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 

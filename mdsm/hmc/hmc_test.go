@@ -5,13 +5,13 @@ import (
 	"testing"
 
 	"ebm/export"
-	"ebm/internal/rng"
 	"ebm/mdsm"
-	"ebm/mdsm/groups"
 	"ebm/models/energy"
 	"ebm/models/graph"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime"
+	"ebm/runtime/parallel"
 )
 
 // TestAdapter adapts to a response that is known: a transition of size h is taken
@@ -57,7 +57,7 @@ func TestAdapterInPlainFormulas(t *testing.T) {
 }
 
 func TestNumbers(t *testing.T) {
-	l := groups.Layout{Shape: []int{3}, Size: 5, Workers: 1}
+	l := parallel.Layout{Shape: []int{3}, Size: 5, Workers: 1}
 	n := NewNumbers(l, rng.New(8), 100, 1, 4)
 	n.Jitter = 0.5
 	n.Draw(7, func(place int) float64 { return float64(place) })

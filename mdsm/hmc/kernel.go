@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"slices"
 
-	"ebm/mdsm/groups"
 	"ebm/models/tensor"
 	"ebm/runtime"
+	"ebm/runtime/parallel"
 )
 
 // Models are ONNX files as bytes.
@@ -47,20 +47,20 @@ func Load(rt *runtime.Runtime, m Models) (_ *Kernel, err error) {
 			k.Close()
 		}
 	}()
-	o := runtime.SessionOptions{Threads: groups.Threads(k.info)}
+	o := runtime.SessionOptions{Threads: parallel.Threads(k.info)}
 	var x, first runtime.ValueInfo
-	if k.state, first, err = groups.Load(rt, m.State, o, []string{"x"}, []string{"energy", "score", "reference"}); err != nil {
+	if k.state, first, err = parallel.Load(rt, m.State, o, []string{"x"}, []string{"energy", "score", "reference"}); err != nil {
 		return nil, fmt.Errorf("model of the state: %w", err)
 	}
 	inputs := []string{"x", "energy", "score", "momentum", "uniform", "step_size", "energy_weight", "reference_weight"}
 	outputs := []string{"x_next", "energy_next", "score_next", "reference_next", "change", "probability"}
-	if k.trajectory, x, err = groups.Load(rt, m.Trajectory, o, inputs, outputs); err != nil {
+	if k.trajectory, x, err = parallel.Load(rt, m.Trajectory, o, inputs, outputs); err != nil {
 		return nil, fmt.Errorf("model of the trajectory: %w", err)
 	}
 	if !slices.Equal(x.Shape, first.Shape) {
 		return nil, fmt.Errorf("the trajectory's x is %v, that of the state %v", x, first)
 	}
-	if k.shape, err = groups.Shape(x, nil); err != nil {
+	if k.shape, err = parallel.Shape(x, nil); err != nil {
 		return nil, err
 	}
 	k.fixed = max(x.Shape[0], 0)
@@ -78,9 +78,9 @@ func (k *Kernel) Close() error {
 	return errors.Join(errs...)
 }
 
-// Layout says how chains are cut into groups, see groups.NewLayout.
-func (k *Kernel) Layout(batch int) groups.Layout {
-	return groups.NewLayout(k.info, k.shape, k.fixed, batch)
+// Layout says how chains are cut into groups, see parallel.NewLayout.
+func (k *Kernel) Layout(batch int) parallel.Layout {
+	return parallel.NewLayout(k.info, k.shape, k.fixed, batch)
 }
 
 // Shape returns the shape of one x.

@@ -1,9 +1,9 @@
 package hmc
 
 import (
-	"ebm/internal/rng"
-	"ebm/mdsm/groups"
+	"ebm/models/rng"
 	"ebm/models/tensor"
+	"ebm/runtime/parallel"
 )
 
 // Jitter returns how much the step size of a trajectory of so many leapfrog steps
@@ -36,7 +36,7 @@ type Numbers struct {
 // NewNumbers returns the numbers of a group whose place 0 has the chain first.
 // Places outside [lo, hi) are not in use: their momentum and step size stay 0, so
 // that they rest.
-func NewNumbers(l groups.Layout, source rng.Source, first uint64, lo, hi int) *Numbers {
+func NewNumbers(l parallel.Layout, source rng.Source, first uint64, lo, hi int) *Numbers {
 	return &Numbers{
 		momentum: l.New(), uniform: tensor.New(tensor.Float32, l.Size), stepSize: tensor.New(tensor.Float32, l.Size),
 		source: source, each: l.Each(), first: first, lo: lo, hi: hi,

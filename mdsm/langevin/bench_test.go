@@ -4,9 +4,9 @@ import (
 	"testing"
 	"time"
 
-	"ebm/internal/rng"
 	"ebm/mdsm"
 	"ebm/models/energy"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )

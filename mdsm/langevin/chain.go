@@ -6,10 +6,10 @@ import (
 	"slices"
 
 	"ebm/internal/progress"
-	"ebm/internal/rng"
-	"ebm/mdsm/groups"
 	"ebm/mdsm/samples"
+	"ebm/models/rng"
 	"ebm/models/tensor"
+	"ebm/runtime/parallel"
 )
 
 // plan is what all groups of a run share.
@@ -222,7 +222,7 @@ func (c *chain) steps(ctx context.Context, at, n int) error {
 func (c *chain) record(energy []float32, at, n int) error {
 	for k := range n {
 		row := energy[k*c.plan.group+c.lo : k*c.plan.group+c.hi]
-		if bad := groups.NotFinite(row); bad >= 0 {
+		if bad := parallel.NotFinite(row); bad >= 0 {
 			return &DivergedError{Sample: c.index(c.lo + bad), Step: at + k, StepSize: c.StepSize}
 		}
 		if c.seen != nil {
@@ -235,7 +235,7 @@ func (c *chain) record(energy []float32, at, n int) error {
 // check reports a wanted place that is not finite.
 func (c *chain) check(x *tensor.Tensor, step int) error {
 	each := tensor.Volume(c.plan.shape)
-	bad := groups.NotFinite(tensor.Data[float32](x)[c.lo*each : c.hi*each])
+	bad := parallel.NotFinite(tensor.Data[float32](x)[c.lo*each : c.hi*each])
 	if bad < 0 {
 		return nil
 	}

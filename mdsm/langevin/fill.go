@@ -5,8 +5,8 @@ import (
 	"math"
 	"slices"
 
-	"ebm/mdsm/groups"
 	"ebm/models/tensor"
+	"ebm/runtime/parallel"
 )
 
 // Fill has pictures whose hidden pixels are to be filled in, by chains in which
@@ -63,7 +63,7 @@ func rowsOfShape(what string, x *tensor.Tensor, shape []int) error {
 	if x == nil || x.DType() != tensor.Float32 || x.Rank() != len(shape)+1 || !slices.Equal(x.Shape()[1:], shape) || x.Shape()[0] == 0 {
 		return fmt.Errorf("%s are %v, the model wants one or more, float32 of shape N and %v", what, x, shape)
 	}
-	if bad := groups.NotFinite(tensor.Data[float32](x)); bad >= 0 {
+	if bad := parallel.NotFinite(tensor.Data[float32](x)); bad >= 0 {
 		return fmt.Errorf("%s: value %d is not a finite number", what, bad)
 	}
 	return nil

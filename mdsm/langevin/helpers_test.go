@@ -6,11 +6,11 @@ import (
 	"testing"
 
 	"ebm/export"
-	"ebm/internal/rng"
 	"ebm/mdsm"
 	"ebm/mdsm/samples"
 	"ebm/models/energy"
 	"ebm/models/graph"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )

@@ -6,10 +6,10 @@ import (
 	"slices"
 
 	"ebm/internal/progress"
-	"ebm/mdsm/groups"
 	"ebm/mdsm/samples"
 	"ebm/models/tensor"
 	"ebm/runtime"
+	"ebm/runtime/parallel"
 )
 
 // Sampler runs chains, and denoises pictures, through a pair of models. It may
@@ -30,11 +30,11 @@ type Sampler struct {
 // but for the batch.
 func New(rt *runtime.Runtime, m Models) (*Sampler, error) {
 	s := &Sampler{info: rt.Info(), hash: m.Hash(), jumps: m.Denoise != nil || m.DenoiseHidden != nil || m.Score != nil && m.Sigma0 > 0}
-	stepper, x, err := load(rt, m, groups.Threads(s.info))
+	stepper, x, err := load(rt, m, parallel.Threads(s.info))
 	if err != nil {
 		return nil, err
 	}
-	if s.shape, err = groups.Shape(x, m.Shape); err != nil {
+	if s.shape, err = parallel.Shape(x, m.Shape); err != nil {
 		stepper.Close()
 		return nil, err
 	}
@@ -49,8 +49,8 @@ func (s *Sampler) Close() error { return s.stepper.Close() }
 func (s *Sampler) Shape() []int { return slices.Clone(s.shape) }
 
 // layout returns how samples are cut into groups.
-func (s *Sampler) layout(batch int) groups.Layout {
-	return groups.NewLayout(s.info, s.shape, s.fixed, batch)
+func (s *Sampler) layout(batch int) parallel.Layout {
+	return parallel.NewLayout(s.info, s.shape, s.fixed, batch)
 }
 
 // Sample draws the samples of the settings and gives them to sink in order, in
@@ -96,7 +96,7 @@ func (s *Sampler) stage(p *plan, wanted []int, done int) *progress.Stage {
 // run computes groups and delivers them in order.
 func (s *Sampler) run(ctx context.Context, p *plan, wanted []int, stage *progress.Stage, deliver func(*batch) error) error {
 	work := func(ctx context.Context, i int) (*batch, error) { return s.chain(ctx, p, wanted[i], stage) }
-	return groups.Ordered(ctx, s.layout(p.Batch).Workers, len(wanted), work, func(_ int, b *batch) error { return deliver(b) })
+	return parallel.Ordered(ctx, s.layout(p.Batch).Workers, len(wanted), work, func(_ int, b *batch) error { return deliver(b) })
 }
 
 // Denoise returns x − σ₀²∇E(x) (eq. 9) for float32 pictures or points x [N …],
@@ -123,7 +123,7 @@ func (s *Sampler) Denoise(ctx context.Context, x *tensor.Tensor) (clean, energy 
 	deliver := func(i int, r result) error {
 		rows := min(group, n-i*group)
 		out := tensor.Data[float32](r.clean)[:rows*each]
-		if bad := groups.NotFinite(out); bad >= 0 {
+		if bad := parallel.NotFinite(out); bad >= 0 {
 			return fmt.Errorf("denoise: picture %d does not stay finite", i*group+bad/each)
 		}
 		copy(tensor.Data[float32](clean)[i*group*each:], out)
@@ -133,7 +133,7 @@ func (s *Sampler) Denoise(ctx context.Context, x *tensor.Tensor) (clean, energy 
 		stage.Add(int64(rows))
 		return nil
 	}
-	if err := groups.Ordered(ctx, layout.Workers, (n+group-1)/group, work, deliver); err != nil {
+	if err := parallel.Ordered(ctx, layout.Workers, (n+group-1)/group, work, deliver); err != nil {
 		return nil, nil, err
 	}
 	if len(energies) == n {

@@ -8,10 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"ebm/internal/rng"
 	"ebm/mdsm"
 	"ebm/mdsm/samples"
 	"ebm/models/energy"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )

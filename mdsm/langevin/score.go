@@ -6,9 +6,9 @@ import (
 	"math"
 	"slices"
 
-	"ebm/mdsm/groups"
 	"ebm/models/tensor"
 	"ebm/runtime"
+	"ebm/runtime/parallel"
 )
 
 // scorer is the stepper around a model of the score: eqs. (8) and (9) in Go.
@@ -18,7 +18,7 @@ type scorer struct {
 }
 
 func loadScore(rt *runtime.Runtime, m Models, o runtime.SessionOptions) (Stepper, runtime.ValueInfo, error) {
-	s, x, err := groups.Load(rt, m.Score, o, []string{"x"}, []string{"score"})
+	s, x, err := parallel.Load(rt, m.Score, o, []string{"x"}, []string{"score"})
 	if err != nil {
 		return nil, x, fmt.Errorf("score: %w", err)
 	}

@@ -5,8 +5,8 @@ import (
 	"math"
 	"slices"
 
-	"ebm/internal/rng"
 	"ebm/mdsm/samples"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 

@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"slices"
 
-	"ebm/mdsm/groups"
 	"ebm/models/tensor"
 	"ebm/runtime"
+	"ebm/runtime/parallel"
 )
 
 // Models are the ONNX files that chains run through, as bytes: either Sampler
@@ -118,7 +118,7 @@ func loadGraphs(rt *runtime.Runtime, m Models, o runtime.SessionOptions) (_ Step
 			continue
 		}
 		before := x
-		if *part.session, x, err = groups.Load(rt, part.model, o, part.inputs, part.outputs); err != nil {
+		if *part.session, x, err = parallel.Load(rt, part.model, o, part.inputs, part.outputs); err != nil {
 			return nil, x, fmt.Errorf("%s: %w", part.name, err)
 		}
 		if before.Shape != nil && !slices.Equal(x.Shape, before.Shape) {

@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"ebm/internal/npz"
-	"ebm/internal/rng"
 	"ebm/mdsm/samples"
 	"ebm/models/energy"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 

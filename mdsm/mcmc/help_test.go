@@ -7,11 +7,11 @@ import (
 	"testing"
 
 	"ebm/export"
-	"ebm/internal/rng"
 	"ebm/mdsm"
 	"ebm/mdsm/hmc"
 	"ebm/models/energy"
 	"ebm/models/graph"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )

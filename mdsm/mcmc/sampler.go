@@ -8,11 +8,11 @@ import (
 	"slices"
 
 	"ebm/internal/progress"
-	"ebm/internal/rng"
-	"ebm/mdsm/groups"
 	"ebm/mdsm/hmc"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime"
+	"ebm/runtime/parallel"
 )
 
 // Models are ONNX files as bytes.
@@ -40,12 +40,12 @@ func New(rt *runtime.Runtime, m Models) (_ *Sampler, err error) {
 		return s, nil
 	}
 	var x runtime.ValueInfo
-	o := runtime.SessionOptions{Threads: groups.Threads(rt.Info())}
-	if s.denoise, x, err = groups.Load(rt, m.Denoise, o, []string{"x"}, []string{"denoised"}); err != nil {
+	o := runtime.SessionOptions{Threads: parallel.Threads(rt.Info())}
+	if s.denoise, x, err = parallel.Load(rt, m.Denoise, o, []string{"x"}, []string{"denoised"}); err != nil {
 		s.kernel.Close()
 		return nil, fmt.Errorf("denoising model: %w", err)
 	}
-	if shape, err := groups.Shape(x, nil); err != nil || !slices.Equal(shape, s.kernel.Shape()) {
+	if shape, err := parallel.Shape(x, nil); err != nil || !slices.Equal(shape, s.kernel.Shape()) {
 		s.Close()
 		return nil, fmt.Errorf("the denoising model's x is %v, that of the others %v", x, s.kernel.Shape())
 	}
@@ -112,7 +112,7 @@ func (s *Sampler) run(ctx context.Context, set Settings, wanted []int, stage *pr
 		g := &group{Sampler: s, Settings: set, layout: l, first: at, lo: part.First - at, hi: part.First + part.Count - at}
 		return g.run(ctx, stage)
 	}
-	return groups.Ordered(ctx, l.Workers, len(wanted), work, func(_ int, c Chains) error { return deliver(c) })
+	return parallel.Ordered(ctx, l.Workers, len(wanted), work, func(_ int, c Chains) error { return deliver(c) })
 }
 
 // group returns the settings of the wanted chains of a group of so many.
@@ -139,7 +139,7 @@ func (s *Sampler) check(set Settings) error {
 	if from.DType() != tensor.Float32 || from.Rank() != len(shape)+1 || !slices.Equal(from.Shape()[1:], shape) || from.Shape()[0] == 0 {
 		return fmt.Errorf("points to begin with are %v, the model wants one or more, float32 of shape N and %v", from, shape)
 	}
-	if bad := groups.NotFinite(tensor.Data[float32](from)); bad >= 0 {
+	if bad := parallel.NotFinite(tensor.Data[float32](from)); bad >= 0 {
 		return fmt.Errorf("points to begin with: value %d is not a finite number", bad)
 	}
 	return nil
@@ -150,7 +150,7 @@ func (s *Sampler) check(set Settings) error {
 type group struct {
 	*Sampler
 	Settings
-	layout groups.Layout
+	layout parallel.Layout
 	first  int // index of the chain at place 0
 	lo, hi int
 
@@ -219,7 +219,7 @@ func (g *group) begin(ctx context.Context) (err error) {
 	if g.state, err = g.kernel.Start(ctx, x); err != nil {
 		return err
 	}
-	if bad := groups.NotFinite(tensor.Data[float32](g.state.Energy)[g.lo:g.hi]); bad >= 0 {
+	if bad := parallel.NotFinite(tensor.Data[float32](g.state.Energy)[g.lo:g.hi]); bad >= 0 {
 		return fmt.Errorf("chain %d begins where the energy is not finite", g.first+g.lo+bad)
 	}
 	n := g.hi - g.lo
@@ -245,7 +245,7 @@ func (g *group) move(ctx context.Context, t int, numbers *hmc.Numbers) (hmc.Outc
 		return outcome, fmt.Errorf("chains %d to %d, transition %d: %w", g.first+g.lo, g.first+g.hi-1, t, err)
 	}
 	if g.Method == Langevin { // what is always taken may leave the finite numbers
-		if bad := groups.NotFinite(tensor.Data[float32](state.Energy)[g.lo:g.hi]); bad >= 0 {
+		if bad := parallel.NotFinite(tensor.Data[float32](state.Energy)[g.lo:g.hi]); bad >= 0 {
 			return outcome, fmt.Errorf("chain %d is not finite after %d transitions of size %g; try a smaller step size", g.first+g.lo+bad, t+1, g.StepSize)
 		}
 	}
@@ -302,7 +302,7 @@ func (g *group) draw(ctx context.Context, k int) error {
 		copy(to[(i*g.Draws+k)*each:(i*g.Draws+k+1)*each], from[place*each:(place+1)*each])
 		g.out.Energy[i] = append(g.out.Energy[i], float64(energy[place]))
 	}
-	if bad := groups.NotFinite(from[g.lo*each : g.hi*each]); bad >= 0 {
+	if bad := parallel.NotFinite(from[g.lo*each : g.hi*each]); bad >= 0 {
 		return fmt.Errorf("draw %d of chain %d is not finite", k, g.out.First+bad/each)
 	}
 	return nil

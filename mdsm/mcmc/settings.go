@@ -5,8 +5,8 @@ import (
 	"math"
 	"slices"
 
-	"ebm/internal/rng"
 	"ebm/mdsm/hmc"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 
@@ -48,7 +48,7 @@ type Settings struct {
 	Seed  uint64
 	First int // index of the first chain
 	Count int // number of chains
-	// Batch bounds the chains that are computed at once, see groups.NewLayout.
+	// Batch bounds the chains that are computed at once, see parallel.NewLayout.
 	Batch int
 }
 

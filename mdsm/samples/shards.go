@@ -14,7 +14,7 @@ import (
 
 	"ebm/internal/atomicfile"
 	"ebm/internal/npz"
-	"ebm/internal/rng"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 

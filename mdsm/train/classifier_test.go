@@ -9,10 +9,10 @@ import (
 	"strings"
 	"testing"
 
-	"ebm/internal/dataset"
-	"ebm/internal/rng"
+	"ebm/mdsm/dataset"
 	"ebm/mdsm/train"
 	"ebm/models/energy"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/models/weights"
 )

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"ebm/internal/dataset"
-	"ebm/internal/rng"
+	"ebm/mdsm/dataset"
 	"ebm/mdsm/train"
+	"ebm/models/rng"
 	"ebm/runtime"
 )
 

@@ -5,11 +5,11 @@ import (
 	"path/filepath"
 	"testing"
 
-	"ebm/internal/rng"
 	"ebm/mdsm"
 	"ebm/mdsm/train"
 	"ebm/models/energy"
 	"ebm/models/graph"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/models/weights"
 )

@@ -3,7 +3,7 @@ package train_test
 import (
 	"testing"
 
-	"ebm/internal/dataset"
+	"ebm/mdsm/dataset"
 	"ebm/mdsm/train"
 )
 

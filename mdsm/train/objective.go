@@ -3,9 +3,9 @@ package train
 import (
 	"fmt"
 
-	"ebm/internal/rng"
 	"ebm/mdsm"
 	"ebm/models/energy"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"ebm/internal/dataset"
+	"ebm/mdsm/dataset"
 	"ebm/mdsm/train"
 	"ebm/models/tensor"
 	"ebm/models/weights"

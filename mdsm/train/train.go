@@ -12,10 +12,10 @@ import (
 	"time"
 
 	"ebm/internal/atomicfile"
-	"ebm/internal/dataset"
 	"ebm/internal/progress"
-	"ebm/internal/rng"
+	"ebm/mdsm/dataset"
 	"ebm/models/energy"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )

@@ -5,10 +5,10 @@ import (
 	"slices"
 	"testing"
 
-	"ebm/internal/gradcheck"
-	"ebm/internal/interp"
 	"ebm/models/autodiff"
+	"ebm/models/gradcheck"
 	g "ebm/models/graph"
+	"ebm/models/interp"
 	"ebm/models/tensor"
 )
 
@@ -353,7 +353,7 @@ func TestEveryOperator(t *testing.T) {
 			t.Errorf("operator %d has no name", op)
 		}
 		if !interp.Has(op) {
-			t.Errorf("operator %v has no evaluation in internal/interp", op)
+			t.Errorf("operator %v has no evaluation in models/interp", op)
 		}
 		if !autodiff.Has(op) {
 			t.Errorf("operator %v has no entry in models/autodiff", op)

@@ -8,14 +8,14 @@ import (
 	"testing"
 
 	"ebm/export"
-	"ebm/internal/dataset"
-	"ebm/internal/interp"
 	"ebm/internal/npz"
-	"ebm/internal/rng"
+	"ebm/mdsm/dataset"
 	"ebm/models/autodiff"
 	"ebm/models/classifier"
 	"ebm/models/energy"
 	"ebm/models/graph"
+	"ebm/models/interp"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )

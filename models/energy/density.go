@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"math"
 
-	"ebm/internal/rng"
 	"ebm/models/graph"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 

@@ -4,10 +4,10 @@ import (
 	"math"
 	"testing"
 
-	"ebm/internal/interp"
-	"ebm/internal/rng"
 	"ebm/models/energy"
 	"ebm/models/graph"
+	"ebm/models/interp"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 

@@ -8,12 +8,12 @@ import (
 	"testing"
 
 	"ebm/export"
-	"ebm/internal/interp"
 	"ebm/internal/npz"
 	"ebm/mdsm"
 	"ebm/models/autodiff"
 	"ebm/models/energy"
 	"ebm/models/graph"
+	"ebm/models/interp"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )

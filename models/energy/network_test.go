@@ -6,10 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"ebm/internal/interp"
-	"ebm/internal/rng"
 	"ebm/models/energy"
 	"ebm/models/graph"
+	"ebm/models/interp"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 

@@ -9,7 +9,7 @@
 //
 // The operators are one table ([Op], ops.go). Packages that treat operators
 // keep a table with the same keys: derivatives in models/autodiff, evaluation
-// in internal/interp, lowering to ONNX in export. Convolution and pooling are
+// in models/interp, lowering to ONNX in export. Convolution and pooling are
 // families closed under differentiation, so derivatives of any order exist.
 //
 // A wrong use while building is a panic with an [*Error], which [Catch] turns

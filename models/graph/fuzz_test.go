@@ -6,9 +6,9 @@ import (
 	"slices"
 	"testing"
 
-	"ebm/internal/interp"
 	"ebm/models/autodiff"
 	g "ebm/models/graph"
+	"ebm/models/interp"
 	"ebm/models/tensor"
 )
 

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"ebm/internal/interp"
 	"ebm/models/graph"
+	"ebm/models/interp"
 	"ebm/models/tensor"
 )
 

@@ -4,8 +4,8 @@ import (
 	"math"
 	"strings"
 
-	"ebm/internal/rng"
 	"ebm/models/graph"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/models/weights"
 )

@@ -1,0 +1,9 @@
+// Command onnxcoverage says how much of the onnx package's own tests the
+// importer covers: how many of its models import, run in the interpreter with
+// the expected output, and have a gradient that agrees with finite differences.
+//
+//	python cmd/internal/parity/onnxcoverage/nodetests.py DIR
+//	go run ./cmd/internal/parity/onnxcoverage [-v] [-directions N] DIR [NAME…]
+//
+// With -v it prints a line for each model that falls short, and why.
+package main

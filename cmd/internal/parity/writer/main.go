@@ -1,0 +1,116 @@
+// Command writer writes what parity.py judges: every kind of file that a model
+// is exported as, together with the inputs that ONNX Runtime ran it on here
+// and the outputs that it gave.
+//
+//	go run ./cmd/internal/parity/writer DIR
+//
+// For each kind of package ebm it writes DIR/KIND.onnx and DIR/KIND.npz, the
+// latter with arrays in/NAME and out/NAME, and DIR/model.safetensors. The model
+// is a small Res12 on 16×16 pictures with large random weights; its training
+// step averages weights.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+
+	"ebm"
+	"ebm/export"
+	"ebm/internal/atomicfile"
+	"ebm/internal/npz"
+	"ebm/mdsm"
+	"ebm/models/energy"
+	"ebm/models/rng"
+	"ebm/models/tensor"
+	"ebm/models/weights"
+	"ebm/runtime"
+)
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: writer DIR")
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, "writer:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, dir string) (err error) {
+	rt, err := runtime.Open(ctx, runtime.Config{Provider: runtime.CPU})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rt.Close()) }()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	net := energy.ResNet{Net: "res12", Channels: 1, Dim: 4, Size: 16}
+	m := &ebm.Model{Name: "parity", Network: net, Weights: larger(energy.Init(net, rng.New(1))), Sigma0: 0.1}
+	if err := weights.Save(filepath.Join(dir, "model.safetensors"), m.Set()); err != nil {
+		return err
+	}
+	for _, k := range ebm.Kinds() {
+		if err := write(ctx, rt, m, k, dir); err != nil {
+			return fmt.Errorf("%s: %w", k, err)
+		}
+	}
+	return nil
+}
+
+// larger enlarges initial weights until scores are as large as trained ones
+// are, so that a step of the sampler depends on them.
+func larger(w energy.Weights) energy.Weights {
+	for _, t := range w {
+		for i := range tensor.Data[float32](t) {
+			tensor.Data[float32](t)[i] *= 1.75
+		}
+	}
+	return w
+}
+
+// write writes one kind's two files.
+func write(ctx context.Context, rt *runtime.Runtime, m *ebm.Model, k ebm.Kind, dir string) (err error) {
+	path := filepath.Join(dir, string(k)+".onnx")
+	if k == ebm.TrainKind {
+		adam := mdsm.PaperAdam()
+		adam.EMA = 0.999
+		err = export.WriteFile(path, mdsm.TrainStep(m.Network, m.Objective(), adam), m.ExportOptions(k, 0))
+	} else {
+		err = m.WriteONNX(path, k, 0)
+	}
+	if err != nil {
+		return err
+	}
+	session, err := rt.LoadFile(path, runtime.SessionOptions{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, session.Close()) }()
+	inputs, err := draw(session.Inputs(), m.Weights)
+	if err != nil {
+		return err
+	}
+	outputs, err := session.Run(ctx, inputs)
+	if err != nil {
+		return err
+	}
+	arrays := make(map[string]*tensor.Tensor)
+	for name, t := range inputs {
+		arrays["in/"+name] = t
+	}
+	for name, t := range outputs {
+		arrays["out/"+name] = t
+	}
+	return atomicfile.Write(filepath.Join(dir, string(k)+".npz"), func(w io.Writer) error {
+		return npz.Write(w, arrays, npz.Deflate)
+	})
+}

@@ -1,0 +1,160 @@
+package reproduce
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"ebm/cmd/internal/report"
+	"ebm/internal/picture"
+	"ebm/mdsm/langevin"
+	"ebm/mdsm/samples"
+	"ebm/models/tensor"
+)
+
+// differFrom says in which way a model is not the paper's.
+func (s *study) differFrom(o *outcome, m *subject, data, network string) {
+	if m.data != data {
+		o.differ("data: %s in place of %s", m.data, data)
+	}
+	if got := m.Network.String(); s.Scale != Paper || s.Model != "" {
+		o.differ("model: %s (%s, %s updates) in place of the paper's %s", m.name, got, m.About["step"], network)
+	}
+}
+
+func (s *study) differSteps(o *outcome, r samples.Record) {
+	if r.Steps != langevin.Paper().Steps {
+		o.differ("sampling: %d Langevin steps in place of %d, in the same proportions", r.Steps, langevin.Paper().Steps)
+	}
+}
+
+// sampling are the settings of samples.
+func sampling(r samples.Record) map[string]any {
+	return map[string]any{
+		"samples": r.Count, "langevin_steps": r.Steps, "schedule": r.Schedule, "hot": r.Hot, "cool": r.Cool,
+		"step_size": r.StepSize, "start_mean": r.StartMean, "start_sigma": r.StartSigma, "denoising_jump": r.Jump, "seed": r.Seed,
+	}
+}
+
+const paperMNISTNet, paperColourNet = "Res12 of 64 channels, 100,000 updates", "Res18 of 128 channels, 300,000 updates"
+
+// networkOf says which network the paper has for a data set.
+func networkOf(data string) string {
+	if data == "cifar10" || data == "celeba" {
+		return paperColourNet
+	}
+	return paperMNISTNet
+}
+
+// samplesItem shows samples of every model.
+func samplesItem(ctx context.Context, s *study) (outcome, error) {
+	var o outcome
+	list, err := s.subjects(ctx, "mnist", "fashion-mnist", "celeba", "cifar10")
+	if err != nil {
+		return o, err
+	}
+	g := report.Gallery{Title: "Samples", Note: "The first ones, none chosen."}
+	for _, m := range list {
+		drawn, err := s.pool(ctx, m, s.n.Grid)
+		if err != nil {
+			return o, err
+		}
+		shown, err := picture.Crop(first(drawn.pictures, s.n.Grid), m.size()-2*m.Pad, m.size()-2*m.Pad)
+		if err != nil {
+			return o, err
+		}
+		p, err := s.picture("samples-"+m.name+".png", fmt.Sprintf("%s: %d samples of %s", m.data, shown.Shape()[0], m.name), 16, 0, shown)
+		if err != nil {
+			return o, err
+		}
+		g.Pictures = append(g.Pictures, p)
+		o.settings = sampling(drawn.record)
+		s.differFrom(&o, m, m.data, networkOf(m.data))
+		if len(o.rows) == 0 {
+			s.differSteps(&o, drawn.record)
+		}
+		o.rows = append(o.rows, Row{Name: "samples of " + m.data, Paper: "shown", Source: "figures 2, A4 to A6", Ours: float64(shown.Shape()[0]), Note: "see the picture"})
+	}
+	if s.Scale != Paper && s.Model == "" {
+		o.differ("CIFAR-10 and CelebA: no model of them is shipped")
+	}
+	o.sections = []report.Section{g}
+	return o, nil
+}
+
+// processItem shows how samples come about.
+func processItem(ctx context.Context, s *study) (outcome, error) {
+	var o outcome
+	m, err := s.subject(ctx, "cifar10")
+	if err != nil {
+		return o, err
+	}
+	drawn, err := s.pool(ctx, m, s.n.Grid)
+	if err != nil {
+		return o, err
+	}
+	o.settings = sampling(drawn.record)
+	s.differFrom(&o, m, "cifar10", paperColourNet)
+	s.differSteps(&o, drawn.record)
+	rows, columns := columnsOfProcess(drawn.process, 4)
+	if rows, err = picture.Crop(rows, m.size()-2*m.Pad, m.size()-2*m.Pad); err != nil {
+		return o, err
+	}
+	p, err := s.picture("process.png", "from left to right: chains along the way, each above its denoised form", columns, 0, rows)
+	if err != nil {
+		return o, err
+	}
+	o.sections = append(o.sections, report.Gallery{Title: "The sampling process", Pictures: []report.Picture{p}})
+	mean := drawn.process.MeanEnergy()
+	steps := make([]float64, len(mean))
+	for i := range steps {
+		steps[i] = float64(i)
+	}
+	o.sections = append(o.sections, report.Chart{
+		Title: "Energy and temperature along the chains", Note: fmt.Sprintf("Mean of %d chains.", drawn.process.Chains),
+		X: report.Axis{Label: "Langevin step"},
+		Panels: []report.Panel{
+			{Y: report.Axis{Label: "energy", Unit: "nats"}, Series: []report.Series{{Name: "mean energy", X: steps, Y: mean}}},
+			{Y: report.Axis{Label: "temperature"}, Series: []report.Series{{Name: "temperature", X: steps, Y: drawn.process.Temperature}}},
+		},
+	})
+	// The first steps, at the first temperature, are on the way to it.
+	from := len(mean) * 500 / 2700
+	o.rows = append(o.rows, Row{
+		Name: "correlation of mean energy and temperature while it falls", Paper: "energy proportional to temperature", Source: "figure A7B",
+		Ours: correlation(mean[from:], drawn.process.Temperature[from:]), Note: "1 for proportional",
+	})
+	return o, nil
+}
+
+// correlation is Pearson's.
+func correlation(a, b []float64) float64 {
+	n := float64(min(len(a), len(b)))
+	var ma, mb float64
+	for i := range int(n) {
+		ma, mb = ma+a[i]/n, mb+b[i]/n
+	}
+	var ab, aa, bb float64
+	for i := range int(n) {
+		ab += (a[i] - ma) * (b[i] - mb)
+		aa += (a[i] - ma) * (a[i] - ma)
+		bb += (b[i] - mb) * (b[i] - mb)
+	}
+	return ab / math.Sqrt(aa*bb)
+}
+
+// inpaintingMasks are the parts that are hidden.
+func inpaintingMasks() []string { return []string{"bottom", "centre"} }
+
+// greyValue is shown where a pixel is hidden.
+const greyValue = 0.5
+
+// rowsOfFill lays out each picture, what is given of it, and its completions.
+func rowsOfFill(f *langevin.Fill, filled *tensor.Tensor) *tensor.Tensor {
+	masked := f.Masked(greyValue)
+	var rows []*tensor.Tensor
+	for i := range f.Pictures.Shape()[0] {
+		rows = append(rows, f.Pictures.Rows(i, i+1), masked.Rows(i, i+1), filled.Rows(i*f.Completions, (i+1)*f.Completions))
+	}
+	return tensor.Concat(rows...)
+}

@@ -1,0 +1,292 @@
+package reproduce
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"ebm/cmd/internal/report"
+	"ebm/evaluate"
+	"ebm/evaluate/probe"
+	"ebm/evaluate/sets"
+	"ebm/mdsm/dataset"
+	"ebm/models/inception"
+	"ebm/models/rng"
+	"ebm/models/tensor"
+	"ebm/models/zoo"
+	"ebm/runtime"
+)
+
+// scoresItem gives the numbers of a set of samples: FID and Inception score
+// where there are Inception weights, and the distance in a classifier's features,
+// which is no FID, where a shipped classifier knows the data.
+func scoresItem(ctx context.Context, s *study) (outcome, error) {
+	var o outcome
+	m, err := s.subject(ctx, "cifar10")
+	if err != nil {
+		return o, err
+	}
+	networks, hasInception, err := s.networks(m.data)
+	if err != nil {
+		return o, err
+	}
+	training, err := s.set(ctx, m.data, dataset.Train, m.size())
+	if err != nil {
+		return o, err
+	}
+	drawn, err := s.pool(ctx, m, s.n.Scored)
+	if err != nil {
+		return o, err
+	}
+	n := drawn.pictures.Shape()[0]
+	o.settings = sampling(drawn.record)
+	s.differFrom(&o, m, "cifar10", paperColourNet)
+	s.differSteps(&o, drawn.record)
+	if n < 50_000 {
+		o.differ("%d samples in place of 50,000: few samples make a distance larger than it is", n)
+	}
+	section := report.Metrics{Title: "Scores of the samples", Note: "Numbers of different features, or of different numbers of samples, do not compare."}
+	for _, network := range networks {
+		r, err := sets.Run(ctx, s.rt, sets.Options{
+			Samples: sets.Held("samples of "+m.name, drawn.pictures), Reference: sets.Held(m.data+":train", probe.All(training)),
+			Network: network, Metrics: groupsOf(hasInception && network == networks[0]), CacheDir: s.featureCache(),
+			Progress: s.Progress, Log: s.Log,
+		})
+		if err != nil {
+			return o, err
+		}
+		for _, v := range r.Metrics {
+			row := scoreRow(v, r)
+			row.Same = row.Paper != nil && m.data == "cifar10" && n == 50_000
+			o.rows = append(o.rows, row)
+			deviation := math.NaN()
+			if row.Error > 0 {
+				deviation = row.Error
+			}
+			section.Items = append(section.Items, report.Metric{
+				Key: v.Metric, Name: row.Name, Value: v.Value, Deviation: deviation, Samples: v.Samples,
+				Against: fmt.Sprintf("%d pictures of %s train", training.Len(), m.data), Warnings: append(r.Warnings, v.Warnings...),
+			})
+		}
+	}
+	if !hasInception {
+		o.differ("there are no Inception weights: the distance is that of a classifier's features, which compares with no FID, and there is no Inception score")
+		for _, row := range []Row{{Name: "FID", Paper: 31.7}, {Name: "Inception score", Paper: 8.31}} {
+			row.Source, row.Ours, row.Note = "table 1, CIFAR-10", math.NaN(), "needs Inception weights"
+			o.rows = append(o.rows, row)
+		}
+	}
+	o.sections = []report.Section{section}
+	return o, nil
+}
+
+// networks opens the networks whose features are compared: Inception first, if
+// its weights are there.
+func (s *study) networks(data string) (list []*sets.Opener, hasInception bool, err error) {
+	path, err := sets.FindInception(s.Inception)
+	switch {
+	case err == nil:
+		network, err := sets.OpenInception(path, inception.PyTorchFID)
+		if err != nil {
+			return nil, false, err
+		}
+		list, hasInception = append(list, network), true
+	case !errors.Is(err, sets.ErrNoInception):
+		return nil, false, err
+	}
+	if slices.Contains(zoo.Classifiers(), data) {
+		list = append(list, classifierOf(data))
+	}
+	if len(list) == 0 {
+		return nil, false, fmt.Errorf("samples of %s need a feature network: %w", data, err)
+	}
+	return list, hasInception, nil
+}
+
+// classifierOf is the shipped classifier of a data set as a feature network.
+func classifierOf(data string) *sets.Opener {
+	return &sets.Opener{Open: func(rt *runtime.Runtime, channels, height, _ int) (sets.Network, error) {
+		return probe.OpenClasses(rt, data, channels, height)
+	}}
+}
+
+// featureCache keeps features of training pictures for all items.
+func (s *study) featureCache() string { return filepath.Join(s.Dir, "runs", "features") }
+
+// distance is the Fréchet distance of samples to the training pictures of their
+// model in the features of the shipped classifier, NaN where none knows the
+// data. It compares between equal numbers of samples.
+func (s *study) distance(ctx context.Context, m *subject, pictures *tensor.Tensor) (float64, error) {
+	if !slices.Contains(zoo.Classifiers(), m.data) {
+		return math.NaN(), nil
+	}
+	training, err := s.set(ctx, m.data, dataset.Train, m.size())
+	if err != nil {
+		return 0, err
+	}
+	r, err := sets.Run(ctx, s.rt, sets.Options{
+		Samples: sets.Held("samples of "+m.name, pictures), Reference: sets.Held(m.data+":train", probe.All(training)),
+		Network: classifierOf(m.data), Metrics: groupsOf(false), CacheDir: s.featureCache(), Progress: s.Progress, Log: s.Log,
+	})
+	if err != nil {
+		return 0, err
+	}
+	return r.Metrics[0].Value, nil
+}
+
+// groupsOf are the numbers of a network: classes of digits make no Inception
+// score.
+func groupsOf(isInception bool) []string {
+	if isInception {
+		return []string{sets.Frechet, sets.Score}
+	}
+	return []string{sets.Frechet}
+}
+
+// scoreRow puts a number beside the paper's, if it is of the paper's kind.
+func scoreRow(v sets.Value, r *sets.Result) Row {
+	row := Row{Name: v.Metric, Ours: v.Value}
+	if v.Deviation != nil {
+		row.Error = *v.Deviation
+	}
+	network := ""
+	if r.Features != nil {
+		network = r.Features.Network
+	}
+	switch {
+	case v.Metric == sets.Frechet:
+		row.Name, row.Paper, row.Source = "FID", 31.7, "table 1, CIFAR-10"
+	case v.Metric == sets.Score:
+		row.Name, row.Paper, row.Source = "Inception score", 8.31, "table 1, CIFAR-10"
+	case strings.HasSuffix(v.Metric, "frechet"):
+		row.Name, row.Note = "Fréchet distance in features of the "+network, "no FID, and comparable with none"
+	}
+	return row
+}
+
+// modesItem counts the modes of stacked digits.
+func modesItem(ctx context.Context, s *study) (outcome, error) {
+	var o outcome
+	m, err := s.subject(ctx, "stacked-mnist")
+	if err != nil {
+		return o, err
+	}
+	drawn, err := s.pool(ctx, m, s.n.Stacks)
+	if err != nil {
+		return o, err
+	}
+	o.settings = sampling(drawn.record)
+	s.differSteps(&o, drawn.record)
+	stacks := drawn.pictures
+	if m.Network.Channels == 1 {
+		stacks = stacked(stacks, s.n.Stacks, rng.New(s.Seed+1))
+		o.settings["stacks"] = s.n.Stacks
+		o.differ("no model of stacked digits: each stack is three of %d grey samples of %s, drawn at random with replacement, so a mode is missed only where digits are, and digits are independent as in the data", drawn.record.Count, m.name)
+	} else {
+		s.differFrom(&o, m, "stacked-mnist", paperMNISTNet)
+	}
+	classes, ok, err := classesOf(s.rt, m.data, 3, m.size())
+	if err != nil {
+		return o, err
+	}
+	if !ok {
+		return o, fmt.Errorf("modes are counted of digits, the model is of %s", m.data)
+	}
+	defer classes.Close()
+	r, err := classes.Modes(ctx, stacks)
+	if err != nil {
+		return o, err
+	}
+	o.rows = []Row{
+		{Name: fmt.Sprintf("modes of %d covered by %d samples", r.Modes, r.Samples), Paper: 966, Source: "section 4, 8,000 samples", Ours: float64(r.Covered),
+			Same: m.data == "stacked-mnist" && r.Samples == 8000, Note: fmt.Sprintf("a perfect model would cover %.1f", r.ExpectedCovered)},
+		{Name: "relative entropy of the modes to the uniform distribution", Unit: "nats", Ours: r.KL, Note: fmt.Sprintf("a perfect model would have %.3f", r.ExpectedKL)},
+	}
+	p, err := s.picture("stacks.png", "the first stacks, a digit in each colour", 16, 0, first(stacks, 64))
+	if err != nil {
+		return o, err
+	}
+	o.sections = []report.Section{report.Gallery{Title: "Stacked digits", Pictures: []report.Picture{p}}, modesChart(r)}
+	return o, nil
+}
+
+// stacked makes n pictures of three channels of grey ones, uint8 [k 1 H W], each
+// drawn at random.
+func stacked(grey *tensor.Tensor, n int, source rng.Source) *tensor.Tensor {
+	shape := grey.Shape()
+	each := shape[2] * shape[3]
+	values := make([]uint8, 0, n*3*each)
+	for i := range n {
+		for c := range uint32(3) {
+			at := source.IntN(shape[0], rng.Compose, uint64(i), c)
+			values = append(values, tensor.Data[uint8](grey)[at*each:(at+1)*each]...)
+		}
+	}
+	return tensor.Of(values, n, 3, shape[2], shape[3])
+}
+
+func modesChart(r evaluate.ModeResult) report.Section {
+	edges, shares, total := []float64{-0.5}, []float64{}, 0
+	for _, c := range r.Classes {
+		total += c
+	}
+	for k, c := range r.Classes {
+		edges, shares = append(edges, float64(k)+0.5), append(shares, float64(c)/float64(max(total, 1)))
+	}
+	return report.Chart{
+		Title: "Classes of the digits", Note: "Over all channels, by the shipped classifier, whose mistakes count too.", X: report.Axis{Label: "digit"},
+		Panels: []report.Panel{{Y: report.Axis{Label: "share"}, Series: []report.Series{report.Outline("digits", fmt.Sprint(total), edges, shares)}}},
+	}
+}
+
+// neighboursItem shows samples beside their nearest training pictures.
+func neighboursItem(ctx context.Context, s *study) (outcome, error) {
+	var o outcome
+	m, err := s.subject(ctx, "fashion-mnist")
+	if err != nil {
+		return o, err
+	}
+	training, err := s.set(ctx, m.data, dataset.Train, m.size())
+	if err != nil {
+		return o, err
+	}
+	heldOut, err := s.set(ctx, m.data, dataset.Test, m.size())
+	if err != nil {
+		return o, err
+	}
+	drawn, err := s.pool(ctx, m, s.n.Grid)
+	if err != nil {
+		return o, err
+	}
+	o.settings = sampling(drawn.record)
+	o.settings["neighbours"] = s.n.Neighbours
+	s.differFrom(&o, m, "fashion-mnist", paperMNISTNet)
+	s.differSteps(&o, drawn.record)
+	space, err := probe.NewSpace(ctx, probe.Pixels{}, probe.All(training), s.Progress)
+	if err != nil {
+		return o, err
+	}
+	near, err := space.Around(ctx, first(drawn.pictures, s.n.Grid), s.n.Neighbours, s.Progress)
+	if err != nil {
+		return o, err
+	}
+	held, err := space.Around(ctx, probe.Choose(heldOut, s.n.Grid, s.Seed+1).Pixels(), 1, s.Progress)
+	if err != nil {
+		return o, err
+	}
+	p, err := s.picture("neighbours.png", "samples in the first column, and their nearest training pictures (L2 of pixels), nearest first", 1+s.n.Neighbours, 1, near.Rows(s.n.NeighbourRows))
+	if err != nil {
+		return o, err
+	}
+	o.sections = []report.Section{report.Gallery{Title: "Nearest training pictures", Pictures: []report.Picture{p}}}
+	o.rows = []Row{
+		{Name: "samples equal to a training picture", Paper: "no indication of overfitting", Source: "section 4, figure A2", Ours: float64(near.Copies), Note: fmt.Sprintf("of %d", len(near.Index))},
+		{Name: "median distance to the nearest training picture, samples", Ours: near.Median(), Note: "L2 of pixels from 0 to 1"},
+		{Name: "the same of held-out pictures", Ours: held.Median(), Note: "a model that copied would be much nearer than these"},
+	}
+	return o, nil
+}

@@ -1,0 +1,96 @@
+package reproduce
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+
+	"ebm"
+	"ebm/evaluate/probe"
+	"ebm/evaluate/sets"
+	"ebm/mdsm/dataset"
+	"ebm/mdsm/langevin"
+	"ebm/mdsm/train"
+	"ebm/models/inception"
+)
+
+// selected is the number of samples by which a checkpoint is judged, and
+// selectedData are the sets whose models the paper chooses so; of others it takes
+// the last checkpoint (appendix D).
+const selected = 1000
+
+func selectedData() []string { return []string{"cifar10", "celeba"} }
+
+// checkpointOf returns the folder of what a training at the paper's scale is
+// measured by: the checkpoint with the least FID where the paper chooses so and
+// there are Inception weights, the run and so its last checkpoint elsewhere.
+func (s *study) checkpointOf(ctx context.Context, dir string, set train.Settings) (string, error) {
+	if s.Scale != Paper || !slices.Contains(selectedData(), set.Data.Name) {
+		return dir, nil
+	}
+	path, err := sets.FindInception(s.Inception)
+	if errors.Is(err, sets.ErrNoInception) {
+		s.Log(dir + ": its last checkpoint is taken, for want of Inception weights by which the paper chooses one")
+		return dir, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	opener, err := sets.OpenInception(path, inception.PyTorchFID)
+	if err != nil {
+		return "", err
+	}
+	network, err := opener.Open(s.rt, set.Net.Channels, set.Data.Size, set.Data.Size)
+	if err != nil {
+		return "", err
+	}
+	defer network.Close()
+	return s.best(ctx, dir, set, network, selected)
+}
+
+// best returns the folder of the checkpoint whose samples have the least
+// Fréchet distance in some features, which it finds if the run does not say it.
+func (s *study) best(ctx context.Context, dir string, set train.Settings, features probe.Features, count int) (string, error) {
+	chosen, err := probe.ReadSelection(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		chosen, err = s.choose(ctx, dir, set, features, count)
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s: choose a checkpoint: %w", dir, err)
+	}
+	return filepath.Join(dir, "checkpoints", chosen.Best), nil
+}
+
+func (s *study) choose(ctx context.Context, dir string, set train.Settings, features probe.Features, count int) (probe.Selection, error) {
+	candidates, err := probe.Candidates(dir, func(checkpoint string) (langevin.Models, error) {
+		m, err := ebm.Load(checkpoint)
+		if err != nil {
+			return langevin.Models{}, err
+		}
+		return m.LangevinModels()
+	})
+	if err != nil {
+		return probe.Selection{}, err
+	}
+	training, err := s.set(ctx, set.Data.Name, dataset.Train, set.Data.Size)
+	if err != nil {
+		return probe.Selection{}, err
+	}
+	reference, err := probe.Statistics(ctx, features, probe.All(training), s.Progress)
+	if err != nil {
+		return probe.Selection{}, err
+	}
+	sampling := langevin.Default(count)
+	sampling.Schedule.Steps, sampling.Seed = s.n.Steps, s.Seed+1
+	chosen, err := probe.Select(ctx, s.rt, candidates, probe.SelectOptions{
+		Dir: filepath.Join(dir, "selection"), Settings: sampling, Crop: training.Height - 2*training.Pad,
+		Features: features, Reference: reference, Progress: s.Progress, Log: s.Log,
+	})
+	if err != nil {
+		return chosen, err
+	}
+	return chosen, chosen.Write(dir)
+}

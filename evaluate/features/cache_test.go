@@ -1,0 +1,165 @@
+package features
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ebm/internal/npz"
+	"ebm/models/tensor"
+)
+
+func block(n int) Block {
+	b := Block{tensor.New(tensor.Float32, n, 3), tensor.New(tensor.Float32, n, 2)}
+	for i := range b.Features.Len() {
+		tensor.Data[float32](b.Features)[i] = float32(i) / 7
+	}
+	return b
+}
+
+func TestStoreAndLoad(t *testing.T) {
+	c, err := Open(filepath.Join(t.TempDir(), "a", "b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pictures := tensor.New(tensor.Uint8, 4, 1, 2, 2)
+	key := KeyOf("net", pictures)
+	if _, found, err := c.Load(key, 4); found || err != nil {
+		t.Errorf("before anything was stored: %v, %v", found, err)
+	}
+	want := block(4)
+	if err := c.Store(key, want); err != nil {
+		t.Fatal(err)
+	}
+	got, found, err := c.Load(key, 4)
+	if !found || err != nil || got.Features.String() != "float32[4 3]" || got.Logits.String() != "float32[4 2]" {
+		t.Fatalf("%v, %v, %v", got, found, err)
+	}
+	for i, v := range tensor.Data[float32](got.Features) {
+		if v != tensor.Data[float32](want.Features)[i] {
+			t.Fatalf("feature %d is %g", i, v)
+		}
+	}
+	want.Logits = nil
+	if err := c.Store(key, want); err != nil {
+		t.Fatal(err)
+	}
+	if got, found, err := c.Load(key, 4); !found || err != nil || got.Logits != nil {
+		t.Errorf("without logits: %v, %v, %v", got, found, err)
+	}
+}
+
+// A key tells apart whatever changes the features.
+func TestKeysDiffer(t *testing.T) {
+	pictures := tensor.New(tensor.Uint8, 4, 1, 2, 2)
+	other := tensor.New(tensor.Uint8, 4, 1, 2, 2)
+	tensor.Data[uint8](other)[15] = 1
+	keys := map[Key]string{}
+	for name, key := range map[string]Key{
+		"first": KeyOf("net", pictures), "maker": KeyOf("net2", pictures), "bytes": KeyOf("net", other),
+		"shape": KeyOf("net", pictures.Reshape(4, 1, 1, 4)), "fewer": KeyOf("net", tensor.New(tensor.Uint8, 3, 1, 2, 2)),
+	} {
+		if before, ok := keys[key]; ok {
+			t.Errorf("%s and %s have one key", before, name)
+		}
+		keys[key] = name
+	}
+	if KeyOf("net", pictures) != KeyOf("net", pictures.Clone()) {
+		t.Error("equal pictures have two keys")
+	}
+}
+
+func TestDamagedBlocks(t *testing.T) {
+	dir := t.TempDir()
+	c, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := KeyOf("net", tensor.New(tensor.Uint8, 4, 1, 2, 2))
+	if err := c.Store(key, block(4)); err != nil {
+		t.Fatal(err)
+	}
+	path := c.path(key)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped := append([]byte(nil), whole...)
+	flipped[len(flipped)/3] ^= 0x10
+	nan := block(4)
+	tensor.Data[float32](nan.Features)[5] = float32(nanValue())
+	for name, damage := range map[string]func() error{
+		"cut short":     func() error { return os.WriteFile(path, whole[:len(whole)/2], 0o644) },
+		"empty":         func() error { return os.WriteFile(path, nil, 0o644) },
+		"a flipped bit": func() error { return os.WriteFile(path, flipped, 0o644) },
+		"NaN":           func() error { return c.Store(key, nan) },
+		"other rows":    func() error { return c.Store(key, block(3)) },
+		"other arrays": func() error {
+			return write(path, map[string]*tensor.Tensor{"mu": tensor.New(tensor.Float32, 4, 3)})
+		},
+		"other types": func() error {
+			return write(path, map[string]*tensor.Tensor{"features": tensor.New(tensor.Float64, 4, 3)})
+		},
+	} {
+		if err := damage(); err != nil {
+			t.Fatal(err)
+		}
+		if _, found, err := c.Load(key, 4); found || err == nil || !strings.Contains(err.Error(), path+" is damaged") {
+			t.Errorf("%s: %v, %v", name, found, err)
+		}
+	}
+	if err := c.Store(key, block(4)); err != nil {
+		t.Fatal(err)
+	}
+	if _, found, err := c.Load(key, 4); !found || err != nil {
+		t.Errorf("written again: %v, %v", found, err)
+	}
+	if _, err := Open(path); err == nil {
+		t.Error("a file as the folder: no error")
+	}
+}
+
+func nanValue() float64 { zero := 0.0; return zero / zero }
+
+func write(path string, arrays map[string]*tensor.Tensor) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return npz.Write(f, arrays, npz.Store)
+}
+
+// FuzzLoad reads blocks that anything may have written.
+func FuzzLoad(f *testing.F) {
+	dir := f.TempDir()
+	c, err := Open(dir)
+	if err != nil {
+		f.Fatal(err)
+	}
+	key := KeyOf("net", tensor.New(tensor.Uint8, 4, 1, 2, 2))
+	if err := c.Store(key, block(4)); err != nil {
+		f.Fatal(err)
+	}
+	whole, err := os.ReadFile(c.path(key))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Add(whole[:40])
+	f.Fuzz(func(t *testing.T, file []byte) {
+		c := &Cache{t.TempDir()}
+		path := c.path(key)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, file, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		b, found, err := c.Load(key, 4)
+		if found != (err == nil) || found && b.Features.Shape()[0] != 4 {
+			t.Errorf("%v, %v, %v", b, found, err)
+		}
+	})
+}

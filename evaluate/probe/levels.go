@@ -1,0 +1,45 @@
+package probe
+
+import (
+	"context"
+	"math"
+
+	"ebm/internal/progress"
+	"ebm/models/tensor"
+)
+
+// Level is what a model says of pictures with noise of one level.
+type Level struct {
+	Sigma           float64 // σ, in units of x
+	Energy          float64 // mean of E(x + σ·n) in nats, NaN where the model has no energy
+	EnergyDeviation float64 // standard deviation over pictures
+	// Left is the mean squared error of the denoising jump over that of the
+	// noisy picture, σ²·d: the part of the noise that is left. 0 is perfect,
+	// and 1 is what no jump at all leaves.
+	Left float64
+	Loss float64 // mean of l(σ) times the squared error: the objective at this level
+}
+
+// Levels measures pictures with noise of each level, one draw a picture. The
+// energy is expected to rise with the noise: noisy pictures are less likely.
+func (m *Model) Levels(ctx context.Context, p Pictures, sigmas []float64, show *progress.Progress) ([]Level, error) {
+	stage := show.Stage("energy against noise", int64(len(p.Index)*len(sigmas)), "pictures")
+	defer stage.Done()
+	d := float64(tensor.Volume(m.layout.Shape))
+	var list []Level
+	for k, sigma := range sigmas {
+		r, err := m.Read(ctx, p, sigma, drawLevels+uint32(k), stage)
+		if err != nil {
+			return nil, err
+		}
+		l := Level{Sigma: sigma, Energy: math.NaN(), EnergyDeviation: math.NaN()}
+		if m.hasEnergy {
+			l.Energy, l.EnergyDeviation = meanAndDeviation(r.Energy)
+		}
+		squares, _ := meanAndDeviation(r.Error)
+		l.Left = squares / (sigma * sigma * d)
+		l.Loss, _ = meanAndDeviation(r.Loss)
+		list = append(list, l)
+	}
+	return list, nil
+}

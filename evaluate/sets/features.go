@@ -1,0 +1,252 @@
+package sets
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"ebm/evaluate"
+	"ebm/evaluate/features"
+	"ebm/internal/progress"
+	"ebm/models/tensor"
+	"ebm/runtime"
+)
+
+// Block is the number of pictures that are read, hashed and kept at once.
+const Block = 128
+
+// side is what the metrics take from one source.
+type side struct {
+	source     *Source
+	maker      *evaluate.FeatureMaker
+	features   *tensor.Tensor // nil unless they are kept
+	logits     *tensor.Tensor
+	statistics *evaluate.Statistics
+	warnings   []string
+	seconds    float64 // that computing features took
+	computed   int     // pictures that were not in the cache
+}
+
+// needs say what the metrics take.
+type needs struct{ statistics, features, logits bool }
+
+// extraction is how features are computed.
+type extraction struct {
+	rt       *runtime.Runtime
+	opener   *Opener // nil without a network
+	cache    *features.Cache
+	other    *Source // one side that says what made it, which pictures must agree with; nil without
+	progress *progress.Progress
+	log      func(string)
+
+	multiplier *evaluate.Multiplier // nil without a runtime
+}
+
+// side computes what the metrics need of a source.
+func (x extraction) side(ctx context.Context, what string, s *Source, n needs) (*side, error) {
+	out := &side{source: s, maker: s.maker}
+	switch s.Kind {
+	case Statistics:
+		out.statistics = s.statistics
+		if s.maker == nil {
+			out.warnings = append(out.warnings, s.Name+": the file does not say which network and preprocessing made its statistics: make sure that they are those of the other side")
+		}
+		return out, nil
+	case Features:
+		out.features, out.logits = s.features.Features, s.features.Logits
+		if !n.statistics {
+			return out, nil
+		}
+		var err error
+		if out.statistics, err = x.multiplier.StatisticsOf(out.features); err != nil {
+			return nil, fmt.Errorf("%s: %w", s.Name, err)
+		}
+		return out, nil
+	}
+	if s.Count < 2 {
+		return nil, fmt.Errorf("%s: pictures: %d, wanted 2 or more: metrics compare distributions", s.Name, s.Count)
+	}
+	if err := x.pictures(ctx, what, out, n); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// pictures goes through the pictures of a source block by block.
+func (x extraction) pictures(ctx context.Context, what string, out *side, n needs) error {
+	s := out.source
+	if x.opener == nil {
+		return fmt.Errorf("%s: pictures need a feature network", s.Name)
+	}
+	network, err := x.opener.Open(x.rt, s.Channels, s.Height, s.Width)
+	if err != nil {
+		return err
+	}
+	defer network.Close()
+	maker := network.Maker()
+	if x.other != nil {
+		if err := agree(s.Name, maker, x.other.Name, *x.other.maker); err != nil {
+			return err
+		}
+	}
+	stage := x.progress.Stage(what+" features", int64(s.Count), "pictures")
+	defer stage.Done()
+	keep := collector{needs: n, count: s.Count, multiplier: x.multiplier}
+	var same sameness
+	for first := 0; first < s.Count; first += Block {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		pictures, err := s.read(ctx, first, min(Block, s.Count-first))
+		if err != nil {
+			return err
+		}
+		same.look(pictures)
+		set, err := x.block(ctx, network, pictures, stage, out)
+		if err != nil {
+			return fmt.Errorf("%s: from picture %d on: %w", s.Name, first, err)
+		}
+		if err := keep.add(set); err != nil {
+			return fmt.Errorf("%s: from picture %d on: %w", s.Name, first, err)
+		}
+	}
+	maker.Features = keep.d
+	out.maker = &maker
+	out.warnings = append(append(out.warnings, same.warnings(s)...), s.outside.warnings()...)
+	return keep.finish(out)
+}
+
+// block returns the features of a block of pictures, from the cache if they
+// are there.
+func (x extraction) block(ctx context.Context, network Network, pictures *tensor.Tensor, stage *progress.Stage, out *side) (evaluate.FeatureSet, error) {
+	n := pictures.Shape()[0]
+	var key features.Key
+	if x.cache != nil {
+		key = features.KeyOf(string(makerText(network.Maker())), pictures)
+		kept, found, err := x.cache.Load(key, n)
+		if err != nil {
+			x.log(err.Error() + "; it is computed again")
+		}
+		if found {
+			stage.Skip(int64(n))
+			return evaluate.FeatureSet{Features: kept.Features, Logits: kept.Logits}, nil
+		}
+	}
+	begin := time.Now()
+	set, err := network.Features(ctx, pictures, func(n int) { stage.Add(int64(n)) })
+	if err != nil {
+		return evaluate.FeatureSet{}, err
+	}
+	out.seconds += time.Since(begin).Seconds()
+	out.computed += n
+	if x.cache != nil {
+		if err := x.cache.Store(key, features.Block{Features: set.Features, Logits: set.Logits}); err != nil {
+			return evaluate.FeatureSet{}, err
+		}
+	}
+	return set, nil
+}
+
+// collector takes from blocks what the metrics need.
+type collector struct {
+	needs
+	count            int
+	d, classes       int
+	features, logits []float32
+	sum              *evaluate.Accumulator
+	multiplier       *evaluate.Multiplier
+}
+
+func (c *collector) add(set evaluate.FeatureSet) (err error) {
+	d := set.Features.Shape()[1]
+	if c.d == 0 {
+		c.d = d
+		if c.needs.features {
+			c.features = make([]float32, 0, c.count*d)
+		}
+	}
+	if c.needs.features {
+		c.features = append(c.features, tensor.Data[float32](set.Features)...)
+	} else if c.statistics {
+		if c.sum == nil {
+			if c.sum, err = evaluate.NewAccumulator(d); err != nil {
+				return err
+			}
+			c.sum.Multiplier = c.multiplier
+		}
+		if err := c.sum.Add(set.Features); err != nil {
+			return err
+		}
+	}
+	if c.needs.logits && set.Logits != nil {
+		c.classes = set.Logits.Shape()[1]
+		c.logits = append(c.logits, tensor.Data[float32](set.Logits)...)
+	}
+	return nil
+}
+
+func (c *collector) finish(out *side) (err error) {
+	if c.features != nil {
+		out.features = tensor.Of(c.features, c.count, c.d)
+	}
+	if c.logits != nil {
+		out.logits = tensor.Of(c.logits, c.count, c.classes)
+	}
+	switch {
+	case c.sum != nil:
+		out.statistics, err = c.sum.Statistics()
+	case c.statistics:
+		out.statistics, err = c.multiplier.StatisticsOf(out.features)
+	}
+	return err
+}
+
+// sameness finds pictures that carry no information.
+type sameness struct {
+	first []uint8
+	seen  int
+	equal int // to the first
+	plain int // of one colour
+}
+
+func (s *sameness) look(pictures *tensor.Tensor) {
+	shape := pictures.Shape()
+	each, plane := tensor.Volume(shape[1:]), shape[2]*shape[3]
+	all := tensor.Data[uint8](pictures)
+	for i := range shape[0] {
+		p := all[i*each : (i+1)*each]
+		if s.first == nil {
+			s.first = slices.Clone(p)
+		}
+		s.seen++
+		if slices.Equal(p, s.first) {
+			s.equal++
+		}
+		if plane > 1 && isPlain(p, plane) {
+			s.plain++
+		}
+	}
+}
+
+// isPlain reports whether every channel has one value.
+func isPlain(p []uint8, plane int) bool {
+	for c := 0; c < len(p); c += plane {
+		for _, v := range p[c : c+plane] {
+			if v != p[c] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (s *sameness) warnings(from *Source) (list []string) {
+	if s.equal == s.seen {
+		list = append(list, fmt.Sprintf("%s: all %d pictures are the same", from.Name, s.seen))
+	}
+	if s.plain > 0 {
+		list = append(list, fmt.Sprintf("%s: %d of %d pictures have a single colour", from.Name, s.plain, s.seen))
+	}
+	return list
+}

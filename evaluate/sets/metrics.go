@@ -1,0 +1,392 @@
+package sets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"ebm/evaluate"
+	"ebm/evaluate/features"
+	"ebm/internal/progress"
+	"ebm/runtime"
+)
+
+// The groups of numbers that can be asked for.
+const (
+	Frechet  = "fid" // Fréchet distance
+	Score    = "is"  // Inception score
+	Kernel   = "kid" // kernel distance
+	Manifold = "pr"  // precision, recall, density and coverage
+)
+
+// Groups returns all of them.
+func Groups() []string { return []string{Frechet, Score, Kernel, Manifold} }
+
+// Options say what to compare and how.
+type Options struct {
+	Samples   *Source
+	Reference *Source  // nil when the score alone is wanted
+	Network   *Opener  // nil when no source has pictures
+	Metrics   []string // of Groups; nil takes those that the sources allow
+
+	Seed             uint32 // of subsets, splits and resampling; 0 means evaluate.DefaultSeed
+	Subsets          int    // of the kernel distance; 0 means 100
+	SubsetSize       int    // 0 means 1000, or half of the samples where there are fewer than that
+	Splits           int    // of the Inception score; 0 means 10
+	Unbiased         bool   // also the score with its bias taken off
+	Extrapolate      bool   // also distance and score for unlimited samples
+	Bootstrap        int    // resamples for intervals; 0 for none
+	BootstrapFrechet bool   // also for a Fréchet distance of many features, where each resample takes seconds
+
+	CacheDir        string // "" keeps no features
+	WriteFeatures   string // "" writes none; else a .npz file of the samples' features
+	WriteStatistics string // "" writes none; else a .npz file of the samples' mean and covariance
+	Progress        *progress.Progress
+	Log             func(line string) // gets lines about what was damaged; nil for none
+}
+
+// Run compares the samples with the reference.
+func Run(ctx context.Context, rt *runtime.Runtime, o Options) (*Result, error) {
+	begin := time.Now()
+	named := o.Metrics != nil
+	if !named {
+		o.Metrics = Groups()
+	}
+	for _, m := range o.Metrics {
+		if !slices.Contains(Groups(), m) {
+			return nil, fmt.Errorf("metric %q, wanted some of %v", m, Groups())
+		}
+	}
+	x := extraction{rt: rt, opener: o.Network, progress: o.Progress, log: o.Log}
+	if x.log == nil {
+		x.log = func(string) {}
+	}
+	if o.CacheDir != "" {
+		var err error
+		if x.cache, err = features.Open(o.CacheDir); err != nil {
+			return nil, err
+		}
+	}
+	r := &run{o: o, named: named}
+	if rt != nil {
+		var err error
+		if r.multiplier, err = evaluate.NewMultiplier(rt); err != nil {
+			return nil, err
+		}
+		defer r.multiplier.Close()
+		x.multiplier = r.multiplier
+	}
+	if err := r.features(ctx, x); err != nil {
+		return nil, err
+	}
+	if err := r.metrics(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.write(); err != nil {
+		return nil, err
+	}
+	r.result.Seconds = time.Since(begin).Seconds()
+	return &r.result, nil
+}
+
+// run is one comparison on its way.
+type run struct {
+	o         Options
+	named     bool // the user named the metrics: what cannot be had is an error
+	samples   *side
+	reference *side // nil without one
+	result    Result
+
+	multiplier *evaluate.Multiplier // nil without a runtime
+}
+
+func (r *run) wants(metric string) bool { return slices.Contains(r.o.Metrics, metric) }
+
+// features brings both sides to features or statistics, and checks that they
+// compare.
+func (r *run) features(ctx context.Context, x extraction) (err error) {
+	o := r.o
+	resampled := r.wants(Frechet) && o.Bootstrap > 0
+	compared := o.Reference != nil && o.Reference.Kind != Statistics
+	n := needs{
+		statistics: r.wants(Frechet) && o.Reference != nil || o.WriteStatistics != "",
+		features: (r.wants(Kernel) || r.wants(Manifold) || resampled) && compared ||
+			r.wants(Frechet) && o.Extrapolate && o.Reference != nil || o.WriteFeatures != "",
+		logits: r.wants(Score) || o.WriteFeatures != "",
+	}
+	for _, s := range []*Source{o.Samples, o.Reference} {
+		if s != nil && s.maker != nil {
+			x.other = s
+		}
+	}
+	if r.samples, err = x.side(ctx, "samples'", o.Samples, n); err != nil {
+		return err
+	}
+	if o.Reference != nil {
+		if r.reference, err = x.side(ctx, "reference's", o.Reference, needs{
+			statistics: r.wants(Frechet),
+			features:   (r.wants(Kernel) || r.wants(Manifold) || resampled) && o.Samples.Kind != Statistics,
+		}); err != nil {
+			return err
+		}
+		if a, b := r.samples.maker, r.reference.maker; a != nil && b != nil {
+			if err := agree(o.Samples.Name, *a, o.Reference.Name, *b); err != nil {
+				return err
+			}
+		}
+		a, b := o.Samples, o.Reference
+		if a.Kind == Pictures && b.Kind == Pictures && (a.Height != b.Height || a.Width != b.Width) {
+			r.warn("the samples are %d×%d pixels and the reference %d×%d: features see the resizing", a.Height, a.Width, b.Height, b.Width)
+		}
+	}
+	r.describe()
+	return nil
+}
+
+func (r *run) warn(format string, args ...any) {
+	r.result.Warnings = append(r.result.Warnings, fmt.Sprintf(format, args...))
+}
+
+// missing is the error of a metric that the sources do not allow.
+type missing struct{ error }
+
+// metrics computes what was asked for.
+func (r *run) metrics(ctx context.Context) error {
+	compute := map[string]func(context.Context) ([]Value, error){
+		Frechet: r.frechet, Score: r.score, Kernel: r.kernel, Manifold: r.manifold,
+	}
+	for _, metric := range Groups() {
+		if !r.wants(metric) {
+			continue
+		}
+		begin := time.Now()
+		values, err := compute[metric](ctx)
+		if errors.As(err, new(missing)) && !r.named {
+			r.warn("no %s: %v", metric, err)
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", metric, err)
+		}
+		for i := range values {
+			values[i].Seconds = time.Since(begin).Seconds()
+			r.label(&values[i])
+		}
+		r.result.Metrics = append(r.result.Metrics, values...)
+	}
+	if len(r.result.Metrics) == 0 && r.o.WriteFeatures == "" && r.o.WriteStatistics == "" {
+		return fmt.Errorf("nothing could be computed: %v", r.result.Warnings)
+	}
+	return nil
+}
+
+func (r *run) frechet(ctx context.Context) ([]Value, error) {
+	if r.reference == nil {
+		return nil, missing{errors.New("it needs a reference")}
+	}
+	stage := r.o.Progress.Stage("Fréchet distance", 1, "")
+	defer stage.Done()
+	got, err := evaluate.Frechet(ctx, r.samples.statistics, r.reference.statistics)
+	if err != nil {
+		return nil, err
+	}
+	stage.Done()
+	value := Value{
+		Metric: Frechet, Value: got.Distance, Warnings: got.Warnings,
+		Parts: map[string]float64{"mean": got.Mean, "covariance": got.Covariance},
+	}
+	if err := r.resampleFrechet(ctx, &value); err != nil {
+		return nil, err
+	}
+	values := []Value{value}
+	if r.o.Extrapolate {
+		if r.samples.features == nil {
+			return nil, missing{errors.New("to extrapolate, it needs the samples' features")}
+		}
+		d := r.samples.features.Shape()[1]
+		if n := r.samples.source.Count; n < 4*d {
+			r.warn("no %s%s: %d samples of %d features, wanted %d or more to extrapolate from", Frechet, infinity, n, d, 4*d)
+			return values, nil
+		}
+		limit, err := evaluate.FrechetLimit(ctx, r.samples.features, r.reference.statistics, evaluate.LimitOptions{Seed: uint64(r.o.Seed), Progress: r.o.Progress})
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, limitValue(Frechet, limit))
+	}
+	return values, nil
+}
+
+// infinity ends the names of what is extrapolated to unlimited samples.
+const infinity = "_infinity"
+
+func limitValue(metric string, l evaluate.Limit) Value {
+	return Value{
+		Metric: metric + infinity, Value: l.Value, Error: &l.Error,
+		Parts:    map[string]float64{"slope": l.Slope, "least": float64(l.Counts[0]), "points": float64(len(l.Counts))},
+		Warnings: []string{"extrapolated over the number of samples; the reference's number still counts"},
+	}
+}
+
+// fewFeatures is the number of features up to which a resampled Fréchet
+// distance takes no longer than the rest.
+const fewFeatures = 256
+
+// resampleFrechet adds an interval where it is cheap or asked for.
+func (r *run) resampleFrechet(ctx context.Context, v *Value) error {
+	a, b := r.samples.features, r.reference.features
+	switch {
+	case r.o.Bootstrap == 0:
+		return nil
+	case a == nil || b == nil:
+		v.Warnings = append(v.Warnings, "no interval: it needs the features of both sides")
+		return nil
+	case a.Shape()[1] > fewFeatures && !r.o.BootstrapFrechet:
+		v.Warnings = append(v.Warnings, fmt.Sprintf("no interval: with %d features each resample takes seconds, and none was asked for", a.Shape()[1]))
+		return nil
+	}
+	got, err := evaluate.BootstrapFrechet(ctx, a, b, v.Value, evaluate.BootstrapOptions{Resamples: r.o.Bootstrap, Seed: uint64(r.o.Seed), Progress: r.o.Progress})
+	v.setInterval(got)
+	return err
+}
+
+func (r *run) score(ctx context.Context) ([]Value, error) {
+	if r.samples.logits == nil {
+		return nil, missing{fmt.Errorf("%s has no logits", r.samples.source.Name)}
+	}
+	n, splits := r.samples.logits.Shape()[0], r.o.Splits
+	if splits == 0 {
+		splits = 10
+	}
+	if n < splits {
+		return nil, missing{fmt.Errorf("%d samples for %d splits, wanted one in each", n, splits)}
+	}
+	got, err := evaluate.InceptionScore(ctx, r.samples.logits, evaluate.ScoreOptions{Splits: splits, Seed: r.o.Seed})
+	if err != nil {
+		return nil, err
+	}
+	value := Value{Metric: Score, Value: got.Mean, Deviation: &got.Deviation, Splits: got.Splits, Warnings: got.Warnings}
+	if r.o.Bootstrap > 0 {
+		interval, err := evaluate.BootstrapScore(ctx, r.samples.logits, got.Mean, splits, evaluate.BootstrapOptions{Resamples: r.o.Bootstrap, Seed: uint64(r.o.Seed), Progress: r.o.Progress})
+		if err != nil {
+			return nil, err
+		}
+		value.setInterval(interval)
+	}
+	values := []Value{value}
+	if r.o.Unbiased {
+		v, err := evaluate.UnbiasedScore(r.samples.logits)
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, Value{Metric: Score + "_unbiased", Value: v, Splits: 1})
+	}
+	if r.o.Extrapolate {
+		if n < 20 {
+			r.warn("no %s%s: %d samples, wanted 20 or more to extrapolate from", Score, infinity, n)
+			return values, nil
+		}
+		limit, err := evaluate.ScoreLimit(ctx, r.samples.logits, evaluate.LimitOptions{Seed: uint64(r.o.Seed), Progress: r.o.Progress})
+		if err != nil {
+			return nil, err
+		}
+		v := limitValue(Score, limit)
+		v.Warnings = nil
+		values = append(values, v)
+	}
+	return values, nil
+}
+
+// pair checks that both sides have features.
+func (r *run) pair() error {
+	if r.reference == nil {
+		return missing{errors.New("it needs a reference")}
+	}
+	for _, s := range []*side{r.samples, r.reference} {
+		if s.features == nil {
+			return missing{fmt.Errorf("%s has statistics alone", s.source.Name)}
+		}
+	}
+	return nil
+}
+
+func (r *run) kernel(ctx context.Context) ([]Value, error) {
+	if err := r.pair(); err != nil {
+		return nil, err
+	}
+	n := min(r.samples.features.Shape()[0], r.reference.features.Shape()[0])
+	size := r.o.SubsetSize
+	var warnings []string
+	if size == 0 {
+		size = 1000
+		if n < 2*size {
+			size = min(size, max(n/2, 2))
+			if size < 1000 {
+				warnings = append(warnings, fmt.Sprintf("subsets of %d, half of the samples that there are; 1000 are usual", size))
+			}
+		}
+	}
+	if n < size {
+		return nil, missing{fmt.Errorf("%d samples for subsets of %d", n, size)}
+	}
+	got, err := evaluate.KernelDistance(ctx, r.samples.features, r.reference.features, evaluate.KernelOptions{
+		Subsets: r.o.Subsets, SubsetSize: size, Seed: r.o.Seed, Multiplier: r.multiplier, Progress: r.o.Progress,
+	})
+	if err != nil {
+		return nil, err
+	}
+	value := Value{
+		Metric: Kernel, Value: got.Mean, Deviation: &got.Deviation, Subsets: got.Subsets, SubsetSize: size,
+		Warnings: append(warnings, got.Warnings...),
+	}
+	if got.Subsets > 1 {
+		value.setInterval(normalInterval(got.Mean, got.Error))
+	}
+	return []Value{value}, nil
+}
+
+func (r *run) manifold(ctx context.Context) ([]Value, error) {
+	if err := r.pair(); err != nil {
+		return nil, err
+	}
+	const neighbours = 5
+	if n := min(r.samples.features.Shape()[0], r.reference.features.Shape()[0]); n <= neighbours {
+		return nil, missing{fmt.Errorf("%d samples, wanted more than %d", n, neighbours)}
+	}
+	got, err := evaluate.Manifold(ctx, r.samples.features, r.reference.features, evaluate.ManifoldOptions{Multiplier: r.multiplier, Progress: r.o.Progress})
+	if err != nil {
+		return nil, err
+	}
+	values := []Value{
+		{Metric: "precision", Value: got.Precision}, {Metric: "recall", Value: got.Recall},
+		{Metric: "density", Value: got.Density}, {Metric: "coverage", Value: got.Coverage},
+	}
+	e := got.Errors
+	for i, standard := range []float64{e.Precision, e.Recall, e.Density, e.Coverage} {
+		values[i].setInterval(normalInterval(values[i].Value, standard))
+		values[i].Warnings = got.Warnings
+	}
+	return values, nil
+}
+
+// write leaves the files that were asked for.
+func (r *run) write() error {
+	maker := evaluate.FeatureMaker{}
+	if r.samples.maker != nil {
+		maker = *r.samples.maker
+	}
+	if r.o.WriteStatistics != "" {
+		if err := writeStatistics(r.o.WriteStatistics, r.samples.statistics, maker); err != nil {
+			return err
+		}
+	}
+	if r.o.WriteFeatures == "" {
+		return nil
+	}
+	if r.samples.features == nil {
+		return fmt.Errorf("%s has statistics alone, no features to write", r.o.Samples.Name)
+	}
+	return writeFeatures(r.o.WriteFeatures, evaluate.FeatureSet{Features: r.samples.features, Logits: r.samples.logits}, maker)
+}

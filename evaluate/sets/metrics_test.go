@@ -1,0 +1,291 @@
+package sets
+
+import (
+	"context"
+	"encoding/json"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ebm/evaluate"
+	"ebm/internal/npz"
+	"ebm/models/graph"
+	"ebm/models/tensor"
+)
+
+// Whatever way the pictures come, the numbers are those of package evaluate on
+// the features.
+func TestEveryWayIn(t *testing.T) {
+	rt, net := openRuntime(t), network(t, same)
+	a, b := drawn(300, 8, 0), drawn(280, 8, 60)
+	dir := t.TempDir()
+	features, statistics := filepath.Join(dir, "f.npz"), filepath.Join(dir, "s.npz")
+	o := Options{Samples: open(t, samples(t, a)), Reference: open(t, samples(t, b)), Network: opened(t, net), WriteFeatures: features, WriteStatistics: statistics}
+	want := compare(t, rt, o)
+
+	// From the features by hand: those of a are in the file.
+	e, err := evaluate.NewONNXExtractor(rt, evaluate.ONNXOptions{Path: net, Output: "hidden", Channels: 3, Height: 8, Width: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	arrays, err := npz.ReadFile(features)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fb, err := e.Features(context.Background(), b, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kid, err := evaluate.KernelDistance(context.Background(), arrays["features"], fb.Features, evaluate.KernelOptions{SubsetSize: 140})
+	if err != nil {
+		t.Fatal(err)
+	}
+	score, err := evaluate.InceptionScore(context.Background(), arrays["logits"], evaluate.ScoreOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := value(t, want, "onnx_kernel"); math.Abs(got.Value-kid.Mean) > 1e-9*math.Abs(kid.Mean) || got.SubsetSize != 140 || got.Subsets != 100 {
+		t.Errorf("kernel distance %+v, wanted %+v", got, kid)
+	}
+	if got := value(t, want, "onnx_score"); got.Value != score.Mean || *got.Deviation != score.Deviation || got.Reference != 0 || got.Samples != 300 {
+		t.Errorf("score %+v, wanted %+v", got, score)
+	}
+	if got := value(t, want, "onnx_frechet"); !(got.Value > 1e-4) || got.Samples != 300 || got.Reference != 280 || len(got.Weights) != 64 || got.Preprocess != "pytorch-fid" {
+		t.Errorf("Fréchet distance %+v", got)
+	}
+
+	floats := tensor.New(tensor.Float32, a.Shape()...)
+	for i, v := range tensor.Data[uint8](a) {
+		tensor.Data[float32](floats)[i] = float32(v) / 255
+	}
+	run := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(run, "samples"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(samples(t, a), filepath.Join(run, "samples", "samples.npz")); err != nil {
+		t.Fatal(err)
+	}
+	for name, way := range map[string]string{
+		"a folder of PNG files": folder(t, a), "floats": npy(t, "x.npy", floats), "bytes with channels first": npy(t, "x.npy", a),
+		"a run": run, "features": features, "statistics": statistics,
+	} {
+		o := Options{Samples: open(t, way), Reference: open(t, samples(t, b)), Network: opened(t, net)}
+		got := compare(t, rt, o)
+		for _, v := range got.Metrics {
+			// Features, in float32, do not depend on the way. Statistics are sums in another order.
+			if w := value(t, want, v.Metric).Value; math.Abs(v.Value-w) > 1e-9*math.Abs(w) {
+				t.Errorf("%s: %s is %g, wanted %g", name, v.Metric, v.Value, w)
+			}
+		}
+		switch {
+		case name == "statistics" && (len(got.Metrics) != 1 || len(got.Warnings) != 3):
+			t.Errorf("statistics allow %+v, warnings %q; wanted the Fréchet distance and a warning for each of the rest", got.Metrics, got.Warnings)
+		case name != "statistics" && len(got.Metrics) != len(want.Metrics):
+			t.Errorf("%s: %d numbers, wanted %d", name, len(got.Metrics), len(want.Metrics))
+		}
+	}
+}
+
+// A run that was killed goes on with the blocks that are missing, and damaged
+// ones are computed again.
+func TestCacheGoesOn(t *testing.T) {
+	rt, net, cache := openRuntime(t), opened(t, network(t, same)), t.TempDir()
+	a, b := samples(t, drawn(300, 8, 0)), samples(t, drawn(Block, 8, 60))
+	var logged []string
+	once := func() *Result {
+		return compare(t, rt, Options{
+			Samples: open(t, a), Reference: open(t, b), Network: net, CacheDir: cache, Metrics: []string{Frechet},
+			Log: func(line string) { logged = append(logged, line) },
+		})
+	}
+	first := once()
+	if first.Samples.Computed != 300 || first.Reference.Computed != Block {
+		t.Fatalf("%+v", first)
+	}
+	var files []string
+	err := filepath.WalkDir(cache, func(path string, d fs.DirEntry, err error) error {
+		if !d.IsDir() {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil || len(files) != 4 {
+		t.Fatalf("%q, %v, wanted 3 blocks and 1", files, err)
+	}
+	if again := once(); again.Samples.Computed+again.Reference.Computed != 0 || again.Metrics[0].Value != first.Metrics[0].Value {
+		t.Errorf("%+v, wanted the same number without computing", again)
+	}
+	if err := os.Remove(files[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(files[1], 100); err != nil {
+		t.Fatal(err)
+	}
+	again := once()
+	if n := again.Samples.Computed + again.Reference.Computed; n == 0 || n > 2*Block || again.Metrics[0].Value != first.Metrics[0].Value {
+		t.Errorf("%d pictures computed and a distance of %g, wanted two blocks and %g", n, again.Metrics[0].Value, first.Metrics[0].Value)
+	}
+	if len(logged) != 1 || !strings.Contains(logged[0], files[1]+" is damaged") {
+		t.Errorf("logged %q", logged)
+	}
+}
+
+func TestInfrequentNumbers(t *testing.T) {
+	rt := openRuntime(t)
+	r := compare(t, rt, Options{
+		Samples: open(t, samples(t, drawn(300, 8, 0))), Reference: open(t, samples(t, drawn(280, 8, 60))), Network: opened(t, network(t, same)),
+		Unbiased: true, Extrapolate: true, Bootstrap: 20, Metrics: []string{Frechet, Score},
+	})
+	var names []string
+	for _, v := range r.Metrics {
+		names = append(names, v.Metric)
+	}
+	if got := strings.Join(names, " "); got != "onnx_frechet onnx_frechet_infinity onnx_score onnx_score_unbiased onnx_score_infinity" {
+		t.Errorf("numbers %s", got)
+	}
+	for _, name := range []string{"onnx_frechet", "onnx_score"} {
+		if v := value(t, r, name); v.Interval == nil || !(v.Interval[0] < v.Value && v.Value < v.Interval[1]) {
+			t.Errorf("%+v, wanted an interval around it", v)
+		}
+	}
+	if v := value(t, r, "onnx_frechet_infinity"); v.Error == nil || v.Value >= value(t, r, "onnx_frechet").Value {
+		t.Errorf("%+v, wanted less than %g", v, value(t, r, "onnx_frechet").Value)
+	}
+}
+
+// What must not pass for a number.
+func TestErrors(t *testing.T) {
+	rt, net := openRuntime(t), opened(t, network(t, same))
+	a := samples(t, drawn(20, 8, 0))
+	dir := t.TempDir()
+	features, statistics := filepath.Join(dir, "f.npz"), filepath.Join(dir, "s.npz")
+	compare(t, rt, Options{Samples: open(t, a), Network: net, Metrics: []string{Score}, WriteFeatures: features, WriteStatistics: statistics})
+
+	tf, err := OpenONNX(evaluate.ONNXOptions{Path: net.File, Output: "hidden", Logits: "logits", Convention: "tf"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	logarithm := opened(t, network(t, func(x *graph.Node) *graph.Node { return graph.Log(graph.Shift(x, -0.2)) }))
+	nan := tensor.New(tensor.Float32, 6, 4)
+	tensor.Data[float32](nan)[9] = float32(math.NaN())
+	for _, c := range []struct {
+		name string
+		o    Options
+		want string
+	}{
+		{"another convention", Options{Samples: open(t, a), Reference: open(t, statistics), Network: tf}, "preprocessing tf against pytorch-fid"},
+		{"another network", Options{Samples: open(t, a), Reference: open(t, features), Network: logarithm}, "weights"},
+		{"NaN features", Options{Samples: open(t, a), Reference: open(t, a), Network: logarithm}, "not finite"},
+		{"NaN in a file", Options{Samples: open(t, npy(t, "f.npy", nan)), Reference: open(t, npy(t, "f.npy", nan))}, "feature 1 of sample 2 is not finite"},
+		{"other numbers of features", Options{Samples: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 4))), Reference: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 5)))}, "4"},
+		{"one picture", Options{Samples: open(t, samples(t, drawn(1, 8, 0))), Reference: open(t, a), Network: net}, "pictures: 1, wanted 2 or more"},
+		{"no network", Options{Samples: open(t, a), Reference: open(t, a)}, "need a feature network"},
+		{"no reference", Options{Samples: open(t, a), Network: net, Metrics: []string{Frechet}}, "it needs a reference"},
+		{"statistics for a kernel", Options{Samples: open(t, statistics), Reference: open(t, a), Network: net, Metrics: []string{Kernel}}, "statistics alone"},
+		{"a score without logits", Options{Samples: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 4))), Metrics: []string{Score}}, "has no logits"},
+		{"large subsets", Options{Samples: open(t, a), Reference: open(t, a), Network: net, Metrics: []string{Kernel}, SubsetSize: 21}, "20 samples for subsets of 21"},
+		{"few for neighbours", Options{Samples: open(t, samples(t, drawn(5, 8, 0))), Reference: open(t, a), Network: net, Metrics: []string{Manifold}}, "5 samples, wanted more than 5"},
+		{"a wrong metric", Options{Samples: open(t, a), Metrics: []string{"best"}}, `metric "best"`},
+		{"features of statistics", Options{Samples: open(t, statistics), Reference: open(t, statistics), WriteFeatures: features}, "no features to write"},
+	} {
+		if r, err := Run(context.Background(), rt, c.o); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %+v, %v, wanted an error with %q", c.name, r, err, c.want)
+		}
+	}
+}
+
+// Results that are numbers but say too little carry a warning.
+func TestWarnings(t *testing.T) {
+	rt, net := openRuntime(t), opened(t, network(t, same))
+	a := samples(t, drawn(20, 8, 0))
+	plain := tensor.New(tensor.Uint8, 12, 3, 8, 8)
+	mixed := drawn(12, 8, 0)
+	copy(tensor.Data[uint8](mixed), make([]uint8, 2*3*8*8))
+	bare := filepath.Join(t.TempDir(), "bare.npz")
+	if err := writeArrays(bare, npz.Store, map[string]*tensor.Tensor{"mu": tensor.New(tensor.Float64, 24), "sigma": tensor.New(tensor.Float64, 24, 24)}); err != nil {
+		t.Fatal(err)
+	}
+	loud := tensor.New(tensor.Float32, 12, 3, 8, 8)
+	for i := range loud.Len() {
+		tensor.Data[float32](loud)[i] = float32(i%3) - 1
+	}
+	for _, c := range []struct {
+		name, samples, want string
+	}{
+		{"all the same", samples(t, plain), "all 12 pictures are the same"},
+		{"constant pictures", samples(t, mixed), "2 of 12 pictures have a single colour"},
+		{"another size", samples(t, drawn(12, 10, 0)), "the samples are 10×10 pixels and the reference 8×8"},
+		{"few samples", a, "20 samples for 24 features, so their covariance is singular"},
+		{"few for a subset", a, "subsets of 10, half of the samples"},
+		{"few for shares", a, "bias precision and recall upward"},
+		{"few for a score", a, "the Inception score is biased downward"},
+		{"no maker", bare, "does not say which network"},
+		{"values that are no colours", npy(t, "x.npy", loud), "33 % of the values are outside 0…1"},
+	} {
+		r := compare(t, rt, Options{Samples: open(t, c.samples), Reference: open(t, a), Network: net})
+		if all := strings.Join(r.AllWarnings(), "\n"); !strings.Contains(all, c.want) {
+			t.Errorf("%s: warnings\n%s\nwanted %q", c.name, all, c.want)
+		}
+		for _, v := range r.Metrics {
+			if math.IsNaN(v.Value) || math.IsInf(v.Value, 0) {
+				t.Errorf("%s: %s is %g", c.name, v.Metric, v.Value)
+			}
+		}
+	}
+}
+
+// The JSON form is what docs/evaluation.md says.
+func TestJSONIsDocumented(t *testing.T) {
+	document, err := os.ReadFile("../../docs/evaluation.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rt := openRuntime(t)
+	r := compare(t, rt, Options{
+		Samples: open(t, samples(t, drawn(120, 8, 0))), Reference: open(t, samples(t, drawn(100, 8, 60))), Network: opened(t, network(t, same)),
+		Unbiased: true, Extrapolate: true, Bootstrap: 20,
+	})
+	text, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var any map[string]any
+	if err := json.Unmarshal(text, &any); err != nil {
+		t.Fatal(err)
+	}
+	keys := map[string]bool{}
+	collect(any, keys)
+	for key := range keys {
+		if !strings.Contains(string(document), "`"+key+"`") {
+			t.Errorf("docs/evaluation.md does not say what %s is", key)
+		}
+	}
+}
+
+func collect(v any, keys map[string]bool) {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, inner := range v {
+			keys[key] = true
+			collect(inner, keys)
+		}
+	case []any:
+		for _, inner := range v {
+			collect(inner, keys)
+		}
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	rt := openRuntime(t)
+	ctx, stop := context.WithCancel(context.Background())
+	stop()
+	_, err := Run(ctx, rt, Options{Samples: open(t, samples(t, drawn(20, 8, 0))), Network: opened(t, network(t, same))})
+	if err == nil || !strings.Contains(err.Error(), "canceled") {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,0 +1,357 @@
+package sets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"ebm/evaluate"
+	"ebm/internal/npz"
+	"ebm/internal/picture"
+	"ebm/mdsm/dataset"
+	"ebm/models/tensor"
+)
+
+// Kind is what a source holds.
+type Kind string
+
+// The kinds.
+const (
+	Pictures   Kind = "pictures"
+	Features   Kind = "features"
+	Statistics Kind = "statistics"
+)
+
+// Source is one side of a comparison: pictures, or what was made of them
+// before.
+type Source struct {
+	Name  string // as the user gave it
+	Kind  Kind
+	Count int // samples; 0 when a file of statistics does not say
+
+	Channels, Height, Width int      // of pictures
+	Notes                   []string // remarks for a person
+
+	read       func(ctx context.Context, first, n int) (*tensor.Tensor, error)
+	close      func() error
+	features   evaluate.FeatureSet
+	statistics *evaluate.Statistics
+	maker      *evaluate.FeatureMaker // nil when a file does not say
+	outside    *outside
+}
+
+// SourceOptions say how to open a source.
+type SourceOptions struct {
+	Data string // folder of a data set's files, for those that are not found by themselves
+	// Side is the height of the pictures that a data set is compared with: a
+	// set that can be had in several sizes comes in this one if it can.
+	// 0 takes the set's own, without padding.
+	Side  int
+	Limit int // take no more samples than these, the first; 0 takes all
+	Log   func(line string)
+}
+
+// Open opens what ref names: a data set with or without a split (mnist,
+// cifar10:test), a run's folder, a folder of PNG or JPEG files or one of them,
+// an array of pictures (.npy, or .npz with one array or arr_0; uint8 [N H W C]
+// or floats [N C H W] from 0 to 1), features (.npy of floats [N d], or .npz
+// with features and perhaps logits), or statistics (.npz with mu and sigma).
+// The caller closes it.
+func Open(ctx context.Context, ref string, o SourceOptions) (*Source, error) {
+	s := &Source{Name: ref, close: func() error { return nil }}
+	if err := s.open(ctx, ref, o); err != nil {
+		return nil, err
+	}
+	if o.Limit > 0 && s.Count > o.Limit {
+		if s.Kind == Statistics {
+			return nil, fmt.Errorf("%s: statistics of %d samples cannot be cut to %d", ref, s.Count, o.Limit)
+		}
+		s.Count = o.Limit
+		s.features.Features, s.features.Logits = firstRows(s.features.Features, o.Limit), firstRows(s.features.Logits, o.Limit)
+	}
+	return s, nil
+}
+
+// Close closes the files.
+func (s *Source) Close() error { return s.close() }
+
+func (s *Source) open(ctx context.Context, ref string, o SourceOptions) error {
+	info, err := os.Stat(ref)
+	if err != nil {
+		if name, split, ok := dataSet(ref); ok {
+			return s.openDataSet(ctx, name, split, o)
+		}
+		if errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("%w; it is no data set either: wanted one of %s, with :train or :test", err, strings.Join(dataSets(), ", "))
+		}
+		return err
+	}
+	if info.IsDir() {
+		samples := filepath.Join(ref, "samples", "samples.npz")
+		if _, err := os.Stat(samples); err == nil {
+			return s.openArrays(samples)
+		}
+		if _, err := os.Stat(filepath.Join(ref, "samples.npz")); err == nil {
+			return s.openArrays(filepath.Join(ref, "samples.npz"))
+		}
+		if _, err := os.Stat(filepath.Join(ref, "config.toml")); err == nil {
+			return fmt.Errorf("%s is a run without samples: draw some with ebm sample --run %s", ref, ref)
+		}
+		return s.openFolder(ctx, ref)
+	}
+	switch strings.ToLower(filepath.Ext(ref)) {
+	case ".npz", ".npy":
+		return s.openArrays(ref)
+	default:
+		return s.openFolder(ctx, ref)
+	}
+}
+
+// dataSets are the names that stand for pictures without a folder of the user's.
+func dataSets() []string {
+	return slices.DeleteFunc(dataset.Names(), func(name string) bool { return name == "folder" })
+}
+
+// dataSet takes NAME:SPLIT apart.
+func dataSet(ref string) (name string, split dataset.Split, ok bool) {
+	name, part, _ := strings.Cut(ref, ":")
+	switch part {
+	case "", "train":
+		split = dataset.Train
+	case "test":
+		split = dataset.Test
+	default:
+		return "", 0, false
+	}
+	return name, split, slices.Contains(dataSets(), name)
+}
+
+func (s *Source) openDataSet(ctx context.Context, name string, split dataset.Split, o SourceOptions) error {
+	spec := dataset.Spec{Name: name, Split: split, Dir: o.Data, Log: o.Log}
+	for _, info := range dataset.Catalogue() {
+		if info.Name != name || len(info.Sizes) == 0 {
+			continue
+		}
+		if slices.Contains(info.Sizes, 28) {
+			spec.Size = 28 // the 28×28 sets without the padding that is for training
+		}
+		if slices.Contains(info.Sizes, o.Side) {
+			spec.Size = o.Side
+		}
+		if spec.Size == 28 && o.Side == 14 {
+			spec.Size = 16 // whose padding goes below
+		}
+	}
+	set, err := dataset.Load(ctx, spec)
+	if err != nil {
+		return err
+	}
+	s.Kind, s.Count, s.Notes = Pictures, set.Len(), set.Notes
+	s.Channels, s.Height, s.Width = set.Channels, set.Height, set.Width
+	if o.Side > 0 && o.Side == set.Height-2*set.Pad {
+		s.Height, s.Width = set.Native()
+	}
+	each := set.Channels * set.Height * set.Width
+	s.read = func(_ context.Context, first, n int) (*tensor.Tensor, error) {
+		x := tensor.Of(set.Pixels[first*each:(first+n)*each], n, set.Channels, set.Height, set.Width)
+		if s.Height == set.Height {
+			return x, nil
+		}
+		return picture.Crop(x, s.Height, s.Width)
+	}
+	return nil
+}
+
+func (s *Source) openFolder(ctx context.Context, path string) error {
+	folder, err := dataset.OpenFolder(ctx, path)
+	if err != nil {
+		return err
+	}
+	s.Kind, s.Count = Pictures, folder.Len()
+	s.Channels, s.Height, s.Width = folder.Channels, folder.Height, folder.Width
+	if folder.Note != "" {
+		s.Notes = append(s.Notes, folder.Note)
+	}
+	s.read = folder.Read
+	return nil
+}
+
+// openArrays tells NumPy files apart by what they hold.
+func (s *Source) openArrays(path string) error {
+	name := ""
+	if strings.EqualFold(filepath.Ext(path), ".npz") {
+		archive, err := npz.Open(path)
+		if err != nil {
+			return err
+		}
+		names := archive.Names()
+		archive.Close()
+		switch {
+		case slices.Contains(names, "mu") || slices.Contains(names, "sigma"):
+			return s.openStatistics(path)
+		case slices.Contains(names, "features"):
+			return s.openFeatureFile(path)
+		case slices.Contains(names, "arr_0"):
+			name = "arr_0"
+		case len(names) == 1:
+			name = names[0]
+		default:
+			return fmt.Errorf("%s has the arrays %v, wanted arr_0 (pictures), features, or mu and sigma", path, names)
+		}
+	}
+	rows, err := npz.OpenRows(path, name)
+	if err != nil {
+		return err
+	}
+	if len(rows.Shape) == 2 && rows.DType.IsFloat() {
+		defer rows.Close()
+		all, err := rows.Next(max(rows.Shape[0], 1))
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		return s.holdFeatures(path, evaluate.FeatureSet{Features: all})
+	}
+	if err := s.openRows(rows); err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", path, err), rows.Close())
+	}
+	return nil
+}
+
+func (s *Source) openStatistics(path string) (err error) {
+	s.Kind = Statistics
+	if s.statistics, err = evaluate.ReadStatistics(path); err != nil {
+		return err
+	}
+	s.Count = s.statistics.Count
+	s.maker, err = readMaker(path)
+	return err
+}
+
+func (s *Source) openFeatureFile(path string) error {
+	arrays, err := npz.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if s.maker, err = makerOf(arrays[makerArray]); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return s.holdFeatures(path, evaluate.FeatureSet{Features: arrays["features"], Logits: arrays["logits"]})
+}
+
+func (s *Source) holdFeatures(path string, set evaluate.FeatureSet) error {
+	if f := set.Features; f.Rank() != 2 || !f.DType().IsFloat() || f.Len() == 0 {
+		return fmt.Errorf("%s: features are %v, wanted floats [N d]", path, f)
+	}
+	n := set.Features.Shape()[0]
+	if l := set.Logits; l != nil && (l.Rank() != 2 || !l.DType().IsFloat() || l.Shape()[0] != n) {
+		return fmt.Errorf("%s: logits are %v, wanted floats [%d classes]", path, l, n)
+	}
+	s.Kind, s.Count, s.features = Features, n, set
+	return nil
+}
+
+// openRows prepares to read pictures from an array, in order.
+func (s *Source) openRows(rows *npz.RowReader) error {
+	shape := rows.Shape
+	isFloat := rows.DType.IsFloat()
+	last := false // whether the channels come last
+	switch {
+	case len(shape) == 3 && (isFloat || rows.DType == tensor.Uint8):
+		s.Channels, s.Height, s.Width = 1, shape[1], shape[2]
+	case len(shape) == 4 && rows.DType == tensor.Uint8 && (shape[3] == 1 || shape[3] == 3):
+		s.Channels, s.Height, s.Width, last = shape[3], shape[1], shape[2], true
+	case len(shape) == 4 && (isFloat || rows.DType == tensor.Uint8) && (shape[1] == 1 || shape[1] == 3):
+		s.Channels, s.Height, s.Width = shape[1], shape[2], shape[3]
+	default:
+		return fmt.Errorf("an array %v%v, wanted pictures: uint8 [N H W C] or floats [N C H W] with 1 or 3 channels, or features, floats [N d]", rows.DType, shape)
+	}
+	if min(s.Height, s.Width) < 1 || max(s.Height, s.Width) > 1<<14 {
+		return fmt.Errorf("pictures of %d×%d pixels, wanted 1 to %d a side", s.Height, s.Width, 1<<14)
+	}
+	s.Kind, s.Count, s.close = Pictures, shape[0], rows.Close
+	if isFloat {
+		s.outside = &outside{}
+	}
+	at := 0
+	s.read = func(_ context.Context, first, n int) (*tensor.Tensor, error) {
+		if first != at {
+			return nil, fmt.Errorf("%s: pictures are read in order, %d was wanted after %d", s.Name, first, at)
+		}
+		x, err := rows.Next(n)
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s.Name, err)
+		}
+		at += n
+		if last {
+			return channelsFirst(x), nil
+		}
+		x = x.Reshape(n, s.Channels, s.Height, s.Width)
+		if err := s.outside.look(x, first); err != nil {
+			return nil, fmt.Errorf("%s: %w", s.Name, err)
+		}
+		return picture.Bytes(x)
+	}
+	return nil
+}
+
+// channelsFirst turns [N H W C] into [N C H W].
+func channelsFirst(x *tensor.Tensor) *tensor.Tensor {
+	n, h, w, c := x.Shape()[0], x.Shape()[1], x.Shape()[2], x.Shape()[3]
+	out := tensor.New(tensor.Uint8, n, c, h, w)
+	from, to := tensor.Data[uint8](x), tensor.Data[uint8](out)
+	for i := range n {
+		for p := range h * w {
+			for k := range c {
+				to[(i*c+k)*h*w+p] = from[(i*h*w+p)*c+k]
+			}
+		}
+	}
+	return out
+}
+
+// outside counts float values that are no colours.
+type outside struct{ beyond, values int }
+
+// look checks floats: NaN and infinity are errors, values clearly beyond 0…1
+// are counted.
+func (o *outside) look(x *tensor.Tensor, first int) error {
+	if o == nil {
+		return nil
+	}
+	each := x.Len() / x.Shape()[0]
+	for i, v := range x.Float64s() {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("pixel %d of picture %d is not finite", i%each, first+i/each)
+		}
+		if v < -0.1 || v > 1.1 {
+			o.beyond++
+		}
+	}
+	o.values += x.Len()
+	return nil
+}
+
+// warnings says when too many values are no colours.
+func (o *outside) warnings() []string {
+	if o == nil || o.beyond*100 <= o.values {
+		return nil
+	}
+	return []string{fmt.Sprintf("%.0f %% of the values are outside 0…1 and were cut: floats are taken as colours from 0 to 1", 100*float64(o.beyond)/float64(o.values))}
+}
+
+// firstRows returns the first n rows of a matrix that may be missing.
+func firstRows(t *tensor.Tensor, n int) *tensor.Tensor {
+	if t == nil {
+		return nil
+	}
+	return t.Rows(0, n)
+}

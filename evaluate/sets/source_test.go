@@ -1,0 +1,197 @@
+package sets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ebm/internal/npz"
+	"ebm/internal/picture"
+	"ebm/models/tensor"
+)
+
+func TestSourcesThatCannotBe(t *testing.T) {
+	cut := samples(t, drawn(40, 8, 0))
+	whole, err := os.ReadFile(cut)
+	if err != nil {
+		t.Fatal(err)
+	}
+	short := filepath.Join(t.TempDir(), "short.npz")
+	damaged := folder(t, drawn(3, 8, 0))
+	mixed := folder(t, drawn(3, 8, 0))
+	run := t.TempDir()
+	for _, err := range []error{
+		os.WriteFile(short, whole[:len(whole)-200], 0o644),
+		os.WriteFile(filepath.Join(damaged, "000001.png"), []byte("no picture"), 0o644),
+		picture.WriteFolder(mixed, 9, drawn(1, 10, 0)),
+		os.WriteFile(filepath.Join(run, "config.toml"), nil, 0o644),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	two := filepath.Join(t.TempDir(), "two.npz")
+	if err := writeArrays(two, npz.Store, map[string]*tensor.Tensor{"a": tensor.New(tensor.Uint8, 2), "b": tensor.New(tensor.Uint8, 2)}); err != nil {
+		t.Fatal(err)
+	}
+	maker := filepath.Join(t.TempDir(), "maker.npz")
+	if err := writeArrays(maker, npz.Store, map[string]*tensor.Tensor{
+		"features": tensor.New(tensor.Float32, 2, 2), makerArray: tensor.Of([]uint8("{"), 1),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, ref, want string }{
+		{"nothing", filepath.Join(run, "none"), "it is no data set either: wanted one of mnist, "},
+		{"a wrong split", "mnist:valid", "no such file"},
+		{"a run without samples", run, "a run without samples: draw some with ebm sample"},
+		{"an empty folder", t.TempDir(), "holds no .png, .jpg or .jpeg files"},
+		{"a damaged file", damaged, "000001.png: starts with 6e 6f"},
+		{"mixed sizes", mixed, "pictures are of mixed sizes"},
+		{"a file cut short", short, "npz"},
+		{"two arrays", two, "[a b], wanted arr_0"},
+		{"two channels", npy(t, "x.npy", tensor.New(tensor.Uint8, 4, 8, 8, 2)), "uint8[4 8 8 2], wanted pictures"},
+		{"whole numbers", npy(t, "x.npy", tensor.New(tensor.Int64, 4, 8, 8, 3)), "int64[4 8 8 3], wanted pictures"},
+		{"no features", npy(t, "x.npy", tensor.New(tensor.Float32, 0, 3)), "x.npy"},
+		{"a damaged maker", maker, makerArray},
+	} {
+		s, err := Open(context.Background(), c.ref, SourceOptions{})
+		if err == nil {
+			s.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, wanted an error with %q", c.name, err, c.want)
+		}
+	}
+}
+
+// Pictures whose file ends early, or is damaged after its header, are found
+// while they are read.
+func TestDamagedWhileReading(t *testing.T) {
+	rt, net := openRuntime(t), opened(t, network(t, same))
+	dir := folder(t, drawn(3, 8, 0))
+	path := filepath.Join(dir, "000001.png")
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, whole[:len(whole)-40], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	array := npy(t, "x.npy", drawn(200, 8, 0))
+	if err := os.Truncate(array, 20000); err != nil {
+		t.Fatal(err)
+	}
+	nan := tensor.New(tensor.Float32, 4, 3, 8, 8)
+	zero := float32(0)
+	tensor.Data[float32](nan)[200] = zero / zero
+	for ref, want := range map[string]string{dir: "000001.png", array: "rows", npy(t, "x.npy", nan): "pixel 8 of picture 1 is not finite"} {
+		s, err := Open(context.Background(), ref, SourceOptions{})
+		if err == nil {
+			_, err = Run(context.Background(), rt, Options{Samples: s, Network: net})
+			s.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, wanted an error with %q", err, want)
+		}
+	}
+}
+
+func TestDataSetsTakeTheSize(t *testing.T) {
+	for side, want := range map[int]int{0: 28, 14: 14, 16: 16, 32: 32, 28: 28, 20: 28} {
+		s, err := Open(context.Background(), "mnist:test", SourceOptions{Side: side, Limit: 50})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Height != want || s.Width != want || s.Count != 50 || s.Channels != 1 {
+			t.Errorf("compared with %d pixels: %d pictures of %d×%d, wanted 50 of %d", side, s.Count, s.Height, s.Width, want)
+		}
+		if x, err := s.read(context.Background(), 10, 5); err != nil || x.String() != fmt.Sprintf("uint8[5 1 %d %d]", want, want) {
+			t.Errorf("compared with %d pixels: read %v, %v", side, x, err)
+		}
+		s.Close()
+	}
+}
+
+func TestFindInception(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv(InceptionVariable, "")
+	_, err := FindInception("")
+	if !errors.Is(err, ErrNoInception) || !strings.Contains(err.Error(), PublishedWeights) || !strings.Contains(err.Error(), "--features-onnx") {
+		t.Errorf("%v", err)
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cached := filepath.Join(dir, "ebm", "inception", PublishedWeights)
+	if err := os.MkdirAll(filepath.Dir(cached), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(cached, []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := FindInception(""); got != cached || err != nil {
+		t.Errorf("%s, %v, wanted %s", got, err, cached)
+	}
+	t.Setenv(InceptionVariable, "named.pth")
+	if got, err := FindInception(""); got != "named.pth" || err != nil {
+		t.Errorf("%s, %v", got, err)
+	}
+	if got, err := FindInception("given.pth"); got != "given.pth" || err != nil {
+		t.Errorf("%s, %v", got, err)
+	}
+	if _, err := OpenInception(cached, ""); err == nil {
+		t.Error("a file that holds no weights: no error")
+	}
+}
+
+// FuzzOpen opens and reads files that anything may have written.
+func FuzzOpen(f *testing.F) {
+	for _, path := range []string{samples(f, drawn(3, 4, 0)), npy(f, "x.npz", tensor.New(tensor.Float32, 3, 4)), npy(f, "x.npz", tensor.New(tensor.Float32, 2, 1, 4, 4))} {
+		file, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(file)
+		f.Add(file[:len(file)/2])
+	}
+	f.Fuzz(func(t *testing.T, file []byte) {
+		path := filepath.Join(t.TempDir(), "x.npz")
+		if err := os.WriteFile(path, file, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(context.Background(), path, SourceOptions{})
+		if err != nil {
+			return
+		}
+		defer s.Close()
+		if s.Kind == Pictures {
+			for first := 0; first < s.Count; first += Block {
+				x, err := s.read(context.Background(), first, min(Block, s.Count-first))
+				if err != nil {
+					return
+				}
+				if x.DType() != tensor.Uint8 || x.Rank() != 4 || x.Shape()[1] != s.Channels {
+					t.Errorf("read %v of %d channels", x, s.Channels)
+				}
+			}
+		}
+	})
+}
+
+// FuzzMaker reads what a file says of its maker.
+func FuzzMaker(f *testing.F) {
+	f.Add([]byte(`{"network":"onnx","features":12}`))
+	f.Add([]byte(`{`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		m, err := makerOf(tensor.Of(text, len(text)))
+		if (m == nil) != (err != nil) {
+			t.Errorf("%v, %v", m, err)
+		}
+	})
+}

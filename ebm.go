@@ -93,7 +93,7 @@ func loadFolder(dir string) (*Model, error) {
 	} else {
 		newest, err := train.Newest(dir)
 		if err != nil {
-			return nil, fmt.Errorf("%w: wanted the folder of a training run", err)
+			return nil, fmt.Errorf("%w, want the folder of a training run", err)
 		}
 		checkpoint = newest
 	}
@@ -112,7 +112,7 @@ func loadFolder(dir string) (*Model, error) {
 
 func loadFile(path string) (*Model, error) {
 	if strings.EqualFold(filepath.Ext(path), ".onnx") {
-		return nil, fmt.Errorf("%s: an ONNX file holds a function, wanted a run or a file of weights", path)
+		return nil, fmt.Errorf("%s: an ONNX file holds a function, want a run or a file of weights", path)
 	}
 	set, err := weights.Load(path)
 	if err != nil {
@@ -164,14 +164,14 @@ func (m *Model) complete() error {
 	if text, ok := m.About["sigma0"]; ok {
 		v, err := strconv.ParseFloat(text, 64)
 		if err != nil || !(v > 0) {
-			return fmt.Errorf("%s: metadata say sigma0 is %q, wanted a positive number", m.Name, text)
+			return fmt.Errorf("%s: metadata say sigma0 is %q, want a positive number", m.Name, text)
 		}
 		m.Sigma0 = v
 	}
 	if text, ok := m.About["pad"]; ok {
 		v, err := strconv.Atoi(text)
 		if err != nil || v < 0 || 2*v >= m.Network.Size {
-			return fmt.Errorf("%s: metadata say pad is %q, wanted a number of pixels", m.Name, text)
+			return fmt.Errorf("%s: metadata say pad is %q, want a number of pixels", m.Name, text)
 		}
 		m.Pad = v
 	}

@@ -91,7 +91,7 @@ func (e *Engine) jump(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, er
 		return nil, err
 	}
 	if score.DType() != tensor.Float32 || score.Len() != x.Len() {
-		return nil, fmt.Errorf("%s: the score of %v is %v, wanted the same type and shape", e.name, x, score)
+		return nil, fmt.Errorf("%s: the score of %v is %v, want the same type and shape", e.name, x, score)
 	}
 	clean := x.Clone()
 	values, scale := tensor.Data[float32](clean), float32(e.models.Sigma0*e.models.Sigma0)

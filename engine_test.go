@@ -52,7 +52,7 @@ func TestFastSampler(t *testing.T) {
 		}
 	}
 	if len(samples[1]) != 3*8*8 {
-		t.Fatalf("%d values, wanted three pictures", len(samples[1]))
+		t.Fatalf("%d values, want three pictures", len(samples[1]))
 	}
 	var worst, largest float64
 	for i, v := range samples[0] {

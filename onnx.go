@@ -73,7 +73,7 @@ func ParseKind(name string) (Kind, error) {
 		}
 		names = append(names, string(k.kind))
 	}
-	return "", fmt.Errorf("unknown kind %q, wanted one of %s", name, strings.Join(names, ", "))
+	return "", fmt.Errorf("unknown kind %q, want one of %s", name, strings.Join(names, ", "))
 }
 
 // Graph returns the graph of one kind.

@@ -50,7 +50,7 @@ func ReadONNX(ctx context.Context, path string) (langevin.Models, map[string]str
 	models := langevin.Models{Sigma0: paperSigma0}
 	if text, ok := info.Metadata["sigma0"]; ok {
 		if models.Sigma0, err = strconv.ParseFloat(text, 64); err != nil || !(models.Sigma0 > 0) {
-			return fail(fmt.Errorf("%s: metadata say sigma0 is %q, wanted a positive number", path, text))
+			return fail(fmt.Errorf("%s: metadata say sigma0 is %q, want a positive number", path, text))
 		}
 	}
 	named := func(list []runtime.ValueInfo, name string) bool {
@@ -58,7 +58,7 @@ func ReadONNX(ctx context.Context, path string) (langevin.Models, map[string]str
 	}
 	switch in, out := info.Inputs, info.Outputs; {
 	case !named(in, "x") || !named(out, "energy") && !named(out, "score"):
-		return fail(fmt.Errorf("%s: the file computes %v of %v, wanted energy or score, or both, of x", path, out, in))
+		return fail(fmt.Errorf("%s: the file computes %v of %v, want energy or score, or both, of x", path, out, in))
 	case named(out, "score"):
 		models.Score, err = os.ReadFile(path)
 	default:

@@ -41,7 +41,7 @@ func TestOpenONNX(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(m.Unused) != 12 || m.Unused[0] != "rb1.bn1.bias" {
-		t.Errorf("unused are %q, wanted the 12 LayerNorms", m.Unused)
+		t.Errorf("unused are %q, want the 12 LayerNorms", m.Unused)
 	}
 	exported := filepath.Join(t.TempDir(), "score.onnx")
 	if err := m.WriteONNX(exported, ebm.ScoreKind, 0); err != nil {
@@ -106,13 +106,13 @@ func TestOpenONNXErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		hvp:                             "wanted energy or score",
+		hvp:                             "want energy or score",
 		cut:                             "cut.onnx",
 		filepath.Join(dir, "none.onnx"): "none.onnx",
 		"testdata/weights.pth":          "not a readable ONNX model",
 	} {
 		if e, err := ebm.OpenONNX(t.Context(), path, ebm.Config{}); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: engine %v, error %v, wanted one with %q", path, e, err, want)
+			t.Errorf("%s: engine %v, error %v, want one with %q", path, e, err, want)
 		}
 	}
 }
@@ -150,7 +150,7 @@ func TestLoadFindsTheNetwork(t *testing.T) {
 	} {
 		m, err := ebm.Load(path)
 		if err != nil || m.Network != want.Network || len(m.Unused) != 12 {
-			t.Errorf("loaded %v with %d unused, wanted %v; error %v", m.Network, len(m.Unused), want.Network, err)
+			t.Errorf("loaded %v with %d unused, want %v; error %v", m.Network, len(m.Unused), want.Network, err)
 		}
 	}
 	batchNorm := save(func(name string, v *tensor.Tensor) (string, *tensor.Tensor) {
@@ -160,6 +160,6 @@ func TestLoadFindsTheNetwork(t *testing.T) {
 		return name, v
 	})
 	if _, err := ebm.Load(batchNorm); err == nil || !strings.Contains(err.Error(), "unexpected rb3.bn2.weight [8]") {
-		t.Errorf("error %v, wanted one that lists the normalisation", err)
+		t.Errorf("error %v, want one that lists the normalisation", err)
 	}
 }

@@ -37,7 +37,7 @@ func BootstrapScore(ctx context.Context, logits *tensor.Tensor, score float64, s
 		return Interval{}, err
 	}
 	if splits < 1 || n < splits {
-		return Interval{}, fmt.Errorf("%d samples for %d splits, wanted one in each", n, splits)
+		return Interval{}, fmt.Errorf("%d samples for %d splits, want one in each", n, splits)
 	}
 	p := predictionsOf(logits)
 	return bootstrap(ctx, "resampled scores", score, o, func(b int) (float64, error) {
@@ -86,7 +86,7 @@ func bootstrap(ctx context.Context, what string, value float64, o BootstrapOptio
 		o.Resamples = 200
 	}
 	if o.Resamples < 20 {
-		return Interval{}, fmt.Errorf("%d resamples, wanted 20 or more for an interval", o.Resamples)
+		return Interval{}, fmt.Errorf("%d resamples, want 20 or more for an interval", o.Resamples)
 	}
 	stage := o.Progress.Stage(what, int64(o.Resamples), "resamples")
 	defer stage.Done()

@@ -60,7 +60,7 @@ func NewClassifier(rt *runtime.Runtime, o ClassifierOptions) (*Classifier, error
 		o.Batch = 128
 	}
 	if o.Batch < 0 {
-		return nil, fmt.Errorf("a classifier for batches of %d pictures, wanted 1 at least", o.Batch)
+		return nil, fmt.Errorf("a classifier for batches of %d pictures, want 1 at least", o.Batch)
 	}
 	if o.Weights == nil {
 		shipped, err := zoo.OpenClassifier(DefaultClassifier)
@@ -95,7 +95,7 @@ func NewClassifier(rt *runtime.Runtime, o ClassifierOptions) (*Classifier, error
 // graph is the way from pictures x of uint8 to features and logits.
 func (o ClassifierOptions) graph(n classifier.Network, values energy.Weights) (*graph.Graph, error) {
 	if o.Channels != 1 && o.Channels != 3 || o.Size < 1 {
-		return nil, fmt.Errorf("a classifier of pictures [%d %d %d], wanted 1 or 3 channels and a size of 14, 16, 28 or 32", o.Channels, o.Size, o.Size)
+		return nil, fmt.Errorf("a classifier of pictures [%d %d %d], want 1 or 3 channels and a size of 14, 16, 28 or 32", o.Channels, o.Size, o.Size)
 	}
 	g := graph.New("classifier")
 	x := g.Input("x", tensor.Uint8, graph.Batch(o.Channels, o.Size, o.Size))
@@ -118,7 +118,7 @@ func (c *Classifier) Features(ctx context.Context, pictures *tensor.Tensor) (Cla
 	o := c.options
 	want := []int{o.Channels, o.Size, o.Size}
 	if pictures == nil || pictures.DType() != tensor.Uint8 || pictures.Rank() != 4 || !slices.Equal(pictures.Shape()[1:], want) {
-		return ClassifierFeatures{}, fmt.Errorf("pictures are %v, wanted uint8[n %d %d %d]", pictures, want[0], want[1], want[2])
+		return ClassifierFeatures{}, fmt.Errorf("pictures are %v, want uint8[n %d %d %d]", pictures, want[0], want[1], want[2])
 	}
 	n := pictures.Shape()[0]
 	if n == 0 {

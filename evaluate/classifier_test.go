@@ -68,7 +68,7 @@ func TestShippedClassifierKnowsDigits(t *testing.T) {
 		out := classified(t, rt, ClassifierOptions{Batch: size * 5}, pictures)
 		accuracy, err := Accuracy(out.Logits, labels)
 		if err != nil || !(accuracy >= 0.985) {
-			t.Errorf("size %d: %.2f %% of %d right (%v), wanted 98.5 at least", size, 100*accuracy, len(labels), err)
+			t.Errorf("size %d: %.2f %% of %d right (%v), want 98.5 at least", size, 100*accuracy, len(labels), err)
 		}
 		t.Logf("size %d: %.2f %% of %d", size, 100*accuracy, len(labels))
 		// Sizes and batches change rounding alone.
@@ -84,7 +84,7 @@ func TestShippedClassifierKnowsDigits(t *testing.T) {
 func TestShippedClassifiersAreWhole(t *testing.T) {
 	names := zoo.Classifiers()
 	if !slices.Contains(names, DefaultClassifier) {
-		t.Fatalf("shipped are %v, wanted %s among them", names, DefaultClassifier)
+		t.Fatalf("shipped are %v, want %s among them", names, DefaultClassifier)
 	}
 	for _, name := range names {
 		set, err := zoo.OpenClassifier(name)
@@ -228,7 +228,7 @@ func TestClassifierMistakesAreErrors(t *testing.T) {
 			c.Close()
 		}
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%+v: error %v, wanted %q", o, err, want)
+			t.Errorf("%+v: error %v, want %q", o, err, want)
 		}
 	}
 	c, err := NewClassifier(rt, ClassifierOptions{Channels: 1, Size: 28})
@@ -243,7 +243,7 @@ func TestClassifierMistakesAreErrors(t *testing.T) {
 		"no pictures":        tensor.New(tensor.Uint8, 0, 1, 28, 28),
 	} {
 		if _, err := c.Features(t.Context(), pictures); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, wanted %q", err, want)
+			t.Errorf("error %v, want %q", err, want)
 		}
 	}
 	stopped, stop := context.WithCancel(t.Context())

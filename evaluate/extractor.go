@@ -95,7 +95,7 @@ func NewExtractor(rt *runtime.Runtime, o ExtractorOptions) (*Extractor, error) {
 
 func checkPicture(picture []int, batch int) error {
 	if c := picture[0]; c != 1 && c != 3 || min(picture[1], picture[2]) < 1 || max(picture[1], picture[2]) > 1<<14 || batch < 0 {
-		return fmt.Errorf("an extractor for batches of %d pictures %v, wanted 1 or 3 channels and positive sizes", batch, picture)
+		return fmt.Errorf("an extractor for batches of %d pictures %v, want 1 or 3 channels and positive sizes", batch, picture)
 	}
 	return nil
 }
@@ -148,7 +148,7 @@ func (e *Extractor) Maker() FeatureMaker { return e.maker }
 // one goroutine at a time.
 func (e *Extractor) Features(ctx context.Context, pictures *tensor.Tensor, done func(pictures int)) (FeatureSet, error) {
 	if pictures == nil || pictures.DType() != tensor.Uint8 || pictures.Rank() != 4 || !slices.Equal(pictures.Shape()[1:], e.picture) {
-		return FeatureSet{}, fmt.Errorf("pictures are %v, wanted uint8[n %d %d %d]", pictures, e.picture[0], e.picture[1], e.picture[2])
+		return FeatureSet{}, fmt.Errorf("pictures are %v, want uint8[n %d %d %d]", pictures, e.picture[0], e.picture[1], e.picture[2])
 	}
 	n := pictures.Shape()[0]
 	if n == 0 {
@@ -228,7 +228,7 @@ func (e *Extractor) run(ctx context.Context, pictures *tensor.Tensor, first, end
 // dropped. A d of 0 is any.
 func rowsOf(out *tensor.Tensor, what string, rows, count, d int) (*tensor.Tensor, error) {
 	if out == nil || !out.DType().IsFloat() || out.Rank() < 2 || out.Shape()[0] != rows || out.Len() != rows*out.Shape()[1] || d > 0 && out.Shape()[1] != d {
-		return nil, fmt.Errorf("the network's %s are %v for %d pictures, wanted floats with one row of numbers a picture", what, out, rows)
+		return nil, fmt.Errorf("the network's %s are %v for %d pictures, want floats with one row of numbers a picture", what, out, rows)
 	}
 	d = out.Shape()[1]
 	values := tensor.Data[float32](out.AsFloat32())[:count*d]

@@ -72,7 +72,7 @@ func TestExtractor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := e.Features(ctx, tensor.New(tensor.Uint8, 1, 1, 20, 15), nil); err == nil || !strings.Contains(err.Error(), "uint8[1 1 20 15], wanted uint8[n") {
+		if _, err := e.Features(ctx, tensor.New(tensor.Uint8, 1, 1, 20, 15), nil); err == nil || !strings.Contains(err.Error(), "uint8[1 1 20 15], want uint8[n") {
 			t.Errorf("wrong size: %v", err)
 		}
 		if _, err := e.Features(ctx, tensor.New(tensor.Uint8, 0, o.Channels, 20, 14), nil); err == nil {
@@ -96,7 +96,7 @@ func TestExtractor(t *testing.T) {
 	}
 	other := features(ExtractorOptions{Channels: 1, Convention: inception.TF}, grey)
 	if off := apart(other.Features, whole.Features); !(off > 1e-3) {
-		t.Errorf("another convention changes features by %.2g, wanted more", off)
+		t.Errorf("another convention changes features by %.2g, want more", off)
 	}
 	for _, o := range []ExtractorOptions{{}, {Weights: set, Channels: 2, Height: 8, Width: 8}, {Weights: set, Channels: 3, Height: 8}, {Weights: &weights.Set{}, Channels: 3, Height: 8, Width: 8}, {Weights: set, Channels: 3, Height: 8, Width: 8, Convention: "best"}} {
 		if e, err := NewExtractor(rt, o); err == nil {

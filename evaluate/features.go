@@ -15,7 +15,7 @@ const fewSamples = 10_000
 // least one column and hold finite numbers alone.
 func checkFeatures(what string, features *tensor.Tensor) (n, d int, err error) {
 	if features == nil || !features.DType().IsFloat() || features.Rank() != 2 || features.Shape()[1] < 1 {
-		return 0, 0, fmt.Errorf("%s: %v, wanted floats of shape [samples, features]", what, features)
+		return 0, 0, fmt.Errorf("%s: %v, want floats of shape [samples, features]", what, features)
 	}
 	n, d = features.Shape()[0], features.Shape()[1]
 	at := -1

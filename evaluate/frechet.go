@@ -61,9 +61,9 @@ func (s *Statistics) fewSamples(which string) []string {
 	case s.Count == 0 || s.Count >= fewSamples:
 		return nil
 	case s.Count <= d:
-		return []string{fmt.Sprintf("the %s statistics are of %d samples for %d features, so their covariance is singular: the Fréchet distance is far too large, wanted %d samples or more", which, s.Count, d, fewSamples)}
+		return []string{fmt.Sprintf("the %s statistics are of %d samples for %d features, so their covariance is singular: the Fréchet distance is far too large, want %d samples or more", which, s.Count, d, fewSamples)}
 	default:
-		return []string{fmt.Sprintf("the %s statistics are of %d samples: the Fréchet distance is biased upward, wanted %d samples or more", which, s.Count, fewSamples)}
+		return []string{fmt.Sprintf("the %s statistics are of %d samples: the Fréchet distance is biased upward, want %d samples or more", which, s.Count, fewSamples)}
 	}
 }
 

@@ -26,7 +26,7 @@ func golden(t testing.TB) map[string]*tensor.Tensor {
 func near(t *testing.T, what string, got, want, relative float64) {
 	t.Helper()
 	if off := math.Abs(got - want); !(off <= relative*math.Abs(want)) {
-		t.Errorf("%s: %.15g, wanted %.15g: relative difference %.2g, wanted %.2g at most", what, got, want, off/math.Abs(want), relative)
+		t.Errorf("%s: %.15g, want %.15g: relative difference %.2g, want %.2g at most", what, got, want, off/math.Abs(want), relative)
 	} else {
 		t.Logf("%s: relative difference %.2g", what, off/math.Abs(want))
 	}
@@ -56,7 +56,7 @@ func TestFrechetAgreesWithPeers(t *testing.T) {
 			near(t, pair+" by pytorch-fid", got.Distance, g["fid_"+pair].Float64s()[0], 1e-6)
 			near(t, pair+" by torch-fidelity", got.Distance, g["fid_torch_fidelity_"+pair].Float64s()[0], 1e-6)
 			if len(got.Warnings) != 2 {
-				t.Errorf("%s: warnings %q, wanted one for each set", pair, got.Warnings)
+				t.Errorf("%s: warnings %q, want one for each set", pair, got.Warnings)
 			}
 		}
 	}
@@ -83,7 +83,7 @@ func TestKernelDistanceAgreesWithTorchFidelity(t *testing.T) {
 	}
 	other, err := KernelDistance(context.Background(), g["a"], g["b"], KernelOptions{SubsetSize: 200, Seed: 1})
 	if err != nil || other.Mean == got.Mean {
-		t.Errorf("another seed: %g, %v, wanted another number than %g", other.Mean, err, got.Mean)
+		t.Errorf("another seed: %g, %v, want another number than %g", other.Mean, err, got.Mean)
 	}
 }
 
@@ -124,7 +124,7 @@ func TestManifoldAgreesWithPeers(t *testing.T) {
 		near(t, pair+" density", got.Density, dc[0], 1e-14)
 		near(t, pair+" coverage", got.Coverage, dc[1], 1e-14)
 		if len(got.Warnings) != 2 {
-			t.Errorf("warnings %q, wanted one of few samples and one of unequal numbers", got.Warnings)
+			t.Errorf("warnings %q, want one of few samples and one of unequal numbers", got.Warnings)
 		}
 	}
 }
@@ -135,7 +135,7 @@ func TestRandomStateIsNumPys(t *testing.T) {
 		s := newRandomState(seed)
 		for i, want := range tensor.Data[int64](g[fmt.Sprintf("words_%d", seed)]) {
 			if got := s.uint32(); int64(got) != want {
-				t.Fatalf("seed %d: output %d is %d, wanted %d", seed, i, got, want)
+				t.Fatalf("seed %d: output %d is %d, want %d", seed, i, got, want)
 			}
 		}
 		var got []int64
@@ -149,7 +149,7 @@ func TestRandomStateIsNumPys(t *testing.T) {
 		}
 		want := slices.Concat(tensor.Data[int64](g[fmt.Sprintf("choice_%d", seed)]), tensor.Data[int64](g[fmt.Sprintf("permutation_%d", seed)]))
 		if !slices.Equal(got, want) {
-			t.Errorf("seed %d: %v, wanted %v", seed, got, want)
+			t.Errorf("seed %d: %v, want %v", seed, got, want)
 		}
 	}
 }

@@ -53,7 +53,7 @@ func KernelDistance(ctx context.Context, generated, real *tensor.Tensor, o Kerne
 		o.SubsetSize = 1000
 	}
 	if o.Subsets < 0 || o.SubsetSize < 2 {
-		return KernelResult{}, fmt.Errorf("%d subsets of %d samples, wanted one of 2 at least", o.Subsets, o.SubsetSize)
+		return KernelResult{}, fmt.Errorf("%d subsets of %d samples, want one of 2 at least", o.Subsets, o.SubsetSize)
 	}
 	if min(ng, nr) < o.SubsetSize {
 		return KernelResult{}, fmt.Errorf("%d generated and %d real samples for subsets of %d: too few, choose smaller subsets", ng, nr, o.SubsetSize)

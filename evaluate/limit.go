@@ -41,7 +41,7 @@ func FrechetLimit(ctx context.Context, generated *tensor.Tensor, real *Statistic
 		return Limit{}, err
 	}
 	if n < 4*d {
-		return Limit{}, fmt.Errorf("%d samples of %d features, wanted %d or more to extrapolate from", n, d, 4*d)
+		return Limit{}, fmt.Errorf("%d samples of %d features, want %d or more to extrapolate from", n, d, 4*d)
 	}
 	return limit(ctx, "Fréchet distance for unlimited samples", n, max(n/10, 2*d), o, func(rows []int) (float64, error) {
 		sum, err := NewAccumulator(d)
@@ -68,7 +68,7 @@ func ScoreLimit(ctx context.Context, logits *tensor.Tensor, o LimitOptions) (Lim
 		return Limit{}, err
 	}
 	if n < 20 {
-		return Limit{}, fmt.Errorf("%d samples, wanted 20 or more to extrapolate from", n)
+		return Limit{}, fmt.Errorf("%d samples, want 20 or more to extrapolate from", n)
 	}
 	p := predictionsOf(logits)
 	return limit(ctx, "Inception score for unlimited samples", n, max(n/10, 2), o, func(rows []int) (float64, error) {
@@ -82,7 +82,7 @@ func limit(ctx context.Context, what string, n, least int, o LimitOptions, of fu
 		o.Points = 15
 	}
 	if o.Points < 3 {
-		return Limit{}, fmt.Errorf("a line through %d points, wanted 3 or more", o.Points)
+		return Limit{}, fmt.Errorf("a line through %d points, want 3 or more", o.Points)
 	}
 	stage := o.Progress.Stage(what, int64(o.Points), "subsets")
 	defer stage.Done()
@@ -147,7 +147,7 @@ func UnbiasedScore(logits *tensor.Tensor) (float64, error) {
 		return 0, err
 	}
 	if n < 2 {
-		return 0, fmt.Errorf("an unbiased score of %d samples, wanted 2 or more", n)
+		return 0, fmt.Errorf("an unbiased score of %d samples, want 2 or more", n)
 	}
 	p, mean, squares := make([]float64, classes), make([]float64, classes), make([]float64, classes)
 	entropy := 0.0

@@ -33,7 +33,7 @@ func TestFrechetLimit(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(got.Counts) != 15 || got.Counts[0] != n/10 || got.Counts[14] != n || !(got.Slope > 0) || !(got.Error > 0) {
-			t.Errorf("%+v: wanted 15 points from %d to %d on a line that rises", got, n/10, n)
+			t.Errorf("%+v, want 15 points from %d to %d on a line that rises", got, n/10, n)
 		}
 		biased += got.Values[14] / draws
 		limits += got.Value / draws
@@ -41,9 +41,9 @@ func TestFrechetLimit(t *testing.T) {
 	}
 	t.Logf("with %d samples %.4f, in the limit %.4f, root mean square %.4f", n, biased, limits, math.Sqrt(spread))
 	if !(biased > 0.05) || !(math.Abs(limits) < biased/4) {
-		t.Errorf("a mean distance of %g and a mean limit of %g, wanted the limit near 0", biased, limits)
+		t.Errorf("a mean distance of %g and a mean limit of %g, want the limit near 0", biased, limits)
 	}
-	if _, err := FrechetLimit(ctx, normal(63, d, 0), real, LimitOptions{}); err == nil || !strings.Contains(err.Error(), "63 samples of 16 features, wanted 64") {
+	if _, err := FrechetLimit(ctx, normal(63, d, 0), real, LimitOptions{}); err == nil || !strings.Contains(err.Error(), "63 samples of 16 features, want 64") {
 		t.Errorf("too few samples: %v", err)
 	}
 	if _, err := FrechetLimit(ctx, normal(64, d, 0), real, LimitOptions{Points: 2}); err == nil {
@@ -80,7 +80,7 @@ func TestUnbiasedScores(t *testing.T) {
 	t.Logf("plain %.3f, unbiased %.3f, limit %.3f of %d", plain, unbiased, limit, k)
 	bias := k - plain
 	if !(bias > 0.5) || !(math.Abs(unbiased-k) < bias/5) || !(math.Abs(limit-k) < bias/2) {
-		t.Errorf("scores of %g, unbiased %g, in the limit %g, wanted near %d", plain, unbiased, limit, k)
+		t.Errorf("scores of %g, unbiased %g, in the limit %g, want near %d", plain, unbiased, limit, k)
 	}
 	if _, err := UnbiasedScore(tensor.New(tensor.Float32, 1, 4)); err == nil {
 		t.Error("one sample: no error")
@@ -126,16 +126,16 @@ func TestBootstrapIsTheSpread(t *testing.T) {
 	}{{"Fréchet distance", f, distances[0], wantDistance}, {"score", s, scores[0], wantScore}} {
 		t.Logf("%s: error %.4g, spread of fresh samples %.4g", c.what, c.got.Error, c.want)
 		if !(c.got.Error > c.want/2 && c.got.Error < 2.5*c.want) || !(c.got.Low < c.value && c.value < c.got.High) {
-			t.Errorf("%s: %+v around %g, wanted an error like %g", c.what, c.got, c.value, c.want)
+			t.Errorf("%s: %+v around %g, want an error like %g", c.what, c.got, c.value, c.want)
 		}
 		// Resamples are biased further, intervals are not.
 		if middle := (c.got.Low + c.got.High) / 2; math.Abs(middle-c.value) > 0.5*c.got.Error {
-			t.Errorf("%s: the interval's middle is %g, wanted near %g", c.what, middle, c.value)
+			t.Errorf("%s: the interval's middle is %g, want near %g", c.what, middle, c.value)
 		}
 	}
 	// The two sides are resampled apart, though they be equal.
 	if f, err = BootstrapFrechet(ctx, x, x, 0, BootstrapOptions{Resamples: 20}); err != nil || !(f.Error > wantDistance/3) {
-		t.Errorf("a set and itself: %+v, %v, wanted an error like %g", f, err, wantDistance)
+		t.Errorf("a set and itself: %+v, %v, want an error like %g", f, err, wantDistance)
 	}
 	if _, err := BootstrapScore(ctx, x, 1, 3, BootstrapOptions{Resamples: 19}); err == nil {
 		t.Error("19 resamples: no error")
@@ -167,7 +167,7 @@ func TestKernelErrorIsTheSpread(t *testing.T) {
 	_, spread := meanAndDeviation(values)
 	t.Logf("error %.4g, spread of fresh samples %.4g", claimed, spread)
 	if !(claimed > spread/2 && claimed < 2*spread) {
-		t.Errorf("a standard error of %g, wanted that of fresh samples, %g", claimed, spread)
+		t.Errorf("a standard error of %g, want that of fresh samples, %g", claimed, spread)
 	}
 }
 
@@ -205,7 +205,7 @@ func TestManifoldErrors(t *testing.T) {
 		{got.Precision, got.Errors.Precision}, {got.Recall, got.Errors.Recall}, {got.Coverage, got.Errors.Coverage},
 	} {
 		if want := math.Sqrt(c.share * (1 - c.share) / 400); math.Abs(c.deviation-want) > 1e-12 {
-			t.Errorf("the error of a share %g is %g, wanted the binomial's %g", c.share, c.deviation, want)
+			t.Errorf("the error of a share %g is %g, want the binomial's %g", c.share, c.deviation, want)
 		}
 	}
 	if e := got.Errors.Density; !(e > 0 && e < 0.1) {

@@ -52,10 +52,10 @@ func Manifold(ctx context.Context, generated, real *tensor.Tensor, o ManifoldOpt
 		o.DensityNeighbours = 5
 	}
 	if o.Neighbours < 0 || o.DensityNeighbours < 0 {
-		return ManifoldResult{}, fmt.Errorf("%d and %d neighbours, wanted 1 or more", o.Neighbours, o.DensityNeighbours)
+		return ManifoldResult{}, fmt.Errorf("%d and %d neighbours, want 1 or more", o.Neighbours, o.DensityNeighbours)
 	}
 	if most := max(o.Neighbours, o.DensityNeighbours); min(ng, nr) <= most {
-		return ManifoldResult{}, fmt.Errorf("%d generated and %d real samples for %d neighbours, wanted more samples than neighbours", ng, nr, most)
+		return ManifoldResult{}, fmt.Errorf("%d generated and %d real samples for %d neighbours, want more samples than neighbours", ng, nr, most)
 	}
 	tiles := func(a, b int) int64 { return int64((a+tile-1)/tile) * int64((b+tile-1)/tile) }
 	stage := o.Progress.Stage("neighbours", tiles(nr, nr)+tiles(ng, ng)+tiles(ng, nr), "tiles")
@@ -93,7 +93,7 @@ func Manifold(ctx context.Context, generated, real *tensor.Tensor, o ManifoldOpt
 	out.Density, out.Errors.Density = meanAndError(count.inside)
 	out.Coverage, out.Errors.Coverage = meanAndError(count.covered)
 	if n := min(ng, nr); n < fewSamples {
-		out.Warnings = append(out.Warnings, fmt.Sprintf("%d samples: wide neighbourhoods bias precision and recall upward, wanted %d samples or more a side", n, fewSamples))
+		out.Warnings = append(out.Warnings, fmt.Sprintf("%d samples: wide neighbourhoods bias precision and recall upward, want %d samples or more a side", n, fewSamples))
 	}
 	if ng != nr {
 		out.Warnings = append(out.Warnings, fmt.Sprintf("%d generated and %d real samples: recall and coverage compare only between equal numbers", ng, nr))

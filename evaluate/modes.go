@@ -54,7 +54,7 @@ func ModeCoverage(logits *tensor.Tensor, o ModeOptions) (ModeResult, error) {
 		o.Threshold = 0.9
 	}
 	if !(o.Threshold > 0 && o.Threshold <= 1) {
-		return ModeResult{}, fmt.Errorf("a threshold of confidence of %g, wanted one from 0 to 1", o.Threshold)
+		return ModeResult{}, fmt.Errorf("a threshold of confidence of %g, want one from 0 to 1", o.Threshold)
 	}
 	modes, confidences, k, err := modesOf(logits)
 	if err != nil {
@@ -92,7 +92,7 @@ func (r ModeResult) fewSamples() []string {
 	if r.ExpectedCovered >= float64(r.Modes)-0.5 && r.ExpectedKL <= most {
 		return nil
 	}
-	return []string{fmt.Sprintf("%d pictures are few for %d modes: a perfect model would cover %.1f and have a KL of %.3f nats with so many, wanted %d pictures or more",
+	return []string{fmt.Sprintf("%d pictures are few for %d modes: a perfect model would cover %.1f and have a KL of %.3f nats with so many, want %d pictures or more",
 		r.Samples, r.Modes, r.ExpectedCovered, r.ExpectedKL, enough(r.Modes, most))}
 }
 
@@ -158,7 +158,7 @@ func Accuracy(logits *tensor.Tensor, labels []uint16) (float64, error) {
 		return 0, err
 	}
 	if len(labels) != len(modes) {
-		return 0, fmt.Errorf("%d labels for %d pictures, wanted one for each", len(labels), len(modes))
+		return 0, fmt.Errorf("%d labels for %d pictures, want one for each", len(labels), len(modes))
 	}
 	right := 0
 	for i, m := range modes {
@@ -173,11 +173,11 @@ func Accuracy(logits *tensor.Tensor, labels []uint16) (float64, error) {
 // number of classes.
 func modesOf(logits *tensor.Tensor) (modes []int, confidences []float64, classes int, err error) {
 	if logits == nil || logits.Rank() != 3 || logits.Len() == 0 {
-		return nil, nil, 0, fmt.Errorf("logits are %v, wanted floats [pictures, channels, classes] of one picture at least", logits)
+		return nil, nil, 0, fmt.Errorf("logits are %v, want floats [pictures, channels, classes] of one picture at least", logits)
 	}
 	n, channels, k := logits.Shape()[0], logits.Shape()[1], logits.Shape()[2]
 	if k < 2 || power(k, channels) > maxModes {
-		return nil, nil, 0, fmt.Errorf("logits are %v: %d classes in %d channels, wanted 2 classes and %d modes or fewer", logits, k, channels, maxModes)
+		return nil, nil, 0, fmt.Errorf("logits are %v: %d classes in %d channels, want 2 classes and %d modes or fewer", logits, k, channels, maxModes)
 	}
 	if _, _, err := checkFeatures("logits", logits.Reshape(n, channels*k)); err != nil {
 		return nil, nil, 0, err

@@ -40,7 +40,7 @@ func TestModesOfKnownPictures(t *testing.T) {
 	}
 	near(t, "KL", r.KL, math.Log(1000)-1.5*math.Ln2, 1e-12)
 	if want := []int{2, 2, 2, 2, 1, 0, 0, 0, 0, 3}; !slices.Equal(r.Classes, want) {
-		t.Errorf("classes %v, wanted %v", r.Classes, want)
+		t.Errorf("classes %v, want %v", r.Classes, want)
 	}
 	// One class of ten has the probability 1/(1 + 9e⁻²⁰) in each channel.
 	near(t, "confidence", r.Confidence, math.Pow(1+9*math.Exp(-20), -3), 1e-12)
@@ -92,11 +92,11 @@ func TestModesOfKnownDistributions(t *testing.T) {
 		}
 		r := coverage(t, logitsOf(9, len(c.weights), pictures...))
 		if r.Covered != c.covered {
-			t.Errorf("%s: %d modes, wanted %d", c.what, r.Covered, c.covered)
+			t.Errorf("%s: %d modes, want %d", c.what, r.Covered, c.covered)
 		}
 		// Five standard deviations of the mean of −log p, and of the χ² of the bias.
 		if off := r.KL - kl - c.bias; !(math.Abs(off) < 0.02) {
-			t.Errorf("%s: KL %.4f, wanted %.4f and a bias of %.4f", c.what, r.KL, kl, c.bias)
+			t.Errorf("%s: KL %.4f, want %.4f and a bias of %.4f", c.what, r.KL, kl, c.bias)
 		}
 		t.Logf("%s: KL %.5f, in the limit %.5f, bias %.5f", c.what, r.KL, kl, c.bias)
 	}
@@ -163,7 +163,7 @@ func TestFewPicturesAreWarnedOf(t *testing.T) {
 	} {
 		r := coverage(t, uniform(c.n, c.modes))
 		if c.want == "" && len(r.Warnings) > 0 || c.want != "" && (len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], c.want)) {
-			t.Errorf("%d pictures of %d modes: warnings %q, wanted %q", c.n, c.modes, r.Warnings, c.want)
+			t.Errorf("%d pictures of %d modes: warnings %q, want %q", c.n, c.modes, r.Warnings, c.want)
 		}
 	}
 	// The number that a warning asks for is the least that has none.
@@ -196,7 +196,7 @@ func TestModeMistakesAreErrors(t *testing.T) {
 			want = "int64"
 		}
 		if _, err := ModeCoverage(logits, ModeOptions{}); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("wanted an error about %s, not %v", want, err)
+			t.Errorf("want an error about %s, not %v", want, err)
 		}
 	}
 	good := logitsOf(9, 10, []int{4}, []int{7})

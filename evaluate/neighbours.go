@@ -36,10 +36,10 @@ func Nearest(ctx context.Context, queries, set *tensor.Tensor, k int, p *progres
 		return Neighbours{}, err
 	}
 	if d != ds {
-		return Neighbours{}, fmt.Errorf("queries have %d values and the set's samples %d, wanted equal numbers", d, ds)
+		return Neighbours{}, fmt.Errorf("queries have %d values and the set's samples %d, want equal numbers", d, ds)
 	}
 	if k < 1 || k > ns {
-		return Neighbours{}, fmt.Errorf("%d nearest of %d samples, wanted 1 or more and no more than there are", k, ns)
+		return Neighbours{}, fmt.Errorf("%d nearest of %d samples, want 1 or more and no more than there are", k, ns)
 	}
 	tiles := (nq + tile - 1) / tile
 	stage := p.Stage("nearest neighbours", int64(tiles)*int64((ns+tile-1)/tile), "tiles")

@@ -34,10 +34,10 @@ func TestNearestAgreesWithScikitLearn(t *testing.T) {
 	for i, row := range got.Index {
 		for j, at := range row {
 			if int64(at) != index[5*i+j] {
-				t.Errorf("neighbour %d of query %d is %d, wanted %d", j, i, at, index[5*i+j])
+				t.Errorf("neighbour %d of query %d is %d, want %d", j, i, at, index[5*i+j])
 			}
 			if d := got.Distance[i][j]; math.Abs(d-distance[5*i+j]) > 1e-10 {
-				t.Errorf("distance %d of query %d is %.15g, wanted %.15g", j, i, d, distance[5*i+j])
+				t.Errorf("distance %d of query %d is %.15g, want %.15g", j, i, d, distance[5*i+j])
 			}
 		}
 	}
@@ -86,7 +86,7 @@ func TestNearestRefuses(t *testing.T) {
 		{two, nil, 1, "set"},
 	} {
 		if _, err := Nearest(t.Context(), c.queries, c.set, c.k, nil); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%v, %v, %d: %v, wanted %q", c.queries, c.set, c.k, err, c.want)
+			t.Errorf("%v, %v, %d: %v, want %q", c.queries, c.set, c.k, err, c.want)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -127,11 +127,11 @@ func (e *Extractor) openONNX(rt *runtime.Runtime, o ONNXOptions, options runtime
 func pictureInput(s *runtime.Session) (runtime.ValueInfo, error) {
 	ins := s.Inputs()
 	if len(ins) != 1 {
-		return runtime.ValueInfo{}, fmt.Errorf("%d inputs, wanted one of pictures", len(ins))
+		return runtime.ValueInfo{}, fmt.Errorf("%d inputs, want one of pictures", len(ins))
 	}
 	in := ins[0]
 	if !in.DType.IsFloat() || len(in.Shape) != 4 || in.Shape[1] != 1 && in.Shape[1] != 3 {
-		return in, fmt.Errorf("its input %s is %v, wanted floats [N C H W] with 1 or 3 channels", in.Name, in)
+		return in, fmt.Errorf("its input %s is %v, want floats [N C H W] with 1 or 3 channels", in.Name, in)
 	}
 	return in, nil
 }
@@ -143,7 +143,7 @@ func chosenOutput(s *runtime.Session, name, flag string) (runtime.ValueInfo, err
 	for _, out := range outs {
 		if out.Name == name || name == "" && len(outs) == 1 {
 			if !out.DType.IsFloat() {
-				return out, fmt.Errorf("its output %s is %v, wanted floats", out.Name, out)
+				return out, fmt.Errorf("its output %s is %v, want floats", out.Name, out)
 			}
 			return out, nil
 		}
@@ -159,13 +159,13 @@ func chosenOutput(s *runtime.Session, name, flag string) (runtime.ValueInfo, err
 // [N shape…] of the given type.
 func (o ONNXOptions) graph(dtype tensor.DType, shape []int) (*graph.Graph, error) {
 	if !slices.Contains(InputRanges(), o.Range) {
-		return nil, fmt.Errorf("range %q, wanted one of %v", o.Range, InputRanges())
+		return nil, fmt.Errorf("range %q, want one of %v", o.Range, InputRanges())
 	}
 	if o.Channels == 3 && shape[0] == 1 {
 		return nil, errors.New("it takes grey pictures, and these are in colour")
 	}
 	if dtype != tensor.Float32 && dtype != tensor.Float16 && dtype != tensor.Float64 {
-		return nil, fmt.Errorf("its input is of %v, wanted float32, float16 or float64", dtype)
+		return nil, fmt.Errorf("its input is of %v, want float32, float16 or float64", dtype)
 	}
 	g := graph.New("pictures")
 	x := graph.Cast(g.Input("x", tensor.Uint8, graph.Batch(o.Channels, o.Height, o.Width)), tensor.Float32)

@@ -85,11 +85,11 @@ func TestONNXExtractor(t *testing.T) {
 			source := tensor.Data[uint8](pictures)[(picture*c.picture+channel%c.picture)*36+pixel]
 			want := c.want(float64(source), channel)
 			if math.Abs(float64(v)-want) > c.within*max(1, math.Abs(want)) {
-				t.Errorf("%s: value %d of colour %d is %g, wanted %g", c.name, source, channel, v, want)
+				t.Errorf("%s: value %d of colour %d is %g, want %g", c.name, source, channel, v, want)
 				break
 			}
 			if square := float64(tensor.Data[float32](got.Logits)[i]); math.Abs(square-want*want) > 1e-2*max(1, want*want) {
-				t.Errorf("%s: square %g, wanted %g", c.name, square, want*want)
+				t.Errorf("%s: square %g, want %g", c.name, square, want*want)
 				break
 			}
 		}
@@ -149,7 +149,7 @@ func TestONNXExtractorErrors(t *testing.T) {
 			if err == nil {
 				e.Close()
 			}
-			t.Errorf("%s: %v, wanted an error with %q", c.name, err, c.want)
+			t.Errorf("%s: %v, want an error with %q", c.name, err, c.want)
 		}
 	}
 	e, err := NewONNXExtractor(rt, ONNXOptions{Path: colour, Output: "map", Channels: 3, Height: 6, Width: 6})

@@ -54,7 +54,7 @@ func checkScores(name string, scores []float64) error {
 		return fmt.Errorf("scores of %s: there are none", name)
 	}
 	if i := firstNotFinite(scores); i >= 0 {
-		return fmt.Errorf("scores of %s: score %d is %v, wanted finite numbers", name, i, scores[i])
+		return fmt.Errorf("scores of %s: score %d is %v, want finite numbers", name, i, scores[i])
 	}
 	return nil
 }
@@ -103,7 +103,7 @@ type Histogram struct {
 // high. Bins are right as numpy.histogram's are.
 func NewHistogram(low, high float64, bins int, sets ...[]float64) (Histogram, error) {
 	if bins < 1 || bins > 1<<16 || !(low < high) || math.IsInf(high-low, 0) {
-		return Histogram{}, fmt.Errorf("histogram of %d bins from %g to %g, wanted 1 to %d bins and finite, ascending ends", bins, low, high, 1<<16)
+		return Histogram{}, fmt.Errorf("histogram of %d bins from %g to %g, want 1 to %d bins and finite, ascending ends", bins, low, high, 1<<16)
 	}
 	h := Histogram{Edges: make([]float64, bins+1)}
 	for i := range h.Edges {
@@ -112,7 +112,7 @@ func NewHistogram(low, high float64, bins int, sets ...[]float64) (Histogram, er
 	h.Edges[bins] = high
 	for i, set := range sets {
 		if at := firstNotFinite(set); at >= 0 {
-			return Histogram{}, fmt.Errorf("histogram: value %d of set %d is %v, wanted finite numbers", at, i+1, set[at])
+			return Histogram{}, fmt.Errorf("histogram: value %d of set %d is %v, want finite numbers", at, i+1, set[at])
 		}
 		counts, below, above := make([]int, bins), 0, 0
 		for _, v := range set {

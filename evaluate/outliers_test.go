@@ -70,7 +70,7 @@ func TestSeparateAtItsEnds(t *testing.T) {
 		{[]float64{1, 3}, []float64{1, 2}, 0.375},
 	} {
 		if got, err := Separate(c.ordinary, c.outliers); err != nil || got.AUROC != c.want {
-			t.Errorf("%v against %v: %v, %v, wanted %v", c.outliers, c.ordinary, got, err, c.want)
+			t.Errorf("%v against %v: %v, %v, want %v", c.outliers, c.ordinary, got, err, c.want)
 		}
 	}
 	if _, err := Separate(nil, []float64{1}); err == nil || !strings.Contains(err.Error(), "ordinary") {
@@ -89,14 +89,14 @@ func TestHistogramAgreesWithNumPy(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !slices.Equal(h.Edges, g["edges"].Float64s()) {
-		t.Errorf("edges %v, wanted %v", h.Edges, g["edges"].Float64s())
+		t.Errorf("edges %v, want %v", h.Edges, g["edges"].Float64s())
 	}
 	for i, name := range []string{"counts_low", "counts_high"} {
 		counted := h.Below[i] + h.Above[i]
 		for j, want := range tensor.Data[int64](g[name]) {
 			counted += h.Counts[i][j]
 			if int64(h.Counts[i][j]) != want {
-				t.Errorf("%s: bin %d has %d, wanted %d", name, j, h.Counts[i][j], want)
+				t.Errorf("%s: bin %d has %d, want %d", name, j, h.Counts[i][j], want)
 			}
 		}
 		if n := len([][]float64{low, high}[i]); counted != n {
@@ -122,11 +122,11 @@ func TestHistogramRange(t *testing.T) {
 		even[i] = float64(i)
 	}
 	if low, high := HistogramRange(even, []float64{-5}); low != -5 || high != 1000 {
-		t.Errorf("from %g to %g, wanted the extremes", low, high)
+		t.Errorf("from %g to %g, want the extremes", low, high)
 	}
 	// The quartiles are 250 and 751 of 1002 values.
 	if low, high := HistogramRange(append([]float64{1e6}, even...)); low != 0 || high != 751+3*501 {
-		t.Errorf("from %g to %g with a value far out, wanted 0 to %d", low, high, 751+3*501)
+		t.Errorf("from %g to %g with a value far out, want 0 to %d", low, high, 751+3*501)
 	}
 	if low, high := HistogramRange([]float64{2, 2}); !(low < 2 && high > 2) {
 		t.Errorf("from %g to %g for equal values", low, high)

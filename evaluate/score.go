@@ -39,7 +39,7 @@ func InceptionScore(ctx context.Context, logits *tensor.Tensor, o ScoreOptions) 
 		o.Splits = 10
 	}
 	if o.Splits < 0 || n < o.Splits {
-		return Score{}, fmt.Errorf("an Inception score of %d samples in %d splits, wanted a sample in each", n, o.Splits)
+		return Score{}, fmt.Errorf("an Inception score of %d samples in %d splits, want a sample in each", n, o.Splits)
 	}
 	order := identity(n)
 	if !o.InOrder {
@@ -58,7 +58,7 @@ func InceptionScore(ctx context.Context, logits *tensor.Tensor, o ScoreOptions) 
 	out := Score{Splits: o.Splits}
 	out.Mean, out.Deviation = meanAndDeviation(scores)
 	if n < fewSamples {
-		out.Warnings = []string{fmt.Sprintf("%d samples in %d splits: the Inception score is biased downward, wanted %d samples or more", n, o.Splits, fewSamples)}
+		out.Warnings = []string{fmt.Sprintf("%d samples in %d splits: the Inception score is biased downward, want %d samples or more", n, o.Splits, fewSamples)}
 	}
 	return out, nil
 }
@@ -142,7 +142,7 @@ func checkProbabilities(p []float64, i int) error {
 		sum += v
 	}
 	if math.Abs(sum-1) > 0.01 {
-		return fmt.Errorf("probabilities: those of sample %d sum to %g, wanted 1", i, sum)
+		return fmt.Errorf("probabilities: those of sample %d sum to %g, want 1", i, sum)
 	}
 	for j := range p {
 		p[j] /= sum

@@ -15,12 +15,12 @@ func TestManifoldOfEqualSets(t *testing.T) {
 	a := normals(tile+88, 9, 3)
 	got, err := Manifold(context.Background(), a, a, ManifoldOptions{})
 	if err != nil || got.Precision != 1 || got.Recall != 1 || got.Coverage != 1 {
-		t.Errorf("%+v, %v, wanted ones", got, err)
+		t.Errorf("%+v, %v, want ones", got, err)
 	}
 	// The balls are around each sample and reach to the k-th other one, so k
 	// samples are strictly inside: the centre and k−1 others.
 	if got.Density != 1 {
-		t.Errorf("a density of %g, wanted 1", got.Density)
+		t.Errorf("a density of %g, want 1", got.Density)
 	}
 	far := tensor.Of(make([]float32, 9*600), 600, 9)
 	for i := range tensor.Data[float32](far) {
@@ -28,7 +28,7 @@ func TestManifoldOfEqualSets(t *testing.T) {
 	}
 	got, err = Manifold(context.Background(), far, a, ManifoldOptions{})
 	if err != nil || got.Precision != 0 || got.Recall != 0 || got.Density != 0 || got.Coverage != 0 {
-		t.Errorf("far apart: %+v, %v, wanted zeros", got, err)
+		t.Errorf("far apart: %+v, %v, want zeros", got, err)
 	}
 }
 
@@ -44,7 +44,7 @@ func TestManifoldOnALine(t *testing.T) {
 	// 3 is on the border of the ball of 2 and inside that of 10; 10 alone is in the ball of 20.
 	want := ManifoldResult{Precision: 2.0 / 3, Recall: 0.25, Density: 2.0 / 3, Coverage: 0.25}
 	if got.Precision != want.Precision || got.Recall != want.Recall || got.Density != want.Density || got.Coverage != want.Coverage {
-		t.Errorf("%+v, wanted %+v", got, want)
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }
 
@@ -55,11 +55,11 @@ func TestScoreLimits(t *testing.T) {
 	}
 	got, err := InceptionScore(context.Background(), sure, ScoreOptions{Splits: 1})
 	if err != nil || math.Abs(got.Mean-4) > 1e-12 || got.Deviation != 0 {
-		t.Errorf("four classes in equal parts: %+v, %v, wanted 4", got, err)
+		t.Errorf("four classes in equal parts: %+v, %v, want 4", got, err)
 	}
 	got, err = InceptionScore(context.Background(), tensor.New(tensor.Float32, 40, 4), ScoreOptions{})
 	if err != nil || math.Abs(got.Mean-1) > 1e-12 {
-		t.Errorf("no idea of any: %+v, %v, wanted 1", got, err)
+		t.Errorf("no idea of any: %+v, %v, want 1", got, err)
 	}
 }
 
@@ -104,7 +104,7 @@ func TestErrorsOfSets(t *testing.T) {
 		{stoppedScore, "context canceled"},
 	} {
 		if test.err == nil || !strings.Contains(test.err.Error(), test.want) {
-			t.Errorf("%v, wanted %q", test.err, test.want)
+			t.Errorf("%v, want %q", test.err, test.want)
 		}
 	}
 }
@@ -113,6 +113,6 @@ func TestKernelWarnsOfEqualSubsets(t *testing.T) {
 	a := normals(30, 3, 7)
 	got, err := KernelDistance(context.Background(), a, a, KernelOptions{SubsetSize: 20, Subsets: 3})
 	if err != nil || len(got.Warnings) != 1 {
-		t.Errorf("%+v, %v, wanted a warning", got, err)
+		t.Errorf("%+v, %v, want a warning", got, err)
 	}
 }

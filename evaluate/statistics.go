@@ -43,7 +43,7 @@ type Accumulator struct {
 // 0 < d ≤ 32768.
 func NewAccumulator(d int) (*Accumulator, error) {
 	if d < 1 || d > 1<<15 {
-		return nil, fmt.Errorf("statistics of %d features, wanted 1 to %d", d, 1<<15)
+		return nil, fmt.Errorf("statistics of %d features, want 1 to %d", d, 1<<15)
 	}
 	return &Accumulator{d: d, mean: make([]float64, d), scatter: mat.NewDense(d, d, nil), block: make([]float64, 0, blockRows*d)}, nil
 }
@@ -149,7 +149,7 @@ func (a *Accumulator) clone() *Accumulator {
 // than two samples have no covariance, which is an error.
 func (a *Accumulator) Statistics() (*Statistics, error) {
 	if a.Count() < 2 {
-		return nil, fmt.Errorf("statistics of %d samples, wanted 2 at least: one sample has no covariance", a.Count())
+		return nil, fmt.Errorf("statistics of %d samples, want 2 at least: one sample has no covariance", a.Count())
 	}
 	c := a.clone()
 	if err := c.flush(); err != nil {
@@ -177,7 +177,7 @@ func (m *Multiplier) StatisticsOf(features *tensor.Tensor) (*Statistics, error) 
 
 func statisticsBy(m *Multiplier, features *tensor.Tensor) (*Statistics, error) {
 	if features == nil || features.Rank() != 2 {
-		return nil, fmt.Errorf("features: %v, wanted the shape [samples, features]", features)
+		return nil, fmt.Errorf("features: %v, want the shape [samples, features]", features)
 	}
 	a, err := NewAccumulator(features.Shape()[1])
 	if err != nil {

@@ -37,7 +37,7 @@ func TestStatisticsAgreeWithNumPy(t *testing.T) {
 	}
 	got := statisticsOf(t, golden(t)["a"])
 	if want.Count != 0 || got.Count != 1200 {
-		t.Errorf("counts %d and %d, wanted 0 in the file and 1200", want.Count, got.Count)
+		t.Errorf("counts %d and %d, want 0 in the file and 1200", want.Count, got.Count)
 	}
 	closeTo(t, got, want, 1e-13)
 }
@@ -46,7 +46,7 @@ func closeTo(t *testing.T, got, want *Statistics, relative float64) {
 	t.Helper()
 	for i := range want.Mean {
 		if math.Abs(got.Mean[i]-want.Mean[i]) > relative*math.Abs(want.Mean[i]) {
-			t.Errorf("mean %d: %.17g, wanted %.17g", i, got.Mean[i], want.Mean[i])
+			t.Errorf("mean %d: %.17g, want %.17g", i, got.Mean[i], want.Mean[i])
 		}
 	}
 	scale := 0.0
@@ -55,7 +55,7 @@ func closeTo(t *testing.T, got, want *Statistics, relative float64) {
 	}
 	for i := range want.Covariance {
 		if math.Abs(got.Covariance[i]-want.Covariance[i]) > relative*scale {
-			t.Errorf("covariance %d: %.17g, wanted %.17g", i, got.Covariance[i], want.Covariance[i])
+			t.Errorf("covariance %d: %.17g, want %.17g", i, got.Covariance[i], want.Covariance[i])
 		}
 	}
 }
@@ -79,7 +79,7 @@ func TestBatchesAndShards(t *testing.T) {
 	}
 	got, err := batches.Statistics()
 	if err != nil || !slices.Equal(got.Mean, whole.Mean) || !slices.Equal(got.Covariance, whole.Covariance) || got.Count != n {
-		t.Errorf("batches: %+v, %v, wanted %+v", got, err, whole)
+		t.Errorf("batches: %+v, %v, want %+v", got, err, whole)
 	}
 
 	merged, _ := NewAccumulator(d)
@@ -98,7 +98,7 @@ func TestBatchesAndShards(t *testing.T) {
 	}
 	closeTo(t, got, whole, 1e-12)
 	if err := merged.Merge(merged); err != nil || merged.Count() != 2*n {
-		t.Errorf("merged with itself: %d samples, %v, wanted %d", merged.Count(), err, 2*n)
+		t.Errorf("merged with itself: %d samples, %v, want %d", merged.Count(), err, 2*n)
 	}
 }
 
@@ -110,7 +110,7 @@ func TestStatisticsFile(t *testing.T) {
 	}
 	got, err := ReadStatistics(path)
 	if err != nil || !slices.Equal(got.Mean, want.Mean) || !slices.Equal(got.Covariance, want.Covariance) || got.Count != 40 {
-		t.Fatalf("%+v, %v, wanted %+v", got, err, want)
+		t.Fatalf("%+v, %v, want %+v", got, err, want)
 	}
 	// What pytorch-fid looks for: mu and sigma, of float64.
 	arrays, err := npz.ReadFile(path)
@@ -133,9 +133,9 @@ func TestStatisticsFileErrors(t *testing.T) {
 		arrays map[string]*tensor.Tensor
 		want   string
 	}{
-		{map[string]*tensor.Tensor{"mu": ones(2)}, "arrays [mu], wanted mu and sigma"},
+		{map[string]*tensor.Tensor{"mu": ones(2)}, "arrays [mu], want mu and sigma"},
 		{map[string]*tensor.Tensor{"mu": ones(2), "sigma": ones(2, 3)}, "mu has the shape [2] and sigma [2 3]"},
-		{map[string]*tensor.Tensor{"mu": ones(2, 1), "sigma": ones(2, 2)}, "mu is float64[2 1], wanted floats with 1 axes"},
+		{map[string]*tensor.Tensor{"mu": ones(2, 1), "sigma": ones(2, 2)}, "mu is float64[2 1], want floats with 1 axes"},
 		{map[string]*tensor.Tensor{"mu": tensor.New(tensor.Int64, 2), "sigma": ones(2, 2)}, "mu is int64[2]"},
 		{map[string]*tensor.Tensor{"mu": nan, "sigma": ones(2, 2)}, "the mean of feature 1 is not finite"},
 		{map[string]*tensor.Tensor{"mu": ones(2), "sigma": tensor.Of([]float64{1, 2, 0, 1}, 2, 2)}, "not symmetric: 0 at [1 0] and 2 at [0 1]"},
@@ -151,7 +151,7 @@ func TestStatisticsFileErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := ReadStatistics(path); err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), path) {
-			t.Errorf("%v, wanted %q and the file", err, test.want)
+			t.Errorf("%v, want %q and the file", err, test.want)
 		}
 	}
 	if _, err := ReadStatistics("testdata/none.npz"); !os.IsNotExist(errUnwrapAll(err)) {
@@ -188,12 +188,12 @@ func TestAccumulatorErrors(t *testing.T) {
 	}{
 		{bad, "feature 1 of sample 2 is not finite"},
 		{tensor.New(tensor.Float32, 4, 2), "samples have 2 features, those before had 3"},
-		{tensor.New(tensor.Uint8, 4, 3), "uint8[4 3], wanted floats"},
-		{tensor.New(tensor.Float32, 3), "float32[3], wanted floats of shape"},
-		{nil, "wanted floats of shape"},
+		{tensor.New(tensor.Uint8, 4, 3), "uint8[4 3], want floats"},
+		{tensor.New(tensor.Float32, 3), "float32[3], want floats of shape"},
+		{nil, "want floats of shape"},
 	} {
 		if err := a.Add(test.features); err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%v, wanted %q", err, test.want)
+			t.Errorf("%v, want %q", err, test.want)
 		}
 	}
 	if a.Count() != 0 {
@@ -202,7 +202,7 @@ func TestAccumulatorErrors(t *testing.T) {
 	if err := a.Add(tensor.New(tensor.Float16, 1, 3)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.Statistics(); err == nil || !strings.Contains(err.Error(), "1 samples, wanted 2 at least") {
+	if _, err := a.Statistics(); err == nil || !strings.Contains(err.Error(), "1 samples, want 2 at least") {
 		t.Errorf("one sample: %v", err)
 	}
 	other, _ := NewAccumulator(2)
@@ -234,7 +234,7 @@ func TestFrechetErrors(t *testing.T) {
 		{of(), ok, "a mean of 0 features"},
 	} {
 		if _, err := Frechet(context.Background(), test.a, test.b); err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%v, wanted %q", err, test.want)
+			t.Errorf("%v, want %q", err, test.want)
 		}
 	}
 	stopped, stop := context.WithCancel(context.Background())

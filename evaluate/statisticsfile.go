@@ -34,7 +34,7 @@ func readStatistics(path string) (*Statistics, error) {
 	}
 	for _, name := range []string{"mu", "sigma"} {
 		if !present[name] {
-			return nil, fmt.Errorf("arrays %v, wanted mu and sigma", archive.Names())
+			return nil, fmt.Errorf("arrays %v, want mu and sigma", archive.Names())
 		}
 	}
 	mu, err := readFloats(archive, "mu", 1)
@@ -47,7 +47,7 @@ func readStatistics(path string) (*Statistics, error) {
 	}
 	s := &Statistics{Mean: mu.Float64s(), Covariance: sigma.Float64s()}
 	if d := len(s.Mean); sigma.Shape()[0] != d || sigma.Shape()[1] != d {
-		return nil, fmt.Errorf("mu has the shape %v and sigma %v, wanted [d] and [d d]", mu.Shape(), sigma.Shape())
+		return nil, fmt.Errorf("mu has the shape %v and sigma %v, want [d] and [d d]", mu.Shape(), sigma.Shape())
 	}
 	if present["count"] {
 		if s.Count, err = readCount(archive); err != nil {
@@ -63,7 +63,7 @@ func readFloats(archive *npz.Archive, name string, rank int) (*tensor.Tensor, er
 		return nil, err
 	}
 	if !t.DType().IsFloat() || t.Rank() != rank || t.Len() == 0 {
-		return nil, fmt.Errorf("%s is %v, wanted floats with %d axes", name, t, rank)
+		return nil, fmt.Errorf("%s is %v, want floats with %d axes", name, t, rank)
 	}
 	return t, nil
 }
@@ -74,11 +74,11 @@ func readCount(archive *npz.Archive) (int, error) {
 		return 0, err
 	}
 	if t.Len() != 1 || t.DType() != tensor.Int64 {
-		return 0, fmt.Errorf("count is %v, wanted one int64", t)
+		return 0, fmt.Errorf("count is %v, want one int64", t)
 	}
 	n := tensor.Data[int64](t)[0]
 	if n < 2 || n > math.MaxInt32 {
-		return 0, fmt.Errorf("count is %d, wanted 2 or more", n)
+		return 0, fmt.Errorf("count is %d, want 2 or more", n)
 	}
 	return int(n), nil
 }
@@ -87,7 +87,7 @@ func readCount(archive *npz.Archive) (int, error) {
 func (s *Statistics) check() error {
 	d := len(s.Mean)
 	if d == 0 || len(s.Covariance) != d*d {
-		return fmt.Errorf("a mean of %d features and a covariance of %d numbers, wanted d and d²", d, len(s.Covariance))
+		return fmt.Errorf("a mean of %d features and a covariance of %d numbers, want d and d²", d, len(s.Covariance))
 	}
 	if i := firstNotFinite(s.Mean); i >= 0 {
 		return fmt.Errorf("the mean of feature %d is not finite", i)

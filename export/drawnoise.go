@@ -26,7 +26,7 @@ func DrawNoise(m *onnxpb.ModelProto, input string, seed uint32) error {
 		return fmt.Errorf("draw input %q in %s: %s", input, g.GetName(), fmt.Sprintf(what, args...))
 	}
 	if seed >= MaxSeed {
-		return wanted("a seed below %d is wanted, not %d", MaxSeed, seed)
+		return wanted("want a seed below %d, not %d", MaxSeed, seed)
 	}
 	at := slices.IndexFunc(g.Input, func(v *onnxpb.ValueInfoProto) bool { return v.GetName() == input })
 	if at < 0 {
@@ -41,7 +41,7 @@ func DrawNoise(m *onnxpb.ModelProto, input string, seed uint32) error {
 		}
 	}
 	if len(users) != 1 || users[0].GetOpType() != "Scan" {
-		return wanted("one Scan is wanted to use it, once; %d do", len(users))
+		return wanted("want one Scan to use it, once; %d do", len(users))
 	}
 	scan := users[0]
 	var body *onnxpb.GraphProto
@@ -56,7 +56,7 @@ func DrawNoise(m *onnxpb.ModelProto, input string, seed uint32) error {
 	}
 	operand := slices.Index(scan.Input, input)
 	if body == nil || count == nil || len(body.Input) != len(scan.Input) || count.GetI() < 2 {
-		return wanted("a Scan over it and something else is wanted")
+		return wanted("want a Scan over it and something else")
 	}
 	carried := len(scan.Input) - int(count.GetI())
 	if operand < carried {
@@ -65,7 +65,7 @@ func DrawNoise(m *onnxpb.ModelProto, input string, seed uint32) error {
 	slice := body.Input[operand]
 	like := slices.IndexFunc(body.Input[:carried], func(v *onnxpb.ValueInfoProto) bool { return proto.Equal(v.Type, slice.Type) })
 	if like < 0 {
-		return wanted("a state of its type is wanted in the Scan")
+		return wanted("want a state of its type in the Scan")
 	}
 	draw := &onnxpb.NodeProto{
 		OpType: proto.String("RandomNormalLike"), Name: proto.String("RandomNormalLike_" + slice.GetName()),

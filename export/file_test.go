@@ -61,7 +61,7 @@ func TestExternalData(t *testing.T) {
 				names = append(names, e.Name())
 			}
 			if want := []string{"one.onnx", "two.onnx", "two.onnx.data"}; !slices.Equal(names, want) {
-				t.Errorf("the folder has %q, wanted %q", names, want)
+				t.Errorf("the folder has %q, want %q", names, want)
 			}
 			checkExternal(t, two)
 

@@ -100,7 +100,7 @@ func (l *lowering) symbol(s string) string {
 			return l.emit("Slice", []string{shape, l.ints(axis), l.ints(axis + 1)})
 		}
 	}
-	panic(&graph.Error{Op: graph.OpBroadcast, Want: fmt.Sprintf("an input with dimension %s is wanted", s)})
+	panic(&graph.Error{Op: graph.OpBroadcast, Want: fmt.Sprintf("want an input with dimension %s", s)})
 }
 
 func lowerSlice(l *lowering, n *graph.Node) string {

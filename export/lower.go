@@ -264,7 +264,7 @@ func (l *lowering) reserve(name string) string {
 	case l.outer != nil:
 		return l.fresh("body_" + name)
 	case name == "":
-		panic(&graph.Error{Op: graph.OpInput, Want: "inputs and outputs with names are wanted"})
+		panic(&graph.Error{Op: graph.OpInput, Want: "want inputs and outputs with names"})
 	case l.taken[name]:
 		panic(&graph.Error{Op: graph.OpInput, Want: fmt.Sprintf("the name %q is used twice", name)})
 	}

@@ -184,7 +184,7 @@ func agree(t testing.TB, session *runtime.Session, graph *g.Graph, inputs map[st
 func compare(t testing.TB, name string, got, want *tensor.Tensor, dtype tensor.DType, tolerance float64) {
 	t.Helper()
 	if got.DType() != dtype || !slices.Equal(got.Shape(), want.Shape()) {
-		t.Errorf("%s is %v, wanted %v%v", name, got, dtype, want.Shape())
+		t.Errorf("%s is %v, want %v%v", name, got, dtype, want.Shape())
 		return
 	}
 	g, w := numbers(got), numbers(want)
@@ -197,7 +197,7 @@ func compare(t testing.TB, name string, got, want *tensor.Tensor, dtype tensor.D
 	}
 	// A sum of terms of size 1 that cancel is zero up to rounding.
 	if !(worst <= tolerance*math.Max(scale, 0.1)) {
-		t.Errorf("%s: error %.2g of at most %.3g: got %.6g, wanted %.6g", name, worst, scale, g, w)
+		t.Errorf("%s: error %.2g of at most %.3g: got %.6g, want %.6g", name, worst, scale, g, w)
 	}
 }
 

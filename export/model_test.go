@@ -59,7 +59,7 @@ func TestSameBytes(t *testing.T) {
 				keys = append(keys, p.GetKey())
 			}
 			if len(keys) != 20 || !slices.IsSorted(keys) {
-				t.Errorf("metadata has the keys %q, wanted 20 in order", keys)
+				t.Errorf("metadata has the keys %q, want 20 in order", keys)
 			}
 			if m.GetProducerName() != export.Producer || m.GetProducerVersion() != "1" || m.GetDocString() != "a model" ||
 				m.GetIrVersion() != 8 || len(m.OpsetImport) != 1 || m.OpsetImport[0].GetVersion() != 17 {
@@ -88,7 +88,7 @@ func TestWeightsKeepTheirNames(t *testing.T) {
 			if got := fmt.Sprint(found[p.Name]); got != fmt.Sprint(p.Shape) {
 				// The score does not depend on some biases of the head.
 				if graph.Name() != "score" || found[p.Name] != nil {
-					t.Errorf("%s: initialiser %s has shape %s, wanted %v", graph.Name(), p.Name, got, p.Shape)
+					t.Errorf("%s: initialiser %s has shape %s, want %v", graph.Name(), p.Name, got, p.Shape)
 				}
 			}
 		}
@@ -143,7 +143,7 @@ func TestOutputsOfAllKinds(t *testing.T) {
 		agree(t, session, f, map[string]*tensor.Tensor{"x": n(2, 3).value(source(), nil)}, exact)
 		for i, out := range session.Outputs() {
 			if want := f.Outputs()[i].Name; out.Name != want {
-				t.Errorf("output %d is called %q, wanted %q", i, out.Name, want)
+				t.Errorf("output %d is called %q, want %q", i, out.Name, want)
 			}
 		}
 	}
@@ -198,13 +198,13 @@ func TestNamesTwice(t *testing.T) {
 	_, err := export.Bytes(f, export.Options{})
 	var typed *g.Error
 	if !errors.As(err, &typed) || !strings.Contains(err.Error(), `"x"`) || !strings.Contains(err.Error(), "twice") {
-		t.Errorf("error %v, wanted a *graph.Error with the name", err)
+		t.Errorf("error %v, want a *graph.Error with the name", err)
 	}
 
 	f = g.New("nameless")
 	f.Output("y", f.Input("", tensor.Float32, g.Dims(2)))
-	if _, err := export.Bytes(f, export.Options{}); !errors.As(err, &typed) || !strings.Contains(err.Error(), "names are wanted") {
-		t.Errorf("error %v, wanted a *graph.Error that wants names", err)
+	if _, err := export.Bytes(f, export.Options{}); !errors.As(err, &typed) || !strings.Contains(err.Error(), "with names") {
+		t.Errorf("error %v, want a *graph.Error that wants names", err)
 	}
 
 	f = g.New("weights")
@@ -222,7 +222,7 @@ func TestFixedSizes(t *testing.T) {
 	want := map[string]string{"x": "float32[2 1 8 8]", "noise": "float32[K 2 1 8 8]", "temperature": "float32[K]", "step_size": "float32[1]"}
 	for _, in := range session.Inputs() {
 		if in.String() != want[in.Name] {
-			t.Errorf("input %s is %v, wanted %s", in.Name, in, want[in.Name])
+			t.Errorf("input %s is %v, want %s", in.Name, in, want[in.Name])
 		}
 	}
 }
@@ -235,6 +235,6 @@ func TestUnknownBatch(t *testing.T) {
 	_, err := export.Bytes(f, export.Options{})
 	var typed *g.Error
 	if !errors.As(err, &typed) || !strings.Contains(err.Error(), "dimension N") {
-		t.Errorf("error %v, wanted a *graph.Error that names the dimension", err)
+		t.Errorf("error %v, want a *graph.Error that names the dimension", err)
 	}
 }

@@ -33,10 +33,10 @@ func TestPassesPrint(t *testing.T) {
 			f.Output("y", c.build(f))
 			after := pass(t, c.pass).Apply(f)
 			if got, want := f.String(), text(c.before); got != want {
-				t.Errorf("before:\n%s\nwanted:\n%s", got, want)
+				t.Errorf("before:\n%s\nwant:\n%s", got, want)
 			}
 			if got, want := after.String(), text(c.after); got != want {
-				t.Errorf("after:\n%s\nwanted:\n%s", got, want)
+				t.Errorf("after:\n%s\nwant:\n%s", got, want)
 			}
 			same(t, f, after, inputs(f, row{}, 2, uint64(i)))
 		})
@@ -139,9 +139,9 @@ func TestIntegersStayExact(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, want := tensor.Data[int64](out["y"])[0], int64(3*(1<<53+1)); got != want {
-		t.Errorf("y = %d, wanted %d", got, want)
+		t.Errorf("y = %d, want %d", got, want)
 	}
 	if got := tensor.Data[int32](out["w"]); got[0] != 45 || got[1] != -63 {
-		t.Errorf("w = %v, wanted [45 -63]", got)
+		t.Errorf("w = %v, want [45 -63]", got)
 	}
 }

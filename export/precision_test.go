@@ -103,7 +103,7 @@ func TestHalfPrecision(t *testing.T) {
 			"rb1.conv_1.conv.weight": onnxpb.TensorProto_FLOAT16, "rb2.conv_2.conv.bias": onnxpb.TensorProto_FLOAT16,
 		} {
 			if types[name] != int32(want) {
-				t.Errorf("%s: %s is of type %d, wanted %v", graph.Name(), name, types[name], want)
+				t.Errorf("%s: %s is of type %d, want %v", graph.Name(), name, types[name], want)
 			}
 		}
 		for _, v := range append(slices.Clone(half.Graph.Input), half.Graph.Output...) {
@@ -166,7 +166,7 @@ func TestQuantiseWeights(t *testing.T) {
 		count := operators(ints.Graph, map[string]int{})
 		// Three blocks of three convolutions, and the first one.
 		if n != 10 || count["DequantizeLinear"] != n {
-			t.Errorf("%s: %d weights, %d DequantizeLinear, wanted 10", graph.Name(), n, count["DequantizeLinear"])
+			t.Errorf("%s: %d weights, %d DequantizeLinear, want 10", graph.Name(), n, count["DequantizeLinear"])
 		}
 		if a, b := proto.Size(ints), proto.Size(plain); float64(a) > 0.5*float64(b) {
 			t.Errorf("%s: %d bytes in int8, %d in float32", graph.Name(), a, b)
@@ -245,7 +245,7 @@ func TestDrawNoise(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(m.Graph.Input) != 1 {
-		t.Errorf("inputs %v, wanted x alone", m.Graph.Input)
+		t.Errorf("inputs %v, want x alone", m.Graph.Input)
 	}
 	in := map[string]*tensor.Tensor{"x": uniform(batch, 4)}
 	s := session(t, rt, m)
@@ -272,7 +272,7 @@ func TestDrawNoise(t *testing.T) {
 	}
 	n := float64(len(drawn))
 	if mean, variance, correlation := sum/n, squares/n, product/(n-float64(each)); math.Abs(mean) > 0.04 || math.Abs(variance-1) > 0.06 || math.Abs(correlation) > 0.04 {
-		t.Errorf("mean %g, variance %g, correlation of steps %g, wanted 0, 1, 0", mean, variance, correlation)
+		t.Errorf("mean %g, variance %g, correlation of steps %g, want 0, 1, 0", mean, variance, correlation)
 	}
 	// A session goes on; another one with the seed begins again.
 	if again := execute(t, s, in); slices.Equal(tensor.Data[float32](again["drawn"]), drawn) {
@@ -303,7 +303,7 @@ func TestDrawNoiseRefuses(t *testing.T) {
 		m := model(t, walk(3), export.Options{})
 		before := proto.Clone(m)
 		if err := export.DrawNoise(m, c.input, c.seed); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%q, seed %d: %v, wanted %q", c.input, c.seed, err, c.want)
+			t.Errorf("%q, seed %d: %v, want %q", c.input, c.seed, err, c.want)
 		}
 		if !proto.Equal(m, before) {
 			t.Errorf("%q, seed %d: an error changed the model", c.input, c.seed)

@@ -79,7 +79,7 @@ func quantise(t *onnxpb.TensorProto) (q, scale, zero *onnxpb.TensorProto, err er
 		for i := c * each; i < (c+1)*each; i++ {
 			v := value(i)
 			if math.IsNaN(v) || math.IsInf(v, 0) {
-				return nil, nil, nil, fmt.Errorf("weight %s: element %d is %g, wanted finite numbers", t.GetName(), i, v)
+				return nil, nil, nil, fmt.Errorf("weight %s: element %d is %g, want finite numbers", t.GetName(), i, v)
 			}
 			largest = math.Max(largest, math.Abs(v))
 		}

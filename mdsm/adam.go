@@ -26,7 +26,7 @@ func PaperAdam() Adam { return Adam{Beta1: 0.9, Beta2: 0.95, Epsilon: 1e-8} }
 func (a Adam) Validate() error {
 	unit := func(v float64) bool { return v >= 0 && v < 1 }
 	if !unit(a.Beta1) || !unit(a.Beta2) || !unit(a.EMA) || !(a.Epsilon > 0) {
-		return fmt.Errorf("adam with β = (%g, %g), ε = %g, average %g: decays in [0, 1) and ε > 0 are wanted", a.Beta1, a.Beta2, a.Epsilon, a.EMA)
+		return fmt.Errorf("adam with β = (%g, %g), ε = %g, average %g, want decays in [0, 1) and ε > 0", a.Beta1, a.Beta2, a.Epsilon, a.EMA)
 	}
 	return nil
 }

@@ -84,7 +84,7 @@ func TestAdamAgreesWithPyTorch(t *testing.T) {
 						for i, want := range at(file+c.suffix, p) {
 							got := out[p+output].Float64s()[i]
 							if !(math.Abs(got-want) <= c.tolerance*math.Abs(want)) {
-								t.Errorf("step %d: element %d of %s%s is %.17g, wanted %.17g", step+1, i, p, output, got, want)
+								t.Errorf("step %d: element %d of %s%s is %.17g, want %.17g", step+1, i, p, output, got, want)
 							}
 						}
 						in[strings.TrimSuffix(p+output, ".next")] = out[p+output].AsFloat64()

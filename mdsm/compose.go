@@ -62,18 +62,18 @@ type Region struct {
 // Validate reports what of a composition cannot be.
 func (c Composition) Validate() error {
 	if len(c.Terms) == 0 {
-		return errors.New("a composition without an energy: one or more are wanted")
+		return errors.New("a composition without an energy, want one or more")
 	}
 	if !(c.Temperature > 0) || math.IsInf(c.Temperature, 0) {
-		return fmt.Errorf("temperature %g of a composition: a positive number is wanted", c.Temperature)
+		return fmt.Errorf("temperature %g of a composition, want a positive number", c.Temperature)
 	}
 	shape := c.InputShape()
 	for i, t := range c.Terms {
 		if !slices.Equal(t.Network.InputShape(), shape) {
-			return fmt.Errorf("energies 1 and %d of a composition take pictures of %v and %v: one shape is wanted", i+1, shape, t.Network.InputShape())
+			return fmt.Errorf("energies 1 and %d of a composition take pictures of %v and %v, want one shape", i+1, shape, t.Network.InputShape())
 		}
 		if math.IsNaN(t.Weight) || math.IsInf(t.Weight, 0) || !(t.Sigma0 > 0) {
-			return fmt.Errorf("energy %d of a composition has weight %g and sigma0 %g: finite numbers are wanted, the second positive", i+1, t.Weight, t.Sigma0)
+			return fmt.Errorf("energy %d of a composition has weight %g and sigma0 %g, want finite numbers, the second positive", i+1, t.Weight, t.Sigma0)
 		}
 		if err := t.Weights.Check(t.Network); err != nil {
 			return fmt.Errorf("energy %d of a composition: %w", i+1, err)
@@ -84,13 +84,13 @@ func (c Composition) Validate() error {
 	}
 	for _, t := range c.Classes {
 		if t.Logits == nil || t.Class < 0 || math.IsNaN(t.Weight) || math.IsInf(t.Weight, 0) {
-			return fmt.Errorf("class %d with weight %g of a composition: a classifier, a number from 0 and a finite weight are wanted", t.Class, t.Weight)
+			return fmt.Errorf("class %d with weight %g of a composition, want a classifier, a number from 0 and a finite weight", t.Class, t.Weight)
 		}
 	}
 	if r := c.Region; r != nil {
 		one := append([]int{1}, shape...)
 		if r.Picture.DType() != tensor.Float32 || r.Hidden.DType() != tensor.Float32 || !slices.Equal(r.Picture.Shape(), one) || !slices.Equal(r.Hidden.Shape(), one) || !(r.Sigma > 0) {
-			return fmt.Errorf("a region of %v, hidden %v, noise %g: float32 %v twice and a positive level are wanted", r.Picture, r.Hidden, r.Sigma, one)
+			return fmt.Errorf("a region of %v, hidden %v, noise %g, want float32 %v twice and a positive level", r.Picture, r.Hidden, r.Sigma, one)
 		}
 	}
 	// Classifiers say only when they are built what they take.

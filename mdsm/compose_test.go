@@ -45,7 +45,7 @@ func TestComposedGaussians(t *testing.T) {
 		precision := pa + pb
 		mean := []float64{(0.2*pa + 1*pb) / precision, (-1*pa + 3*pb) / precision}
 		if got, want := c.Sigma0(), 1/math.Sqrt(precision); math.Abs(got-want) > 1e-12 {
-			t.Errorf("noise of the product %g, wanted %g", got, want)
+			t.Errorf("noise of the product %g, want %g", got, want)
 		}
 		x := normal(3, 5, 2)
 		out := score64(t, c, x)
@@ -71,7 +71,7 @@ func TestComposedGaussians(t *testing.T) {
 		jump := execute(t, mdsm.DenoiseModel(c, nil, c.Sigma0()), values{"x": x})
 		for i, v := range jump["denoised"].Float64s() {
 			if math.Abs(v-mean[i%2]) > 1e-5 {
-				t.Errorf("T = %g: denoised to %g, wanted %g", temperature, v, mean[i%2])
+				t.Errorf("T = %g: denoised to %g, want %g", temperature, v, mean[i%2])
 			}
 		}
 	}
@@ -98,10 +98,10 @@ func TestComposedChain(t *testing.T) {
 	// curvature λ = 1/0.5² + 1/0.25² = 20.
 	want := 1 / (20 * (1 - eps*eps*20/4))
 	if at := (0.2*4 + 1*16) / 20; math.Abs(mean-at) > 4*math.Sqrt(want/chains) {
-		t.Errorf("mean %g, wanted %g", mean, at)
+		t.Errorf("mean %g, want %g", mean, at)
 	}
 	if math.Abs(variance/want-1) > 4*math.Sqrt(2.0/chains) {
-		t.Errorf("variance %g, wanted %g", variance, want)
+		t.Errorf("variance %g, want %g", variance, want)
 	}
 }
 
@@ -190,7 +190,7 @@ func TestFunctionLogits(t *testing.T) {
 	for i, e := range out["energy"].Float64s() {
 		a, b := x.Float64s()[2*i], x.Float64s()[2*i+1]
 		if want := 2*(a*a+b*b) + math.Log(1+math.Exp(2*(a-b))); math.Abs(e-want) > 1e-5 {
-			t.Errorf("energy %g, wanted %g", e, want)
+			t.Errorf("energy %g, want %g", e, want)
 		}
 	}
 	if _, err := mdsm.FunctionLogits(g, "logits"); err == nil || !strings.Contains(err.Error(), "logits") {
@@ -211,7 +211,7 @@ func TestCompositionsThatCannotBe(t *testing.T) {
 		"region":            {Terms: []mdsm.Term{one}, Temperature: 1, Region: &mdsm.Region{Picture: tensor.New(tensor.Float32, 2), Hidden: tensor.New(tensor.Float32, 1, 2), Sigma: 1}},
 	} {
 		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, wanted an error with %q", err, want)
+			t.Errorf("%v, want an error with %q", err, want)
 		}
 	}
 }

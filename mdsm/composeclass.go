@@ -19,7 +19,7 @@ func (t ClassTerm) energy(x *graph.Node) *graph.Node {
 	logits := t.Logits(x)
 	classes, ok := logits.Shape()[logits.Rank()-1].Constant()
 	if logits.Rank() != 2 || !ok || t.Class >= classes {
-		panic(&graph.Error{Op: logits.Op(), Operands: []string{logits.Type().String()}, Want: fmt.Sprintf("logits [N classes] with a class %d are wanted", t.Class)})
+		panic(&graph.Error{Op: logits.Op(), Operands: []string{logits.Type().String()}, Want: fmt.Sprintf("want logits [N classes] with a class %d", t.Class)})
 	}
 	own := graph.Slice(graph.LogSoftmax(logits), 1, t.Class, t.Class+1, 1)
 	return graph.Scale(graph.Reshape(own, x.Shape()[:1]), -t.Weight)
@@ -59,7 +59,7 @@ func ClassifierLogits(n classifier.Network, w energy.Weights) Logits {
 func FunctionLogits(g *graph.Graph, output string) (Logits, error) {
 	in := g.Inputs()
 	if len(in) != 1 || in[0].DType() != tensor.Float32 || in[0].Rank() < 2 {
-		return nil, fmt.Errorf("%s: its inputs are %v, wanted one, float32 with a batch and one more axis or more", g.Name(), describeInputs(in))
+		return nil, fmt.Errorf("%s: its inputs are %v, want one, float32 with a batch and one more axis or more", g.Name(), describeInputs(in))
 	}
 	at := slices.IndexFunc(g.Outputs(), func(o graph.Output) bool { return o.Name == output })
 	if at < 0 {
@@ -67,7 +67,7 @@ func FunctionLogits(g *graph.Graph, output string) (Logits, error) {
 	}
 	batch := in[0].Shape()[0]
 	if _, fixed := batch.Constant(); fixed {
-		return nil, fmt.Errorf("%s: its %s is %v, wanted a batch of any size", g.Name(), in[0].InputName(), in[0].Type())
+		return nil, fmt.Errorf("%s: its %s is %v, want a batch of any size", g.Name(), in[0].InputName(), in[0].Type())
 	}
 	var named *graph.Graph
 	err := graph.Catch(func() { named = graph.Retype(g, func(s graph.Shape) graph.Shape { return renamed(s, batch) }) })

@@ -16,11 +16,11 @@ import (
 func Function(g *graph.Graph) (energy.Network, error) {
 	in := g.Inputs()
 	if len(in) != 1 || in[0].InputName() != "x" || in[0].DType() != tensor.Float32 || in[0].Rank() < 2 {
-		return nil, fmt.Errorf("%s: its inputs are %v, wanted only x, float32 with a batch and one more axis or more", g.Name(), describeInputs(in))
+		return nil, fmt.Errorf("%s: its inputs are %v, want only x, float32 with a batch and one more axis or more", g.Name(), describeInputs(in))
 	}
 	shape, ok := in[0].Shape()[1:].Static()
 	if !ok {
-		return nil, fmt.Errorf("%s: its x is %v, wanted fixed dimensions after the batch", g.Name(), in[0].Type())
+		return nil, fmt.Errorf("%s: its x is %v, want fixed dimensions after the batch", g.Name(), in[0].Type())
 	}
 	at := slices.IndexFunc(g.Outputs(), func(o graph.Output) bool { return o.Name == "energy" })
 	if at < 0 {
@@ -28,10 +28,10 @@ func Function(g *graph.Graph) (energy.Network, error) {
 	}
 	batch := in[0].Shape()[0]
 	if _, fixed := batch.Constant(); fixed {
-		return nil, fmt.Errorf("%s: its x is %v, wanted a batch of any size", g.Name(), in[0].Type())
+		return nil, fmt.Errorf("%s: its x is %v, want a batch of any size", g.Name(), in[0].Type())
 	}
 	if e := g.Outputs()[at].Node; e.Shape().Volume() != batch || e.DType() != tensor.Float32 {
-		return nil, fmt.Errorf("%s: its energy is %v, wanted a float32 for each x", g.Name(), e.Type())
+		return nil, fmt.Errorf("%s: its energy is %v, want a float32 for each x", g.Name(), e.Type())
 	}
 	var named *graph.Graph
 	err := graph.Catch(func() { named = graph.Retype(g, func(s graph.Shape) graph.Shape { return renamed(s, batch) }) })

@@ -43,7 +43,7 @@ func TestFunction(t *testing.T) {
 func TestFunctionsThatAreNoEnergies(t *testing.T) {
 	batch := graph.Batch(2)
 	for want, build := range map[string]func(g *graph.Graph){
-		"wanted only x": func(g *graph.Graph) {
+		"want only x": func(g *graph.Graph) {
 			g.Output("energy", graph.ReduceSum(graph.Add(g.Input("x", tensor.Float32, batch), g.Input("y", tensor.Float32, batch)), 1))
 		},
 		"fixed dimensions": func(g *graph.Graph) {
@@ -60,7 +60,7 @@ func TestFunctionsThatAreNoEnergies(t *testing.T) {
 		g := graph.New("file")
 		build(g)
 		if _, err := mdsm.Function(g); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, wanted one with %q", err, want)
+			t.Errorf("error %v, want one with %q", err, want)
 		}
 	}
 }

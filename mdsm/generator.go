@@ -30,10 +30,10 @@ type Chain struct {
 func GeneratorModel(n energy.Network, w energy.Weights, c Chain) (*graph.Graph, error) {
 	shape := n.InputShape()
 	if len(shape) != 3 || shape[0] != 1 && shape[0] != 3 || 2*c.Pad >= min(shape[1], shape[2]) || c.Pad < 0 {
-		return nil, fmt.Errorf("generator of pictures %v cut by %d: one or three channels and some pixels are wanted", shape, c.Pad)
+		return nil, fmt.Errorf("generator of pictures %v cut by %d, want one or three channels and some pixels", shape, c.Pad)
 	}
 	if len(c.Temperatures) == 0 {
-		return nil, fmt.Errorf("generator of no steps: one or more are wanted")
+		return nil, fmt.Errorf("generator of no steps, want one or more")
 	}
 	var g *graph.Graph
 	err := graph.Catch(func() { g = generator(n, w, c) })

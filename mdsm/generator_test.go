@@ -42,7 +42,7 @@ func TestGeneratorIsTheSampler(t *testing.T) {
 
 		const side = 16 - 2*pad
 		if got.DType() != tensor.Uint8 || len(got.Shape()) != 4 || got.Shape()[1] != 3 || got.Shape()[2] != side || got.Shape()[3] != side {
-			t.Fatalf("images are %v, wanted uint8[%d 3 %d %d]", got, batch, side, side)
+			t.Fatalf("images are %v, want uint8[%d 3 %d %d]", got, batch, side, side)
 		}
 		moved := 0.0
 		for i, v := range tensor.Data[uint8](got) {
@@ -50,7 +50,7 @@ func TestGeneratorIsTheSampler(t *testing.T) {
 			at := ((n*channels+ch%channels)*16+row+pad)*16 + col + pad
 			want := min(max(clean[at], 0), 1) * 255
 			if d := math.Abs(float64(v) - want); d > 0.5+1e-3 {
-				t.Fatalf("%d channels: byte %d is %d, wanted %g", channels, i, v, want)
+				t.Fatalf("%d channels: byte %d is %d, want %g", channels, i, v, want)
 			}
 			moved = math.Max(moved, math.Abs(clean[at]-out["x_next"].Float64s()[at]))
 		}

@@ -21,7 +21,7 @@ type Reference struct {
 // Validate reports a distribution that cannot be.
 func (r Reference) Validate() error {
 	if math.IsNaN(r.Mean) || math.IsInf(r.Mean, 0) || !(r.Sigma > 0) || math.IsInf(r.Sigma, 0) {
-		return fmt.Errorf("reference with mean %g and standard deviation %g: finite numbers are wanted, and a positive deviation", r.Mean, r.Sigma)
+		return fmt.Errorf("reference with mean %g and standard deviation %g, want finite numbers, and a positive deviation", r.Mean, r.Sigma)
 	}
 	return nil
 }
@@ -160,7 +160,7 @@ func Trajectory(energy Energy, u Mix, start Phase, h, uniform *graph.Node, steps
 //	→ x_next, energy_next, score_next, reference_next [N] (E_ref), change [N] (of the Hamiltonian), probability [N]
 func TrajectoryModel(n energy.Network, w energy.Weights, r Reference, steps int) (*graph.Graph, error) {
 	if steps < 1 {
-		return nil, fmt.Errorf("trajectory of %d leapfrog steps: one or more are wanted", steps)
+		return nil, fmt.Errorf("trajectory of %d leapfrog steps, want one or more", steps)
 	}
 	if err := r.Validate(); err != nil {
 		return nil, err

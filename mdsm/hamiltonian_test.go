@@ -121,7 +121,7 @@ func TestTrajectory(t *testing.T) {
 				references = append(references, hmc{of: q.of, b: 1}.potential(end[:]))
 			}
 			if uniform > 0 && (moved == 0 || moved == n) {
-				t.Fatalf("%d of %d proposals are taken, wanted some of both kinds", moved, n)
+				t.Fatalf("%d of %d proposals are taken, want some of both kinds", moved, n)
 			}
 			g := trajectory(t, q, steps)
 			in := q.start(x, p, u, h)
@@ -177,7 +177,7 @@ func TestTrajectoriesReturn(t *testing.T) {
 		fine = first["change"].Float64s()[0] + second["change"].Float64s()[0]
 	}
 	if ratio := coarse / fine; ratio < 3 || ratio > 5.5 {
-		t.Errorf("the energy changes by %g, with steps of half the size by %g, wanted about a quarter", coarse, fine)
+		t.Errorf("the energy changes by %g, with steps of half the size by %g, want about a quarter", coarse, fine)
 	}
 }
 
@@ -244,7 +244,7 @@ func TestDivergedTrajectoriesStay(t *testing.T) {
 func TestReference(t *testing.T) {
 	r := mdsm.Reference{Mean: 0.5, Sigma: 2}
 	if got, want := r.LogZ(3), 1.5*math.Log(8*math.Pi); math.Abs(got-want) > 1e-14 {
-		t.Errorf("log Z is %g, wanted %g", got, want)
+		t.Errorf("log Z is %g, want %g", got, want)
 	}
 	g, err := mdsm.StateModel(given{[]int{1, 2, 2}, func(x *graph.Node) *graph.Node { return graph.Scale(graph.ReduceSum(x, 1, 2, 3), 3) }}, nil, r)
 	if err != nil {

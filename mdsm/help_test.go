@@ -75,7 +75,7 @@ func execute(t *testing.T, g *graph.Graph, in values) values {
 func near(t *testing.T, what string, got *tensor.Tensor, want []float64, tolerance float64) {
 	t.Helper()
 	if got == nil || got.Len() != len(want) {
-		t.Errorf("%s: %v, wanted %d numbers", what, got, len(want))
+		t.Errorf("%s: %v, want %d numbers", what, got, len(want))
 		return
 	}
 	scale := 0.0
@@ -84,7 +84,7 @@ func near(t *testing.T, what string, got *tensor.Tensor, want []float64, toleran
 	}
 	for i, v := range got.Float64s() {
 		if !(math.Abs(v-want[i]) <= tolerance*scale) {
-			t.Errorf("%s: element %d is %.17g, wanted %.17g (of at most %g)", what, i, v, want[i], scale)
+			t.Errorf("%s: element %d is %.17g, want %.17g (of at most %g)", what, i, v, want[i], scale)
 			return
 		}
 	}

@@ -47,7 +47,7 @@ func TestShortRunIsItsFormula(t *testing.T) {
 		want += (plus[i] - minus[i] + 0.1*(plus[i]*plus[i]+minus[i]*minus[i])) / 2
 	}
 	if math.Abs(got-want) > 1e-5*math.Max(1, math.Abs(want)) {
-		t.Errorf("loss %g, wanted %g", got, want)
+		t.Errorf("loss %g, want %g", got, want)
 	}
 }
 

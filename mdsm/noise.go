@@ -20,7 +20,7 @@ const (
 // range cannot be.
 func (s Spacing) Levels(min, max float64, n int) ([]float64, error) {
 	if !(min > 0) || !(max >= min) || math.IsInf(max, 0) || n < 1 {
-		return nil, fmt.Errorf("%d noise levels from %g to %g: 0 < min ≤ max and one level or more are wanted", n, min, max)
+		return nil, fmt.Errorf("%d noise levels from %g to %g, want 0 < min ≤ max and one level or more", n, min, max)
 	}
 	levels := make([]float64, n)
 	for i := range levels {
@@ -34,7 +34,7 @@ func (s Spacing) Levels(min, max float64, n int) ([]float64, error) {
 		case Geometric:
 			levels[i] = min * math.Pow(max/min, t)
 		default:
-			return nil, fmt.Errorf("unknown spacing %q of noise levels, wanted %s or %s", s, Linear, Geometric)
+			return nil, fmt.Errorf("unknown spacing %q of noise levels, want %s or %s", s, Linear, Geometric)
 		}
 	}
 	return levels, nil

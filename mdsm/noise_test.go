@@ -29,7 +29,7 @@ func TestLevels(t *testing.T) {
 		}
 		for i, w := range c.want {
 			if len(got) != len(c.want) || math.Abs(got[i]-w) > 1e-14 {
-				t.Errorf("%s levels from %g to %g: %v, wanted %v", c.spacing, c.min, c.max, got, c.want)
+				t.Errorf("%s levels from %g to %g: %v, want %v", c.spacing, c.min, c.max, got, c.want)
 				break
 			}
 		}
@@ -48,7 +48,7 @@ func TestLevelsEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(levels) != 128 || float32(levels[0]) != float32(c.min) || float32(levels[127]) != float32(c.max) {
-			t.Errorf("%s: %d levels from %v to %v, wanted 128 from %v to %v", c.spacing, len(levels), levels[0], levels[len(levels)-1], c.min, c.max)
+			t.Errorf("%s: %d levels from %v to %v, want 128 from %v to %v", c.spacing, len(levels), levels[0], levels[len(levels)-1], c.min, c.max)
 		}
 		for i := 1; i < len(levels); i++ {
 			step, first := levels[i]-levels[i-1], levels[1]-levels[0]
@@ -56,7 +56,7 @@ func TestLevelsEnds(t *testing.T) {
 				step, first = levels[i]/levels[i-1], levels[1]/levels[0]
 			}
 			if math.Abs(step/first-1) > 1e-9 {
-				t.Errorf("%s: from level %d to %d is %g, wanted %g everywhere", c.spacing, i-1, i, step, first)
+				t.Errorf("%s: from level %d to %d is %g, want %g everywhere", c.spacing, i-1, i, step, first)
 			}
 		}
 	}
@@ -83,7 +83,7 @@ func TestLevelsErrors(t *testing.T) {
 	} {
 		levels, err := c.spacing.Levels(c.min, c.max, c.n)
 		if err == nil || !strings.Contains(err.Error(), c.want) || levels != nil {
-			t.Errorf("%d %q levels from %g to %g: %v, error %v, wanted one with %q", c.n, c.spacing, c.min, c.max, levels, err, c.want)
+			t.Errorf("%d %q levels from %g to %g: %v, error %v, want one with %q", c.n, c.spacing, c.min, c.max, levels, err, c.want)
 		}
 	}
 }

@@ -28,7 +28,7 @@ func (w Weighting) Validate() error {
 			return nil
 		}
 	}
-	return fmt.Errorf("unknown weighting %q, wanted one of %v", w, Weightings())
+	return fmt.Errorf("unknown weighting %q, want one of %v", w, Weightings())
 }
 
 // Of adds l(σ) [N] for σ [N].

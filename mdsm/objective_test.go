@@ -90,7 +90,7 @@ func TestLossAtTheTrueScore(t *testing.T) {
 		})
 		slope := out["slope"].Float64s()[0]
 		if c.sign == 0 && math.Abs(slope) > 1e-15 || c.sign != 0 && slope*c.sign < 1e-6 {
-			t.Errorf("a = %g: the loss has slope %g, wanted sign %g", c.a, slope, c.sign)
+			t.Errorf("a = %g: the loss has slope %g, want sign %g", c.a, slope, c.sign)
 		}
 	}
 }
@@ -121,7 +121,7 @@ func TestLossOfAPoint(t *testing.T) {
 	for name, v := range out {
 		for _, e := range v.Float64s() {
 			if math.Abs(e) > 1e-13 {
-				t.Errorf("%s is %v, wanted zeros", name, v.Float64s())
+				t.Errorf("%s is %v, want zeros", name, v.Float64s())
 				break
 			}
 		}
@@ -151,7 +151,7 @@ func TestLossOfUntrainedNetworks(t *testing.T) {
 	before := interpret(t, g, in)
 	first := before["loss"].Float64s()[0]
 	if math.Abs(first/64-1) > 0.25 {
-		t.Errorf("the loss is %g, wanted about 64", first)
+		t.Errorf("the loss is %g, want about 64", first)
 	}
 	for _, p := range net.Parameters() {
 		in[p.Name] = before[p.Name+".next"]
@@ -172,7 +172,7 @@ func TestWeightings(t *testing.T) {
 	}
 	for _, w := range []mdsm.Weighting{"", "cubic"} {
 		if err := w.Validate(); err == nil || !strings.Contains(err.Error(), string(w)) || !strings.Contains(err.Error(), "inverse-variance") {
-			t.Errorf("%q: error %v, wanted one that names it and the known ones", w, err)
+			t.Errorf("%q: error %v, want one that names it and the known ones", w, err)
 		}
 	}
 }

@@ -58,7 +58,7 @@ func (a *app) config() (runtime.Config, error) {
 		return runtime.Config{}, usageError{err}
 	}
 	if a.threads < 0 || a.device < 0 {
-		return runtime.Config{}, usagef("--threads %d --device %d: numbers from 0 are wanted", a.threads, a.device)
+		return runtime.Config{}, usagef("--threads %d --device %d, want numbers from 0", a.threads, a.device)
 	}
 	return runtime.Config{Library: a.ortLibrary, Provider: p, Device: a.device, Threads: a.threads, TF32: a.tf32, Log: a.log}, nil
 }

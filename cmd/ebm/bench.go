@@ -114,7 +114,7 @@ func (f *benchFlags) spec() (bench.Spec, error) {
 		return bench.Spec{}, usageError{err}
 	}
 	if f.batch < 0 || f.runs < 0 || f.shards < 0 || f.steps < 1 {
-		return bench.Spec{}, usagef("--batch %d --runs %d --shards %d --steps %d: numbers from 0, 0, 0 and 1 are wanted", f.batch, f.runs, f.shards, f.steps)
+		return bench.Spec{}, usagef("--batch %d --runs %d --shards %d --steps %d, want numbers from 0, 0, 0 and 1", f.batch, f.runs, f.shards, f.steps)
 	}
 	if f.batch == 0 {
 		f.batch = batch

@@ -43,7 +43,7 @@ func TestBenchUsage(t *testing.T) {
 	} {
 		code, _, stderr := ebmRun(t, append([]string{"bench"}, c.args...)...)
 		if code != 2 || !strings.Contains(stderr, c.want) {
-			t.Errorf("ebm bench %s: exit status %d, %q; wanted 2 and %q", strings.Join(c.args, " "), code, stderr, c.want)
+			t.Errorf("ebm bench %s: exit status %d, %q, want 2 and %q", strings.Join(c.args, " "), code, stderr, c.want)
 		}
 	}
 }

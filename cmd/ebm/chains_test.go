@@ -176,7 +176,7 @@ func TestChainsOfWrongUsage(t *testing.T) {
 	} {
 		code, _, stderr := ebmRun(t, args...)
 		if code != 2 || !strings.Contains(stderr, want) {
-			t.Errorf("ebm %s: exit status %d, %q; wanted 2 and %q", strings.Join(args, " "), code, stderr, want)
+			t.Errorf("ebm %s: exit status %d, %q, want 2 and %q", strings.Join(args, " "), code, stderr, want)
 		}
 	}
 	for want, args := range map[string][]string{
@@ -185,7 +185,7 @@ func TestChainsOfWrongUsage(t *testing.T) {
 	} {
 		code, _, stderr := ebmRun(t, args...)
 		if code != 1 || !strings.Contains(stderr, want) {
-			t.Errorf("ebm %s: exit status %d, %q; wanted 1 and %q", strings.Join(args, " "), code, stderr, want)
+			t.Errorf("ebm %s: exit status %d, %q, want 1 and %q", strings.Join(args, " "), code, stderr, want)
 		}
 	}
 }

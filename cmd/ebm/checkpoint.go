@@ -36,7 +36,7 @@ func checkpointOf(run, which string) (string, error) {
 	}
 	step, err := strconv.Atoi(which)
 	if err != nil {
-		return "", usagef("--checkpoint %q: newest, best or the number of a step is wanted", which)
+		return "", usagef("--checkpoint %q, want newest, best or the number of a step", which)
 	}
 	return findCheckpoint(run, step)
 }
@@ -53,5 +53,5 @@ func findCheckpoint(run string, step int) (string, error) {
 		}
 		steps = append(steps, c.Step)
 	}
-	return "", fmt.Errorf("%s has no checkpoint of step %d, wanted one of %v", run, step, steps)
+	return "", fmt.Errorf("%s has no checkpoint of step %d, want one of %v", run, step, steps)
 }

@@ -80,7 +80,7 @@ func (f *classifierFlags) add(fs *pflag.FlagSet) {
 // says, and what the flags change.
 func (f *classifierFlags) settings(flags *pflag.FlagSet) (train.ClassifierSettings, error) {
 	if f.out == "" {
-		return f.s, usagef("wanted --out DIR, the folder of the run")
+		return f.s, usagef("want --out DIR, the folder of the run")
 	}
 	s := train.DefaultClassifier(f.s.Data.Name)
 	if f.resume && isFile(filepath.Join(f.out, "classifier.toml")) {
@@ -109,7 +109,7 @@ func (f *classifierFlags) settings(flags *pflag.FlagSet) (train.ClassifierSettin
 		}
 	}
 	if s.Data.Name != "mnist" && s.Data.Name != "fashion-mnist" {
-		return s, usagef("--data-name %q: labelled grey pictures are wanted, mnist or fashion-mnist", s.Data.Name)
+		return s, usagef("--data-name %q, want labelled grey pictures, mnist or fashion-mnist", s.Data.Name)
 	}
 	if err := s.Validate(); err != nil {
 		return s, usageError{err}

@@ -43,7 +43,7 @@ func TestClassifierCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	if again := run("--resume"); again.Hash != first.Hash || again.Step != 20 {
-		t.Errorf("resumed to %+v, wanted %+v", again, first)
+		t.Errorf("resumed to %+v, want %+v", again, first)
 	}
 	// A finished run only writes its weights again, here in half the size.
 	half := run("--resume", "--float16")
@@ -65,7 +65,7 @@ func TestClassifierUsage(t *testing.T) {
 		"unknown com": {"--out", out, "extra"},
 	} {
 		if code, _, stderr := ebmRun(t, append([]string{"classifier"}, args...)...); code != 2 || !strings.Contains(stderr, want) {
-			t.Errorf("%v: exit status %d, %q; wanted 2 and %q", args, code, stderr, want)
+			t.Errorf("%v: exit status %d, %q, want 2 and %q", args, code, stderr, want)
 		}
 	}
 }

@@ -26,7 +26,7 @@ them. A RUN is the folder of a run, or of an evaluation (evaluate --out).`,
   ebm compare runs/* --html comparison.html`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("wanted RUN..., the folders of runs")
+				return usagef("want RUN..., the folders of runs")
 			}
 			return nil
 		},

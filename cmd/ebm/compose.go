@@ -74,13 +74,13 @@ A classifier sees pictures after the denoising jump, as it was trained, unless
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if len(f.runs) == 0 || f.out == "" {
-				return usagef("wanted --run REF, once or more, and --out DIR")
+				return usagef("want --run REF, once or more, and --out DIR")
 			}
 			if len(f.weights) > 0 && len(f.weights) != len(f.runs) {
-				return usagef("--weights has %d numbers for %d energies: one for each --run is wanted", len(f.weights), len(f.runs))
+				return usagef("--weights has %d numbers for %d energies, want one for each --run", len(f.weights), len(f.runs))
 			}
 			if (f.images == "") != (f.mask == "") || f.noise < 0 {
-				return usagef("--images, --mask and --given-noise: a picture with a mask, and a positive noise level, are wanted")
+				return usagef("want --images and --mask together, and a positive --given-noise")
 			}
 			return f.compose(cmd.Context(), a)
 		},
@@ -149,11 +149,11 @@ func (f *composeFlags) region(ctx context.Context, a *app, c mdsm.Composition, p
 func classOf(text string) (mdsm.Logits, int, error) {
 	at := strings.LastIndex(text, ":")
 	if at < 0 {
-		return nil, 0, usagef("--classifier %q: wanted DATA:CLASS or FILE.onnx:OUTPUT:CLASS", text)
+		return nil, 0, usagef("--classifier %q, want DATA:CLASS or FILE.onnx:OUTPUT:CLASS", text)
 	}
 	class, err := strconv.Atoi(text[at+1:])
 	if err != nil || class < 0 {
-		return nil, 0, usagef("--classifier %q: its class is %q, wanted a number from 0", text, text[at+1:])
+		return nil, 0, usagef("--classifier %q: its class is %q, want a number from 0", text, text[at+1:])
 	}
 	name := text[:at]
 	if slices.Contains(zoo.Classifiers(), name) {
@@ -173,7 +173,7 @@ func classOf(text string) (mdsm.Logits, int, error) {
 	}
 	at = strings.LastIndex(name, ":")
 	if at < 0 || !strings.EqualFold(filepath.Ext(name[:at]), ".onnx") {
-		return nil, 0, usagef("--classifier %q: wanted DATA:CLASS with DATA one of %s, or FILE.onnx:OUTPUT:CLASS", text, strings.Join(zoo.Classifiers(), ", "))
+		return nil, 0, usagef("--classifier %q, want DATA:CLASS with DATA one of %s, or FILE.onnx:OUTPUT:CLASS", text, strings.Join(zoo.Classifiers(), ", "))
 	}
 	m, err := onnximport.Read(name[:at], onnximport.Options{})
 	if err != nil {

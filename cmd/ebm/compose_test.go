@@ -46,12 +46,12 @@ func TestComposeWritesEnergies(t *testing.T) {
 		}
 		for i := range e.Len() {
 			if got, want := e.Float64s()[i], 2*energy.Float64s()[i]; math.Abs(got-want) > 1e-5*(1+math.Abs(want)) {
-				t.Errorf("%s: energy %g, wanted %g", file, got, want)
+				t.Errorf("%s: energy %g, want %g", file, got, want)
 			}
 		}
 		for i := range s.Len() {
 			if got, want := s.Float64s()[i], 2*score.Float64s()[i]; math.Abs(got-want) > 1e-5*(1+math.Abs(want)) {
-				t.Fatalf("%s: score %g, wanted %g", file, got, want)
+				t.Fatalf("%s: score %g, want %g", file, got, want)
 			}
 		}
 		sum.Close()
@@ -98,11 +98,11 @@ func TestComposeUsage(t *testing.T) {
 		"number from 0":     {"--run", weights, "--classifier", "mnist:seven", "--out", dir},
 		"0 to 9":            {"--run", weights, "--classifier", "mnist:10", "--out", dir},
 		"FILE.onnx":         {"--run", weights, "--classifier", "letters:3", "--out", dir},
-		"a picture with a ": {"--run", weights, "--mask", "bottom", "--out", dir},
+		"--images and --mask together": {"--run", weights, "--mask", "bottom", "--out", dir},
 	} {
 		code, _, stderr := ebmRun(t, append([]string{"compose", "-q"}, args...)...)
 		if code != 2 || !strings.Contains(stderr, want) {
-			t.Errorf("compose %v: status %d, %q, wanted 2 and %q", args, code, stderr, want)
+			t.Errorf("compose %v: status %d, %q, want 2 and %q", args, code, stderr, want)
 		}
 	}
 }
@@ -120,7 +120,7 @@ func TestModelsAreListed(t *testing.T) {
 		}
 	}
 	if want := append(zoo.Names(), zoo.Classifiers()...); !slices.Equal(names, want) {
-		t.Errorf("listed %v, wanted %v", names, want)
+		t.Errorf("listed %v, want %v", names, want)
 	}
 	if out := mustRun(t, "models", "mnist16"); !strings.Contains(out, "ebm train --preset demo") {
 		t.Errorf("no command in %s", out)

@@ -78,7 +78,7 @@ func rounded(set *weights.Set) (*weights.Set, error) {
 func exactArgs(n int, what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usagef("%d arguments are given, wanted %d: %s", len(args), n, what)
+			return usagef("%d arguments are given, want %d: %s", len(args), n, what)
 		}
 		return nil
 	}

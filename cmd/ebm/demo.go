@@ -75,7 +75,7 @@ type timing struct {
 
 func (d *demo) run(ctx context.Context) error {
 	if d.steps < 1 || d.count < 1 || d.budget <= 0 {
-		return usagef("--steps %d --count %d --budget %v: positive values are wanted", d.steps, d.count, d.budget)
+		return usagef("--steps %d --count %d --budget %v, want positive values", d.steps, d.count, d.budget)
 	}
 	var err error
 	if d.out, err = freeFolder(d.out, filepath.Join("runs", "demo")); err != nil {
@@ -107,7 +107,7 @@ func (d *demo) run(ctx context.Context) error {
 	}
 	d.printf("samples   %s\nmodel     %s\nreport    %s\n", filepath.Join(d.out, "samples", "grid.png"), filepath.Join(d.out, "model"), filepath.Join(d.out, "report.html"))
 	for _, c := range d.score.Checks {
-		d.printf("checked   %s: error %.2g of the largest magnitude, at most %.0g is wanted\n", c.Name, c.Worst(), c.Tolerance)
+		d.printf("checked   %s: error %.2g of the largest magnitude, want at most %.0g\n", c.Name, c.Worst(), c.Tolerance)
 	}
 	d.printf("digits    %d of %d, and the classifier is sure of %.0f %% of the samples\n", d.modes.Covered, d.modes.Modes, 100*d.modes.Confident)
 	d.printf("took      %v\n", time.Since(d.began).Round(time.Second))
@@ -126,7 +126,7 @@ func freeFolder(asked, stem string) (string, error) {
 	}
 	if asked != "" {
 		if !free(asked) {
-			return "", fmt.Errorf("%s exists: wanted a new folder for --out", asked)
+			return "", fmt.Errorf("%s exists, want a new folder for --out", asked)
 		}
 		return asked, nil
 	}

@@ -50,10 +50,10 @@ are resized. It writes png/ (the denoised pictures), denoised.npy (float32
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.run == "" || f.images == "" || f.out == "" {
-				return usagef("wanted --run REF, --images X and --out DIR")
+				return usagef("want --run REF, --images X and --out DIR")
 			}
 			if f.noise < 0 || math.IsNaN(f.noise) || math.IsInf(f.noise, 0) {
-				return usagef("--noise %g: a standard deviation from 0 is wanted", f.noise)
+				return usagef("--noise %g, want a standard deviation from 0", f.noise)
 			}
 			return f.denoise(cmd.Context(), a)
 		},
@@ -78,7 +78,7 @@ func (f *denoiseFlags) denoise(ctx context.Context, a *app) error {
 	defer sampler.Close()
 	shape := sampler.Shape()
 	if len(shape) != 3 {
-		return fmt.Errorf("%s: a model of pictures [C H W] is wanted, not of %v", f.run, shape)
+		return fmt.Errorf("%s: a model of %v, want one of pictures [C H W]", f.run, shape)
 	}
 	clean, err := dataset.Pictures(ctx, f.images, shape)
 	if err != nil {

@@ -64,7 +64,7 @@ func loadEnergy(ref string, sigma0 float64) (chosen, error) {
 			c.sigma0 = 0.1
 			if text, ok := m.Metadata["sigma0"]; ok {
 				if _, err := fmt.Sscan(text, &c.sigma0); err != nil || !(c.sigma0 > 0) {
-					return c, fmt.Errorf("%s: metadata say sigma0 is %q, wanted a positive number", ref, text)
+					return c, fmt.Errorf("%s: metadata say sigma0 is %q, want a positive number", ref, text)
 				}
 			}
 		}

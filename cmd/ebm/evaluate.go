@@ -87,11 +87,11 @@ details. Warnings about too few samples and the like go to standard error.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case len(args) == 1 && f.samples+f.reference != "":
-				return usagef("%s is a run, --samples and --reference name two sides: wanted one or the other", args[0])
+				return usagef("%s is a run, --samples and --reference name two sides, want one or the other", args[0])
 			case len(args) == 1:
 				return f.evaluateRun(cmd.Context(), a, args[0])
 			case f.samples == "":
-				return usagef("wanted RUN, or --samples X, and --reference Y to compare them with")
+				return usagef("want RUN, or --samples X, and --reference Y to compare them with")
 			}
 			return f.evaluate(cmd.Context(), a)
 		},
@@ -105,20 +105,20 @@ details. Warnings about too few samples and the like go to standard error.`,
 func (f *evaluateFlags) check() error {
 	for _, m := range f.metrics {
 		if !slices.Contains(sets.Groups(), m) {
-			return usagef("--metrics %s: wanted some of %v", m, sets.Groups())
+			return usagef("--metrics %s, want some of %v", m, sets.Groups())
 		}
 	}
 	if !slices.Contains(inception.Conventions(), inception.Convention(f.preprocess)) {
-		return usagef("--preprocess %s: wanted one of %v", f.preprocess, inception.Conventions())
+		return usagef("--preprocess %s, want one of %v", f.preprocess, inception.Conventions())
 	}
 	if !slices.Contains(evaluate.InputRanges(), evaluate.InputRange(f.inputRange)) {
-		return usagef("--features-range %s: wanted one of %v", f.inputRange, evaluate.InputRanges())
+		return usagef("--features-range %s, want one of %v", f.inputRange, evaluate.InputRanges())
 	}
 	if f.limit < 0 || f.subsets < 1 || f.subsetSize < 0 || f.splits < 1 || f.size < 0 {
-		return usagef("--limit %d --kid-subsets %d --kid-subset-size %d --is-splits %d --features-size %d: positive numbers are wanted", f.limit, f.subsets, f.subsetSize, f.splits, f.size)
+		return usagef("--limit %d --kid-subsets %d --kid-subset-size %d --is-splits %d --features-size %d, want positive numbers", f.limit, f.subsets, f.subsetSize, f.splits, f.size)
 	}
 	if f.bootstrap != 0 && f.bootstrap < 20 || f.bootstrapFID && f.bootstrap == 0 {
-		return usagef("--bootstrap %d: 20 resamples or more are wanted for an interval", f.bootstrap)
+		return usagef("--bootstrap %d, want 20 resamples or more for an interval", f.bootstrap)
 	}
 	return f.checkNetwork()
 }

@@ -47,7 +47,7 @@ func TestEvaluateFeatures(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(result.Metrics) != 1 || !(result.Metrics[0].Value > 15 && result.Metrics[0].Value < 25) || result.Metrics[0].Warnings == nil {
-		t.Errorf("%+v, wanted a distance of about 5·2² and a warning", result.Metrics)
+		t.Errorf("%+v, want a distance of about 5·2² and a warning", result.Metrics)
 	}
 }
 
@@ -83,7 +83,7 @@ func TestEvaluateByClassifier(t *testing.T) {
 		t.Errorf("exit status %d\n%s%s", code, stdout, stderr)
 	}
 	if named := mustRun(t, append(args, "--features", "classifier")...); named != stdout {
-		t.Errorf("named:\n%swanted\n%s", named, stdout)
+		t.Errorf("named:\n%swant\n%s", named, stdout)
 	}
 	if pixels := mustRun(t, append(args, "--features", "pixels")...); !strings.Contains(pixels, "pixels_frechet ") {
 		t.Errorf("pixels: %s", pixels)
@@ -108,7 +108,7 @@ func TestEvaluateUsage(t *testing.T) {
 		{2, "20 resamples", []string{"--samples", a, "--bootstrap", "3"}},
 		{2, "positive numbers", []string{"--samples", a, "--limit", "-3"}},
 		{2, "choose one", []string{"--samples", a, "--features", "pixels", "--features-onnx", "y"}},
-		{2, "wanted inception, classifier or pixels", []string{"--samples", a, "--features", "vgg"}},
+		{2, "want inception, classifier or pixels", []string{"--samples", a, "--features", "vgg"}},
 		{2, "the shipped classifiers are those of", []string{"--samples", a, "--features", "classifier:cifar10"}},
 		{1, "this program does not fetch", []string{"--samples", "mnist:test", "--limit", "10", "--features", "inception"}},
 		{1, "it needs a reference", []string{"--samples", a, "--metrics", "fid"}},
@@ -117,7 +117,7 @@ func TestEvaluateUsage(t *testing.T) {
 	} {
 		code, _, stderr := ebmRun(t, append([]string{"evaluate", "--provider", "cpu"}, c.args...)...)
 		if code != c.code || !strings.Contains(stderr, c.want) {
-			t.Errorf("%q: exit status %d\n%swanted %d and %q", c.args, code, stderr, c.code, c.want)
+			t.Errorf("%q: exit status %d\n%swant %d and %q", c.args, code, stderr, c.code, c.want)
 		}
 	}
 }

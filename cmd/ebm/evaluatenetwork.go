@@ -28,7 +28,7 @@ func (f *evaluateFlags) checkNetwork() error {
 	case f.onnx != "" && (f.inception != "" || f.features != ""), f.inception != "" && f.features != "" && f.features != byInception:
 		return usagef("--features, --inception and --features-onnx name several feature networks: choose one")
 	case !slices.Contains([]string{"", byInception, byClassifier, byPixels}, name) || of != "" && name != byClassifier:
-		return usagef("--features %s: wanted %s, %s or %s", f.features, byInception, byClassifier, byPixels)
+		return usagef("--features %s, want %s, %s or %s", f.features, byInception, byClassifier, byPixels)
 	case of != "" && !slices.Contains(zoo.Classifiers(), of):
 		return usagef("--features %s: the shipped classifiers are those of %s", f.features, strings.Join(zoo.Classifiers(), ", "))
 	}

@@ -234,7 +234,7 @@ func (e *evaluation) other(ctx context.Context, ref string) (probe.Group, error)
 	case "train":
 		split = dataset.Train
 	default:
-		return probe.Group{}, usagef("%q is no part of a data set, wanted %s:train or %s:test", part, name, name)
+		return probe.Group{}, usagef("%q is no part of a data set, want %s:train or %s:test", part, name, name)
 	}
 	spec := dataset.Spec{Name: name, Dir: dir, Size: e.model.Shape()[2], Log: e.log}
 	if name == "folder" {

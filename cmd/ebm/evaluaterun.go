@@ -63,11 +63,11 @@ func (f *runFlags) add(fs *pflag.FlagSet) {
 func (f *runFlags) check() error {
 	for _, p := range f.parts {
 		if !slices.Contains(runParts(), p) {
-			return usagef("--parts %s: wanted some of %s", p, strings.Join(runParts(), ", "))
+			return usagef("--parts %s, want some of %s", p, strings.Join(runParts(), ", "))
 		}
 	}
 	if f.count < 2 || f.steps < 1 || f.pictures < 2 || f.neighbours < 1 || f.selectCount < 2 || f.selectSteps < 1 {
-		return usagef("--count %d --steps %d --pictures %d --neighbours %d --select-count %d --select-steps %d: positive numbers are wanted, and two pictures or more",
+		return usagef("--count %d --steps %d --pictures %d --neighbours %d --select-count %d --select-steps %d, want positive numbers, and two pictures or more",
 			f.count, f.steps, f.pictures, f.neighbours, f.selectCount, f.selectSteps)
 	}
 	if f.selects && f.checkpoint != "" {
@@ -111,7 +111,7 @@ func (f *evaluateFlags) evaluateRun(ctx context.Context, a *app, ref string) err
 	e := &evaluation{app: a, evaluateFlags: f, dir: f.run.out}
 	if e.dir == "" {
 		if e.dir = runFolder(ref); e.dir == "" {
-			return usagef("%s is not the folder of a run: wanted --out DIR for the report", ref)
+			return usagef("%s is not the folder of a run, want --out DIR for the report", ref)
 		}
 	}
 	if err := e.measure(ctx, ref); err != nil {
@@ -281,7 +281,7 @@ func (e *evaluation) loadData(ctx context.Context) error {
 		name = e.about["data"]
 	}
 	if name == "" {
-		return usagef("nothing says which data %s was trained on: wanted --data-name SET", e.name)
+		return usagef("nothing says which data %s was trained on, want --data-name SET", e.name)
 	}
 	spec := dataset.Spec{Name: name, Dir: e.data, Size: e.model.Shape()[2], Log: e.log}
 	if e.settings != nil && name == e.settings.Data.Name {
@@ -332,7 +332,7 @@ func (e *evaluation) sigmas(n int) ([]float64, error) {
 		if text, ok := e.about[key]; ok {
 			v, err := strconv.ParseFloat(text, 64)
 			if err != nil {
-				return nil, fmt.Errorf("%s: metadata say %s is %q, wanted a number", e.name, key, text)
+				return nil, fmt.Errorf("%s: metadata say %s is %q, want a number", e.name, key, text)
 			}
 			*to = v
 		}

@@ -78,7 +78,7 @@ func TestEvaluateARun(t *testing.T) {
 		t.Fatal(err)
 	}
 	if result.Weights != best.Hash || best.About["step"] != strings.TrimLeft(strings.TrimPrefix(s.Best, "step-"), "0") {
-		t.Errorf("measured %s of step %s, wanted the best checkpoint's weights", result.Weights, best.About["step"])
+		t.Errorf("measured %s of step %s, want the best checkpoint's weights", result.Weights, best.About["step"])
 	}
 	found := map[string]report.Metric{}
 	for _, m := range result.Metrics {
@@ -88,7 +88,7 @@ func TestEvaluateARun(t *testing.T) {
 		"classifier_frechet": 8, "classifier_recall": 8, "modes_covered": 8, "auroc_energy_mnist_train": 30, "auroc_loss_mnist_train": 30, "held_out_loss": 30,
 	} {
 		if m, ok := found[key]; !ok || m.Samples != samples {
-			t.Errorf("%s: %+v, wanted one of %d samples", key, m, samples)
+			t.Errorf("%s: %+v, want one of %d samples", key, m, samples)
 		}
 	}
 	d := readReport(t, dir)
@@ -106,7 +106,7 @@ func TestEvaluateARun(t *testing.T) {
 	}
 	for _, title := range []string{titleSamples, titleNumbers, titleModes, titleApart, titleScores, titleNoise, titleNeighbours, titleSelection, titleTraining, titleSettings, titleConditions, titleTimings, titleAgain, "Checked", "Before"} {
 		if titles[title] != 1 {
-			t.Errorf("the report has %d sections %q, wanted one", titles[title], title)
+			t.Errorf("the report has %d sections %q, want one", titles[title], title)
 		}
 	}
 
@@ -147,7 +147,7 @@ func TestEvaluateRunRefuses(t *testing.T) {
 	} {
 		code, stdout, stderr := ebmRun(t, c.args...)
 		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {
-			t.Errorf("ebm %s: exit status %d, %q, %q; wanted %d and %q", strings.Join(c.args, " "), code, stdout, stderr, c.code, c.want)
+			t.Errorf("ebm %s: exit status %d, %q, %q, want %d and %q", strings.Join(c.args, " "), code, stdout, stderr, c.code, c.want)
 		}
 	}
 }

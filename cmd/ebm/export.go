@@ -45,7 +45,7 @@ func (f *modelFlags) load() (*ebm.Model, error) {
 			return nil, fmt.Errorf("%s: no such file of weights", ref)
 		}
 	case f.run == "":
-		return nil, usagef("wanted --run REF or --weights FILE")
+		return nil, usagef("want --run REF or --weights FILE")
 	default:
 		var err error
 		if ref, err = checkpointOf(f.run, f.checkpoint); err != nil {
@@ -115,10 +115,10 @@ With --for it writes what another program wants:
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if out == "" {
-				return usagef("wanted --out DIR")
+				return usagef("want --out DIR")
 			}
 			if batch < 0 {
-				return usagef("--batch %d: a positive number, or 0 for any, is wanted", batch)
+				return usagef("--batch %d, want a positive number, or 0 for any", batch)
 			}
 			if err := other.check(cmd.Flags()); err != nil {
 				return err

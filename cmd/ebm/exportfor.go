@@ -121,7 +121,7 @@ func (f *otherFlags) chain() (mdsm.Chain, error) {
 		return mdsm.Chain{}, err
 	}
 	if f.seed >= export.MaxSeed {
-		return mdsm.Chain{}, fmt.Errorf("--seed %d: a number below 2^24 is wanted, since ONNX keeps seeds as float32", f.seed)
+		return mdsm.Chain{}, fmt.Errorf("--seed %d, want a number below 2^24, since ONNX keeps seeds as float32", f.seed)
 	}
 	temperatures, err := s.Schedule.Temperatures()
 	return mdsm.Chain{Mean: s.Start.Mean, Sigma: s.Start.Sigma, Temperatures: temperatures, StepSize: s.StepSize}, err

@@ -29,7 +29,7 @@ func TestExportForWrongUsage(t *testing.T) {
 	} {
 		code, stdout, stderr := ebmRun(t, append([]string{"export", "--weights", tiny, "--out", dir}, strings.Fields(c.args)...)...)
 		if code != 2 || stdout != "" {
-			t.Errorf("%s: exit status %d, standard output %q; wanted 2 and none\n%s", c.args, code, stdout, stderr)
+			t.Errorf("%s: exit status %d, standard output %q, want 2 and none\n%s", c.args, code, stdout, stderr)
 		}
 		for _, want := range c.want {
 			if !strings.Contains(stderr, want) {

@@ -39,10 +39,10 @@ docs/onnx-import.md lists the operators that are read.`,
 		Args: exactArgs(1, "an ONNX file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if out == "" {
-				return usagef("wanted --out FILE.onnx")
+				return usagef("want --out FILE.onnx")
 			}
 			if len(d.Wrt) == 0 && !d.Parameters {
-				return usagef("wanted --wrt NAME or --wrt-parameters")
+				return usagef("want --wrt NAME or --wrt-parameters")
 			}
 			o := onnximport.Options{}
 			var err error
@@ -74,7 +74,7 @@ func parseSizes(list []string) (map[string]int, error) {
 		at := strings.LastIndex(s, "=")
 		n, err := strconv.Atoi(s[at+1:])
 		if at < 1 || err != nil || n < 1 {
-			return nil, usagef("--size %q: NAME=NUMBER is wanted", s)
+			return nil, usagef("--size %q, want NAME=NUMBER", s)
 		}
 		sizes[s[:at]] = n
 	}
@@ -96,7 +96,7 @@ func parseValues(list []string) (map[string]*tensor.Tensor, error) {
 		for _, p := range parts {
 			n, err := strconv.ParseInt(p, 10, 64)
 			if at < 1 || err != nil {
-				return nil, usagef("--value %q: NAME=NUMBER or NAME=NUMBER,NUMBER… is wanted", s)
+				return nil, usagef("--value %q, want NAME=NUMBER or NAME=NUMBER,NUMBER…", s)
 			}
 			numbers = append(numbers, n)
 		}

@@ -66,19 +66,19 @@ func TestGradientRefuses(t *testing.T) {
 		args []string
 		want string
 	}{
-		{2, []string{mlp, "--wrt", "x"}, "wanted --out"},
-		{2, []string{mlp, "--out", out}, "wanted --wrt NAME or --wrt-parameters"},
-		{2, []string{mlp, "--wrt", "x", "--out", out, "--size", "batch"}, "NAME=NUMBER is wanted"},
-		{2, []string{mlp, "--wrt", "x", "--out", out, "--value", "x=a"}, "is wanted"},
+		{2, []string{mlp, "--wrt", "x"}, "want --out"},
+		{2, []string{mlp, "--out", out}, "want --wrt NAME or --wrt-parameters"},
+		{2, []string{mlp, "--wrt", "x", "--out", out, "--size", "batch"}, "want NAME=NUMBER"},
+		{2, []string{mlp, "--wrt", "x", "--out", out, "--value", "x=a"}, "want NAME=NUMBER"},
 		{1, []string{mlp, "--wrt", "z", "--out", out}, `no value is called "z"`},
 		{1, []string{goldenModels + "transformer.onnx", "--wrt", "bias", "--out", out}, "which of the outputs"},
-		{1, []string{goldenModels + "transformer.onnx", "--of", "y", "--wrt", "tokens", "--out", out}, "floating-point numbers are wanted"},
+		{1, []string{goldenModels + "transformer.onnx", "--of", "y", "--wrt", "tokens", "--out", out}, "want floating-point numbers"},
 		{1, []string{broken, "--wrt", "x", "--out", out}, "not an ONNX model"},
 		{1, []string{filepath.Join(dir, "none.onnx"), "--wrt", "x", "--out", out}, "no such file"},
 	} {
 		code, _, stderr := ebmRun(t, append([]string{"gradient"}, c.args...)...)
 		if code != c.code || !strings.Contains(stderr, c.want) {
-			t.Errorf("%v: status %d, %q; wanted %d and %q", c.args, code, stderr, c.code, c.want)
+			t.Errorf("%v: status %d, %q, want %d and %q", c.args, code, stderr, c.code, c.want)
 		}
 	}
 	if _, err := os.Stat(out); err == nil {

@@ -78,10 +78,10 @@ the mean of many completions is the one that a better model makes smaller.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.run == "" || f.images == "" || f.mask == "" || f.out == "" {
-				return usagef("wanted --run REF, --images X, --mask M and --out DIR")
+				return usagef("want --run REF, --images X, --mask M and --out DIR")
 			}
 			if f.count < 0 || f.completions < 1 || f.rows < 1 || f.sigma0 < 0 {
-				return usagef("--count %d --completions %d --rows %d --sigma0 %g: positive numbers are wanted", f.count, f.completions, f.rows, f.sigma0)
+				return usagef("--count %d --completions %d --rows %d --sigma0 %g, want positive numbers", f.count, f.completions, f.rows, f.sigma0)
 			}
 			return f.inpaint(cmd.Context(), a)
 		},

@@ -79,7 +79,7 @@ model, as they do with --toy. Bits per dimension are for pixel values from 0 to
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if (f.run == "") == (len(f.toys) == 0) {
-				return usagef("wanted --run REF, the model, or --toy NAME, a known density")
+				return usagef("want --run REF, the model, or --toy NAME, a known density")
 			}
 			if err := f.check(); err != nil {
 				return err
@@ -102,7 +102,7 @@ func (f *likelihoodFlags) check() error {
 	case "paper":
 		preset = ais.Paper()
 	default:
-		return usagef("--preset %s: wanted cheap or paper", f.preset)
+		return usagef("--preset %s, want cheap or paper", f.preset)
 	}
 	if f.set.Distributions == 0 {
 		f.set.Distributions = preset.Distributions
@@ -123,7 +123,7 @@ func (f *likelihoodFlags) check() error {
 		return usageError{err}
 	}
 	if f.chains < 0 || f.count < 0 || f.chains+f.count == 0 || f.sigma0 < 0 {
-		return usagef("--chains %d --count %d --sigma0 %g: numbers from 0 are wanted, and some chains or pictures", f.chains, f.count, f.sigma0)
+		return usagef("--chains %d --count %d --sigma0 %g, want numbers from 0, and some chains or pictures", f.chains, f.count, f.sigma0)
 	}
 	return nil
 }
@@ -154,7 +154,7 @@ func (f *likelihoodFlags) measure(ctx context.Context, a *app) error {
 	}
 	if f.images == "" && f.count > 0 {
 		if c.data == "" || c.data == "folder" {
-			return usagef("wanted --images X, the pictures to measure: the model does not say which data set it is of")
+			return usagef("want --images X, the pictures to measure: the model does not say which data set it is of")
 		}
 		f.images = c.data + ":test"
 	}

@@ -66,7 +66,7 @@ func TestWrongUsageIsStatus2(t *testing.T) {
 		{[]string{"export", "--out", dir}, "--run"},
 		{[]string{"export", "--run", "mnist16", "--out", dir, "--kinds", "jacobian"}, `unknown kind "jacobian"`},
 		{[]string{"export", "--run", "mnist16", "--out", dir, "--batch", "-1"}, "--batch -1"},
-		{[]string{"convert", "one"}, "wanted 2"},
+		{[]string{"convert", "one"}, "want 2"},
 		{[]string{"runtime"}, "runtime info"},
 		{[]string{"runtime", "info", "--provider", "tpu"}, `"tpu"`},
 		{[]string{"sample"}, "--run"},
@@ -76,7 +76,7 @@ func TestWrongUsageIsStatus2(t *testing.T) {
 	} {
 		code, _, stderr := ebmRun(t, c.args...)
 		if code != 2 || !strings.Contains(stderr, c.want) {
-			t.Errorf("ebm %s: exit status %d, %q; wanted 2 and %q", strings.Join(c.args, " "), code, stderr, c.want)
+			t.Errorf("ebm %s: exit status %d, %q, want 2 and %q", strings.Join(c.args, " "), code, stderr, c.want)
 		}
 	}
 }
@@ -107,7 +107,7 @@ func TestFailuresAreStatus1AndOneClearError(t *testing.T) {
 	} {
 		code, stdout, stderr := ebmRun(t, c.args...)
 		if code != 1 || stdout != "" {
-			t.Errorf("ebm %s: exit status %d, standard output %q; wanted 1 and none\n%s", strings.Join(c.args, " "), code, stdout, stderr)
+			t.Errorf("ebm %s: exit status %d, standard output %q, want 1 and none\n%s", strings.Join(c.args, " "), code, stdout, stderr)
 		}
 		for _, want := range c.want {
 			if !strings.Contains(stderr, want) {
@@ -149,7 +149,7 @@ func TestExportWritesTheKindsAskedFor(t *testing.T) {
 		names = append(names, filepath.Base(f.Path))
 	}
 	if want := []string{"energy.onnx", "score.onnx", "hvp.onnx", "train.onnx", "sampler.onnx", "denoise.onnx"}; !slices.Equal(names, want) {
-		t.Errorf("files %v, wanted %v", names, want)
+		t.Errorf("files %v, want %v", names, want)
 	}
 }
 
@@ -192,7 +192,7 @@ func TestTrainResumesExactly(t *testing.T) {
 	if code, _, stderr := ebmRun(t, args(parts)...); code != 1 || !strings.Contains(stderr, "--resume") {
 		t.Errorf("began a run over another one: %d %s", code, stderr)
 	}
-	if code, _, stderr := ebmRun(t, args(parts, "--resume", "--batch", "5")...); code != 1 || !strings.Contains(stderr, "batch is 4 (wanted 5)") {
+	if code, _, stderr := ebmRun(t, args(parts, "--resume", "--batch", "5")...); code != 1 || !strings.Contains(stderr, "batch is 4 (want 5)") {
 		t.Errorf("went on with other settings: %d %s", code, stderr)
 	}
 	mustRun(t, "train", "--resume", "--out", parts, "--quiet")
@@ -211,6 +211,6 @@ func TestInterruptIsStatus130(t *testing.T) {
 	var out, errs bytes.Buffer
 	code := run(ctx, []string{"train", "--preset", "demo", "--out", filepath.Join(t.TempDir(), "run"), "--quiet"}, &out, &errs)
 	if code != 130 {
-		t.Errorf("exit status %d, wanted 130\n%s", code, errs.String())
+		t.Errorf("exit status %d, want 130\n%s", code, errs.String())
 	}
 }

@@ -51,7 +51,7 @@ by its data (compose --classifier mnist:7). With a NAME it says all of one.`,
 			if len(args) == 1 {
 				list = slices.DeleteFunc(list, func(m shippedModel) bool { return m.Name != args[0] })
 				if len(list) == 0 {
-					return usagef("%s: no such shipped model, wanted one of %s", args[0], strings.Join(append(zoo.Names(), zoo.Classifiers()...), ", "))
+					return usagef("%s: no such shipped model, want one of %s", args[0], strings.Join(append(zoo.Names(), zoo.Classifiers()...), ", "))
 				}
 			}
 			switch {

@@ -21,7 +21,7 @@ type pictureFlags struct {
 // is said), or a user's own files.
 func (f *pictureFlags) pictures(ctx context.Context, a *app, shape []int) (*tensor.Tensor, error) {
 	if len(shape) != 3 {
-		return nil, fmt.Errorf("a model of pictures [C H W] is wanted, not of %v", shape)
+		return nil, fmt.Errorf("want a model of pictures [C H W], not of %v", shape)
 	}
 	name, split, _ := strings.Cut(f.images, ":")
 	known := func(info dataset.Info) bool { return info.Name == name && name != "folder" }
@@ -38,7 +38,7 @@ func (f *pictureFlags) pictures(ctx context.Context, a *app, shape []int) (*tens
 	case "train":
 		spec.Split = dataset.Train
 	default:
-		return nil, usagef("%s: %q is no part of a data set, wanted %s:train or %s:test", f.images, split, name, name)
+		return nil, usagef("%s: %q is no part of a data set, want %s:train or %s:test", f.images, split, name, name)
 	}
 	set, err := dataset.Load(ctx, spec)
 	if err != nil {

@@ -12,7 +12,7 @@ func newRuntime(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "runtime", Short: "Say which ONNX Runtime is used, or install another build", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usagef("wanted 'runtime info' or 'runtime install'")
+			return usagef("want 'runtime info' or 'runtime install'")
 		},
 	}
 	cmd.AddCommand(newRuntimeInfo(a), newRuntimeInstall(a))

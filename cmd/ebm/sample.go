@@ -115,7 +115,7 @@ func (f *sampleFlags) sample(ctx context.Context, a *app) error {
 	}
 	if f.out == "" {
 		if model.folder == "" {
-			return usagef("wanted --out DIR, the folder of the samples")
+			return usagef("want --out DIR, the folder of the samples")
 		}
 		f.out = filepath.Join(model.folder, "samples")
 	}
@@ -141,7 +141,7 @@ func (f *sampleFlags) sample(ctx context.Context, a *app) error {
 
 func (f *sampleFlags) settings() (langevin.Settings, error) {
 	if f.run == "" {
-		return langevin.Settings{}, usagef("wanted --run REF, the model to sample from")
+		return langevin.Settings{}, usagef("want --run REF, the model to sample from")
 	}
 	kind, err := langevin.ParseKind(f.schedule)
 	if err != nil {
@@ -156,7 +156,7 @@ func (f *sampleFlags) settings() (langevin.Settings, error) {
 	if f.shard != "" {
 		var i, n int
 		if _, err := fmt.Sscanf(f.shard, "%d/%d", &i, &n); err != nil {
-			return set, usagef("--shard %q: a part I/N such as 1/4 is wanted", f.shard)
+			return set, usagef("--shard %q, want a part I/N such as 1/4", f.shard)
 		}
 		if set, err = set.Shard(i, n); err != nil {
 			return set, usageError{err}
@@ -178,7 +178,7 @@ func (f *sampleFlags) folder(a *app, crop int, describe map[string]string) sampl
 
 func (f *sampleFlags) merge(ctx context.Context, a *app, parts []string) error {
 	if f.out == "" {
-		return usagef("wanted --out DIR, the folder to join the parts in")
+		return usagef("want --out DIR, the folder to join the parts in")
 	}
 	w, err := samples.Merge(ctx, f.folder(a, 0, nil), parts, a.progress())
 	if err != nil {

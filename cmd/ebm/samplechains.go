@@ -52,10 +52,10 @@ func (f *chainFlags) check() error {
 		return usageError{err}
 	}
 	if f.draws < 1 || f.warmup < 0 || f.thin < 1 || f.leapfrog < 1 || !(f.target >= 0 && f.target < 1) {
-		return usagef("--draws %d --warmup %d --thin %d --hmc-steps %d --target %g: positive numbers are wanted, and an acceptance below 1", f.draws, f.warmup, f.thin, f.leapfrog, f.target)
+		return usagef("--draws %d --warmup %d --thin %d --hmc-steps %d --target %g, want positive numbers, and an acceptance below 1", f.draws, f.warmup, f.thin, f.leapfrog, f.target)
 	}
 	if math.IsInf(f.startNoise, 0) || math.IsNaN(f.startNoise) {
-		return usagef("--start-noise %g: a finite number is wanted", f.startNoise)
+		return usagef("--start-noise %g, want a finite number", f.startNoise)
 	}
 	return nil
 }
@@ -83,7 +83,7 @@ func (f *sampleFlags) chains(ctx context.Context, a *app, ref string) error {
 	if f.out == "" {
 		folder := runFolder(f.run)
 		if folder == "" {
-			return usagef("wanted --out DIR, the folder of the samples")
+			return usagef("want --out DIR, the folder of the samples")
 		}
 		f.out = filepath.Join(folder, "samples")
 	}
@@ -125,10 +125,10 @@ func (f *sampleFlags) chainSettings(ctx context.Context, a *app, c chosen) (mcmc
 		return mcmc.Settings{}, err
 	}
 	if f.count%f.draws != 0 {
-		return mcmc.Settings{}, usagef("--count %d: a multiple of --draws %d is wanted", f.count, f.draws)
+		return mcmc.Settings{}, usagef("--count %d, want a multiple of --draws %d", f.count, f.draws)
 	}
 	if f.shard != "" && (plain.First%f.draws != 0 || plain.Count%f.draws != 0) {
-		return mcmc.Settings{}, usagef("--shard %s: parts of whole chains are wanted, %d draws each", f.shard, f.draws)
+		return mcmc.Settings{}, usagef("--shard %s, want parts of whole chains, %d draws each", f.shard, f.draws)
 	}
 	set := mcmc.Default(mcmc.Method(f.sampler), plain.Count/f.draws)
 	set.First = plain.First / f.draws

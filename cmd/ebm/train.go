@@ -122,13 +122,13 @@ func (f *trainFlags) settings(flags *pflag.FlagSet) (train.Settings, error) {
 	case f.resume && f.out != "":
 		s, err = train.ReadSettings(f.out)
 	default:
-		return s, usagef("wanted --preset NAME, --config FILE, or --resume with --out DIR")
+		return s, usagef("want --preset NAME, --config FILE, or --resume with --out DIR")
 	}
 	if err != nil {
 		return s, err
 	}
 	if f.out == "" {
-		return s, usagef("wanted --out DIR, the folder of the run")
+		return s, usagef("want --out DIR, the folder of the run")
 	}
 	for _, k := range trainKnobs() {
 		if flags.Changed(k.name) {

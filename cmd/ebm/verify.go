@@ -100,10 +100,10 @@ func (f *verifyFlags) verify(ctx context.Context, a *app) error {
 // options returns what the flags say but for the model and its pictures.
 func (f *verifyFlags) options() (verify.Options, error) {
 	if f.each < 1 || !(f.tolerance >= 0) {
-		return verify.Options{}, usagef("--each %d --tolerance %g: one picture or more and no negative error are wanted", f.each, f.tolerance)
+		return verify.Options{}, usagef("--each %d --tolerance %g, want one picture or more and no negative error", f.each, f.tolerance)
 	}
 	if f.noInterpret && f.reference == "" && !f.runtimes {
-		return verify.Options{}, usagef("--without-interpreter leaves nothing to compare with: wanted --reference FILE or --runtimes too")
+		return verify.Options{}, usagef("--without-interpreter leaves nothing to compare with, want --reference FILE or --runtimes too")
 	}
 	if f.python != "" && !f.runtimes {
 		return verify.Options{}, usagef("--python is for --runtimes, which is not given")

@@ -65,7 +65,7 @@ func TestVerifyFails(t *testing.T) {
 	} {
 		code, _, stderr := ebmRun(t, c.args...)
 		if code != c.status || !strings.Contains(stderr, c.want) {
-			t.Errorf("ebm %s: exit status %d, %q; wanted %d and %q", strings.Join(c.args, " "), code, stderr, c.status, c.want)
+			t.Errorf("ebm %s: exit status %d, %q, want %d and %q", strings.Join(c.args, " "), code, stderr, c.status, c.want)
 		}
 	}
 }
@@ -76,11 +76,11 @@ func TestExportListsWhatDoesNotFit(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	code, _, stderr := ebmRun(t, "export", "--weights", filepath.Join(verifyData, "bad.pth"), "--out", out)
 	if code != 1 {
-		t.Errorf("exit status %d, wanted 1", code)
+		t.Errorf("exit status %d, want 1", code)
 	}
 	for _, want := range []string{
 		"bad.pth", "closest is res6 dim 2, 3×8×8",
-		"missing rb2.conv_2.conv.bias [8]", "unexpected extra.weight [7]", "rb1.conv_1.conv.weight has shape [2 2 5 5], wanted [2 2 3 3]",
+		"missing rb2.conv_2.conv.bias [8]", "unexpected extra.weight [7]", "rb1.conv_1.conv.weight has shape [2 2 5 5], want [2 2 3 3]",
 	} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("the error does not say %q:\n%s", want, stderr)

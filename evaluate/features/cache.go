@@ -82,7 +82,7 @@ func blockOf(arrays map[string]*tensor.Tensor, n int) (Block, error) {
 			continue
 		}
 		if t.DType() != tensor.Float32 || t.Rank() != 2 || t.Shape()[0] != n || t.Shape()[1] < 1 {
-			return Block{}, fmt.Errorf("%s are %v, wanted float32[%d d]", name, t, n)
+			return Block{}, fmt.Errorf("%s are %v, want float32[%d d]", name, t, n)
 		}
 		for i, v := range tensor.Data[float32](t) {
 			if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {

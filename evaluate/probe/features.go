@@ -32,7 +32,7 @@ func (Pixels) Maker() evaluate.FeatureMaker { return evaluate.FeatureMaker{Netwo
 // Features implements [Features].
 func (Pixels) Features(_ context.Context, pictures *tensor.Tensor, done func(int)) (evaluate.FeatureSet, error) {
 	if pictures.DType() != tensor.Uint8 || pictures.Rank() != 4 {
-		return evaluate.FeatureSet{}, fmt.Errorf("pictures are %v, wanted uint8[n C H W]", pictures)
+		return evaluate.FeatureSet{}, fmt.Errorf("pictures are %v, want uint8[n C H W]", pictures)
 	}
 	n := pictures.Shape()[0]
 	out := tensor.New(tensor.Float32, n, tensor.Volume(pictures.Shape()[1:]))

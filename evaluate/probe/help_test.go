@@ -88,6 +88,6 @@ func all(set *dataset.Set) Pictures { return Choose(set, set.Len(), 7) }
 func within(t *testing.T, what string, got, want, off float64) {
 	t.Helper()
 	if !(math.Abs(got-want) <= off) {
-		t.Errorf("%s: %g, wanted %g to within %g", what, got, want, off)
+		t.Errorf("%s: %g, want %g to within %g", what, got, want, off)
 	}
 }

@@ -40,7 +40,7 @@ func Open(rt *runtime.Runtime, s Source) (_ *Model, err error) {
 		return nil, err
 	}
 	if !(s.Objective.Sigma0 > 0) {
-		return nil, fmt.Errorf("sigma0 %g: a positive noise level is wanted", s.Objective.Sigma0)
+		return nil, fmt.Errorf("sigma0 %g, want a positive noise level", s.Objective.Sigma0)
 	}
 	m := &Model{objective: s.Objective}
 	defer func() {
@@ -59,7 +59,7 @@ func Open(rt *runtime.Runtime, s Source) (_ *Model, err error) {
 		return nil, err
 	}
 	if len(shape) != 3 {
-		return nil, fmt.Errorf("the model's x is %v, wanted pictures [N C H W]", x)
+		return nil, fmt.Errorf("the model's x is %v, want pictures [N C H W]", x)
 	}
 	for _, v := range score.Outputs() {
 		m.hasEnergy = m.hasEnergy || v.Name == "energy"
@@ -147,7 +147,7 @@ func (m *Model) Read(ctx context.Context, p Pictures, sigma float64, draw uint32
 		return Readings{}, err
 	}
 	if !(sigma > 0) {
-		return Readings{}, fmt.Errorf("noise level %g: a positive number is wanted", sigma)
+		return Readings{}, fmt.Errorf("noise level %g, want a positive number", sigma)
 	}
 	if len(p.Index) == 0 {
 		return Readings{}, fmt.Errorf("%s: there are no pictures to measure", p.Set.Name)
@@ -171,7 +171,7 @@ func (m *Model) Read(ctx context.Context, p Pictures, sigma float64, draw uint32
 				continue // a model without an energy
 			}
 			if t.Len() != size {
-				return fmt.Errorf("the %s of %d pictures is %v, wanted one number for each", part.name, size, t)
+				return fmt.Errorf("the %s of %d pictures is %v, want one number for each", part.name, size, t)
 			}
 			of := t.Float64s()[:rows]
 			for i, value := range of {

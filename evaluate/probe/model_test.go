@@ -69,7 +69,7 @@ func TestChoose(t *testing.T) {
 	set := grainy("grain", 1000, 1, 1)
 	p := Choose(set, 100, 3)
 	if len(p.Index) != 100 || !slices.IsSorted(p.Index) || p.Index[99] < 900 || p.Index[0] > 100 || len(slices.Compact(slices.Clone(p.Index))) != 100 {
-		t.Errorf("%v: 100 different pictures from all over the set are wanted", p.Index)
+		t.Errorf("%v, want 100 different pictures from all over the set", p.Index)
 	}
 	if n := len(Choose(set, 5000, 3).Index); n != 1000 {
 		t.Errorf("%d of 1000 pictures when 5000 are asked for", n)
@@ -90,7 +90,7 @@ func TestReadRefuses(t *testing.T) {
 		{flat("grey", 2, 1), 1e30, "is +Inf"},
 	} {
 		if _, err := model.Read(t.Context(), all(c.set), c.sigma, 0, nil); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s at %g: %v, wanted %q", c.set.Name, c.sigma, err, c.want)
+			t.Errorf("%s at %g: %v, want %q", c.set.Name, c.sigma, err, c.want)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -21,7 +21,7 @@ type Space struct {
 // NewSpace computes the features of pictures, uint8 [n C H W].
 func NewSpace(ctx context.Context, f Features, pictures *tensor.Tensor, show *progress.Progress) (*Space, error) {
 	if pictures.DType() != tensor.Uint8 || pictures.Rank() != 4 || pictures.Len() == 0 {
-		return nil, fmt.Errorf("pictures are %v, wanted uint8[n C H W], one at least", pictures)
+		return nil, fmt.Errorf("pictures are %v, want uint8[n C H W], one at least", pictures)
 	}
 	stage := show.Stage("features", int64(pictures.Shape()[0]), "pictures")
 	defer stage.Done()
@@ -44,7 +44,7 @@ type Neighbourhood struct {
 // [n C H W] of the pictures' shape.
 func (s *Space) Around(ctx context.Context, samples *tensor.Tensor, k int, show *progress.Progress) (Neighbourhood, error) {
 	if samples.DType() != tensor.Uint8 || samples.Rank() != 4 || !slices.Equal(samples.Shape()[1:], s.pictures.Shape()[1:]) {
-		return Neighbourhood{}, fmt.Errorf("samples are %v and the pictures %v, wanted one shape", samples, s.pictures)
+		return Neighbourhood{}, fmt.Errorf("samples are %v and the pictures %v, want one shape", samples, s.pictures)
 	}
 	queries, err := gather(ctx, s.features, samples, nil)
 	if err != nil {

@@ -29,7 +29,7 @@ func TestNeighbourhoodFindsCopies(t *testing.T) {
 	}
 	rows := n.Rows(7)
 	if !slices.Equal(rows.Shape(), []int{15, 1, side, side}) {
-		t.Fatalf("pictures %v, wanted 15", rows)
+		t.Fatalf("pictures %v, want 15", rows)
 	}
 	pixels := tensor.Data[uint8](rows)
 	if !slices.Equal(pixels[10*d:11*d], tensor.Data[uint8](samples)[2*d:]) || !slices.Equal(pixels[11*d:12*d], set.Picture(n.Index[2][0])) {

@@ -73,15 +73,15 @@ func (m *Model) Outliers(ctx context.Context, list []Group, o OutlierOptions) ([
 			continue
 		}
 		if held >= 0 {
-			return nil, fmt.Errorf("%s and %s are both held out, wanted one such group", list[held].Name, g.Name)
+			return nil, fmt.Errorf("%s and %s are both held out, want one such group", list[held].Name, g.Name)
 		}
 		held = i
 	}
 	if held < 0 {
-		return nil, errors.New("no group is held out, wanted the one that others are told from")
+		return nil, errors.New("no group is held out, want the one that others are told from")
 	}
 	if !m.hasEnergy && len(o.Sigmas) == 0 {
-		return nil, errors.New("the model has no energy and no noise levels are given for the loss: one of them is wanted")
+		return nil, errors.New("the model has no energy and no noise levels are given for the loss, want one of them")
 	}
 	if o.Bins == 0 {
 		o.Bins = 48

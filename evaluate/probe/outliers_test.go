@@ -20,7 +20,7 @@ func TestOutliersTellWhichSideIsHigher(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(scores) != 2 || !strings.Contains(scores[0].Name, "σ₀ = 0.2") || scores[0].Unit != "nats" || !strings.Contains(scores[1].Name, "2 noise levels") {
-		t.Fatalf("scores %+v, wanted the energy and the loss", scores)
+		t.Fatalf("scores %+v, want the energy and the loss", scores)
 	}
 	for _, s := range scores {
 		for i, want := range []struct{ low, high float64 }{{0.35, 0.65}, {}, {0.999, 1}, {0, 0.001}} {
@@ -32,7 +32,7 @@ func TestOutliersTellWhichSideIsHigher(t *testing.T) {
 				continue
 			}
 			if g.Separation == nil || g.Separation.AUROC < want.low || g.Separation.AUROC > want.high {
-				t.Errorf("%s of %s: %+v, wanted an AUROC from %g to %g", s.Name, g.Name, g.Separation, want.low, want.high)
+				t.Errorf("%s of %s: %+v, want an AUROC from %g to %g", s.Name, g.Name, g.Separation, want.low, want.high)
 			}
 		}
 		if len(s.Histogram.Counts) != 4 || len(s.Histogram.Edges) != 21 {
@@ -60,7 +60,7 @@ func TestOutliersOfAScoreAlone(t *testing.T) {
 	}
 	for want, list := range map[string][]Group{"no group is held out": groups[1:], "both held out": {groups[0], groups[0]}} {
 		if _, err := model.Outliers(t.Context(), list, OutlierOptions{Sigmas: []float64{1}}); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, wanted %q", err, want)
+			t.Errorf("%v, want %q", err, want)
 		}
 	}
 }

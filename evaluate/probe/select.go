@@ -159,7 +159,7 @@ func ReadSamples(path string, shape []int) (*tensor.Tensor, error) {
 	}
 	if len(shape) != 3 || x.DType() != tensor.Uint8 || x.Rank() != 4 || x.Len() == 0 ||
 		x.Shape()[3] != shape[0] || x.Shape()[1] > shape[1] || x.Shape()[2] > shape[2] {
-		return nil, fmt.Errorf("%s: arr_0 is %v, wanted uint8 pictures [n H W C] of a model of %v", path, x, shape)
+		return nil, fmt.Errorf("%s: arr_0 is %v, want uint8 pictures [n H W C] of a model of %v", path, x, shape)
 	}
 	first, err := picture.NCHW(x)
 	if err != nil {
@@ -213,7 +213,7 @@ func parseSelection(data []byte) (Selection, error) {
 		if c.Name == s.Best && c.Step == s.Step {
 			// The name becomes part of a path.
 			if filepath.Base(c.Name) != c.Name || c.Name == "." || c.Name == ".." {
-				return s, fmt.Errorf("the best checkpoint is called %q, wanted a folder's name", c.Name)
+				return s, fmt.Errorf("the best checkpoint is called %q, want a folder's name", c.Name)
 			}
 			return s, nil
 		}

@@ -50,7 +50,7 @@ func TestSelectTakesTheNearestCheckpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.Best != "step-200" || s.Step != 200 || len(s.Candidates) != 3 || s.Distance != s.Candidates[1].Distance || opened != 3 {
-		t.Errorf("%+v after opening %d, wanted step 200 as the best of three", s, opened)
+		t.Errorf("%+v after opening %d, want step 200 as the best of three", s, opened)
 	}
 	for _, c := range s.Candidates {
 		if c.Name != s.Best && !(c.Distance > s.Distance+0.5) {
@@ -83,7 +83,7 @@ func TestSelectTakesTheNearestCheckpoint(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := marks(); len(got) != 1 || filepath.Base(filepath.Dir(got[0])) != s.Best {
-			t.Errorf("%q are marked to stay, wanted %s alone", got, s.Best)
+			t.Errorf("%q are marked to stay, want %s alone", got, s.Best)
 		}
 	}
 	read, err := ReadSelection(dir)

@@ -65,7 +65,7 @@ func (x extraction) side(ctx context.Context, what string, s *Source, n needs) (
 		return out, nil
 	}
 	if s.Count < 2 {
-		return nil, fmt.Errorf("%s: pictures: %d, wanted 2 or more: metrics compare distributions", s.Name, s.Count)
+		return nil, fmt.Errorf("%s: pictures: %d, want 2 or more: metrics compare distributions", s.Name, s.Count)
 	}
 	if err := x.pictures(ctx, what, out, n); err != nil {
 		return nil, err

@@ -23,7 +23,7 @@ func makerOf(t *tensor.Tensor) (*evaluate.FeatureMaker, error) {
 		return nil, nil
 	}
 	if t.DType() != tensor.Uint8 || t.Rank() != 1 || t.Len() > 1<<16 {
-		return nil, fmt.Errorf("%s is %v, wanted JSON text as uint8", makerArray, t)
+		return nil, fmt.Errorf("%s is %v, want JSON text as uint8", makerArray, t)
 	}
 	maker := new(evaluate.FeatureMaker)
 	if err := json.Unmarshal(tensor.Data[uint8](t), maker); err != nil {

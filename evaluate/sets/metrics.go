@@ -56,7 +56,7 @@ func Run(ctx context.Context, rt *runtime.Runtime, o Options) (*Result, error) {
 	}
 	for _, m := range o.Metrics {
 		if !slices.Contains(Groups(), m) {
-			return nil, fmt.Errorf("metric %q, wanted some of %v", m, Groups())
+			return nil, fmt.Errorf("metric %q, want some of %v", m, Groups())
 		}
 	}
 	x := extraction{rt: rt, opener: o.Network, progress: o.Progress, log: o.Log}
@@ -207,7 +207,7 @@ func (r *run) frechet(ctx context.Context) ([]Value, error) {
 		}
 		d := r.samples.features.Shape()[1]
 		if n := r.samples.source.Count; n < 4*d {
-			r.warn("no %s%s: %d samples of %d features, wanted %d or more to extrapolate from", Frechet, infinity, n, d, 4*d)
+			r.warn("no %s%s: %d samples of %d features, want %d or more to extrapolate from", Frechet, infinity, n, d, 4*d)
 			return values, nil
 		}
 		limit, err := evaluate.FrechetLimit(ctx, r.samples.features, r.reference.statistics, evaluate.LimitOptions{Seed: uint64(r.o.Seed), Progress: r.o.Progress})
@@ -261,7 +261,7 @@ func (r *run) score(ctx context.Context) ([]Value, error) {
 		splits = 10
 	}
 	if n < splits {
-		return nil, missing{fmt.Errorf("%d samples for %d splits, wanted one in each", n, splits)}
+		return nil, missing{fmt.Errorf("%d samples for %d splits, want one in each", n, splits)}
 	}
 	got, err := evaluate.InceptionScore(ctx, r.samples.logits, evaluate.ScoreOptions{Splits: splits, Seed: r.o.Seed})
 	if err != nil {
@@ -285,7 +285,7 @@ func (r *run) score(ctx context.Context) ([]Value, error) {
 	}
 	if r.o.Extrapolate {
 		if n < 20 {
-			r.warn("no %s%s: %d samples, wanted 20 or more to extrapolate from", Score, infinity, n)
+			r.warn("no %s%s: %d samples, want 20 or more to extrapolate from", Score, infinity, n)
 			return values, nil
 		}
 		limit, err := evaluate.ScoreLimit(ctx, r.samples.logits, evaluate.LimitOptions{Seed: uint64(r.o.Seed), Progress: r.o.Progress})
@@ -353,7 +353,7 @@ func (r *run) manifold(ctx context.Context) ([]Value, error) {
 	}
 	const neighbours = 5
 	if n := min(r.samples.features.Shape()[0], r.reference.features.Shape()[0]); n <= neighbours {
-		return nil, missing{fmt.Errorf("%d samples, wanted more than %d", n, neighbours)}
+		return nil, missing{fmt.Errorf("%d samples, want more than %d", n, neighbours)}
 	}
 	got, err := evaluate.Manifold(ctx, r.samples.features, r.reference.features, evaluate.ManifoldOptions{Multiplier: r.multiplier, Progress: r.o.Progress})
 	if err != nil {

@@ -49,10 +49,10 @@ func TestEveryWayIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := value(t, want, "onnx_kernel"); math.Abs(got.Value-kid.Mean) > 1e-9*math.Abs(kid.Mean) || got.SubsetSize != 140 || got.Subsets != 100 {
-		t.Errorf("kernel distance %+v, wanted %+v", got, kid)
+		t.Errorf("kernel distance %+v, want %+v", got, kid)
 	}
 	if got := value(t, want, "onnx_score"); got.Value != score.Mean || *got.Deviation != score.Deviation || got.Reference != 0 || got.Samples != 300 {
-		t.Errorf("score %+v, wanted %+v", got, score)
+		t.Errorf("score %+v, want %+v", got, score)
 	}
 	if got := value(t, want, "onnx_frechet"); !(got.Value > 1e-4) || got.Samples != 300 || got.Reference != 280 || len(got.Weights) != 64 || got.Preprocess != "pytorch-fid" {
 		t.Errorf("Fréchet distance %+v", got)
@@ -78,14 +78,14 @@ func TestEveryWayIn(t *testing.T) {
 		for _, v := range got.Metrics {
 			// Features, in float32, do not depend on the way. Statistics are sums in another order.
 			if w := value(t, want, v.Metric).Value; math.Abs(v.Value-w) > 1e-9*math.Abs(w) {
-				t.Errorf("%s: %s is %g, wanted %g", name, v.Metric, v.Value, w)
+				t.Errorf("%s: %s is %g, want %g", name, v.Metric, v.Value, w)
 			}
 		}
 		switch {
 		case name == "statistics" && (len(got.Metrics) != 1 || len(got.Warnings) != 3):
-			t.Errorf("statistics allow %+v, warnings %q; wanted the Fréchet distance and a warning for each of the rest", got.Metrics, got.Warnings)
+			t.Errorf("statistics allow %+v, warnings %q, want the Fréchet distance and a warning for each of the rest", got.Metrics, got.Warnings)
 		case name != "statistics" && len(got.Metrics) != len(want.Metrics):
-			t.Errorf("%s: %d numbers, wanted %d", name, len(got.Metrics), len(want.Metrics))
+			t.Errorf("%s: %d numbers, want %d", name, len(got.Metrics), len(want.Metrics))
 		}
 	}
 }
@@ -114,10 +114,10 @@ func TestCacheGoesOn(t *testing.T) {
 		return err
 	})
 	if err != nil || len(files) != 4 {
-		t.Fatalf("%q, %v, wanted 3 blocks and 1", files, err)
+		t.Fatalf("%q, %v, want 3 blocks and 1", files, err)
 	}
 	if again := once(); again.Samples.Computed+again.Reference.Computed != 0 || again.Metrics[0].Value != first.Metrics[0].Value {
-		t.Errorf("%+v, wanted the same number without computing", again)
+		t.Errorf("%+v, want the same number without computing", again)
 	}
 	if err := os.Remove(files[0]); err != nil {
 		t.Fatal(err)
@@ -127,7 +127,7 @@ func TestCacheGoesOn(t *testing.T) {
 	}
 	again := once()
 	if n := again.Samples.Computed + again.Reference.Computed; n == 0 || n > 2*Block || again.Metrics[0].Value != first.Metrics[0].Value {
-		t.Errorf("%d pictures computed and a distance of %g, wanted two blocks and %g", n, again.Metrics[0].Value, first.Metrics[0].Value)
+		t.Errorf("%d pictures computed and a distance of %g, want two blocks and %g", n, again.Metrics[0].Value, first.Metrics[0].Value)
 	}
 	if len(logged) != 1 || !strings.Contains(logged[0], files[1]+" is damaged") {
 		t.Errorf("logged %q", logged)
@@ -149,11 +149,11 @@ func TestInfrequentNumbers(t *testing.T) {
 	}
 	for _, name := range []string{"onnx_frechet", "onnx_score"} {
 		if v := value(t, r, name); v.Interval == nil || !(v.Interval[0] < v.Value && v.Value < v.Interval[1]) {
-			t.Errorf("%+v, wanted an interval around it", v)
+			t.Errorf("%+v, want an interval around it", v)
 		}
 	}
 	if v := value(t, r, "onnx_frechet_infinity"); v.Error == nil || v.Value >= value(t, r, "onnx_frechet").Value {
-		t.Errorf("%+v, wanted less than %g", v, value(t, r, "onnx_frechet").Value)
+		t.Errorf("%+v, want less than %g", v, value(t, r, "onnx_frechet").Value)
 	}
 }
 
@@ -182,18 +182,18 @@ func TestErrors(t *testing.T) {
 		{"NaN features", Options{Samples: open(t, a), Reference: open(t, a), Network: logarithm}, "not finite"},
 		{"NaN in a file", Options{Samples: open(t, npy(t, "f.npy", nan)), Reference: open(t, npy(t, "f.npy", nan))}, "feature 1 of sample 2 is not finite"},
 		{"other numbers of features", Options{Samples: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 4))), Reference: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 5)))}, "4"},
-		{"one picture", Options{Samples: open(t, samples(t, drawn(1, 8, 0))), Reference: open(t, a), Network: net}, "pictures: 1, wanted 2 or more"},
+		{"one picture", Options{Samples: open(t, samples(t, drawn(1, 8, 0))), Reference: open(t, a), Network: net}, "pictures: 1, want 2 or more"},
 		{"no network", Options{Samples: open(t, a), Reference: open(t, a)}, "need a feature network"},
 		{"no reference", Options{Samples: open(t, a), Network: net, Metrics: []string{Frechet}}, "it needs a reference"},
 		{"statistics for a kernel", Options{Samples: open(t, statistics), Reference: open(t, a), Network: net, Metrics: []string{Kernel}}, "statistics alone"},
 		{"a score without logits", Options{Samples: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 4))), Metrics: []string{Score}}, "has no logits"},
 		{"large subsets", Options{Samples: open(t, a), Reference: open(t, a), Network: net, Metrics: []string{Kernel}, SubsetSize: 21}, "20 samples for subsets of 21"},
-		{"few for neighbours", Options{Samples: open(t, samples(t, drawn(5, 8, 0))), Reference: open(t, a), Network: net, Metrics: []string{Manifold}}, "5 samples, wanted more than 5"},
+		{"few for neighbours", Options{Samples: open(t, samples(t, drawn(5, 8, 0))), Reference: open(t, a), Network: net, Metrics: []string{Manifold}}, "5 samples, want more than 5"},
 		{"a wrong metric", Options{Samples: open(t, a), Metrics: []string{"best"}}, `metric "best"`},
 		{"features of statistics", Options{Samples: open(t, statistics), Reference: open(t, statistics), WriteFeatures: features}, "no features to write"},
 	} {
 		if r, err := Run(context.Background(), rt, c.o); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %+v, %v, wanted an error with %q", c.name, r, err, c.want)
+			t.Errorf("%s: %+v, %v, want an error with %q", c.name, r, err, c.want)
 		}
 	}
 }
@@ -228,7 +228,7 @@ func TestWarnings(t *testing.T) {
 	} {
 		r := compare(t, rt, Options{Samples: open(t, c.samples), Reference: open(t, a), Network: net})
 		if all := strings.Join(r.AllWarnings(), "\n"); !strings.Contains(all, c.want) {
-			t.Errorf("%s: warnings\n%s\nwanted %q", c.name, all, c.want)
+			t.Errorf("%s: warnings\n%s\nwant %q", c.name, all, c.want)
 		}
 		for _, v := range r.Metrics {
 			if math.IsNaN(v.Value) || math.IsInf(v.Value, 0) {

@@ -88,7 +88,7 @@ func (s *Source) open(ctx context.Context, ref string, o SourceOptions) error {
 			return s.openDataSet(ctx, name, split, o)
 		}
 		if errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("%w; it is no data set either: wanted one of %s, with :train or :test", err, strings.Join(dataSets(), ", "))
+			return fmt.Errorf("%w; it is no data set either, want one of %s, with :train or :test", err, strings.Join(dataSets(), ", "))
 		}
 		return err
 	}
@@ -202,7 +202,7 @@ func (s *Source) openArrays(path string) error {
 		case len(names) == 1:
 			name = names[0]
 		default:
-			return fmt.Errorf("%s has the arrays %v, wanted arr_0 (pictures), features, or mu and sigma", path, names)
+			return fmt.Errorf("%s has the arrays %v, want arr_0 (pictures), features, or mu and sigma", path, names)
 		}
 	}
 	rows, err := npz.OpenRows(path, name)
@@ -246,11 +246,11 @@ func (s *Source) openFeatureFile(path string) error {
 
 func (s *Source) holdFeatures(path string, set evaluate.FeatureSet) error {
 	if f := set.Features; f.Rank() != 2 || !f.DType().IsFloat() || f.Len() == 0 {
-		return fmt.Errorf("%s: features are %v, wanted floats [N d]", path, f)
+		return fmt.Errorf("%s: features are %v, want floats [N d]", path, f)
 	}
 	n := set.Features.Shape()[0]
 	if l := set.Logits; l != nil && (l.Rank() != 2 || !l.DType().IsFloat() || l.Shape()[0] != n) {
-		return fmt.Errorf("%s: logits are %v, wanted floats [%d classes]", path, l, n)
+		return fmt.Errorf("%s: logits are %v, want floats [%d classes]", path, l, n)
 	}
 	s.Kind, s.Count, s.features = Features, n, set
 	return nil
@@ -269,10 +269,10 @@ func (s *Source) openRows(rows *npz.RowReader) error {
 	case len(shape) == 4 && (isFloat || rows.DType == tensor.Uint8) && (shape[1] == 1 || shape[1] == 3):
 		s.Channels, s.Height, s.Width = shape[1], shape[2], shape[3]
 	default:
-		return fmt.Errorf("an array %v%v, wanted pictures: uint8 [N H W C] or floats [N C H W] with 1 or 3 channels, or features, floats [N d]", rows.DType, shape)
+		return fmt.Errorf("an array %v%v, want pictures: uint8 [N H W C] or floats [N C H W] with 1 or 3 channels, or features, floats [N d]", rows.DType, shape)
 	}
 	if min(s.Height, s.Width) < 1 || max(s.Height, s.Width) > 1<<14 {
-		return fmt.Errorf("pictures of %d×%d pixels, wanted 1 to %d a side", s.Height, s.Width, 1<<14)
+		return fmt.Errorf("pictures of %d×%d pixels, want 1 to %d a side", s.Height, s.Width, 1<<14)
 	}
 	s.Kind, s.Count, s.close = Pictures, shape[0], rows.Close
 	if isFloat {

@@ -45,16 +45,16 @@ func TestSourcesThatCannotBe(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ name, ref, want string }{
-		{"nothing", filepath.Join(run, "none"), "it is no data set either: wanted one of mnist, "},
+		{"nothing", filepath.Join(run, "none"), "it is no data set either, want one of mnist, "},
 		{"a wrong split", "mnist:valid", "no such file"},
 		{"a run without samples", run, "a run without samples: draw some with ebm sample"},
 		{"an empty folder", t.TempDir(), "holds no .png, .jpg or .jpeg files"},
 		{"a damaged file", damaged, "000001.png: starts with 6e 6f"},
 		{"mixed sizes", mixed, "pictures are of mixed sizes"},
 		{"a file cut short", short, "npz"},
-		{"two arrays", two, "[a b], wanted arr_0"},
-		{"two channels", npy(t, "x.npy", tensor.New(tensor.Uint8, 4, 8, 8, 2)), "uint8[4 8 8 2], wanted pictures"},
-		{"whole numbers", npy(t, "x.npy", tensor.New(tensor.Int64, 4, 8, 8, 3)), "int64[4 8 8 3], wanted pictures"},
+		{"two arrays", two, "[a b], want arr_0"},
+		{"two channels", npy(t, "x.npy", tensor.New(tensor.Uint8, 4, 8, 8, 2)), "uint8[4 8 8 2], want pictures"},
+		{"whole numbers", npy(t, "x.npy", tensor.New(tensor.Int64, 4, 8, 8, 3)), "int64[4 8 8 3], want pictures"},
 		{"no features", npy(t, "x.npy", tensor.New(tensor.Float32, 0, 3)), "x.npy"},
 		{"a damaged maker", maker, makerArray},
 	} {
@@ -63,7 +63,7 @@ func TestSourcesThatCannotBe(t *testing.T) {
 			s.Close()
 		}
 		if err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %v, wanted an error with %q", c.name, err, c.want)
+			t.Errorf("%s: %v, want an error with %q", c.name, err, c.want)
 		}
 	}
 }
@@ -95,7 +95,7 @@ func TestDamagedWhileReading(t *testing.T) {
 			s.Close()
 		}
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, wanted an error with %q", err, want)
+			t.Errorf("%v, want an error with %q", err, want)
 		}
 	}
 }
@@ -107,7 +107,7 @@ func TestDataSetsTakeTheSize(t *testing.T) {
 			t.Fatal(err)
 		}
 		if s.Height != want || s.Width != want || s.Count != 50 || s.Channels != 1 {
-			t.Errorf("compared with %d pixels: %d pictures of %d×%d, wanted 50 of %d", side, s.Count, s.Height, s.Width, want)
+			t.Errorf("compared with %d pixels: %d pictures of %d×%d, want 50 of %d", side, s.Count, s.Height, s.Width, want)
 		}
 		if x, err := s.read(context.Background(), 10, 5); err != nil || x.String() != fmt.Sprintf("uint8[5 1 %d %d]", want, want) {
 			t.Errorf("compared with %d pixels: read %v, %v", side, x, err)
@@ -136,7 +136,7 @@ func TestFindInception(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, err := FindInception(""); got != cached || err != nil {
-		t.Errorf("%s, %v, wanted %s", got, err, cached)
+		t.Errorf("%s, %v, want %s", got, err, cached)
 	}
 	t.Setenv(InceptionVariable, "named.pth")
 	if got, err := FindInception(""); got != "named.pth" || err != nil {

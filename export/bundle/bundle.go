@@ -105,7 +105,7 @@ func Find(name string) (Target, error) {
 		}
 		names = append(names, t.Name)
 	}
-	return Target{}, fmt.Errorf("unknown target %q, wanted one of %s", name, strings.Join(names, ", "))
+	return Target{}, fmt.Errorf("unknown target %q, want one of %s", name, strings.Join(names, ", "))
 }
 
 // Check reports kinds that the target does not take.
@@ -142,7 +142,7 @@ func (t Target) Write(ctx context.Context, dir string, s Source, o Options) (Res
 	return w.result, nil
 }
 
-var errName = errors.New("letters, digits, '-', '_' and '.' are wanted, with a letter or digit first")
+var errName = errors.New("want letters, digits, '-', '_' and '.', with a letter or digit first")
 
 func checkName(name string) error {
 	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !inName(r) }) || strings.ContainsAny(name[:1], "-_.") {

@@ -176,7 +176,7 @@ func TestEveryTarget(t *testing.T) {
 		}
 		slices.Sort(names)
 		if !slices.Equal(names, want[target.Name]) {
-			t.Errorf("%s wrote %q, wanted %q", target.Name, names, want[target.Name])
+			t.Errorf("%s wrote %q, want %q", target.Name, names, want[target.Name])
 		}
 		mine := filepath.Join(dir, "mine.txt")
 		if err := os.WriteFile(mine, []byte("stays"), 0o644); err != nil {
@@ -185,7 +185,7 @@ func TestEveryTarget(t *testing.T) {
 		write(t, target.Name, dir, s, bundle.Options{Runtime: rt})
 		second := files(t, dir)
 		if second["mine.txt"] != "stays" || len(second) != len(first)+1 {
-			t.Errorf("%s: the second time there are %d files, wanted %d", target.Name, len(second), len(first)+1)
+			t.Errorf("%s: the second time there are %d files, want %d", target.Name, len(second), len(first)+1)
 		}
 		for name, b := range first {
 			if second[name] != b {
@@ -227,7 +227,7 @@ output {
   dims: [ 1, 16, 16 ]
 }
 `; got["small_score/config.pbtxt"] != want {
-		t.Errorf("score:\n%s\nwanted\n%s", got["small_score/config.pbtxt"], want)
+		t.Errorf("score:\n%s\nwant\n%s", got["small_score/config.pbtxt"], want)
 	}
 	for _, want := range []string{"max_batch_size: 0\n", "name: \"noise\"\n  data_type: TYPE_FP32\n  dims: [ -1, -1, 1, 16, 16 ]\n", "dims: [ -1, -1 ]\n"} {
 		if !strings.Contains(got["small_sampler/config.pbtxt"], want) {
@@ -249,7 +249,7 @@ output {
 		t.Errorf("no step among the inputs:\n%.600s", c)
 	}
 	if out := run(t, rt, got["small_score/1/model.onnx"], map[string]*tensor.Tensor{"x": random(4, 1, 16, 16)}); out["energy"].Len() != 4 {
-		t.Errorf("energies %v, wanted 4", out["energy"])
+		t.Errorf("energies %v, want 4", out["energy"])
 	}
 }
 
@@ -259,7 +259,7 @@ func TestHubFolder(t *testing.T) {
 	got := files(t, dir)
 	set, err := weights.Load(filepath.Join(dir, "model.safetensors"))
 	if err != nil || set.Hash() != s.Weights.Hash() {
-		t.Errorf("model.safetensors: %v, wanted the weights", err)
+		t.Errorf("model.safetensors: %v, want the weights", err)
 	}
 	var config map[string]any
 	if err := json.Unmarshal([]byte(got["config.json"]), &config); err != nil {
@@ -303,7 +303,7 @@ func TestGenerator(t *testing.T) {
 	out := run(t, rt, model, in)
 	x := out["images"]
 	if len(out) != 1 || x.DType() != tensor.Uint8 || !slices.Equal(x.Shape(), []int{3, 3, 12, 12}) {
-		t.Fatalf("%v, wanted images uint8[3 3 12 12]", out)
+		t.Fatalf("%v, want images uint8[3 3 12 12]", out)
 	}
 	for i := range 3 {
 		picture := tensor.Data[uint8](x)[i*3*144 : (i+1)*3*144]
@@ -456,7 +456,7 @@ func TestErrors(t *testing.T) {
 		{t.Context(), "web", t.TempDir(), s, bundle.Options{Batch: 2}, "batch 2"},
 		{t.Context(), "float16", t.TempDir(), s, bundle.Options{Kinds: []string{"train"}}, `"train"`},
 		{t.Context(), "int8", t.TempDir(), s, bundle.Options{Kinds: []string{"score", "score"}}, "twice"},
-		{t.Context(), "int8", t.TempDir(), s, bundle.Options{}, "runtime is wanted"},
+		{t.Context(), "int8", t.TempDir(), s, bundle.Options{}, "want a runtime"},
 		{t.Context(), "torch-fidelity", t.TempDir(), s, bundle.Options{Batch: 2}, "batch 2"},
 		{t.Context(), "torch-fidelity", t.TempDir(), s, bundle.Options{Seed: export.MaxSeed}, "seed below"},
 	} {
@@ -465,7 +465,7 @@ func TestErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := target.Write(c.ctx, c.dir, c.s, c.o); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s %+v: %v, wanted %q", c.target, c.o, err, c.want)
+			t.Errorf("%s %+v: %v, want %q", c.target, c.o, err, c.want)
 		}
 	}
 }
@@ -475,7 +475,7 @@ func TestNames(t *testing.T) {
 		"mnist16": "mnist16", "runs/small/": "small", "a/b c.safetensors": "b-c", "/x/ü.pt": "model", "..": "model", "/": "model", "_x": "x",
 	} {
 		if got := bundle.NameOf(ref); got != want {
-			t.Errorf("%q is named %q, wanted %q", ref, got, want)
+			t.Errorf("%q is named %q, want %q", ref, got, want)
 		}
 	}
 }

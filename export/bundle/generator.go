@@ -14,7 +14,7 @@ import (
 // uint8 [N 3 H W], with all noise drawn inside.
 func writeGenerator(_ context.Context, w *writer) error {
 	if w.Batch != 0 {
-		return fmt.Errorf("batch %d: torch-fidelity's last batch may be smaller, so any is wanted", w.Batch)
+		return fmt.Errorf("batch %d, want torch-fidelity's last batch may be smaller, so any", w.Batch)
 	}
 	g, err := w.Generator()
 	if err != nil {

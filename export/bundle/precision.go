@@ -72,7 +72,7 @@ func writeInt8(ctx context.Context, w *writer) error {
 // go into its metadata; it must be no more exact than the file is anywhere.
 func (w *writer) variants(ctx context.Context, about string, lower, judged lowering) error {
 	if w.Runtime == nil {
-		return errors.New("a runtime is wanted to measure errors with")
+		return errors.New("want a runtime to measure errors with")
 	}
 	x, err := w.probes(ctx)
 	if err != nil {

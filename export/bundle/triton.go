@@ -80,7 +80,7 @@ func dimsOf(v *onnxpb.ValueInfoProto) []*onnxpb.TensorShapeProto_Dimension {
 func tritonValue(b *strings.Builder, field string, v *onnxpb.ValueInfoProto, batched bool) error {
 	dtype, ok := tritonTypes[v.GetType().GetTensorType().GetElemType()]
 	if !ok {
-		return fmt.Errorf("%s %s has element type %d, wanted float32 or int64", field, v.GetName(), v.GetType().GetTensorType().GetElemType())
+		return fmt.Errorf("%s %s has element type %d, want float32 or int64", field, v.GetName(), v.GetType().GetTensorType().GetElemType())
 	}
 	dims := dimsOf(v)
 	if batched {

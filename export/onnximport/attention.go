@@ -28,7 +28,7 @@ func readAttention(c *call) []*value {
 		a.q, a.k, a.v = a.heads(a.q, queryHeads), a.heads(a.k, keyHeads), a.heads(a.v, keyHeads)
 	}
 	if a.q.Rank() != 4 || a.k.Rank() != 4 || a.v.Rank() != 4 {
-		c.fail("operands [B S H·D] or [B H S D] are wanted, not %v, %v and %v", a.q.Type(), a.k.Type(), a.v.Type())
+		c.fail("%v, %v and %v, want operands [B S H·D] or [B H S D]", a.q.Type(), a.k.Type(), a.v.Type())
 	}
 	past := 0
 	if c.has(4) && c.has(5) {

@@ -14,7 +14,7 @@ func readIf(c *call) []*value {
 	yes, no := c.branchGraph("then_branch"), c.branchGraph("else_branch")
 	cond := c.x(0)
 	if cond.DType() != tensor.Bool {
-		c.fail("a bool is wanted, not %v", cond.Type())
+		c.fail("%v, want a bool", cond.Type())
 	}
 	if t := c.folder.value(cond); t != nil && t.Len() == 1 {
 		if tensor.Data[bool](t)[0] {
@@ -23,7 +23,7 @@ func readIf(c *call) []*value {
 		return c.branch(no)
 	}
 	if v, ok := volume(cond.Shape()); !ok || v != graph.Const(1) {
-		c.fail("one condition is wanted, not %v", cond.Type())
+		c.fail("%v, want one condition", cond.Type())
 	}
 	cond = graph.Reshape(cond, nil)
 	a, b := c.branch(yes), c.branch(no)

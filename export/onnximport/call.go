@@ -43,7 +43,7 @@ func (c *call) operand(i int) *value {
 // all returns all operands, none of which may be absent.
 func (c *call) all() []*graph.Node {
 	if len(c.in) == 0 {
-		c.fail("operands are wanted")
+		c.fail("want operands")
 	}
 	xs := make([]*graph.Node, len(c.in))
 	for i := range c.in {
@@ -56,7 +56,7 @@ func (c *call) all() []*graph.Node {
 func (c *call) dims(i int) []graph.Dim {
 	s := c.sizesOf(c.operand(i))
 	if s == nil {
-		c.fail("operand %d (%q) depends on values at run time, wanted known integers (giving sizes to symbolic dimensions may help)", i, c.op.inputs[i])
+		c.fail("operand %d (%q) depends on values at run time, want known integers (giving sizes to symbolic dimensions may help)", i, c.op.inputs[i])
 	}
 	return s.elems
 }
@@ -79,7 +79,7 @@ func (c *call) ints(i int) []int {
 func (c *call) constant(i int) *tensor.Tensor {
 	t := c.folder.value(c.x(i))
 	if t == nil {
-		c.fail("operand %d (%q) depends on values at run time, a constant is wanted", i, c.op.inputs[i])
+		c.fail("operand %d (%q) depends on values at run time, want a constant", i, c.op.inputs[i])
 	}
 	return t
 }
@@ -88,7 +88,7 @@ func (c *call) constant(i int) *tensor.Tensor {
 func (c *call) scalar(i int) float64 {
 	t := c.constant(i)
 	if t.Len() != 1 {
-		c.fail("operand %d (%q) has shape %v, one element is wanted", i, c.op.inputs[i], t.Shape())
+		c.fail("operand %d (%q) has shape %v, want one element", i, c.op.inputs[i], t.Shape())
 	}
 	return t.Float64s()[0]
 }
@@ -101,7 +101,7 @@ func attribute[T any](c *call, name string) (v T, ok bool) {
 		return v, false
 	}
 	if v, ok = a.(T); !ok {
-		c.fail("attribute %q is of type %T, wanted %T", name, a, v)
+		c.fail("attribute %q is of type %T, want %T", name, a, v)
 	}
 	return v, true
 }
@@ -181,7 +181,7 @@ func (c *call) axes(list []int, n int) []int {
 // size returns dimension i of x as a number.
 func (c *call) size(x *graph.Node, i int) int {
 	if i >= x.Rank() {
-		c.fail("an operand of more than %d dimensions is wanted, not %v", i, x.Type())
+		c.fail("want an operand of more than %d dimensions, not %v", i, x.Type())
 	}
 	n, ok := x.Shape()[i].Constant()
 	if !ok {

@@ -54,7 +54,7 @@ func readConstant(c *call) []*value {
 	} else if v, ok := attribute[[]int64](c, "value_ints"); ok {
 		t = tensor.Of(v, len(v))
 	} else {
-		c.fail("a value that is a tensor or numbers is wanted")
+		c.fail("want a value that is a tensor or numbers")
 	}
 	return one(c.graph.Constant(t))
 }
@@ -68,7 +68,7 @@ func readConstantOfShape(c *call) []*value {
 			c.fail("%w", err)
 		}
 		if t.Len() != 1 {
-			c.fail("a value of one element is wanted, not %v", t)
+			c.fail("%v, want a value of one element", t)
 		}
 		fill = t.Reshape()
 	}

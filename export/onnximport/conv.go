@@ -16,7 +16,7 @@ type window struct {
 // attribute, which may be absent if it follows from elsewhere.
 func (c *call) window(x *graph.Node, kernel []int) window {
 	if x.Rank() < 3 {
-		c.fail("an operand [N C …] with spatial axes is wanted, not %v", x.Type())
+		c.fail("%v, want an operand [N C …] with spatial axes", x.Type())
 	}
 	axes := x.Rank() - 2
 	w := window{kernel: kernel}
@@ -26,7 +26,7 @@ func (c *call) window(x *graph.Node, kernel []int) window {
 			return slices.Repeat([]int{otherwise}, count)
 		}
 		if len(v) != count || slices.Min(v) < least || slices.Max(v) > 1<<31 {
-			c.fail("%s %v, %d numbers of at least %d are wanted", name, v, count, least)
+			c.fail("%s %v, want %d numbers of at least %d", name, v, count, least)
 		}
 		return v
 	}
@@ -37,7 +37,7 @@ func (c *call) window(x *graph.Node, kernel []int) window {
 		c.fail("kernel_shape %v for a kernel of %v", k, kernel)
 	}
 	if len(w.kernel) != axes || slices.Min(w.kernel) < 1 {
-		c.fail("a kernel of %d axes is wanted, not %v", axes, w.kernel)
+		c.fail("want a kernel of %d axes, not %v", axes, w.kernel)
 	}
 	w.strides, w.dilations = list("strides", 1, axes, 1), list("dilations", 1, axes, 1)
 	pads := list("pads", 0, 2*axes, 0)

@@ -19,7 +19,7 @@ func unary(f func(x *graph.Node) *graph.Node) reader {
 func (c *call) float(i int) *graph.Node {
 	x := c.x(i)
 	if !x.DType().IsFloat() {
-		c.fail("operand %d of type %v, floating-point numbers are wanted", i, x.Type())
+		c.fail("operand %d of type %v, want floating-point numbers", i, x.Type())
 	}
 	return x
 }
@@ -36,7 +36,7 @@ func binary(f func(a, b *graph.Node) *graph.Node) reader {
 // the second one is repeated only on request, from a given axis on.
 func (c *call) pair() (a, b *graph.Node) {
 	if len(c.in) != 2 {
-		c.fail("2 operands are wanted, not %d", len(c.in))
+		c.fail("want 2 operands, not %d", len(c.in))
 	}
 	a, b = c.x(0), c.x(1)
 	if c.version < 7 {
@@ -51,7 +51,7 @@ func (c *call) pair() (a, b *graph.Node) {
 		}
 	}
 	if a.DType() != b.DType() {
-		c.fail("operands of one type are wanted, not %v and %v", a.Type(), b.Type())
+		c.fail("%v and %v, want operands of one type", a.Type(), b.Type())
 	}
 	both := c.broadcast(a, b)
 	return both[0], both[1]
@@ -317,7 +317,7 @@ func logical(f func(a, b *graph.Node) *graph.Node) reader {
 	return func(c *call) []*value {
 		a, b := c.pair()
 		if a.DType() != tensor.Bool {
-			c.fail("bools are wanted, not %v", a.Type())
+			c.fail("%v, want bools", a.Type())
 		}
 		return one(f(a, b))
 	}
@@ -326,7 +326,7 @@ func logical(f func(a, b *graph.Node) *graph.Node) reader {
 func readNot(c *call) []*value {
 	x := c.x(0)
 	if x.DType() != tensor.Bool {
-		c.fail("a bool is wanted, not %v", x.Type())
+		c.fail("%v, want a bool", x.Type())
 	}
 	return one(not(x))
 }

@@ -11,7 +11,7 @@ import (
 func (c *call) indices(i, n int) *graph.Node {
 	x := c.x(i)
 	if x.DType().IsFloat() || x.DType() == tensor.Bool {
-		c.fail("integers are wanted as indices, not %v", x.Type())
+		c.fail("want integers as indices, not %v", x.Type())
 	}
 	x = graph.Cast(x, tensor.Int64)
 	if t := c.folder.value(x); t != nil {
@@ -220,7 +220,7 @@ func readOneHot(c *call) []*value {
 func readTrilu(c *call) []*value {
 	x := c.x(0)
 	if x.Rank() < 2 {
-		c.fail("matrices are wanted, not %v", x.Type())
+		c.fail("%v, want matrices", x.Type())
 	}
 	k := 0
 	if c.has(1) {
@@ -248,7 +248,7 @@ func readEyeLike(c *call) []*value {
 		}
 	}
 	if x.Rank() != 2 {
-		c.fail("a matrix is wanted, not %v", x.Type())
+		c.fail("%v, want a matrix", x.Type())
 	}
 	rows := places(c, x, 0)
 	k := constantLike(rows, float64(c.integer("k", 0)))
@@ -292,7 +292,7 @@ func readRange(c *call) []*value {
 // carries the number along.
 func (c *call) count(d graph.Dim, dtype tensor.DType) *graph.Node {
 	if n, _ := d.Factors(); n < 1 || c.scalar(0) != 0 || c.scalar(2) != 1 {
-		c.fail("a range to the symbolic dimension %v, wanted one from 0 in steps of 1", d)
+		c.fail("a range to the symbolic dimension %v, want one from 0 in steps of 1", d)
 	}
 	body := graph.New("count")
 	k := body.Input("k", tensor.Int64, nil)

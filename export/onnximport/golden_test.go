@@ -50,7 +50,7 @@ func TestGolden(t *testing.T) {
 			}
 			compared := checkGolden(t, rt, m, data, 1e-6, 2e-4)
 			if compared < test.parameters+1 || len(added) < compared {
-				t.Errorf("%d gradients compared of %d, wanted %d", compared, len(added), test.parameters+1)
+				t.Errorf("%d gradients compared of %d, want %d", compared, len(added), test.parameters+1)
 			}
 
 			// Another copy for the Hessian product, by one input or weight.

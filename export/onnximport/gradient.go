@@ -139,7 +139,7 @@ func (m *Model) value(name string) (*graph.Node, error) {
 		return nil, fmt.Errorf("no value is called %q; there are %q", name, known)
 	}
 	if !n.DType().IsFloat() {
-		return nil, fmt.Errorf("value %q is of type %v, floating-point numbers are wanted", name, n.Type())
+		return nil, fmt.Errorf("value %q is of type %v, want floating-point numbers", name, n.Type())
 	}
 	return n, nil
 }

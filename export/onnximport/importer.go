@@ -84,7 +84,7 @@ func (im *importer) initialisers(g *onnxpb.GraphProto) error {
 	for _, p := range g.Initializer {
 		name := p.GetName()
 		if name == "" || im.defined[name] {
-			return fmt.Errorf("initialiser %q: names that differ are wanted", name)
+			return fmt.Errorf("initialiser %q, want names that differ", name)
 		}
 		im.defined[name] = true
 		t, err := readTensor(p, im.options.Dir)
@@ -113,7 +113,7 @@ func (im *importer) inputs(g *onnxpb.GraphProto) error {
 			continue
 		}
 		if name == "" || im.defined[name] {
-			return fmt.Errorf("input %q: names that differ are wanted", name)
+			return fmt.Errorf("input %q, want names that differ", name)
 		}
 		im.defined[name] = true
 		declared, wide, shape, err := im.typeOf(in)
@@ -166,7 +166,7 @@ func (im *importer) document(v *onnxpb.ValueInfoProto) {
 func (im *importer) typeOf(v *onnxpb.ValueInfoProto) (declared, wide tensor.DType, shape graph.Shape, err error) {
 	t := v.GetType().GetTensorType()
 	if t == nil {
-		return 0, 0, nil, errors.New("a tensor is wanted, not a sequence, a map or an optional value")
+		return 0, 0, nil, errors.New("want a tensor, not a sequence, a map or an optional value")
 	}
 	kind := onnxpb.TensorProto_DataType(t.GetElemType())
 	if wide, err = dtypeOf(kind); err != nil {

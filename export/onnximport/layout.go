@@ -231,7 +231,7 @@ func readSpaceToDepth(c *call) []*value {
 func (c *call) image() (x *graph.Node, block int) {
 	x, block = c.x(0), c.integer("blocksize", 0)
 	if x.Rank() != 4 || block < 1 || block > 1<<15 {
-		c.fail("pictures [N C H W] and a block are wanted, not %v and %d", x.Type(), block)
+		c.fail("want pictures [N C H W] and a block, not %v and %d", x.Type(), block)
 	}
 	return x, block
 }

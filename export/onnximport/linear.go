@@ -10,7 +10,7 @@ import (
 func readGemm(c *call) []*value {
 	a, b := c.float(0), c.float(1)
 	if a.Rank() != 2 || b.Rank() != 2 {
-		c.fail("matrices are wanted, not %v and %v", a.Type(), b.Type())
+		c.fail("%v and %v, want matrices", a.Type(), b.Type())
 	}
 	if c.integer("transA", 0) != 0 {
 		a = graph.SwapLast(a)
@@ -33,7 +33,7 @@ func readMatMul(c *call) []*value { return one(c.matMul(c.x(0), c.x(1))) }
 // and leading dimensions repeat.
 func (c *call) matMul(a, b *graph.Node) *graph.Node {
 	if a.Rank() == 0 || b.Rank() == 0 {
-		c.fail("matrices or vectors are wanted, not %v and %v", a.Type(), b.Type())
+		c.fail("%v and %v, want matrices or vectors", a.Type(), b.Type())
 	}
 	row, column := a.Rank() == 1, b.Rank() == 1
 	if row {

@@ -16,7 +16,7 @@ func readNegativeLogLikelihoodLoss(c *call) []*value {
 func readSoftmaxCrossEntropyLoss(c *call) []*value {
 	x := c.float(0)
 	if x.Rank() < 2 {
-		c.fail("scores [N C …] are wanted, not %v", x.Type())
+		c.fail("%v, want scores [N C …]", x.Type())
 	}
 	logs := logSoftmaxOver(x, []int{1})
 	return []*value{{node: c.likelihood(logs)}, {node: logs}}

@@ -54,7 +54,7 @@ func Read(path string, o Options) (*Model, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() || info.Size() > 1<<31 {
-		return nil, fmt.Errorf("%s: a file of at most 2 GB is wanted", path)
+		return nil, fmt.Errorf("%s, want a file of at most 2 GB", path)
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -106,7 +106,7 @@ func standardOpset(p *onnxpb.ModelProto) (int, error) {
 		if d := s.GetDomain(); d == "" || d == "ai.onnx" {
 			v := s.GetVersion()
 			if v < 1 || v > newestOpset {
-				return 0, fmt.Errorf("operator set %d is not supported, wanted 1 to %d", v, newestOpset)
+				return 0, fmt.Errorf("operator set %d is not supported, want 1 to %d", v, newestOpset)
 			}
 			return int(v), nil
 		}

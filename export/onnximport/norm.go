@@ -18,7 +18,7 @@ func readBatchNormalization(c *call) []*value {
 	}
 	x := c.float(0)
 	if x.Rank() < 2 {
-		c.fail("an operand with channels is wanted, not %v", x.Type())
+		c.fail("%v, want an operand with channels", x.Type())
 	}
 	scale, bias, mean, variance := c.x(1), c.x(2), c.x(3), c.x(4)
 	a := graph.Div(graph.Cast(scale, variance.DType()), graph.Sqrt(graph.Shift(variance, c.number("epsilon", 1e-5))))
@@ -119,7 +119,7 @@ func readLpNormalization(c *call) []*value {
 	axes := []int{c.axis(c.integer("axis", -1), x.Rank())}
 	p := c.integer("p", 2)
 	if p != 1 && p != 2 {
-		c.fail("norm %d, 1 or 2 is wanted", p)
+		c.fail("norm %d, want 1 or 2", p)
 	}
 	norm := root(graph.ReduceSum(power(x, p), axes...), p)
 	norm = spread(norm, x, axes)
@@ -133,7 +133,7 @@ func readLpNormalization(c *call) []*value {
 func readLRN(c *call) []*value {
 	x := c.float(0)
 	if x.Rank() < 3 {
-		c.fail("an operand [N C …] with spatial axes is wanted, not %v", x.Type())
+		c.fail("%v, want an operand [N C …] with spatial axes", x.Type())
 	}
 	size := c.integer("size", 0)
 	if size < 1 || size > c.size(x, 1)*2+1 {

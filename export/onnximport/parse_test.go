@@ -45,7 +45,7 @@ func TestShapesAreFollowed(t *testing.T) {
 	m, inputs := viewModel()
 	got := parse(t, m, onnximport.Options{})
 	if s := got.Values["y"].Shape().String(); s != "[2·N 6]" {
-		t.Errorf("y has shape %s, wanted [2·N 6]", s)
+		t.Errorf("y has shape %s, want [2·N 6]", s)
 	}
 	out, err := interp.Run(got.Graph, inputs)
 	if err != nil {
@@ -59,7 +59,7 @@ func TestShapesAreFollowed(t *testing.T) {
 	}
 	fixed := parse(t, m, onnximport.Options{Sizes: map[string]int{"N": 5}})
 	if s := fixed.Values["y"].Shape().String(); s != "[10 6]" {
-		t.Errorf("y has shape %s, wanted [10 6]", s)
+		t.Errorf("y has shape %s, want [10 6]", s)
 	}
 }
 
@@ -69,7 +69,7 @@ func TestExpandIsFollowed(t *testing.T) {
 	m, inputs := expandModel()
 	got := parse(t, m, onnximport.Options{})
 	if s := got.Values["e"].Shape().String(); s != "[N 3]" {
-		t.Errorf("e has shape %s, wanted [N 3]", s)
+		t.Errorf("e has shape %s, want [N 3]", s)
 	}
 	if _, err := interp.Run(got.Graph, inputs); err != nil {
 		t.Error(err)
@@ -186,18 +186,18 @@ func TestExternalData(t *testing.T) {
 		pairs []string
 		want  string
 	}{
-		{[]string{"location", "../secret.bin", "offset", "4"}, "wanted a file in the model's folder"},
-		{[]string{"location", "/etc/passwd"}, "wanted a file in the model's folder"},
+		{[]string{"location", "../secret.bin", "offset", "4"}, "want a file in the model's folder"},
+		{[]string{"location", "/etc/passwd"}, "want a file in the model's folder"},
 		{[]string{"location", "none.bin"}, "no such file"},
 		{[]string{"location", "weights.bin", "offset", "8"}, "bytes 8 to 16 of weights.bin, which has 12"},
 		{[]string{"location", "weights.bin", "offset", "-4"}, "bytes -4"},
-		{[]string{"location", "weights.bin", "length", "4"}, "4 bytes, wanted 8"},
+		{[]string{"location", "weights.bin", "length", "4"}, "4 bytes, want 8"},
 		{[]string{"location", "weights.bin", "offset", "x"}, "not a number"},
 		{[]string{"location", "."}, "bytes 0 to 8"},
 	} {
 		_, err := onnximport.Parse(bytesOf(external(test.pairs...)), onnximport.Options{Dir: dir})
 		if err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%v: error %v, wanted one with %q", test.pairs, err, test.want)
+			t.Errorf("%v: error %v, want one with %q", test.pairs, err, test.want)
 		}
 	}
 	if _, err := onnximport.Parse(bytesOf(external("location", "weights.bin")), onnximport.Options{}); err == nil {
@@ -329,13 +329,13 @@ func TestRefusals(t *testing.T) {
 		{"future", "operator set 99 is not supported", spoil(func(m *onnxpb.ModelProto) { m.OpsetImport[0].Version = proto.Int64(99) })},
 		{"no standard operators", "the standard operator set is not among those", spoil(func(m *onnxpb.ModelProto) { m.OpsetImport[0].Domain = proto.String("ai.onnx.ml") })},
 		{"unknown attribute", `attribute "frob" is not supported`, of(r("Relu", 13, v(2)).with("frob", 1))},
-		{"attribute of another type", `attribute "alpha" is of type string, wanted float32`, of(r("Elu", 13, v(2)).with("alpha", "one"))},
+		{"attribute of another type", `attribute "alpha" is of type string, want float32`, of(r("Elu", 13, v(2)).with("alpha", "one"))},
 		{"missing operand", `operand "nowhere" comes from no node before`, spoil(func(m *onnxpb.ModelProto) { m.Graph.Node[0].Input[0] = "nowhere" })},
 		{"absent operand", "operand 1 is missing", of(r("MatMul", 13, v(2, 2)))},
 		{"shapes", "dimensions 3 and 4 do not fit", of(r("Add", 13, v(3), v(4)))},
 		{"product", "[… m k] and [… k n]", of(r("MatMul", 13, v(2, 3), v(4, 2)))},
 		{"reshape", "does not reshape", of(r("Reshape", 13, v(2, 3), ints(4, -1)))},
-		{"types", "operands of one type are wanted", of(r("Add", 13, v(3), whole([]int{3}, 1, 2, 3)))},
+		{"types", "want operands of one type", of(r("Add", 13, v(3), whole([]int{3}, 1, 2, 3)))},
 		{"no outputs", "the model has no outputs", spoil(func(m *onnxpb.ModelProto) { m.Graph.Output = nil })},
 		{"unknown output", `output "frob" is not computed by any node`, spoil(func(m *onnxpb.ModelProto) { m.Graph.Output[0].Name = proto.String("frob") })},
 		{"output of another kind", `output "out1": output 1 of "BatchNormalization_node" (BatchNormalization) is not computed`, of(r("BatchNormalization", 13, v(2, 3), v(3), v(3), v(3), positive(3)).outs(2))},
@@ -356,7 +356,7 @@ func TestRefusals(t *testing.T) {
 			w.Dims[0] = 1e9
 			m.Graph.Initializer = append(m.Graph.Initializer, w)
 		})},
-		{"fewer bytes", "2 bytes of data for shape [3] of FLOAT, wanted 12", spoil(func(m *onnxpb.ModelProto) {
+		{"fewer bytes", "2 bytes of data for shape [3] of FLOAT, want 12", spoil(func(m *onnxpb.ModelProto) {
 			w := protoOf("w", tensor.Of([]float32{1, 2, 3}, 3))
 			w.FloatData, w.RawData = nil, []byte{1, 2}
 			m.Graph.Initializer = append(m.Graph.Initializer, w)
@@ -364,7 +364,7 @@ func TestRefusals(t *testing.T) {
 		{"large result", "is too large", of(r("ConstantOfShape", 13, ints(1<<31, 1<<31)))},
 		{"repeats", "is too large", of(r("Tile", 13, v(2), ints(1<<50)))},
 		{"training", "training mode is not supported", of(r("BatchNormalization", 15, v(2, 3), v(3), v(3), v(3), positive(3)).with("training_mode", 1))},
-		{"long sequence", "wanted 1 to 512", of(r("RNN", 14, v(600, 1, 1), v(1, 1, 1), v(1, 1, 1)))},
+		{"long sequence", "want 1 to 512", of(r("RNN", 14, v(600, 1, 1), v(1, 1, 1), v(1, 1, 1)))},
 		{"index", "index 7 of 3 elements", of(r("Gather", 13, v(3), ints(7)))},
 		{"many large constants", "constants of more than", func() []byte {
 			var nodes []*onnxpb.NodeProto
@@ -380,7 +380,7 @@ func TestRefusals(t *testing.T) {
 	} {
 		_, err := onnximport.Parse(test.b, onnximport.Options{})
 		if err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%s: error %v, wanted one with %q", test.name, err, test.want)
+			t.Errorf("%s: error %v, want one with %q", test.name, err, test.want)
 		}
 	}
 }
@@ -405,7 +405,7 @@ func TestDifferentiateRefuses(t *testing.T) {
 		{onnximport.Derivatives{Of: "conv1.weight", Wrt: []string{"x"}}, `value "conv1.weight" does not depend on "x"`},
 	} {
 		if _, err := m.Differentiate(test.d); err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%+v: error %v, wanted one with %q", test.d, err, test.want)
+			t.Errorf("%+v: error %v, want one with %q", test.d, err, test.want)
 		}
 	}
 	if n := len(m.Graph.Outputs()); n != 2 {

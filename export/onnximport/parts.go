@@ -10,7 +10,7 @@ import (
 
 func readConcat(c *call) []*value {
 	if len(c.in) == 0 {
-		c.fail("operands are wanted")
+		c.fail("want operands")
 	}
 	otherwise := math.MinInt32 // none
 	if c.version < 4 {

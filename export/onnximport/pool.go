@@ -222,7 +222,7 @@ func (c *call) sumPool(x *graph.Node, w window, hi []int, volume int) *graph.Nod
 // spatialAxes returns the axes behind batch and channel.
 func (c *call) spatialAxes(x *graph.Node) []int {
 	if x.Rank() < 3 {
-		c.fail("an operand [N C …] with spatial axes is wanted, not %v", x.Type())
+		c.fail("%v, want an operand [N C …] with spatial axes", x.Type())
 	}
 	var axes []int
 	for i := 2; i < x.Rank(); i++ {

@@ -41,11 +41,11 @@ func recurrent(gates int, step cell) reader {
 		}
 		c.checkActivations(gates)
 		if x.Rank() != 3 {
-			c.fail("sequences [T B I] are wanted, not %v", x.Type())
+			c.fail("%v, want sequences [T B I]", x.Type())
 		}
 		steps := c.size(x, 0)
 		if steps < 1 || steps > mostSteps {
-			c.fail("a sequence of %d steps, wanted 1 to %d", steps, mostSteps)
+			c.fail("a sequence of %d steps, want 1 to %d", steps, mostSteps)
 		}
 		direction := c.text("direction", "forward")
 		directions := 1
@@ -83,7 +83,7 @@ func (c *call) checkActivations(gates int) {
 	given, _ := attribute[[]string](c, "activations")
 	for i, name := range given {
 		if want := defaults[i%len(defaults)]; name != want {
-			c.fail("activation %q is not supported, wanted %q", name, want)
+			c.fail("activation %q is not supported, want %q", name, want)
 		}
 	}
 }

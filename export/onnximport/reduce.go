@@ -59,7 +59,7 @@ func reduceMin(c *call, x *graph.Node, axes []int) *graph.Node {
 // an axis is symbolic.
 func mean(c *call, x *graph.Node, axes []int) *graph.Node {
 	if !x.DType().IsFloat() {
-		c.fail("floating-point numbers are wanted, not %v", x.Type())
+		c.fail("%v, want floating-point numbers", x.Type())
 	}
 	n := 1
 	for _, a := range axes {

@@ -66,7 +66,7 @@ func readResize(c *call) []*value {
 	case sizes >= 0 && c.has(sizes):
 		all = c.sized(r, x, axes, c.dims(sizes), policy)
 	default:
-		c.fail("scales or sizes are wanted")
+		c.fail("want scales or sizes")
 	}
 	if r.transform == "tf_crop_and_resize" {
 		roi := c.constant(1).Float64s()
@@ -123,7 +123,7 @@ func (c *call) sized(r resampling, x *graph.Node, axes []int, sizes []graph.Dim,
 		}
 		out, ok := sizes[i].Constant()
 		if all[i].n = c.size(x, a); !ok || out < 1 || out > mostFolded || all[i].n == 0 {
-			c.fail("size %v for dimension %v, numbers are wanted", sizes[i], x.Shape()[a])
+			c.fail("size %v for dimension %v, want numbers", sizes[i], x.Shape()[a])
 		}
 		all[i].out, all[i].scale = out, float64(out)/float64(all[i].n)
 		least, most = min(least, all[i].scale), max(most, all[i].scale)

@@ -87,7 +87,7 @@ func sameValues(t *testing.T, a, b *g.Graph, inputs map[string]*tensor.Tensor, t
 		t.Fatal(err)
 	}
 	if len(got) != len(want) {
-		t.Errorf("%d outputs, wanted %d", len(got), len(want))
+		t.Errorf("%d outputs, want %d", len(got), len(want))
 	}
 	for name, w := range want {
 		close(t, name, got[name], w, tolerance)
@@ -98,7 +98,7 @@ func sameValues(t *testing.T, a, b *g.Graph, inputs map[string]*tensor.Tensor, t
 func close(t *testing.T, name string, got, want *tensor.Tensor, tolerance float64) {
 	t.Helper()
 	if got == nil || !slices.Equal(got.Shape(), want.Shape()) {
-		t.Errorf("%s is %v, wanted %v", name, got, want)
+		t.Errorf("%s is %v, want %v", name, got, want)
 		return
 	}
 	a, b := got.Float64s(), want.Float64s()

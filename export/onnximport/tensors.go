@@ -80,14 +80,14 @@ func readTensor(p *onnxpb.TensorProto, dir string) (*tensor.Tensor, error) {
 	// Elements are counted before memory is taken for them.
 	if raw != nil || count == 0 {
 		if want := count * elementSize(kind); len(raw) != want {
-			return nil, fmt.Errorf("%d bytes of data for shape %v of %v, wanted %d", len(raw), p.Dims, kind, want)
+			return nil, fmt.Errorf("%d bytes of data for shape %v of %v, want %d", len(raw), p.Dims, kind, want)
 		}
 		out := tensor.New(dtype, shape...)
 		fromRaw(out, kind, raw)
 		return out, nil
 	}
 	if have := listed(p, kind); have != count {
-		return nil, fmt.Errorf("%d elements for shape %v of %v, wanted %d", have, p.Dims, kind, count)
+		return nil, fmt.Errorf("%d elements for shape %v of %v, want %d", have, p.Dims, kind, count)
 	}
 	out := tensor.New(dtype, shape...)
 	fromLists(out, p, kind)
@@ -213,9 +213,9 @@ func external(p *onnxpb.TensorProto, dir string, want int64) ([]byte, error) {
 	case dir == "":
 		return nil, fmt.Errorf("external data in %q: the model's folder is not known", location)
 	case !filepath.IsLocal(location):
-		return nil, fmt.Errorf("external data in %q, wanted a file in the model's folder", location)
+		return nil, fmt.Errorf("external data in %q, want a file in the model's folder", location)
 	case length != want:
-		return nil, fmt.Errorf("external data: %d bytes, wanted %d", length, want)
+		return nil, fmt.Errorf("external data: %d bytes, want %d", length, want)
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {

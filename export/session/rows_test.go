@@ -26,7 +26,7 @@ func TestRows(t *testing.T) {
 		return export.Bytes(g, export.Options{Block: block})
 	})
 	if loaded != 0 {
-		t.Error("a session is made before one is wanted")
+		t.Error("want a session is made before one")
 	}
 	for _, batch := range []int{1, 2, 5, 3*r.part + 1, 4 * r.part, 2} {
 		in := inputs(g, batch, nil)
@@ -45,13 +45,13 @@ func TestRows(t *testing.T) {
 		}
 	}
 	if loaded > 2 {
-		t.Errorf("%d sessions, wanted one for parts and one for few pictures at most", loaded)
+		t.Errorf("%d sessions, want one for parts and one for few pictures at most", loaded)
 	}
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.Run(t.Context(), inputs(g, 4, nil)); !errors.Is(err, runtime.ErrClosed) {
-		t.Errorf("after Close: %v, wanted %v", err, runtime.ErrClosed)
+		t.Errorf("after Close: %v, want %v", err, runtime.ErrClosed)
 	}
 }
 
@@ -80,12 +80,12 @@ func TestRowsMistakes(t *testing.T) {
 		}
 		var mistake *runtime.ValueError
 		if !errors.As(err, &mistake) || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v: %v, wanted a ValueError with %s", in, err, want)
+			t.Errorf("%v: %v, want a ValueError with %s", in, err, want)
 		}
 	}
 	broken := errors.New("no model")
 	r = NewRows(rt, n.InputShape(), func(int) ([]byte, error) { return nil, broken })
 	if _, err := r.Run(t.Context(), inputs(g, 4, nil)); !errors.Is(err, broken) {
-		t.Errorf("%v, wanted %v", err, broken)
+		t.Errorf("%v, want %v", err, broken)
 	}
 }

@@ -17,7 +17,7 @@ func TestLayers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if packages["models/graph"] == nil {
-		t.Fatalf("the packages found are %v, wanted models/graph among them", slices.Sorted(maps.Keys(packages)))
+		t.Fatalf("the packages found are %v, want models/graph among them", slices.Sorted(maps.Keys(packages)))
 	}
 	document, err := os.ReadFile("../../docs/architecture.md")
 	if err != nil {
@@ -38,7 +38,7 @@ const table = "# A\n\n## Floors\n\n| layer | folder | job |\n| --- | --- | --- |
 func TestTable(t *testing.T) {
 	layers, err := layerTable(table)
 	if want := map[string]layer{"internal/low": {}, "internal/low/other": {}, "models/tensor": {1, 0}, "runtime": {2, 0}, "runtime/parallel": {2, 1}, ".": {6, 0}}; err != nil || !maps.Equal(layers, want) {
-		t.Errorf("%v, %v, wanted %v", layers, err, want)
+		t.Errorf("%v, %v, want %v", layers, err, want)
 	}
 	for _, bad := range []string{"# A\n", "# A\n\n## Layers\n\nnone\n", strings.Replace(table, "`runtime`", "`internal/low`", 1), strings.Replace(table, "1.0", "2.0", 1)} {
 		if _, err := layerTable(bad); err == nil {
@@ -94,7 +94,7 @@ func TestCheckFinds(t *testing.T) {
 		}
 		got := strings.Join(check(packages, layers), "; ")
 		if got != test.want {
-			t.Errorf("%s %q: %q, wanted %q", test.file, test.text, got, test.want)
+			t.Errorf("%s %q: %q, want %q", test.file, test.text, got, test.want)
 		}
 	}
 	gone := maps.Clone(clean)

@@ -90,7 +90,7 @@ func (w *Reader) Each(s Span, f func(Field) error) error {
 // Within calls g with every field of the message that f holds.
 func (w *Reader) Within(f Field, g func(Field) error) error {
 	if f.Type != protowire.BytesType {
-		return fmt.Errorf("at byte %d: field %d has wire type %d, wanted a message", f.At, f.Num, f.Type)
+		return fmt.Errorf("at byte %d: field %d has wire type %d, want a message", f.At, f.Num, f.Type)
 	}
 	return w.Each(f.Content, g)
 }
@@ -110,7 +110,7 @@ func (w *Reader) peek(at, n int64) ([]byte, error) {
 func (w *Reader) Bytes(f Field) ([]byte, error) {
 	n := f.Content.Len()
 	if f.Type != protowire.BytesType || n > MaxPiece {
-		return nil, fmt.Errorf("at byte %d: field %d has wire type %d and %d bytes, wanted a text or message of at most %d",
+		return nil, fmt.Errorf("at byte %d: field %d has wire type %d and %d bytes, want a text or message of at most %d",
 			f.At, f.Num, f.Type, n, MaxPiece)
 	}
 	b := make([]byte, n)

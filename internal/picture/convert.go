@@ -103,7 +103,7 @@ func Surround(x *tensor.Tensor, height, width int) (*tensor.Tensor, error) {
 	}
 	h, w := x.Shape()[2], x.Shape()[3]
 	if x.DType() != tensor.Uint8 || height < h || width < w {
-		return nil, fmt.Errorf("cannot surround pictures %v to %dx%d: uint8 ones that are no larger are wanted", x, height, width)
+		return nil, fmt.Errorf("cannot surround pictures %v to %dx%d, want uint8 ones that are no larger", x, height, width)
 	}
 	planes := x.Shape()[0] * x.Shape()[1]
 	top, left := (height-h)/2, (width-w)/2

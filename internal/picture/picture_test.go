@@ -165,7 +165,7 @@ func TestGridSetsColumnsApart(t *testing.T) {
 		row = append(row, img.(*image.Gray).GrayAt(x, 3).Y)
 	}
 	if want := []uint8{9, 3, 9, 9, 9, 9, 4, 9, 5, 9}; !slices.Equal(row, want) {
-		t.Errorf("the second row is %v, wanted %v", row, want)
+		t.Errorf("the second row is %v, want %v", row, want)
 	}
 }
 

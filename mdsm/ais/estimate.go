@@ -47,7 +47,7 @@ func (e *Estimator) ReverseLogZ(w Weights) (LogZ, error) { return e.logZ(w, -1) 
 
 func (e *Estimator) logZ(w Weights, sign float64) (LogZ, error) {
 	if len(w.Log) == 0 {
-		return LogZ{}, errors.New("log Z of no chains: one or more are wanted")
+		return LogZ{}, errors.New("log Z of no chains, want one or more")
 	}
 	signed := make([]float64, len(w.Log))
 	for i, v := range w.Log {
@@ -95,7 +95,7 @@ func (e *Estimator) DensityOf(energies []float64, logZ float64) (Density, error)
 
 func (e *Estimator) density(logs []float64) (Density, error) {
 	if len(logs) == 0 {
-		return Density{}, errors.New("density of no points: one or more are wanted")
+		return Density{}, errors.New("density of no points, want one or more")
 	}
 	d := Density{Points: len(logs), LogMean: logMeanExp(logs, func(i int) int { return i })}
 	d.LogDensity = e.bootstrap(logs, func(pick func(i int) int) float64 { return mean(logs, pick) })

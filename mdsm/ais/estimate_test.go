@@ -12,7 +12,7 @@ import (
 func near(t *testing.T, what string, got, want, tolerance float64) {
 	t.Helper()
 	if !(math.Abs(got-want) <= tolerance) {
-		t.Errorf("%s is %.9g, wanted %.9g", what, got, want)
+		t.Errorf("%s is %.9g, want %.9g", what, got, want)
 	}
 }
 

@@ -81,7 +81,7 @@ func (e *DivergedError) Error() string {
 // Forward runs so many chains from the reference to the model.
 func (e *Estimator) Forward(ctx context.Context, chains int) (Weights, error) {
 	if chains < 1 || chains > maxChains {
-		return Weights{}, fmt.Errorf("%d chains: one or more are wanted", chains)
+		return Weights{}, fmt.Errorf("%d chains, want one or more", chains)
 	}
 	return e.run(ctx, forward, chains, func(chain int, dst []float32) {
 		e.source.Normal(dst, rng.SampleStart, uint64(chain), 0)

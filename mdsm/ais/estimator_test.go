@@ -52,7 +52,7 @@ func TestSameBits(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !slices.Equal(got.Log, want.Log[:chains]) || !slices.Equal(got.Energy, want.Energy[:chains]) {
-			t.Errorf("%d chains: %v, wanted %v", chains, got.Log, want.Log[:chains])
+			t.Errorf("%d chains: %v, want %v", chains, got.Log, want.Log[:chains])
 		}
 	}
 
@@ -83,10 +83,10 @@ func TestSameBits(t *testing.T) {
 		t.Error("the run was never stopped")
 	}
 	if !slices.Equal(got.Log, want.Log) || !slices.Equal(got.Energy, want.Energy) || got.Acceptance != want.Acceptance {
-		t.Errorf("after %d stops: %v, wanted %v", stops, got, want)
+		t.Errorf("after %d stops: %v, want %v", stops, got, want)
 	}
 	if !slices.Equal(gotBack.Log, back.Log) || !slices.Equal(gotBack.Energy, back.Energy) {
-		t.Errorf("reverse, after %d stops: %v, wanted %v", stops, gotBack, back)
+		t.Errorf("reverse, after %d stops: %v, want %v", stops, gotBack, back)
 	}
 	if got.Acceptance <= 0.3 || got.Acceptance >= 1 {
 		t.Errorf("acceptance is %g", got.Acceptance)
@@ -137,7 +137,7 @@ func TestStatesAreOfTheirSettings(t *testing.T) {
 	}
 	r, lines := run(short(), pictures(20))
 	if !slices.Equal(r.Log, want.Log) {
-		t.Errorf("with damaged states: %v, wanted %v", r.Log, want.Log)
+		t.Errorf("with damaged states: %v, want %v", r.Log, want.Log)
 	}
 	if len(lines) != 3 || !strings.Contains(lines[0], "made again") {
 		t.Errorf("with damaged states, the log is %q", lines)
@@ -147,7 +147,7 @@ func TestStatesAreOfTheirSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r, _ := run(short(), pictures(20)); !slices.Equal(r.Log, want.Log) {
-		t.Errorf("with a state in another's place: %v, wanted %v", r.Log, want.Log)
+		t.Errorf("with a state in another's place: %v, want %v", r.Log, want.Log)
 	}
 }
 

@@ -41,7 +41,7 @@ func TestKnownDensities(t *testing.T) {
 					t.Errorf("%s: log Z is %.4f, the estimate %.4f ± %.4f", what, z, v.Estimate.Value, v.Estimate.StdErr)
 				}
 				if v.Acceptance < 0.5 || v.Acceptance > 0.95 {
-					t.Errorf("%s: %.2f of the transitions are accepted, wanted about %.2f", what, v.Acceptance, set.Target)
+					t.Errorf("%s: %.2f of the transitions are accepted, want about %.2f", what, v.Acceptance, set.Target)
 				}
 			}
 		}

@@ -26,7 +26,7 @@ func ParsePoints(name string) (Points, error) {
 	case Clean, Noisy, Dequantised:
 		return p, nil
 	}
-	return "", fmt.Errorf("unknown points %q, wanted clean, noisy or dequantised", name)
+	return "", fmt.Errorf("unknown points %q, want clean, noisy or dequantised", name)
 }
 
 // Of returns the points of pictures x [N …], float32, with random numbers of

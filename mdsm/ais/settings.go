@@ -43,17 +43,17 @@ func (s Settings) Validate() error {
 	positive := func(v float64) bool { return v > 0 && v <= math.MaxFloat32 }
 	switch {
 	case s.Distributions < 1 || s.Distributions > math.MaxInt32/2:
-		return fmt.Errorf("%d distributions: 1 to %d are wanted", s.Distributions, math.MaxInt32/2)
+		return fmt.Errorf("%d distributions, want 1 to %d", s.Distributions, math.MaxInt32/2)
 	case !(s.Ratio >= 1) || !positive(s.Ratio):
-		return fmt.Errorf("ratio %g of the ladder: a number from 1 is wanted", s.Ratio)
+		return fmt.Errorf("ratio %g of the ladder, want a number from 1", s.Ratio)
 	case s.Leapfrog < 1:
-		return fmt.Errorf("%d leapfrog steps: one or more are wanted", s.Leapfrog)
+		return fmt.Errorf("%d leapfrog steps, want one or more", s.Leapfrog)
 	case !(s.Target > 0 && s.Target < 1):
-		return fmt.Errorf("target acceptance %g: a number between 0 and 1 is wanted", s.Target)
+		return fmt.Errorf("target acceptance %g, want a number between 0 and 1", s.Target)
 	case !positive(s.StepSize):
-		return fmt.Errorf("step size %g: a positive number is wanted", s.StepSize)
+		return fmt.Errorf("step size %g, want a positive number", s.StepSize)
 	case !positive(s.Temperature):
-		return fmt.Errorf("temperature %g: a positive number is wanted", s.Temperature)
+		return fmt.Errorf("temperature %g, want a positive number", s.Temperature)
 	}
 	return s.Reference.Validate()
 }

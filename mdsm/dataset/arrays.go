@@ -24,7 +24,7 @@ func Pictures(ctx context.Context, path string, shape []int) (*tensor.Tensor, er
 		return nil, err
 	}
 	if set.Height != shape[1] || set.Width != shape[2] {
-		return nil, fmt.Errorf("%s: pictures are %d×%d, wanted %d×%d", path, set.Height, set.Width, shape[1], shape[2])
+		return nil, fmt.Errorf("%s: pictures are %d×%d, want %d×%d", path, set.Height, set.Width, shape[1], shape[2])
 	}
 	x := tensor.New(tensor.Float32, append([]int{set.Len()}, shape...)...)
 	index := make([]int, set.Len())
@@ -46,7 +46,7 @@ func readArray(path string, shape []int) (*tensor.Tensor, error) {
 		var all map[string]*tensor.Tensor
 		if all, err = npz.ReadFile(path); err == nil {
 			if x = all["arr_0"]; x == nil {
-				return nil, fmt.Errorf("%s: an array named arr_0 is wanted", path)
+				return nil, fmt.Errorf("%s, want an array named arr_0", path)
 			}
 		}
 	}
@@ -60,7 +60,7 @@ func readArray(path string, shape []int) (*tensor.Tensor, error) {
 	case x.Rank() == 4 && x.DType() == tensor.Uint8 && slices.Equal(x.Shape()[1:], last):
 		return fromBytes(x, shape), nil
 	}
-	return nil, fmt.Errorf("%s holds %v, wanted floating-point pictures [N %v] or uint8 ones [N %v]", path, x, shape, last)
+	return nil, fmt.Errorf("%s holds %v, want floating-point pictures [N %v] or uint8 ones [N %v]", path, x, shape, last)
 }
 
 // fromBytes turns uint8 [N H W C] into float32 [N C H W] from 0 to 1.

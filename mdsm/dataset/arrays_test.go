@@ -55,7 +55,7 @@ func TestPicturesOfEveryKindAreTheSame(t *testing.T) {
 			continue
 		}
 		if !slices.Equal(got.Shape(), want.Shape()) || !slices.Equal(tensor.Data[float32](got), tensor.Data[float32](want)) {
-			t.Errorf("%s: %v, wanted %v", path, got.Raw(), want.Raw())
+			t.Errorf("%s: %v, want %v", path, got.Raw(), want.Raw())
 		}
 	}
 }
@@ -75,7 +75,7 @@ func TestPicturesThatDoNotFit(t *testing.T) {
 		filepath.Join(dir, "none.npy"): "none.npy",
 	} {
 		if _, err := dataset.Pictures(t.Context(), path, []int{3, 8, 8}); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: error %v, wanted one that says %q", path, err, want)
+			t.Errorf("%s: error %v, want one that says %q", path, err, want)
 		}
 	}
 }

@@ -170,7 +170,7 @@ func Load(ctx context.Context, spec Spec) (*Set, error) {
 			return nil, fmt.Errorf("data set %s: size %d is not in 1…%d", spec.Name, spec.Size, maxSide)
 		}
 		if info.Channels != 0 && spec.Channels != 0 && spec.Channels != info.Channels {
-			return nil, fmt.Errorf("data set %s: %d channels wanted, but it has %d", spec.Name, spec.Channels, info.Channels)
+			return nil, fmt.Errorf("data set %s: has %d channels, want %d", spec.Name, spec.Channels, info.Channels)
 		}
 		if spec.Count != 0 && spec.Name != "stacked-mnist" {
 			return nil, fmt.Errorf("data set %s: a count (%d) is for stacked-mnist alone", spec.Name, spec.Count)

@@ -21,7 +21,7 @@ import (
 // are in such, give the labels.
 func loadFolder(ctx context.Context, spec Spec) (*Set, error) {
 	if spec.Channels != 0 && spec.Channels != 1 && spec.Channels != 3 {
-		return nil, fmt.Errorf("%d channels wanted, want 1 (grey) or 3 (colour)", spec.Channels)
+		return nil, fmt.Errorf("%d channels, want 1 (grey) or 3 (colour)", spec.Channels)
 	}
 	root, files, note, err := listSplit(spec)
 	if err != nil {

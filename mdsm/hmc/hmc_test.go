@@ -23,13 +23,13 @@ func TestAdapter(t *testing.T) {
 		for _, first := range []float64{want / 100, want * 100} {
 			a := NewAdapter(first, target)
 			if got := a.Adapted(); math.Abs(got/first-1) > 1e-12 {
-				t.Errorf("without a warm-up the size is %g, wanted the first, %g", got, first)
+				t.Errorf("without a warm-up the size is %g, want the first, %g", got, first)
 			}
 			for range 2000 {
 				a.Add(math.Exp(-3 * a.StepSize()))
 			}
 			if got := a.Adapted(); math.Abs(got/want-1) > 0.03 {
-				t.Errorf("target %g from %g: the size is %g, wanted %g", target, first, got, want)
+				t.Errorf("target %g from %g: the size is %g, want %g", target, first, got, want)
 			}
 		}
 	}
@@ -51,7 +51,7 @@ func TestAdapterInPlainFormulas(t *testing.T) {
 		average = w*log + (1-w)*average
 		a.Add(p)
 		if math.Abs(math.Log(a.StepSize())-log) > 1e-12 || math.Abs(math.Log(a.Adapted())-average) > 1e-12 {
-			t.Errorf("after %d transitions: %g and %g, wanted %g and %g", i+1, a.StepSize(), a.Adapted(), math.Exp(log), math.Exp(average))
+			t.Errorf("after %d transitions: %g and %g, want %g and %g", i+1, a.StepSize(), a.Adapted(), math.Exp(log), math.Exp(average))
 		}
 	}
 }

@@ -45,14 +45,14 @@ func (f *Fill) fits(shape []int) error {
 		return err
 	}
 	if n, masks := f.Pictures.Shape()[0], f.Hidden.Shape()[0]; masks != 1 && masks != n {
-		return fmt.Errorf("%d masks for %d pictures: one for all or one for each is wanted", masks, n)
+		return fmt.Errorf("%d masks for %d pictures, want one for all or one for each", masks, n)
 	}
 	if f.Completions < 1 {
-		return fmt.Errorf("%d completions of each picture: one or more are wanted", f.Completions)
+		return fmt.Errorf("%d completions of each picture, want one or more", f.Completions)
 	}
 	for i, v := range tensor.Data[float32](f.Hidden) {
 		if v != 0 && v != 1 {
-			return fmt.Errorf("value %d of the masks is %g: 1 (hidden) or 0 (given) is wanted", i, v)
+			return fmt.Errorf("value %d of the masks is %g, want 1 (hidden) or 0 (given)", i, v)
 		}
 	}
 	return nil
@@ -89,7 +89,7 @@ func (s Settings) fits(shape []int) error {
 		return nil
 	}
 	if s.Start.From != nil {
-		return fmt.Errorf("points to begin with, and pictures to fill in: only one of them is wanted")
+		return fmt.Errorf("points to begin with, and pictures to fill in, want only one of them")
 	}
 	if err := s.Fill.fits(shape); err != nil {
 		return err

@@ -131,12 +131,12 @@ func TestFillsOfAGaussian(t *testing.T) {
 				what := fmt.Sprintf("picture %d at temperature %g, raw %v", p, temperature, raw)
 				for a := range 2 {
 					if off := math.Abs(got[a]-mean[a]) / math.Sqrt(covariance[a][a]/count); off > 5 {
-						t.Errorf("%s: mean %v, wanted %v, is %.1f standard errors off", what, got, mean, off)
+						t.Errorf("%s: mean %v, want %v, is %.1f standard errors off", what, got, mean, off)
 					}
 					for b := range 2 {
 						se := math.Sqrt((covariance[a][a]*covariance[b][b] + covariance[a][b]*covariance[a][b]) / count)
 						if off := math.Abs(square[a][b]-covariance[a][b]) / se; off > 5 {
-							t.Errorf("%s: covariance %v, wanted %v, is %.1f standard errors off", what, square, covariance, off)
+							t.Errorf("%s: covariance %v, want %v, is %.1f standard errors off", what, square, covariance, off)
 						}
 					}
 				}
@@ -147,7 +147,7 @@ func TestFillsOfAGaussian(t *testing.T) {
 	det := 4*5 - 0.25
 	for i, want := range []float64{5 / det, 4 / det} {
 		if math.Abs(fine[i][i]/want-1) > 0.02 {
-			t.Errorf("with small steps the covariance is %v, wanted %g at %d", fine, want, i)
+			t.Errorf("with small steps the covariance is %v, want %g at %d", fine, want, i)
 		}
 	}
 }
@@ -227,7 +227,7 @@ func TestStartFromPoints(t *testing.T) {
 		sum += d * d / 256
 	}
 	if math.Abs(math.Sqrt(sum)-0.5) > 0.1 {
-		t.Errorf("the noise on the start is %g, wanted 0.5", math.Sqrt(sum))
+		t.Errorf("the noise on the start is %g, want 0.5", math.Sqrt(sum))
 	}
 }
 
@@ -256,7 +256,7 @@ func TestFillsThatDoNotFit(t *testing.T) {
 		full := short(set.Count, 1)
 		full.Fill, full.Start = set.Fill, set.Start
 		if _, err := s.Sample(t.Context(), full, nil); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, wanted one with %q", err, want)
+			t.Errorf("error %v, want one with %q", err, want)
 		}
 	}
 	plain := sampler(t, 1, models(t, small))

@@ -94,7 +94,7 @@ func TestWrite(t *testing.T) {
 		n, y, x := i/196, i/14%14, i%14
 		v := tensor.Data[float32](want)[n*256+(y+1)*16+x+1]
 		if got := tensor.Data[float32](floats)[i]; got != v {
-			t.Fatalf("float %d is %g, wanted %g", i, got, v)
+			t.Fatalf("float %d is %g, want %g", i, got, v)
 		}
 		clipped := min(max(float64(v), 0), 1)
 		if got := tensor.Data[uint8](rounded)[i]; math.Abs(float64(got)-clipped*255) > 0.50001 {
@@ -308,17 +308,17 @@ func TestMismatch(t *testing.T) {
 	f := samples.Folder{Dir: t.TempDir()}
 	write(t, s, set, f)
 	for name, change := range map[string]func(*Settings, *samples.Folder){
-		"seed 11, wanted 12":              func(s *Settings, _ *samples.Folder) { s.Seed = 12 },
-		"schedule exp, wanted lin":        func(s *Settings, _ *samples.Folder) { s.Schedule.Kind = Linear },
-		"steps 4, wanted 5":               func(s *Settings, _ *samples.Folder) { s.Schedule.Steps = 5 },
-		"hot 100, wanted 50":              func(s *Settings, _ *samples.Folder) { s.Schedule.Hot = 50 },
-		"step_size 0.02, wanted 0.03":     func(s *Settings, _ *samples.Folder) { s.StepSize = 0.03 },
-		"count 3, wanted 4":               func(s *Settings, _ *samples.Folder) { s.Count = 4 },
-		"first 0, wanted 1":               func(s *Settings, _ *samples.Folder) { s.First = 1 },
-		"start_sigma 1, wanted 0.5":       func(s *Settings, _ *samples.Folder) { s.Start.Sigma = 0.5 },
-		"denoising_jump true, wanted fal": func(s *Settings, _ *samples.Folder) { s.Raw = true },
-		"shape 16x16x1, wanted 14x14x1":   func(_ *Settings, f *samples.Folder) { f.Crop = 14 },
-		"float32 false, wanted true":      func(_ *Settings, f *samples.Folder) { f.Float32 = true },
+		"seed 11, want 12":              func(s *Settings, _ *samples.Folder) { s.Seed = 12 },
+		"schedule exp, want lin":        func(s *Settings, _ *samples.Folder) { s.Schedule.Kind = Linear },
+		"steps 4, want 5":               func(s *Settings, _ *samples.Folder) { s.Schedule.Steps = 5 },
+		"hot 100, want 50":              func(s *Settings, _ *samples.Folder) { s.Schedule.Hot = 50 },
+		"step_size 0.02, want 0.03":     func(s *Settings, _ *samples.Folder) { s.StepSize = 0.03 },
+		"count 3, want 4":               func(s *Settings, _ *samples.Folder) { s.Count = 4 },
+		"first 0, want 1":               func(s *Settings, _ *samples.Folder) { s.First = 1 },
+		"start_sigma 1, want 0.5":       func(s *Settings, _ *samples.Folder) { s.Start.Sigma = 0.5 },
+		"denoising_jump true, want fal": func(s *Settings, _ *samples.Folder) { s.Raw = true },
+		"shape 16x16x1, want 14x14x1":   func(_ *Settings, f *samples.Folder) { f.Crop = 14 },
+		"float32 false, want true":      func(_ *Settings, f *samples.Folder) { f.Float32 = true },
 	} {
 		set, f := set, f
 		change(&set, &f)

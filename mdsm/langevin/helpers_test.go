@@ -70,7 +70,7 @@ func all(t testing.TB, s *Sampler, set Settings) (*tensor.Tensor, *samples.Proce
 	next := set.First
 	p, err := s.Sample(context.Background(), set, func(first int, x *tensor.Tensor) error {
 		if first != next {
-			t.Errorf("samples from %d were delivered, wanted those from %d", first, next)
+			t.Errorf("samples from %d were delivered, want those from %d", first, next)
 		}
 		next += x.Shape()[0]
 		parts = append(parts, x)
@@ -80,7 +80,7 @@ func all(t testing.TB, s *Sampler, set Settings) (*tensor.Tensor, *samples.Proce
 		t.Fatal(err)
 	}
 	if next != set.First+set.Count {
-		t.Fatalf("%d samples were delivered, wanted %d", next-set.First, set.Count)
+		t.Fatalf("%d samples were delivered, want %d", next-set.First, set.Count)
 	}
 	return tensor.Concat(parts...), p
 }
@@ -90,12 +90,12 @@ func equalBits(t testing.TB, what string, got, want *tensor.Tensor) {
 	t.Helper()
 	a, b := tensor.Data[float32](got), tensor.Data[float32](want)
 	if len(a) != len(b) {
-		t.Errorf("%s: %v, wanted %v", what, got, want)
+		t.Errorf("%s: %v, want %v", what, got, want)
 		return
 	}
 	for i := range a {
 		if math.Float32bits(a[i]) != math.Float32bits(b[i]) {
-			t.Errorf("%s: element %d is %.9g, wanted %.9g", what, i, a[i], b[i])
+			t.Errorf("%s: element %d is %.9g, want %.9g", what, i, a[i], b[i])
 			return
 		}
 	}

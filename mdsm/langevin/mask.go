@@ -21,7 +21,7 @@ func Regions() []string { return []string{"left", "right", "top", "bottom", "cen
 // never hidden by a region or a file without it.
 func ReadMask(ref string, shape []int, pad int) (*tensor.Tensor, error) {
 	if len(shape) != 3 || pad < 0 || 2*pad >= min(shape[1], shape[2]) {
-		return nil, fmt.Errorf("mask for x of shape %v with padding %d: pictures [C H W] are wanted", shape, pad)
+		return nil, fmt.Errorf("mask for x of shape %v with padding %d, want pictures [C H W]", shape, pad)
 	}
 	if slices.Contains(Regions(), ref) {
 		height, width := shape[1]-2*pad, shape[2]-2*pad
@@ -29,7 +29,7 @@ func ReadMask(ref string, shape []int, pad int) (*tensor.Tensor, error) {
 	}
 	f, err := os.Open(ref)
 	if err != nil {
-		return nil, fmt.Errorf("mask: %w; a PNG file or one of %v is wanted", err, Regions())
+		return nil, fmt.Errorf("mask: %w, want a PNG file or one of %v", err, Regions())
 	}
 	defer f.Close()
 	m, err := decodeMask(f, shape, pad)
@@ -86,7 +86,7 @@ func decodeMask(r io.ReadSeeker, shape []int, pad int) (*tensor.Tensor, error) {
 		if pad > 0 {
 			wanted += fmt.Sprintf(", or %d×%d without the padding,", shape[2]-2*pad, shape[1]-2*pad)
 		}
-		return nil, fmt.Errorf("it is %d×%d, %s is wanted", c.Width, c.Height, wanted)
+		return nil, fmt.Errorf("it is %d×%d, want %s", c.Width, c.Height, wanted)
 	}
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
 		return nil, err

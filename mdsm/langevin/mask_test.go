@@ -66,7 +66,7 @@ func TestMasks(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := rows(m); got != c.want {
-			t.Errorf("%s with padding %d: %s, wanted %s", c.ref, c.pad, got, c.want)
+			t.Errorf("%s with padding %d: %s, want %s", c.ref, c.pad, got, c.want)
 		}
 		v := tensor.Data[float32](m)
 		for i := range 16 {
@@ -76,11 +76,11 @@ func TestMasks(t *testing.T) {
 		}
 	}
 	for want, ref := range map[string]string{
-		"it is 3×4, 4×4, or 2×2 without the padding, is wanted": maskFile(t, 3, 4),
+		"it is 3×4, want 4×4, or 2×2 without the padding": maskFile(t, 3, 4),
 		"one of [left right top bottom centre]":                 "middle",
 	} {
 		if _, err := ReadMask(ref, []int{1, 4, 4}, 1); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: error %v, wanted one with %q", ref, err, want)
+			t.Errorf("%s: error %v, want one with %q", ref, err, want)
 		}
 	}
 	if _, err := ReadMask("left", []int{4}, 0); err == nil {
@@ -122,7 +122,7 @@ func TestErrorsOfFills(t *testing.T) {
 	// Off by 1, 0 and by −1, 3.
 	for _, c := range [][2]float64{{e[0].RMSE[0], math.Sqrt(0.5)}, {e[0].RMSE[1], math.Sqrt(5)}, {e[0].Mean, 1.5 / math.Sqrt2}, {float64(e[0].Hidden), 2}, {e[1].Mean, 0}, {float64(e[1].Hidden), 0}} {
 		if math.Abs(c[0]-c[1]) > 1e-12 {
-			t.Errorf("errors %+v: %g, wanted %g", e, c[0], c[1])
+			t.Errorf("errors %+v: %g, want %g", e, c[0], c[1])
 		}
 	}
 	if _, err := f.Errors(tensor.New(tensor.Float32, 3, 3)); err == nil {

@@ -106,7 +106,7 @@ func TestAgainstPlainLoop(t *testing.T) {
 	got, _ := all(t, sampler(t, 1, models(t, small)), set)
 	for i, v := range got.Float64s() {
 		if math.Abs(v-x[i]) > 1e-5 {
-			t.Fatalf("pixel %d is %g, wanted %g", i, v, x[i])
+			t.Fatalf("pixel %d is %g, want %g", i, v, x[i])
 		}
 	}
 }
@@ -134,7 +134,7 @@ func near(t *testing.T, what string, got, want *tensor.Tensor, limit float64) {
 	a, b := got.Float64s(), want.Float64s()
 	for i := range b {
 		if math.Abs(a[i]-b[i]) > limit*max(1, math.Abs(b[i])) {
-			t.Errorf("%s: element %d is %g, wanted %g", what, i, a[i], b[i])
+			t.Errorf("%s: element %d is %g, want %g", what, i, a[i], b[i])
 			return
 		}
 	}

@@ -27,7 +27,7 @@ func ParseKind(name string) (Kind, error) {
 	case Exponential, Linear, Constant:
 		return k, nil
 	}
-	return "", fmt.Errorf("unknown schedule %q, wanted paper, exp, lin or constant", name)
+	return "", fmt.Errorf("unknown schedule %q, want paper, exp, lin or constant", name)
 }
 
 // Schedule describes the temperature of every step of a chain: in the paper's
@@ -52,14 +52,14 @@ func (s Schedule) Validate() error {
 		return fmt.Errorf("schedule %q: its kind is called %q", s.Kind, kind)
 	}
 	if s.Steps < 1 || s.Steps > math.MaxInt32 {
-		return fmt.Errorf("schedule of %d steps: 1 to %d are wanted", s.Steps, math.MaxInt32)
+		return fmt.Errorf("schedule of %d steps, want 1 to %d", s.Steps, math.MaxInt32)
 	}
 	positive := func(v float64) bool { return v > 0 && v <= math.MaxFloat32 }
 	if s.Kind != Constant && !positive(s.Hot) {
-		return fmt.Errorf("first temperature %g: a positive number is wanted", s.Hot)
+		return fmt.Errorf("first temperature %g, want a positive number", s.Hot)
 	}
 	if !positive(s.Cool) {
-		return fmt.Errorf("temperature %g: a positive number is wanted", s.Cool)
+		return fmt.Errorf("temperature %g, want a positive number", s.Cool)
 	}
 	return nil
 }

@@ -12,14 +12,14 @@ func TestPaperSchedule(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(temperature) != 2700 {
-		t.Fatalf("%d steps, wanted 2700", len(temperature))
+		t.Fatalf("%d steps, want 2700", len(temperature))
 	}
 	for step, want := range map[int]float64{
 		0: 100, 499: 100, 500: 100, 501: 99.77000638225534, 1500: 10.000000000000002, 2499: 1.0023052380779,
 		2500: 1, 2501: 0.9949748743718593, 2600: 0.4974874371859297, 2698: 0.005025125628140725, 2699: 0,
 	} {
 		if got := temperature[step]; math.Abs(got-want) > 1e-13*want {
-			t.Errorf("step %d: temperature %.17g, wanted %.17g", step, got, want)
+			t.Errorf("step %d: temperature %.17g, want %.17g", step, got, want)
 		}
 	}
 }
@@ -33,7 +33,7 @@ func TestLinearSchedule(t *testing.T) {
 	}
 	for step, want := range map[int]float64{0: 100, 499: 100, 500: 100, 501: 99.95047523761881, 2498: 1.0495247623811906, 2499: 1, 2500: 1, 2699: 0} {
 		if got := temperature[step]; math.Abs(got-want) > 1e-13*want {
-			t.Errorf("step %d: temperature %.17g, wanted %.17g", step, got, want)
+			t.Errorf("step %d: temperature %.17g, want %.17g", step, got, want)
 		}
 	}
 }
@@ -44,7 +44,7 @@ func TestProportions(t *testing.T) {
 		s.Steps = steps
 		hot, falling, last := s.parts()
 		if got := [3]int{hot, falling, last}; got != want {
-			t.Errorf("%d steps: parts %v, wanted %v", steps, got, want)
+			t.Errorf("%d steps: parts %v, want %v", steps, got, want)
 		}
 	}
 	for _, kind := range []Kind{Exponential, Linear} {

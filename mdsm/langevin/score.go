@@ -33,11 +33,11 @@ func (s *scorer) score(ctx context.Context, x *tensor.Tensor) (score []float32, 
 	}
 	t, n := out["score"], x.Shape()[0]
 	if t.DType() != tensor.Float32 || !slices.Equal(t.Shape(), x.Shape()) {
-		return nil, nil, fmt.Errorf("the score of %v is %v, wanted the same type and shape", x, t)
+		return nil, nil, fmt.Errorf("the score of %v is %v, want the same type and shape", x, t)
 	}
 	if e := out["energy"]; e != nil {
 		if e.DType() != tensor.Float32 || e.Len() != n {
-			return nil, nil, fmt.Errorf("the energy of %v is %v, wanted float32[%d]", x, e, n)
+			return nil, nil, fmt.Errorf("the energy of %v is %v, want float32[%d]", x, e, n)
 		}
 		energy = e.Reshape(n)
 	}

@@ -52,23 +52,23 @@ func (s Settings) Validate() error {
 		return err
 	}
 	if !(s.StepSize > 0) || s.StepSize > math.MaxFloat32 {
-		return fmt.Errorf("step size %g: a positive number is wanted", s.StepSize)
+		return fmt.Errorf("step size %g, want a positive number", s.StepSize)
 	}
 	if math.IsNaN(s.Start.Mean) || math.IsInf(s.Start.Mean, 0) || !(s.Start.Sigma >= 0) || math.IsInf(s.Start.Sigma, 0) {
-		return fmt.Errorf("start at %g with standard deviation %g: finite numbers are wanted, and no negative deviation", s.Start.Mean, s.Start.Sigma)
+		return fmt.Errorf("start at %g with standard deviation %g, want finite numbers, and no negative deviation", s.Start.Mean, s.Start.Sigma)
 	}
 	if s.Count < 1 || s.First < 0 || s.First > rng.MaxSamples-s.Count {
-		return fmt.Errorf("%d samples from index %d: one or more are wanted, with indices from 0 to below 2^48", s.Count, s.First)
+		return fmt.Errorf("%d samples from index %d, want one or more, with indices from 0 to below 2^48", s.Count, s.First)
 	}
 	if s.Batch < 0 || s.Block < 0 {
 		return fmt.Errorf("batch %d, block %d: neither can be negative", s.Batch, s.Block)
 	}
 	if s.Watch.Chains < 0 {
-		return fmt.Errorf("%d chains to watch: none or more are wanted", s.Watch.Chains)
+		return fmt.Errorf("%d chains to watch, want none or more", s.Watch.Chains)
 	}
 	for i, at := range s.Watch.Snapshots {
 		if at < 0 || at > s.Schedule.Steps || i > 0 && at <= s.Watch.Snapshots[i-1] {
-			return fmt.Errorf("snapshots at steps %v: ascending numbers from 0 to %d are wanted", s.Watch.Snapshots, s.Schedule.Steps)
+			return fmt.Errorf("snapshots at steps %v, want ascending numbers from 0 to %d", s.Watch.Snapshots, s.Schedule.Steps)
 		}
 	}
 	return nil

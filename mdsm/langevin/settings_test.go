@@ -17,7 +17,7 @@ func TestShardsCoverEverySample(t *testing.T) {
 				t.Fatal(err)
 			}
 			if part.First != at || part.Count < 103/n || part.Count > 103/n+1 {
-				t.Errorf("shard %d/%d: %d samples from %d, wanted to begin at %d", i, n, part.Count, part.First, at)
+				t.Errorf("shard %d/%d: %d samples from %d, want to begin at %d", i, n, part.Count, part.First, at)
 			}
 			at += part.Count
 		}

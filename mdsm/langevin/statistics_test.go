@@ -46,7 +46,7 @@ func TestGaussian(t *testing.T) {
 					t.Errorf("%s at temperature %g: mean %v is %.1f standard errors off", what, temperature, mean, off)
 				}
 				if off := math.Abs(covariance[a][a]-variance) / (variance * math.Sqrt(2./count)); off > 5 {
-					t.Errorf("%s at temperature %g: variance %g, wanted %g, is %.1f standard errors off", what, temperature, covariance[a][a], variance, off)
+					t.Errorf("%s at temperature %g: variance %g, want %g, is %.1f standard errors off", what, temperature, covariance[a][a], variance, off)
 				}
 			}
 			if off := math.Abs(covariance[0][1]) / (variance / math.Sqrt(count)); off > 5 {
@@ -77,12 +77,12 @@ func TestMixture(t *testing.T) {
 	wantMean, want := [2]float64{0.1, 0.1}, [2][2]float64{{0.16 + 0.36, 0.06}, {0.06, 0.16 + 0.01}}
 	for a := range 2 {
 		if math.Abs(mean[a]-wantMean[a]) > 5*math.Sqrt(want[a][a]/count) {
-			t.Errorf("mean %v, wanted %v", mean, wantMean)
+			t.Errorf("mean %v, want %v", mean, wantMean)
 		}
 		for b := range 2 {
 			scale := math.Sqrt(want[a][a] * want[b][b])
 			if math.Abs(covariance[a][b]-want[a][b]) > scale*(5*math.Sqrt(2./count)+0.02) {
-				t.Errorf("covariance %v, wanted %v", covariance, want)
+				t.Errorf("covariance %v, want %v", covariance, want)
 			}
 		}
 	}

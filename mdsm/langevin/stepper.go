@@ -82,13 +82,13 @@ func load(rt *runtime.Runtime, m Models, threads int) (Stepper, runtime.ValueInf
 	o := runtime.SessionOptions{Threads: threads}
 	switch {
 	case m.Sampler != nil && m.Score != nil:
-		return nil, runtime.ValueInfo{}, errors.New("both a sampler and a score are given: one of them is wanted")
+		return nil, runtime.ValueInfo{}, errors.New("both a sampler and a score are given, want one of them")
 	case m.Score != nil:
 		return loadScore(rt, m, o)
 	case m.Sampler != nil || m.Denoise != nil || m.Inpaint != nil || m.DenoiseHidden != nil:
 		return loadGraphs(rt, m, o)
 	}
-	return nil, runtime.ValueInfo{}, errors.New("no model is given: a sampler or a score is wanted")
+	return nil, runtime.ValueInfo{}, errors.New("no model is given, want a sampler or a score")
 }
 
 // graphs is the stepper whose arithmetic is all in the models. Any of them may

@@ -31,7 +31,7 @@ const leastDraws = 4
 // vary have effective sample sizes of their number, and no R̂ (NaN).
 func Diagnose(chains [][]float64) (Diagnostics, error) {
 	if len(chains) == 0 || len(chains[0]) < leastDraws {
-		return Diagnostics{}, fmt.Errorf("diagnostics of %d chains: %d draws or more of each are wanted", len(chains), leastDraws)
+		return Diagnostics{}, fmt.Errorf("diagnostics of %d chains, want %d draws or more of each", len(chains), leastDraws)
 	}
 	for i, c := range chains {
 		if len(c) != len(chains[0]) {

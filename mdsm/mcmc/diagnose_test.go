@@ -37,7 +37,7 @@ func TestDiagnosticsAgreeWithArviZ(t *testing.T) {
 		}
 	}
 	if n != 10 {
-		t.Errorf("%d sets of draws, wanted 10", n)
+		t.Errorf("%d sets of draws, want 10", n)
 	}
 }
 

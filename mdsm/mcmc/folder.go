@@ -132,17 +132,17 @@ func ReadReport(dir string) (Report, error) {
 func report(arrays map[string]*tensor.Tensor) (Report, error) {
 	energy, values := arrays["energy"], arrays["values"]
 	if energy == nil || energy.Rank() != 2 || energy.DType() != tensor.Float64 || energy.Len() == 0 {
-		return Report{}, fmt.Errorf("energy is %v, wanted float64 [chains draws]", energy)
+		return Report{}, fmt.Errorf("energy is %v, want float64 [chains draws]", energy)
 	}
 	n, draws := energy.Shape()[0], energy.Shape()[1]
 	r := Report{Chains: n, Draws: draws}
 	for _, name := range []string{"step_size", "acceptance", "divergent"} {
 		if t := arrays[name]; t == nil || t.Len() != n {
-			return r, fmt.Errorf("%s is %v, wanted %d numbers", name, t, n)
+			return r, fmt.Errorf("%s is %v, want %d numbers", name, t, n)
 		}
 	}
 	if values == nil || values.Rank() != 3 || values.Shape()[0] != n || values.Shape()[1] != draws || values.DType() != tensor.Float64 {
-		return r, fmt.Errorf("values are %v, wanted float64 [%d %d values]", values, n, draws)
+		return r, fmt.Errorf("values are %v, want float64 [%d %d values]", values, n, draws)
 	}
 	for i := range n {
 		r.StepSize += arrays["step_size"].Float64s()[i] / float64(n)

@@ -64,7 +64,7 @@ func TestWrite(t *testing.T) {
 	}
 	acceptance, _ := moments(want.Acceptance)
 	if r.Chains != 40 || r.Draws != 5 || *r.Energy != energies || math.Abs(r.Acceptance-acceptance) > 1e-12 || r.Values != 64 || !(r.RHat > 0.9) || !(r.Bulk > 0) || !(r.Tail > 0) {
-		t.Errorf("report %+v with energy %+v, wanted energy %+v", r, r.Energy, energies)
+		t.Errorf("report %+v with energy %+v, want energy %+v", r, r.Energy, energies)
 	}
 
 	stopped := whole

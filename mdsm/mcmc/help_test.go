@@ -67,7 +67,7 @@ func all(t testing.TB, s *Sampler, set Settings) Chains {
 	next := set.First
 	err := s.Sample(t.Context(), set, func(c Chains) error {
 		if c.First != next {
-			t.Errorf("chains from %d were delivered, wanted those from %d", c.First, next)
+			t.Errorf("chains from %d were delivered, want those from %d", c.First, next)
 		}
 		next += c.Len()
 		values = append(values, tensor.Data[float32](c.X)...)
@@ -80,7 +80,7 @@ func all(t testing.TB, s *Sampler, set Settings) Chains {
 		t.Fatal(err)
 	}
 	if next != set.First+set.Count {
-		t.Fatalf("%d chains were delivered, wanted %d", next-set.First, set.Count)
+		t.Fatalf("%d chains were delivered, want %d", next-set.First, set.Count)
 	}
 	whole.First, whole.Draws = set.First, set.Draws
 	whole.X = tensor.Of(values, append([]int{set.Count * set.Draws}, s.Shape()...)...)

@@ -77,7 +77,7 @@ func TestChainsMeetAndAdapt(t *testing.T) {
 		c := all(t, sampler(t, 2, models(t, energy.Known{Density: d}, nil, set.Leapfrog)), set)
 		for i, a := range c.Acceptance {
 			if math.Abs(a-set.Target) > 0.12 || c.Divergent[i] > 0 {
-				t.Errorf("%s: chain %d has acceptance %.3f with step size %.3g and %d divergent transitions, wanted about %g", method, i, a, c.StepSize[i], c.Divergent[i], set.Target)
+				t.Errorf("%s: chain %d has acceptance %.3f with step size %.3g and %d divergent transitions, want about %g", method, i, a, c.StepSize[i], c.Divergent[i], set.Target)
 			}
 		}
 		values := c.X.Float64s()
@@ -101,7 +101,7 @@ func TestChainsMeetAndAdapt(t *testing.T) {
 			}
 			least = min(least, mean.Bulk, mean.Tail)
 			if mean.RHat > 1.1 || math.Abs(mean.Mean-truth.Mean[j]) > 5*mean.StdErr || math.Abs(square.Mean-truth.Sigma[j]*truth.Sigma[j]) > 5*square.StdErr {
-				t.Errorf("%s: value %d: %+v, squares %+v, wanted mean %g and deviation %g", method, j, mean, square, truth.Mean[j], truth.Sigma[j])
+				t.Errorf("%s: value %d: %+v, squares %+v, want mean %g and deviation %g", method, j, mean, square, truth.Mean[j], truth.Sigma[j])
 			}
 		}
 		energies, err := Diagnose(c.Energy)
@@ -109,7 +109,7 @@ func TestChainsMeetAndAdapt(t *testing.T) {
 			t.Fatal(err)
 		}
 		if math.Abs(energies.Mean-10) > 5*energies.StdErr {
-			t.Errorf("%s: the mean energy is %+v, wanted 10", method, energies)
+			t.Errorf("%s: the mean energy is %+v, want 10", method, energies)
 		}
 		t.Logf("%s: acceptance %.2f, step sizes %.3f, least ESS %.0f of %d draws", method, c.Acceptance, c.StepSize, least, 8*set.Draws)
 	}
@@ -129,7 +129,7 @@ func TestTemperature(t *testing.T) {
 		_, variance := moments(all(t, s, set).X.Float64s()) // of both values together
 		between := math.Pow((0.8+0.3)/2, 2)
 		if off := math.Abs(variance-between-want) / (want * math.Sqrt(1./count)); off > 6 {
-			t.Errorf("%s: variance %g, wanted %g", method, variance-between, want)
+			t.Errorf("%s: variance %g, want %g", method, variance-between, want)
 		}
 	}
 }
@@ -173,7 +173,7 @@ func TestErrors(t *testing.T) {
 		set := brief(MALA, 3)
 		change(&set)
 		if err := s.Sample(t.Context(), set, nil); err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("error %v, wanted one with %q", err, name)
+			t.Errorf("error %v, want one with %q", err, name)
 		}
 	}
 	set := brief(Langevin, 3)

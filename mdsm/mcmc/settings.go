@@ -26,7 +26,7 @@ func ParseMethod(name string) (Method, error) {
 	case Langevin, MALA, HMC:
 		return m, nil
 	}
-	return "", fmt.Errorf("unknown sampler %q, wanted langevin, mala or hmc", name)
+	return "", fmt.Errorf("unknown sampler %q, want langevin, mala or hmc", name)
 }
 
 // Settings say which chains are run, and how.
@@ -82,24 +82,24 @@ func (s Settings) Validate() error {
 	positive := func(v float64) bool { return v > 0 && v <= math.MaxFloat32 }
 	switch {
 	case s.Leapfrog < 1 || s.Method != HMC && s.Leapfrog != 1:
-		return fmt.Errorf("%d leapfrog steps of %s: one or more are wanted, and one but for hmc", s.Leapfrog, s.Method)
+		return fmt.Errorf("%d leapfrog steps of %s, want one or more, and one but for hmc", s.Leapfrog, s.Method)
 	case !positive(s.StepSize):
-		return fmt.Errorf("step size %g: a positive number is wanted", s.StepSize)
+		return fmt.Errorf("step size %g, want a positive number", s.StepSize)
 	case !(s.Target >= 0 && s.Target < 1) || s.Method == Langevin && s.Target != 0:
-		return fmt.Errorf("target acceptance %g of %s: a number between 0 and 1 is wanted, and 0 for langevin", s.Target, s.Method)
+		return fmt.Errorf("target acceptance %g of %s, want a number between 0 and 1, and 0 for langevin", s.Target, s.Method)
 	case !positive(s.Temperature) || slices.ContainsFunc(s.Anneal, func(t float64) bool { return !positive(t) }):
-		return fmt.Errorf("temperature %g after %v: positive numbers are wanted", s.Temperature, s.Anneal)
+		return fmt.Errorf("temperature %g after %v, want positive numbers", s.Temperature, s.Anneal)
 	case s.Warmup < 0 || s.Draws < 1 || s.Thin < 1:
-		return fmt.Errorf("%d transitions of warm-up, %d draws of %d transitions each: one draw or more is wanted", s.Warmup, s.Draws, s.Thin)
+		return fmt.Errorf("%d transitions of warm-up, %d draws of %d transitions each, want one draw or more", s.Warmup, s.Draws, s.Thin)
 	case math.IsNaN(s.Start.Mean) || math.IsInf(s.Start.Mean, 0) || !(s.Start.Sigma >= 0) || math.IsInf(s.Start.Sigma, 0):
-		return fmt.Errorf("start at %g with standard deviation %g: finite numbers are wanted, and no negative deviation", s.Start.Mean, s.Start.Sigma)
+		return fmt.Errorf("start at %g with standard deviation %g, want finite numbers, and no negative deviation", s.Start.Mean, s.Start.Sigma)
 	case s.Count < 1 || s.First < 0 || s.First > rng.MaxSamples-s.Count:
-		return fmt.Errorf("%d chains from index %d: one or more are wanted, with indices from 0 to below 2^48", s.Count, s.First)
+		return fmt.Errorf("%d chains from index %d, want one or more, with indices from 0 to below 2^48", s.Count, s.First)
 	case s.Batch < 0:
 		return fmt.Errorf("batch %d: it cannot be negative", s.Batch)
 	}
 	if n := float64(len(s.Anneal)+s.Warmup) + float64(s.Draws)*float64(s.Thin); n > math.MaxInt32 {
-		return fmt.Errorf("chains of %g transitions: at most %d are wanted", n, math.MaxInt32)
+		return fmt.Errorf("chains of %g transitions, want at most %d", n, math.MaxInt32)
 	}
 	return nil
 }

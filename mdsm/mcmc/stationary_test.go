@@ -126,6 +126,6 @@ func TestWrongStepsAreFound(t *testing.T) {
 		}
 	}
 	if byKernel < 3 {
-		t.Errorf("the kernel test finds %d of the errors, wanted 3 or more", byKernel)
+		t.Errorf("the kernel test finds %d of the errors, want 3 or more", byKernel)
 	}
 }

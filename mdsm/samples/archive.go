@@ -30,7 +30,7 @@ func (w *writer) complete() (bool, error) {
 	}
 	defer rows.Close()
 	if want := append([]int{w.Record.Count}, w.row...); rows.DType != tensor.Uint8 || !slices.Equal(rows.Shape, want) {
-		return false, fmt.Errorf("%s holds %v%v, wanted uint8%v; remove it to draw its samples again", filepath.Join(w.Dir, ArchiveFile), rows.DType, rows.Shape, want)
+		return false, fmt.Errorf("%s holds %v%v, want uint8%v; remove it to draw its samples again", filepath.Join(w.Dir, ArchiveFile), rows.DType, rows.Shape, want)
 	}
 	return true, nil
 }

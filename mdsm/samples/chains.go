@@ -72,7 +72,7 @@ func appendRows(whole, part map[string]*tensor.Tensor) error {
 		case tensor.Int64:
 			whole[name] = tensor.Of(slices.Concat(tensor.Data[int64](had), tensor.Data[int64](t)), shape...)
 		default:
-			return fmt.Errorf("chains: %s is %v, wanted float64 or int64", name, t)
+			return fmt.Errorf("chains: %s is %v, want float64 or int64", name, t)
 		}
 	}
 	return nil

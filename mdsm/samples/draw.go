@@ -97,7 +97,7 @@ func (f Folder) drawPictures(ctx context.Context, first int, show *progress.Prog
 // channelsFirst returns uint8 pictures [N H W C] as [N C H W].
 func channelsFirst(t *tensor.Tensor) (*tensor.Tensor, error) {
 	if t.DType() != tensor.Uint8 || t.Rank() != 4 {
-		return nil, fmt.Errorf("pictures are %v, wanted uint8[N H W C]", t)
+		return nil, fmt.Errorf("pictures are %v, want uint8[N H W C]", t)
 	}
 	n, pixels, channels := t.Shape()[0], t.Shape()[1]*t.Shape()[2], t.Shape()[3]
 	out := tensor.New(tensor.Uint8, n, channels, t.Shape()[1], t.Shape()[2])

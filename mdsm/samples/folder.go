@@ -167,7 +167,7 @@ type writer struct {
 
 func (f Folder) open(j *Job) (*writer, error) {
 	if len(j.Shape) != 3 || j.Shape[0] != 1 && j.Shape[0] != 3 {
-		return nil, fmt.Errorf("samples of shape %v are no pictures: 1 or 3 channels, height and width are wanted", j.Shape)
+		return nil, fmt.Errorf("samples of shape %v are no pictures, want 1 or 3 channels, height and width", j.Shape)
 	}
 	if f.Crop < 0 || f.Crop > min(j.Shape[1], j.Shape[2]) {
 		return nil, fmt.Errorf("crop to %d×%d: the pictures are %d×%d", f.Crop, f.Crop, j.Shape[1], j.Shape[2])

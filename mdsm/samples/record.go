@@ -91,7 +91,7 @@ func (r Record) write(dir string) error {
 // MismatchError says that a folder holds samples of other settings.
 type MismatchError struct {
 	Dir string
-	// Differences lists the settings, such as "seed 1, wanted 2".
+	// Differences lists the settings, such as "seed 1, want 2".
 	Differences []string
 }
 
@@ -109,7 +109,7 @@ func (r Record) differences(wanted Record, except ...string) []string {
 		if name == "describe" || slices.Contains(except, name) || a.Field(i).Interface() == b.Field(i).Interface() {
 			continue
 		}
-		list = append(list, fmt.Sprintf("%s %v, wanted %v", name, a.Field(i), b.Field(i)))
+		list = append(list, fmt.Sprintf("%s %v, want %v", name, a.Field(i), b.Field(i)))
 	}
 	return list
 }

@@ -61,7 +61,7 @@ func (s shard) check(dtype tensor.DType, row []int) error {
 		return fmt.Errorf("%s: %w", s.path, err)
 	}
 	if want := append([]int{s.count}, row...); h.DType != dtype || !slices.Equal(h.Shape, want) || h.Fortran {
-		return fmt.Errorf("%s: holds %v%v, wanted %v%v", s.path, h.DType, h.Shape, dtype, want)
+		return fmt.Errorf("%s: holds %v%v, want %v%v", s.path, h.DType, h.Shape, dtype, want)
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err

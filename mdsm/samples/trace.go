@@ -111,7 +111,7 @@ func parseTrace(data []byte) (trace, error) {
 func (t trace) split(x, clean *tensor.Tensor) ([]Snapshot, error) {
 	if x == nil || clean == nil || x.DType() != tensor.Float32 || clean.DType() != tensor.Float32 || !slices.Equal(x.Shape(), clean.Shape()) ||
 		x.Rank() < 3 || x.Shape()[0] != len(t.Snapshots) || x.Shape()[1] != t.Chains {
-		return nil, fmt.Errorf("x is %v, denoised %v, wanted float32 of one shape beginning with [%d %d]", describe(x), describe(clean), len(t.Snapshots), t.Chains)
+		return nil, fmt.Errorf("x is %v, denoised %v, want float32 of one shape beginning with [%d %d]", describe(x), describe(clean), len(t.Snapshots), t.Chains)
 	}
 	part := func(of *tensor.Tensor, i int) *tensor.Tensor { return of.Rows(i, i+1).Reshape(of.Shape()[1:]...) }
 	var snapshots []Snapshot

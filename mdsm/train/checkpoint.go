@@ -139,7 +139,7 @@ func (c Checkpoint) restore(values map[string]*tensor.Tensor) error {
 	for name, t := range values {
 		f, ok := found[name]
 		if !ok || f.DType() != t.DType() || !slices.Equal(f.Shape(), t.Shape()) {
-			return fmt.Errorf("checkpoint %s: %s is %v, wanted %v", c.Dir, name, f, t)
+			return fmt.Errorf("checkpoint %s: %s is %v, want %v", c.Dir, name, f, t)
 		}
 		t.CopyFrom(f)
 		delete(found, name)

@@ -63,7 +63,7 @@ func TestClassifierLearns(t *testing.T) {
 		t.Errorf("cross-entropy from %.3f to %.3f in %d steps", first, r.Loss, r.Step)
 	}
 	if got, want := steps(t, dir), []int{40, 80, 120}; !slices.Equal(got, want) {
-		t.Errorf("checkpoints of steps %v, wanted %v", got, want)
+		t.Errorf("checkpoints of steps %v, want %v", got, want)
 	}
 
 	// What is used are the averaged weights, in PyTorch's order.
@@ -110,13 +110,13 @@ func TestClassifierResumesToTheSameBits(t *testing.T) {
 		t.Errorf("began over another run: %v", err)
 	}
 	for want, change := range map[string]func(*train.ClassifierSettings){
-		"batch = 8 (wanted batch = 9)":       func(s *train.ClassifierSettings) { s.Batch = 9 },
-		"features = 4 (wanted features = 5)": func(s *train.ClassifierSettings) { s.Net.Features = 5 },
+		"batch = 8 (want batch = 9)":       func(s *train.ClassifierSettings) { s.Batch = 9 },
+		"features = 4 (want features = 5)": func(s *train.ClassifierSettings) { s.Net.Features = 5 },
 	} {
 		other := s
 		change(&other)
 		if _, err := train.TrainClassifier(t.Context(), rt, other, data, train.Options{Dir: parts, Resume: true}); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("went on with other settings: %v, wanted %q", err, want)
+			t.Errorf("went on with other settings: %v, want %q", err, want)
 		}
 	}
 	if _, err := train.TrainClassifier(t.Context(), rt, s, bars(12), train.Options{Dir: parts, Resume: true}); err == nil || !strings.Contains(err.Error(), "hash") {
@@ -231,7 +231,7 @@ func TestClassifierProblemErrors(t *testing.T) {
 		"the classifier has 2 classe": strange,
 	} {
 		if _, err := train.NewClassifierProblem(s, data, nil); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, wanted %q", err, want)
+			t.Errorf("error %v, want %q", err, want)
 		}
 	}
 	if _, err := train.NewClassifierProblem(s, bars(4), energy.Weights{}); err == nil {
@@ -263,7 +263,7 @@ func TestClassifierSettings(t *testing.T) {
 		}
 		change(&s)
 		if err := s.Validate(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, wanted %q", err, want)
+			t.Errorf("error %v, want %q", err, want)
 		}
 	}
 	if train.DefaultClassifier("mnist").Data.Flip || !train.DefaultClassifier("fashion-mnist").Data.Flip {
@@ -300,7 +300,7 @@ func FuzzReadClassifierSettings(f *testing.F) {
 			t.Fatal(err)
 		}
 		if back, err := train.ReadClassifierSettings(dir); err != nil || back != s {
-			t.Errorf("read back %+v, error %v, wanted %+v", back, err, s)
+			t.Errorf("read back %+v, error %v, want %+v", back, err, s)
 		}
 	})
 }

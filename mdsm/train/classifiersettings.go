@@ -80,13 +80,13 @@ func (s ClassifierSettings) Validate() error {
 		return err
 	}
 	if s.Steps < 1 || s.Batch < 1 {
-		return fmt.Errorf("%d steps of batches of %d: one or more of each are wanted", s.Steps, s.Batch)
+		return fmt.Errorf("%d steps of batches of %d, want one or more of each", s.Steps, s.Batch)
 	}
 	if s.Shift < 0 || s.Shift >= classifierSide {
-		return fmt.Errorf("shifts by %d pixels: a number from 0 to %d is wanted", s.Shift, classifierSide-1)
+		return fmt.Errorf("shifts by %d pixels, want a number from 0 to %d", s.Shift, classifierSide-1)
 	}
 	if s.Seed > math.MaxInt64 { // TOML's numbers end there
-		return fmt.Errorf("seed %d: a number from 0 to %d is wanted", s.Seed, math.MaxInt64)
+		return fmt.Errorf("seed %d, want a number from 0 to %d", s.Seed, math.MaxInt64)
 	}
 	if err := s.Optimiser.LearningRate.Validate(); err != nil {
 		return err
@@ -95,7 +95,7 @@ func (s ClassifierSettings) Validate() error {
 		return err
 	}
 	if s.Output.CheckpointEvery < 0 || s.Output.KeepCheckpoints < 0 || s.Output.LogEvery < 1 {
-		return fmt.Errorf("checkpoints every %d steps, %d kept, metrics every %d steps: numbers from 0, 0 and 1 are wanted",
+		return fmt.Errorf("checkpoints every %d steps, %d kept, metrics every %d steps, want numbers from 0, 0 and 1",
 			s.Output.CheckpointEvery, s.Output.KeepCheckpoints, s.Output.LogEvery)
 	}
 	return nil
@@ -162,7 +162,7 @@ func (s ClassifierSettings) continues(had ClassifierSettings) error {
 	wanted := strings.Split(after, "\n")
 	for i, line := range strings.Split(before, "\n") {
 		if i < len(wanted) && line != wanted[i] {
-			differ = append(differ, fmt.Sprintf("%s (wanted %s)", strings.TrimSpace(line), strings.TrimSpace(wanted[i])))
+			differ = append(differ, fmt.Sprintf("%s (want %s)", strings.TrimSpace(line), strings.TrimSpace(wanted[i])))
 		}
 	}
 	return fmt.Errorf("the run there has other settings: %s", strings.Join(differ, ", "))

@@ -110,13 +110,13 @@ func TestDensityIsRecovered(t *testing.T) {
 		square += b[i] * b[i]
 	}
 	if r := wrong / square; !(r <= tolerance) {
-		t.Errorf("the score is wrong by %.2g of its mean square, wanted %g or less", r, tolerance)
+		t.Errorf("the score is wrong by %.2g of its mean square, want %g or less", r, tolerance)
 	} else {
 		t.Logf("the score is wrong by %.2g of its mean square", r)
 	}
 	// Energies agree up to a constant: their differences correlate.
 	if r := correlation(got["energy"].Float64s(), truth["energy"].Float64s()); !(r > 0.98) {
-		t.Errorf("energies correlate with −log p by %.4f, wanted more than 0.98", r)
+		t.Errorf("energies correlate with −log p by %.4f, want more than 0.98", r)
 	}
 	// The trained weights themselves are in the file beside the averages.
 	set, err := weights.Load(c.Dir + "/model.safetensors")

@@ -75,6 +75,6 @@ func TestLikelihoodFindsTheVariance(t *testing.T) {
 	// Solve 1/(k(1−ε²k/4)) = variance for k.
 	want := 2 / (eps * eps) * (1 - math.Sqrt(1-eps*eps/variance))
 	if math.Abs(k/want-1) > 0.05 {
-		t.Errorf("k = %g, wanted %g", k, want)
+		t.Errorf("k = %g, want %g", k, want)
 	}
 }

@@ -28,11 +28,11 @@ func TestMNIST(t *testing.T) {
 	}
 	lines := readMetrics(t, dir)
 	if len(lines) != 6 {
-		t.Fatalf("%d lines of metrics, wanted 6", len(lines))
+		t.Fatalf("%d lines of metrics, want 6", len(lines))
 	}
 	first, last := lines[0].Loss, lines[5].Loss
 	t.Logf("the mean loss of ten steps went from %.1f to %.1f", first, last)
 	if first < 200 || first > 300 || !(last < first*2/3) {
-		t.Errorf("the mean loss of ten steps went from %g to %g, wanted from about 256 to two thirds of that", first, last)
+		t.Errorf("the mean loss of ten steps went from %g to %g, want from about 256 to two thirds of that", first, last)
 	}
 }

@@ -23,7 +23,7 @@ func (o Objective) validate() error {
 	case "", Denoising, Likelihood:
 		return nil
 	}
-	return fmt.Errorf("unknown objective %q, wanted %s or %s", o, Denoising, Likelihood)
+	return fmt.Errorf("unknown objective %q, want %s or %s", o, Denoising, Likelihood)
 }
 
 // ChainSettings describe the chains inside every update of Likelihood.

@@ -103,7 +103,7 @@ func Preset(name string) (Settings, error) {
 		}
 		names = append(names, p.name)
 	}
-	return Settings{}, fmt.Errorf("unknown preset %q, wanted one of %s", name, strings.Join(names, ", "))
+	return Settings{}, fmt.Errorf("unknown preset %q, want one of %s", name, strings.Join(names, ", "))
 }
 
 // PresetHelp lists the presets, a line each.

@@ -36,7 +36,7 @@ func TestResume(t *testing.T) {
 		l.Resume = true
 		r, err := train.Run(t.Context(), rt, problem(t, s, data, func(int) {}), l)
 		if err != nil || r.Step != 30 || r.Made != made {
-			t.Errorf("result %+v, error %v, wanted %d steps", r, err, made)
+			t.Errorf("result %+v, error %v, want %d steps", r, err, made)
 		}
 		sameState(t, "resumed", dir, whole)
 		var last int
@@ -57,7 +57,7 @@ func TestResume(t *testing.T) {
 			}
 		}), loop(s, dir))
 		if !errors.Is(err, context.Canceled) || r.Step != 13 || r.Made != 13 {
-			t.Errorf("result %+v, error %v, wanted 13 steps and the context's error", r, err)
+			t.Errorf("result %+v, error %v, want 13 steps and the context's error", r, err)
 		}
 		if got := steps(t, dir); !slices.Equal(got, []int{6, 12, 13}) {
 			t.Errorf("checkpoints at %v", got)
@@ -90,7 +90,7 @@ func TestResume(t *testing.T) {
 		f.Close()
 		resume(t, killed, 18)
 		if a, b := lossesOf(t, killed), lossesOf(t, whole); !slices.Equal(a, b) {
-			t.Errorf("metrics are %v, wanted %v", a, b)
+			t.Errorf("metrics are %v, want %v", a, b)
 		}
 	})
 
@@ -116,7 +116,7 @@ func TestResume(t *testing.T) {
 func lossesOf(t *testing.T, dir string) []line {
 	list := readMetrics(t, dir)
 	if len(list) != 10 {
-		t.Errorf("%d lines of metrics, wanted 10", len(list))
+		t.Errorf("%d lines of metrics, want 10", len(list))
 	}
 	return list
 }
@@ -135,7 +135,7 @@ func TestTrain(t *testing.T) {
 	back, err := train.ReadSettings(dir)
 	s.Data.Hash = data.Hash()
 	if err != nil || back != s {
-		t.Errorf("config.toml has %+v, error %v, wanted %+v", back, err, s)
+		t.Errorf("config.toml has %+v, error %v, want %+v", back, err, s)
 	}
 	c, err := train.Newest(dir)
 	if err != nil || c.Step != 12 {
@@ -153,7 +153,7 @@ func TestTrain(t *testing.T) {
 	got := set.Names()
 	slices.Sort(got)
 	if !slices.Equal(got, names) {
-		t.Errorf("the weights are %q, wanted %q", got, names)
+		t.Errorf("the weights are %q, want %q", got, names)
 	}
 	averaged, err := c.Weights()
 	if err != nil || averaged.Check(s.Network()) != nil {
@@ -168,7 +168,7 @@ func TestTrain(t *testing.T) {
 	}
 	other := s
 	other.Noise.Max = 2
-	if _, err := train.Train(t.Context(), rt, other, data, train.Options{Dir: dir, Resume: true}); err == nil || !strings.Contains(err.Error(), "noise.max is 3 (wanted 2)") {
+	if _, err := train.Train(t.Context(), rt, other, data, train.Options{Dir: dir, Resume: true}); err == nil || !strings.Contains(err.Error(), "noise.max is 3 (want 2)") {
 		t.Errorf("error %v for other settings", err)
 	}
 	changed := *data
@@ -191,7 +191,7 @@ func TestTrain(t *testing.T) {
 			t.Errorf("result %+v, error %v for three more steps", result, err)
 		}
 		if got := steps(t, dir); !slices.Equal(got, more.want) {
-			t.Errorf("checkpoints at %v, wanted %v: the last two, and the one that is marked", got, more.want)
+			t.Errorf("checkpoints at %v, want %v: the last two, and the one that is marked", got, more.want)
 		}
 		if err := kept.Keep(false); err != nil {
 			t.Fatal(err)
@@ -225,7 +225,7 @@ func TestNotFinite(t *testing.T) {
 	_, err := train.Run(t.Context(), rt, p, loop(s, dir))
 	var typed *train.NonFiniteError
 	if !errors.As(err, &typed) || typed.Step != 5 || !math.IsNaN(typed.Loss) {
-		t.Fatalf("error %v, wanted a *NonFiniteError of step 5", err)
+		t.Fatalf("error %v, want a *NonFiniteError of step 5", err)
 	}
 	if filepath.Base(typed.Checkpoint) != "step-00000004" || !slices.Equal(steps(t, dir), []int{2, 4}) {
 		t.Errorf("the last checkpoint is %s of %v", typed.Checkpoint, steps(t, dir))

@@ -27,10 +27,10 @@ func (l LearningRate) Validate() error {
 	switch l.Schedule {
 	case Constant, Cosine, Steps:
 	default:
-		return fmt.Errorf("unknown learning-rate schedule %q, wanted %s, %s or %s", l.Schedule, Constant, Cosine, Steps)
+		return fmt.Errorf("unknown learning-rate schedule %q, want %s, %s or %s", l.Schedule, Constant, Cosine, Steps)
 	}
 	if !(l.Initial > 0) || math.IsInf(l.Initial, 0) || !(l.Final >= 0) || l.Final > l.Initial {
-		return fmt.Errorf("learning rate %g falling to %g: a positive rate and a final one no larger are wanted", l.Initial, l.Final)
+		return fmt.Errorf("learning rate %g falling to %g, want a positive rate and a final one no larger", l.Initial, l.Final)
 	}
 	return nil
 }

@@ -122,16 +122,16 @@ func (s Settings) Validate() error {
 		return err
 	}
 	if s.Shards < 0 {
-		return fmt.Errorf("%d shards of a batch: a number from 0 is wanted", s.Shards)
+		return fmt.Errorf("%d shards of a batch, want a number from 0", s.Shards)
 	}
 	if s.Steps < 1 || s.Batch < 1 {
-		return fmt.Errorf("%d steps of batches of %d: one or more of each are wanted", s.Steps, s.Batch)
+		return fmt.Errorf("%d steps of batches of %d, want one or more of each", s.Steps, s.Batch)
 	}
 	if !(s.Noise.Sigma0 > 0) {
-		return fmt.Errorf("sigma0 %g: a positive noise level is wanted", s.Noise.Sigma0)
+		return fmt.Errorf("sigma0 %g, want a positive noise level", s.Noise.Sigma0)
 	}
 	if s.Seed > math.MaxInt64 { // TOML's numbers end there
-		return fmt.Errorf("seed %d: a number from 0 to %d is wanted", s.Seed, math.MaxInt64)
+		return fmt.Errorf("seed %d, want a number from 0 to %d", s.Seed, math.MaxInt64)
 	}
 	if err := s.Objective.validate(); err != nil {
 		return err
@@ -154,7 +154,7 @@ func (s Settings) Validate() error {
 		return err
 	}
 	if s.Output.CheckpointEvery < 0 || s.Output.KeepCheckpoints < 0 || s.Output.LogEvery < 1 {
-		return fmt.Errorf("checkpoints every %d steps, %d kept, metrics every %d steps: numbers from 0, 0 and 1 are wanted",
+		return fmt.Errorf("checkpoints every %d steps, %d kept, metrics every %d steps, want numbers from 0, 0 and 1",
 			s.Output.CheckpointEvery, s.Output.KeepCheckpoints, s.Output.LogEvery)
 	}
 	return nil
@@ -189,13 +189,13 @@ func (s Settings) Write(dir string) error {
 }
 
 // differences lists the settings in which a run differs from what is wanted,
-// as "key had (wanted other)".
+// as "key had (want other)".
 func differences(had, wanted Settings) []string {
 	a, b := had.Values(), wanted.Values()
 	var list []string
 	for _, key := range slices.Sorted(maps.Keys(b)) {
 		if a[key] != b[key] {
-			list = append(list, fmt.Sprintf("%s is %s (wanted %s)", key, a[key], b[key]))
+			list = append(list, fmt.Sprintf("%s is %s (want %s)", key, a[key], b[key]))
 		}
 	}
 	return list

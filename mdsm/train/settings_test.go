@@ -31,7 +31,7 @@ func TestLearningRate(t *testing.T) {
 		{constant, 1, 10, 0.3}, {constant, 10, 10, 0.3},
 	} {
 		if got := c.rate.At(c.t, c.total); !(math.Abs(got-c.want) <= 1e-12*c.want) {
-			t.Errorf("%+v at step %d of %d: %.17g, wanted %.17g", c.rate, c.t, c.total, got, c.want)
+			t.Errorf("%+v at step %d of %d: %.17g, want %.17g", c.rate, c.t, c.total, got, c.want)
 		}
 	}
 	last := math.Inf(1)
@@ -91,7 +91,7 @@ func TestPresets(t *testing.T) {
 	}
 	_, err := train.Preset("imagenet")
 	if err == nil || !strings.Contains(err.Error(), `"imagenet"`) || !strings.Contains(err.Error(), strings.Join(names, ", ")) {
-		t.Errorf("error %v, wanted one that lists the presets", err)
+		t.Errorf("error %v, want one that lists the presets", err)
 	}
 }
 
@@ -109,7 +109,7 @@ func TestSettingsRoundTrip(t *testing.T) {
 		for _, path := range []string{dir, filepath.Join(dir, "config.toml")} {
 			back, err := train.ReadSettings(path)
 			if err != nil || back != s {
-				t.Errorf("%s: read back %+v, error %v, wanted %+v", name, back, err, s)
+				t.Errorf("%s: read back %+v, error %v, want %+v", name, back, err, s)
 			}
 		}
 	}
@@ -131,7 +131,7 @@ func TestSettingsErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := train.ReadSettings(path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
-			t.Errorf("%q: error %v, wanted one with %q and the file", text, err, want)
+			t.Errorf("%q: error %v, want one with %q and the file", text, err, want)
 		}
 	}
 	for _, missing := range []string{filepath.Join(t.TempDir(), "none.toml"), t.TempDir()} {
@@ -172,7 +172,7 @@ func TestSettingsValidate(t *testing.T) {
 		}
 		change(&s)
 		if err := s.Validate(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, wanted one with %q", err, want)
+			t.Errorf("error %v, want one with %q", err, want)
 		}
 	}
 }
@@ -214,7 +214,7 @@ func FuzzReadSettings(f *testing.F) {
 			t.Fatal(err)
 		}
 		if back, err := train.ReadSettings(dir); err != nil || back != s {
-			t.Errorf("read back %+v, error %v, wanted %+v", back, err, s)
+			t.Errorf("read back %+v, error %v, want %+v", back, err, s)
 		}
 	})
 }

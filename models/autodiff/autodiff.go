@@ -21,14 +21,14 @@ func VJP(y, cotangent *graph.Node, xs ...*graph.Node) []*graph.Node {
 	if !y.Type().Equal(cotangent.Type()) {
 		panic(&graph.Error{
 			Op: y.Op(), Operands: []string{cotangent.Type().String()},
-			Want: fmt.Sprintf("a cotangent of type %v is wanted", y.Type()),
+			Want: fmt.Sprintf("want a cotangent of type %v", y.Type()),
 		})
 	}
 	for _, x := range xs {
 		if x.Graph() != y.Graph() {
 			panic(&graph.Error{
 				Op: y.Op(), Operands: []string{y.Type().String(), x.Type().String()},
-				Want: fmt.Sprintf("variables of one graph are wanted, this one is of graph %q, not %q", x.Graph().Name(), y.Graph().Name()),
+				Want: fmt.Sprintf("want variables of one graph, this one is of graph %q, not %q", x.Graph().Name(), y.Graph().Name()),
 			})
 		}
 	}

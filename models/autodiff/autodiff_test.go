@@ -77,7 +77,7 @@ func TestSpecialPoints(t *testing.T) {
 	} {
 		for i, got := range derivatives(t, len(test.want), test.f, test.x...) {
 			if !slices.EqualFunc(got, test.want[i], func(a, b float64) bool { return math.Abs(a-b) <= 1e-14 }) {
-				t.Errorf("%s: the derivative of order %d at %v is %v, wanted %v", test.name, i+1, test.x, got, test.want[i])
+				t.Errorf("%s: the derivative of order %d at %v is %v, want %v", test.name, i+1, test.x, got, test.want[i])
 			}
 		}
 	}
@@ -239,7 +239,7 @@ func TestGradientGolden(t *testing.T) {
 return score=%14
 `
 	if got := graph.String(); got != want {
-		t.Errorf("the graph is\n%swanted\n%s", got, want)
+		t.Errorf("the graph is\n%swant\n%s", got, want)
 	}
 }
 
@@ -253,12 +253,12 @@ func TestMisuse(t *testing.T) {
 		build func()
 		want  string
 	}{
-		{"cotangent", func() { autodiff.VJP(y, g.ReduceSum(x), x) }, "graph: Exp(float64[]): a cotangent of type float64[3] is wanted"},
+		{"cotangent", func() { autodiff.VJP(y, g.ReduceSum(x), x) }, "graph: Exp(float64[]), want a cotangent of type float64[3]"},
 		{"cotangent of another graph", func() { autodiff.VJP(y, stranger, x) }, "one graph"},
 		{"variable of another graph", func() { autodiff.Gradient(y, stranger) }, "one graph"},
 	} {
 		if err := g.Catch(test.build); err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%s: error %v, wanted one with %q", test.name, err, test.want)
+			t.Errorf("%s: error %v, want one with %q", test.name, err, test.want)
 		}
 	}
 }

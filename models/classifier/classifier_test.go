@@ -85,7 +85,7 @@ func agrees(t *testing.T, golden, out map[string]*tensor.Tensor, tolerance float
 			off, scale = math.Max(off, math.Abs(got[i]-v)), math.Max(scale, math.Abs(v))
 		}
 		if !(off <= tolerance*scale) || len(got) != want.Len() {
-			t.Errorf("%s: off by %.2g of the largest, wanted %.0g at most", name, off/scale, tolerance)
+			t.Errorf("%s: off by %.2g of the largest, want %.0g at most", name, off/scale, tolerance)
 		}
 		worst = math.Max(worst, off/scale)
 	}
@@ -139,11 +139,11 @@ func TestCrossEntropyIsStable(t *testing.T) {
 	}
 	got, want := out["loss"].Float64s()[0], values["steep_loss"].Float64s()[0]
 	if !(math.Abs(got-want) <= 1e-12*want) {
-		t.Errorf("cross-entropy %g, wanted %g", got, want)
+		t.Errorf("cross-entropy %g, want %g", got, want)
 	}
 	for _, v := range out["grad"].Float64s() {
 		if !(math.Abs(v) <= 0.25) {
-			t.Errorf("a gradient of %g, wanted at most a quarter", v)
+			t.Errorf("a gradient of %g, want at most a quarter", v)
 		}
 	}
 }
@@ -260,7 +260,7 @@ func TestRecogniseRefusesOtherWeights(t *testing.T) {
 	n := classifier.Network{Dim: 2, Features: 3, Classes: 10}
 	w := energy.Init(n, rng.New(1))
 	if got, err := classifier.Recognise(w); err != nil || got != n {
-		t.Errorf("recognised %v (%v), wanted %v", got, err, n)
+		t.Errorf("recognised %v (%v), want %v", got, err, n)
 	}
 	missing, odd, extra := maps.Clone(w), maps.Clone(w), maps.Clone(w)
 	delete(missing, "conv3.bias")
@@ -269,7 +269,7 @@ func TestRecogniseRefusesOtherWeights(t *testing.T) {
 	resnet := energy.Init(energy.ResNet{Net: "res6", Channels: 1, Dim: 2, Size: 16}, rng.New(1))
 	for want, w := range map[string]energy.Weights{"conv3.bias": missing, "conv2.weight": odd, "bn1.weight": extra, "conv1.weight": resnet, "fc2.weight": {}} {
 		if _, err := classifier.Recognise(w); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("wanted an error about %s, not %v", want, err)
+			t.Errorf("want an error about %s, not %v", want, err)
 		}
 	}
 }

@@ -24,7 +24,7 @@ import (
 func Preprocess(x *graph.Node) (*graph.Node, error) {
 	channels, side, ok := pictures(x)
 	if !ok {
-		return nil, fmt.Errorf("pictures are %v, wanted float32[N C S S] with C of 1 or 3 and S of 14, 16, 28 or 32", x.Type())
+		return nil, fmt.Errorf("pictures are %v, want float32[N C S S] with C of 1 or 3 and S of 14, 16, 28 or 32", x.Type())
 	}
 	var y *graph.Node
 	err := graph.Catch(func() {

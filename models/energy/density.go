@@ -128,7 +128,7 @@ func Toys() []string { return []string{"gaussian", "stretched", "mixture"} }
 //	mixture    two isotropic clusters of standard deviation 0.1, with weights 0.7 and 0.3, 0.8 apart
 func Toy(name string, dim int) (Density, error) {
 	if dim < 1 {
-		return nil, fmt.Errorf("toy density of %d dimensions: one or more are wanted", dim)
+		return nil, fmt.Errorf("toy density of %d dimensions, want one or more", dim)
 	}
 	fill := func(value func(t float64) float64) []float64 {
 		v := make([]float64, dim)
@@ -148,7 +148,7 @@ func Toy(name string, dim int) (Density, error) {
 		at := func(sign float64) []float64 { return fill(func(float64) float64 { return 0.5 + sign*half }) }
 		return Clusters{[][]float64{at(-1), at(1)}, []float64{0.7, 0.3}, 0.1}, nil
 	}
-	return nil, fmt.Errorf("unknown toy density %q, wanted one of %v", name, Toys())
+	return nil, fmt.Errorf("unknown toy density %q, want one of %v", name, Toys())
 }
 
 // Draws returns points [n Dim] of a density, those from 0 to n−1.

@@ -82,7 +82,7 @@ func TestToysDrawTheirDensity(t *testing.T) {
 		// 6 standard errors; the largest deviation is 0.5 in one direction.
 		for j, m := range mean {
 			if math.Abs(m-c.mean(j)) > 6*0.5/math.Sqrt(n) {
-				t.Errorf("%s: the mean of value %d is %g, wanted %g", c.name, j, m, c.mean(j))
+				t.Errorf("%s: the mean of value %d is %g, want %g", c.name, j, m, c.mean(j))
 			}
 		}
 		e := 0.0
@@ -95,7 +95,7 @@ func TestToysDrawTheirDensity(t *testing.T) {
 			want -= 0.7*math.Log(0.7) + 0.3*math.Log(0.3)
 		}
 		if math.Abs(e-want) > 6*math.Sqrt((dim/2+0.2)/float64(n)) {
-			t.Errorf("%s: the mean energy is %g, wanted %g", c.name, e, want)
+			t.Errorf("%s: the mean energy is %g, want %g", c.name, e, want)
 		}
 	}
 	if _, err := energy.Toy("cube", 2); err == nil {

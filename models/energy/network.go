@@ -72,9 +72,9 @@ func (w Weights) Check(n Network) error {
 		case !ok:
 			problems = append(problems, fmt.Sprintf("missing %s %v", p.Name, p.Shape))
 		case fmt.Sprint(t.Shape()) != fmt.Sprint(p.Shape):
-			problems = append(problems, fmt.Sprintf("%s has shape %v, wanted %v", p.Name, t.Shape(), p.Shape))
+			problems = append(problems, fmt.Sprintf("%s has shape %v, want %v", p.Name, t.Shape(), p.Shape))
 		case !t.DType().IsFloat():
-			problems = append(problems, fmt.Sprintf("%s holds %v, wanted floating-point numbers", p.Name, t.DType()))
+			problems = append(problems, fmt.Sprintf("%s holds %v, want floating-point numbers", p.Name, t.DType()))
 		}
 	}
 	for _, name := range sortedNames(w) {

@@ -35,7 +35,7 @@ func TestRecogniseSaysWhatDoesNotFit(t *testing.T) {
 	if err == nil {
 		t.Fatal("recognised damaged weights")
 	}
-	for _, part := range []string{"res12", "missing rbc2.conv_1.conv.weight [16 16 3 3]", "rb1.conv_2.conv.bias has shape [7], wanted [8]", "unexpected extra [2]"} {
+	for _, part := range []string{"res12", "missing rbc2.conv_1.conv.weight [16 16 3 3]", "rb1.conv_2.conv.bias has shape [7], want [8]", "unexpected extra [2]"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("error %q does not say %q", err, part)
 		}
@@ -72,7 +72,7 @@ func TestInitKeepsWithinPyTorchsRange(t *testing.T) {
 		}
 		// A uniform variable has variance bound²/3.
 		if n := float64(len(values)); n > 1000 && math.Abs(square/n/(bound*bound/3)-1) > 0.1 {
-			t.Errorf("%s has mean square %g, wanted about %g", p.Name, square/n, bound*bound/3)
+			t.Errorf("%s has mean square %g, want about %g", p.Name, square/n, bound*bound/3)
 		}
 	}
 	again := energy.Init(n, rng.New(3))
@@ -96,7 +96,7 @@ func TestValidateNamesTheWrongSetting(t *testing.T) {
 		bad := good
 		c.change(&bad)
 		if err := bad.Validate(); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%v: error %v, wanted %q", bad, err, c.want)
+			t.Errorf("%v: error %v, want %q", bad, err, c.want)
 		}
 	}
 	if err := good.Validate(); err != nil {
@@ -131,7 +131,7 @@ func TestToyEnergies(t *testing.T) {
 			q += math.Exp(-d * d / (2 * 0.04))
 		}
 		if math.Abs(gotMixture[i]+math.Log(p)) > 1e-12 || math.Abs(gotRings[i]+math.Log(q)) > 1e-9 {
-			t.Errorf("point %d: energies %g and %g, wanted %g and %g", i, gotMixture[i], gotRings[i], -math.Log(p), -math.Log(q))
+			t.Errorf("point %d: energies %g and %g, want %g and %g", i, gotMixture[i], gotRings[i], -math.Log(p), -math.Log(q))
 		}
 	}
 }

@@ -19,12 +19,12 @@ const (
 func Recognise(w Weights) (ResNet, error) {
 	first, ok := w[firstParameter]
 	if !ok || first.Rank() != 4 || first.Len() == 0 || first.Shape()[0] > maxDim {
-		return ResNet{}, fmt.Errorf("no network recognised: %s [dim channels 3 3] is wanted, the names are %s", firstParameter, strings.Join(firstNames(w), ", "))
+		return ResNet{}, fmt.Errorf("no network recognised, want %s [dim channels 3 3], the names are %s", firstParameter, strings.Join(firstNames(w), ", "))
 	}
 	r := ResNet{Dim: first.Shape()[0], Channels: first.Shape()[1], Head: Quadratic, Activation: ELU}
 	head, ok := w["ln1.weight"]
 	if !ok || head.Rank() != 2 {
-		return ResNet{}, fmt.Errorf("no network recognised: ln1.weight [1 features] is wanted, the names are %s", strings.Join(firstNames(w), ", "))
+		return ResNet{}, fmt.Errorf("no network recognised, want ln1.weight [1 features], the names are %s", strings.Join(firstNames(w), ", "))
 	}
 	if _, ok := w["ln2.weight"]; !ok {
 		r.Head = LinearSum

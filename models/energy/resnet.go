@@ -92,10 +92,10 @@ func blocksOf(net string) []block {
 func (r ResNet) Validate() error {
 	blocks := blocksOf(r.Net)
 	if blocks == nil {
-		return fmt.Errorf("unknown network %q, wanted one of %s", r.Net, strings.Join(Nets(), ", "))
+		return fmt.Errorf("unknown network %q, want one of %s", r.Net, strings.Join(Nets(), ", "))
 	}
 	if r.Channels < 1 || r.Dim < 1 || r.Size < 1 {
-		return fmt.Errorf("%s with %d channels, dim %d and size %d: positive numbers are wanted", r.Net, r.Channels, r.Dim, r.Size)
+		return fmt.Errorf("%s with %d channels, dim %d and size %d, want positive numbers", r.Net, r.Channels, r.Dim, r.Size)
 	}
 	if f := 1 << downs(blocks); r.Size%f != 0 {
 		return fmt.Errorf("%s halves the picture %d times, so its size must be a multiple of %d, not %d", r.Net, downs(blocks), f, r.Size)
@@ -103,14 +103,14 @@ func (r ResNet) Validate() error {
 	switch r.Head {
 	case "", Quadratic, LinearSum:
 	default:
-		return fmt.Errorf("unknown head %q, wanted %s or %s", r.Head, Quadratic, LinearSum)
+		return fmt.Errorf("unknown head %q, want %s or %s", r.Head, Quadratic, LinearSum)
 	}
 	if r.activation() == nil {
 		names := make([]string, len(activations))
 		for i, a := range activations {
 			names[i] = string(a.name)
 		}
-		return fmt.Errorf("unknown activation %q, wanted one of %s", r.Activation, strings.Join(names, ", "))
+		return fmt.Errorf("unknown activation %q, want one of %s", r.Activation, strings.Join(names, ", "))
 	}
 	return nil
 }

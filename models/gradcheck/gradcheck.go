@@ -108,7 +108,7 @@ func (c *checker) check(order int, ys []*graph.Node) ([]*graph.Node, error) {
 	}
 	if !(report.Relative() <= c.options.Tolerance) {
 		name, element := c.locate(report.Worst)
-		return nil, fmt.Errorf("gradcheck: order %d: the derivative by element %d of %s is %g, differences give %g (relative error %.2g, wanted at most %.2g)",
+		return nil, fmt.Errorf("gradcheck: order %d: the derivative by element %d of %s is %g, differences give %g (relative error %.2g, want at most %.2g)",
 			order, element, name, report.Given, report.Difference, report.Relative(), c.options.Tolerance)
 	}
 	c.variables = append(c.variables, cotangents...)
@@ -120,7 +120,7 @@ func (c *checker) project(order int, ys []*graph.Node) (s *graph.Node, cotangent
 	for i, y := range ys {
 		shape, ok := y.Shape().Static()
 		if !ok || y.DType() != tensor.Float64 {
-			panic(&graph.Error{Op: y.Op(), Operands: []string{y.Type().String()}, Want: "a float64 output of constant shape is wanted"})
+			panic(&graph.Error{Op: y.Op(), Operands: []string{y.Type().String()}, Want: "want a float64 output of constant shape"})
 		}
 		value := tensor.New(tensor.Float64, shape...)
 		for j := range tensor.Data[float64](value) {

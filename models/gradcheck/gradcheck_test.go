@@ -42,12 +42,12 @@ func TestCheck(t *testing.T) {
 			return graph.Sub(graph.Scale(graph.Mul(c, x[0]), 2), graph.Mul(c, c))
 		}), 1, ""},
 		{"not a number", build(func(x nodes) *graph.Node { return graph.Log(x[0]) }), 1, "NaN"},
-		{"misuse", build(func(x nodes) *graph.Node { return graph.Exp(x[2]) }), 1, "graph: Exp(bool[2 2]): a floating-point operand"},
+		{"misuse", build(func(x nodes) *graph.Node { return graph.Exp(x[2]) }), 1, "graph: Exp(bool[2 2]), want a floating-point operand"},
 		{"no number", build(func(x nodes) *graph.Node { return x[2] }), 1, "a float64 output"},
 	} {
 		err := gradcheck.Check(test.f, []*tensor.Tensor{x, w, pick}, gradcheck.Options{Order: test.order})
 		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
-			t.Errorf("%s: error %v, wanted one with %q", test.name, err, test.want)
+			t.Errorf("%s: error %v, want one with %q", test.name, err, test.want)
 		}
 	}
 	if got := x.Float64s(); got[0] != 0.3 || got[3] != 2 {

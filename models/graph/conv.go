@@ -57,11 +57,11 @@ func ConvFilterGrad(x, y *Node, a ConvAttr, size []int) *Node {
 // Spatial returns the constant trailing dimensions of x [N C …].
 func Spatial(x *Node) []int {
 	if x.Rank() < 3 {
-		fail(x.op, x.attr, []*Node{x}, "a value [N C …] with spatial axes is wanted")
+		fail(x.op, x.attr, []*Node{x}, "want a value [N C …] with spatial axes")
 	}
 	n, ok := x.Shape()[2:].Static()
 	if !ok {
-		fail(x.op, x.attr, []*Node{x}, "constant spatial dimensions are wanted")
+		fail(x.op, x.attr, []*Node{x}, "want constant spatial dimensions")
 	}
 	return n
 }
@@ -72,13 +72,13 @@ func windowSize(op Op, attr Attr, operands []*Node, in, k, strides, dilations, l
 	rank := len(in)
 	for _, list := range [][]int{k, strides, dilations, lo, hi} {
 		if len(list) != rank {
-			fail(op, attr, operands, "attributes for %d spatial axes are wanted", rank)
+			fail(op, attr, operands, "want attributes for %d spatial axes", rank)
 		}
 	}
 	out := make([]int, rank)
 	for i := range in {
 		if strides[i] < 1 || dilations[i] < 1 || lo[i] < 0 || hi[i] < 0 || k[i] < 1 || in[i] < 1 {
-			fail(op, attr, operands, "sizes, strides, dilations and windows of at least 1 and paddings of at least 0 are wanted")
+			fail(op, attr, operands, "want sizes, strides, dilations and windows of at least 1 and paddings of at least 0")
 		}
 		room := in[i] + lo[i] + hi[i] - dilations[i]*(k[i]-1) - 1
 		if room < 0 {
@@ -93,7 +93,7 @@ func windowSize(op Op, attr Attr, operands []*Node, in, k, strides, dilations, l
 func checkConv(op Op, in []*Node, a ConvAttr, x, w, y Shape) {
 	wantedRank := len(x)
 	if wantedRank < 3 || len(w) != wantedRank || len(y) != wantedRank || in[0].DType() != in[1].DType() || !in[0].DType().IsFloat() {
-		fail(op, a, in, "operands of one floating-point type with the same number of spatial axes are wanted")
+		fail(op, a, in, "want operands of one floating-point type with the same number of spatial axes")
 	}
 	ci, ok1 := x[1].Constant()
 	co, ok2 := w[0].Constant()
@@ -101,26 +101,26 @@ func checkConv(op Op, in []*Node, a ConvAttr, x, w, y Shape) {
 	xs, ok4 := x[2:].Static()
 	k, ok5 := w[2:].Static()
 	if !(ok1 && ok2 && ok3 && ok4 && ok5) {
-		fail(op, a, in, "constant dimensions are wanted, except for the batch")
+		fail(op, a, in, "want constant dimensions, except for the batch")
 	}
 	if a.Groups < 1 || ci != cg*a.Groups || co%a.Groups != 0 || y[1] != w[0] || x[0] != y[0] {
-		fail(op, a, in, "channels that fit are wanted: x [N %d …], w [%d %d …], y [%v %v …] in %d groups", ci, co, cg, y[0], y[1], a.Groups)
+		fail(op, a, in, "want channels that fit: x [N %d …], w [%d %d …], y [%v %v …] in %d groups", ci, co, cg, y[0], y[1], a.Groups)
 	}
 	out := windowSize(op, a, in, xs, k, a.Strides, a.Dilations, a.PadLo, a.PadHi)
 	if !y[2:].Equal(Dims(out...)) {
-		fail(op, a, in, "an output of spatial size %v is wanted, not %v", out, y[2:])
+		fail(op, a, in, "want an output of spatial size %v, not %v", out, y[2:])
 	}
 }
 
 func inferConv(op Op, in []*Node, attr Attr) []Type {
 	a, x, w := attr.(ConvAttr), in[0].Shape(), in[1].Shape()
 	if len(x) < 3 || len(w) != len(x) {
-		fail(op, attr, in, "x [N C …] and w [O C …] with the same number of spatial axes are wanted")
+		fail(op, attr, in, "want x [N C …] and w [O C …] with the same number of spatial axes")
 	}
 	xs, ok1 := x[2:].Static()
 	k, ok2 := w[2:].Static()
 	if !ok1 || !ok2 {
-		fail(op, attr, in, "constant spatial dimensions are wanted")
+		fail(op, attr, in, "want constant spatial dimensions")
 	}
 	out := windowSize(op, attr, in, xs, k, a.Strides, a.Dilations, a.PadLo, a.PadHi)
 	y := append(Shape{x[0], w[0]}, Dims(out...)...)
@@ -131,7 +131,7 @@ func inferConv(op Op, in []*Node, attr Attr) []Type {
 func inferConvInputGrad(op Op, in []*Node, attr Attr) []Type {
 	a, y, w := attr.(ConvAttr), in[0].Shape(), in[1].Shape()
 	if len(w) < 3 || len(y) < 3 {
-		fail(op, attr, in, "y [N O …] and w [O C …] are wanted")
+		fail(op, attr, in, "want y [N O …] and w [O C …]")
 	}
 	cg, _ := w[1].Constant()
 	x := append(Shape{y[0], Const(cg * a.Groups)}, Dims(a.Size...)...)
@@ -142,11 +142,11 @@ func inferConvInputGrad(op Op, in []*Node, attr Attr) []Type {
 func inferConvFilterGrad(op Op, in []*Node, attr Attr) []Type {
 	a, x, y := attr.(ConvAttr), in[0].Shape(), in[1].Shape()
 	if len(x) < 3 || len(y) < 3 {
-		fail(op, attr, in, "x [N C …] and y [N O …] are wanted")
+		fail(op, attr, in, "want x [N C …] and y [N O …]")
 	}
 	ci, ok := x[1].Constant()
 	if !ok || a.Groups < 1 || ci%a.Groups != 0 {
-		fail(op, attr, in, "channels that %d groups divide are wanted", a.Groups)
+		fail(op, attr, in, "want channels that %d groups divide", a.Groups)
 	}
 	w := append(Shape{y[1], Const(ci / a.Groups)}, Dims(a.Size...)...)
 	checkConv(op, in, a, x, w, y)

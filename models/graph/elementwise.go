@@ -105,7 +105,7 @@ func inferSame(_ Op, in []*Node, _ Attr) []Type { return []Type{in[0].Type()} }
 
 func inferFloat(op Op, in []*Node, attr Attr) []Type {
 	if !in[0].DType().IsFloat() {
-		fail(op, attr, in, "a floating-point operand is wanted")
+		fail(op, attr, in, "want a floating-point operand")
 	}
 	return inferSame(op, in, attr)
 }
@@ -116,7 +116,7 @@ func inferCast(_ Op, in []*Node, attr Attr) []Type {
 
 func inferArithmetic(op Op, in []*Node, attr Attr) []Type {
 	if !in[0].Type().Equal(in[1].Type()) {
-		fail(op, attr, in, "operands of one type and shape are wanted")
+		fail(op, attr, in, "want operands of one type and shape")
 	}
 	checkNumbers(op, attr, in)
 	return inferSame(op, in, attr)
@@ -124,7 +124,7 @@ func inferArithmetic(op Op, in []*Node, attr Attr) []Type {
 
 func checkNumbers(op Op, attr Attr, in []*Node) {
 	if in[0].DType() == tensor.Bool {
-		fail(op, attr, in, "numbers are wanted")
+		fail(op, attr, in, "want numbers")
 	}
 }
 
@@ -135,7 +135,7 @@ func inferCompare(op Op, in []*Node, attr Attr) []Type {
 
 func inferWhere(op Op, in []*Node, attr Attr) []Type {
 	if in[0].DType() != tensor.Bool || !in[1].Type().Equal(in[2].Type()) || !in[0].Shape().Equal(in[1].Shape()) {
-		fail(op, attr, in, "a bool and two operands of one type, all of one shape, are wanted")
+		fail(op, attr, in, "want a bool and two operands of one type, all of one shape")
 	}
 	return []Type{in[1].Type()}
 }

@@ -11,7 +11,7 @@ type Error struct {
 	Op       Op
 	Operands []string // the operands' types, such as "float32[N 3]"
 	Attr     string   // the attributes as printed, "" if there are none
-	Want     string   // what was wanted
+	Want     string   // what was wanted, "want …", or what is wrong
 }
 
 // Error returns the error as one line.
@@ -19,6 +19,9 @@ func (e *Error) Error() string {
 	s := fmt.Sprintf("graph: %v(%s)", e.Op, strings.Join(e.Operands, ", "))
 	if e.Attr != "" {
 		s += " " + e.Attr
+	}
+	if strings.HasPrefix(e.Want, "want ") {
+		return s + ", " + e.Want
 	}
 	return s + ": " + e.Want
 }

@@ -35,7 +35,7 @@ func TestFLOPs(t *testing.T) {
 	} {
 		got, err := withOutput(f, test.n).FLOPs(sizes)
 		if err != nil || got != test.want {
-			t.Errorf("%s: %g, %v, wanted %g", test.what, got, err, test.want)
+			t.Errorf("%s: %g, %v, want %g", test.what, got, err, test.want)
 		}
 	}
 	if got, err := f.FLOPs(sizes); err != nil || got != 0 {

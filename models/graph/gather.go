@@ -35,10 +35,10 @@ func inferGather(op Op, in []*Node, attr Attr) []Type {
 	a, x := attr.(GatherAttr), in[0].Shape()
 	checkIndices(op, in, a)
 	if a.Axis < 0 || a.Axis >= len(x) || a.Size != 0 {
-		fail(op, attr, in, "an axis of the first operand is wanted")
+		fail(op, attr, in, "want an axis of the first operand")
 	}
 	if n, ok := x[a.Axis].Constant(); !ok || n == 0 {
-		fail(op, attr, in, "a constant dimension of 1 or more along axis %d is wanted", a.Axis)
+		fail(op, attr, in, "want a constant dimension of 1 or more along axis %d", a.Axis)
 	}
 	return []Type{{in[0].DType(), slices.Concat(x[:a.Axis], in[1].Shape(), x[a.Axis+1:])}}
 }
@@ -48,13 +48,13 @@ func inferGatherGrad(op Op, in []*Node, attr Attr) []Type {
 	checkIndices(op, in, a)
 	checkNumbers(op, attr, in)
 	if end := a.Axis + len(i); a.Axis < 0 || a.Size < 1 || end > len(y) || !y[a.Axis:end].Equal(i) {
-		fail(op, attr, in, "a size, and a first operand with the dimensions of the indices at axis %d, are wanted", a.Axis)
+		fail(op, attr, in, "want a size, and a first operand with the dimensions of the indices at axis %d", a.Axis)
 	}
 	return []Type{{in[0].DType(), slices.Concat(y[:a.Axis], Dims(a.Size), y[a.Axis+len(i):])}}
 }
 
 func checkIndices(op Op, in []*Node, attr Attr) {
 	if in[1].DType() != tensor.Int64 {
-		fail(op, attr, in, "int64 indices are wanted")
+		fail(op, attr, in, "want int64 indices")
 	}
 }

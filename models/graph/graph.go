@@ -184,7 +184,7 @@ func (g *Graph) Output(name string, n *Node) {
 // apply adds a node after checking its operands by the operator table.
 func apply(op Op, attr Attr, inputs ...*Node) *Node {
 	if len(inputs) == 0 || inputs[0] == nil {
-		fail(op, attr, nil, "operands are wanted")
+		fail(op, attr, nil, "want operands")
 	}
 	g := inputs[0].graph
 	for _, in := range inputs {
@@ -192,10 +192,10 @@ func apply(op Op, attr Attr, inputs ...*Node) *Node {
 	}
 	info := &ops[op]
 	if info.infer == nil {
-		fail(op, attr, inputs, "an operator that takes operands is wanted")
+		fail(op, attr, inputs, "want an operator that takes operands")
 	}
 	if info.arity >= 0 && len(inputs) != info.arity {
-		fail(op, attr, inputs, "%d operands are wanted", info.arity)
+		fail(op, attr, inputs, "want %d operands", info.arity)
 	}
 	return g.append(op, attr, inputs, info.infer(op, inputs, attr))
 }
@@ -210,18 +210,18 @@ func (g *Graph) own(op Op, n *Node) {
 		fail(op, nil, nil, "an operand is nil")
 	}
 	if n.graph != g {
-		fail(op, nil, []*Node{n}, "operands of one graph are wanted, this one is of graph %q, not %q", n.graph.name, g.name)
+		fail(op, nil, []*Node{n}, "want operands of one graph, this one is of graph %q, not %q", n.graph.name, g.name)
 	}
 }
 
 func (g *Graph) append(op Op, attr Attr, inputs []*Node, outputs []Type) *Node {
 	for _, t := range outputs {
 		if t.DType == tensor.Invalid {
-			fail(op, attr, inputs, "an element type is wanted")
+			fail(op, attr, inputs, "want an element type")
 		}
 		for _, d := range t.Shape {
 			if n, _ := d.Factors(); n < 0 {
-				fail(op, attr, inputs, "dimensions of 0 or more are wanted, not %v", t.Shape)
+				fail(op, attr, inputs, "want dimensions of 0 or more, not %v", t.Shape)
 			}
 		}
 	}

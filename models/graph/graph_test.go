@@ -37,7 +37,7 @@ func TestString(t *testing.T) {
 return energy=%13, hidden=%7
 `
 	if got := f.String(); got != want {
-		t.Errorf("the graph is\n%swanted\n%s", got, want)
+		t.Errorf("the graph is\n%swant\n%s", got, want)
 	}
 	if err := f.Verify(); err != nil {
 		t.Error(err)
@@ -95,7 +95,7 @@ func TestRewriteDropsDeadCode(t *testing.T) {
 return y=%2, again=%2
 `
 	if got.String() != want {
-		t.Errorf("the graph is\n%swanted\n%s", got, want)
+		t.Errorf("the graph is\n%swant\n%s", got, want)
 	}
 	if err := got.Verify(); err != nil {
 		t.Error(err)
@@ -128,7 +128,7 @@ func TestRewriteReplaces(t *testing.T) {
 return y=%6
 `
 	if got.String() != want {
-		t.Errorf("the graph is\n%swanted\n%s", got, want)
+		t.Errorf("the graph is\n%swant\n%s", got, want)
 	}
 	if got.Nodes()[1].ConstantValue() != w.ConstantValue() {
 		t.Error("the weight has another value")
@@ -159,7 +159,7 @@ func TestCall(t *testing.T) {
 return y=%7
 `
 	if got := f.String(); got != want {
-		t.Errorf("the graph is\n%swanted\n%s", got, want)
+		t.Errorf("the graph is\n%swant\n%s", got, want)
 	}
 	if first[1] != a || second[1] != first[0] {
 		t.Error("an output that is an input is not the argument")
@@ -168,12 +168,12 @@ return y=%7
 		build func()
 		want  string
 	}{
-		{func() { g.Call(fn, a) }, `2 arguments are wanted for "square"`},
-		{func() { g.Call(fn) }, `2 arguments are wanted for "square"`},
-		{func() { g.Call(fn, a, a) }, `argument 1 of "square" is float32[N 2], wanted float32[]`},
+		{func() { g.Call(fn, a) }, `want 2 arguments for "square"`},
+		{func() { g.Call(fn) }, `want 2 arguments for "square"`},
+		{func() { g.Call(fn, a, a) }, `argument 1 of "square" is float32[N 2], want float32[]`},
 	} {
 		if err := g.Catch(test.build); err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("error %v, wanted one with %q", err, test.want)
+			t.Errorf("error %v, want one with %q", err, test.want)
 		}
 	}
 }
@@ -243,7 +243,7 @@ return next=%2, stacked=%3
 return y=%5
 `
 	if got := f.String(); !strings.HasSuffix(got, want) {
-		t.Errorf("the graph is\n%swanted an end of\n%s", got, want)
+		t.Errorf("the graph is\n%swant an end of\n%s", got, want)
 	}
 	if err := f.Verify(); err != nil {
 		t.Error(err)
@@ -263,20 +263,20 @@ return y=%5
 		build func()
 		want  string
 	}{
-		{func() { g.Scan(body, []*g.Node{state}, nil) }, "operands for the body's 2 inputs are wanted, one or more of them scanned"},
+		{func() { g.Scan(body, []*g.Node{state}, nil) }, "want operands for the body's 2 inputs, one or more of them scanned"},
 		{func() { g.Scan(body, []*g.Node{state, values}, nil) }, "one or more of them scanned"},
 		{func() { g.Scan(body, []*g.Node{other}, []*g.Node{values}) }, "the body turns state 0 of type float32[N 1] into float32[N]"},
 		{func() { g.Scan(growing, []*g.Node{one}, []*g.Node{values}) }, "the body turns state 0 of type float32[1] into float32[2]"},
 		{func() { g.Scan(body, []*g.Node{state}, []*g.Node{other}) }, "operand 1 is float32[1] for the body, which wants float64[2]"},
-		{func() { g.Scan(pair, nil, []*g.Node{values, three}) }, "scanned operands of one length are wanted"},
-		{func() { g.Scan(empty, nil, []*g.Node{values}) }, "a body with outputs is wanted"},
-		{func() { g.Apply(g.OpProject, g.ProjectAttr{Index: 2}, results[0].Inputs()[0]) }, "an output of a Scan is wanted"},
-		{func() { g.Apply(g.OpProject, g.ProjectAttr{}, state) }, "an output of a Scan is wanted"},
+		{func() { g.Scan(pair, nil, []*g.Node{values, three}) }, "want scanned operands of one length"},
+		{func() { g.Scan(empty, nil, []*g.Node{values}) }, "want a body with outputs"},
+		{func() { g.Apply(g.OpProject, g.ProjectAttr{Index: 2}, results[0].Inputs()[0]) }, "want an output of a Scan"},
+		{func() { g.Apply(g.OpProject, g.ProjectAttr{}, state) }, "want an output of a Scan"},
 	} {
 		err := g.Catch(test.build)
 		var typed *g.Error
 		if !errors.As(err, &typed) || !strings.Contains(typed.Want, test.want) {
-			t.Errorf("error %v, wanted one with %q", err, test.want)
+			t.Errorf("error %v, want one with %q", err, test.want)
 		}
 	}
 }

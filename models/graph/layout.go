@@ -48,7 +48,7 @@ func Reshape(x *Node, shape Shape) *Node {
 // Flatten reshapes x [a b c …] to [a b·c·…].
 func Flatten(x *Node) *Node {
 	if x.Rank() == 0 {
-		fail(OpReshape, nil, []*Node{x}, "a first dimension to keep is wanted")
+		fail(OpReshape, nil, []*Node{x}, "want a first dimension to keep")
 	}
 	return Reshape(x, Shape{x.Shape()[0], x.Shape()[1:].Volume()})
 }
@@ -59,7 +59,7 @@ func ExpandDims(x *Node, axes ...int) *Node {
 	shape := slices.Clone(x.Shape())
 	for _, a := range axes {
 		if a < 0 || a > len(shape) {
-			fail(OpReshape, AxesAttr{axes}, []*Node{x}, "axes within the result are wanted")
+			fail(OpReshape, AxesAttr{axes}, []*Node{x}, "want axes within the result")
 		}
 		shape = slices.Insert(shape, a, Const(1))
 	}
@@ -85,7 +85,7 @@ func SwapLast(x *Node) *Node {
 		perm[i] = i
 	}
 	if len(perm) < 2 {
-		fail(OpTranspose, nil, []*Node{x}, "two or more axes are wanted")
+		fail(OpTranspose, nil, []*Node{x}, "want two or more axes")
 	}
 	n := len(perm)
 	perm[n-1], perm[n-2] = n-2, n-1
@@ -109,11 +109,11 @@ func BroadcastAlong(x *Node, shape Shape, axes ...int) *Node {
 		mid[i] = Const(1)
 	}
 	if len(axes) != x.Rank() {
-		fail(OpBroadcast, AxesAttr{axes}, []*Node{x}, "one axis for each of the operand's is wanted")
+		fail(OpBroadcast, AxesAttr{axes}, []*Node{x}, "want one axis for each of the operand's")
 	}
 	for i, a := range axes {
 		if a < 0 || a >= len(shape) {
-			fail(OpBroadcast, AxesAttr{axes}, []*Node{x}, "axes of %v are wanted", shape)
+			fail(OpBroadcast, AxesAttr{axes}, []*Node{x}, "want axes of %v", shape)
 		}
 		mid[a] = x.Shape()[i]
 	}
@@ -172,7 +172,7 @@ func allZero(v []int) bool {
 func inferReshape(op Op, in []*Node, attr Attr) []Type {
 	shape := attr.(ShapeAttr).Shape
 	if shape.Volume() != in[0].Shape().Volume() {
-		fail(op, attr, in, "a shape of %v elements is wanted", in[0].Shape().Volume())
+		fail(op, attr, in, "want a shape of %v elements", in[0].Shape().Volume())
 	}
 	return []Type{{in[0].DType(), shape}}
 }
@@ -183,11 +183,11 @@ func inferTranspose(op Op, in []*Node, attr Attr) []Type {
 	slices.Sort(sorted)
 	for i, p := range sorted {
 		if i != p {
-			fail(op, attr, in, "a permutation of the operand's axes is wanted")
+			fail(op, attr, in, "want a permutation of the operand's axes")
 		}
 	}
 	if len(perm) != in[0].Rank() {
-		fail(op, attr, in, "a permutation of %d axes is wanted", in[0].Rank())
+		fail(op, attr, in, "want a permutation of %d axes", in[0].Rank())
 	}
 	shape := make(Shape, len(perm))
 	for i, p := range perm {
@@ -200,7 +200,7 @@ func inferBroadcast(op Op, in []*Node, attr Attr) []Type {
 	from, to := in[0].Shape(), attr.(ShapeAttr).Shape
 	lead := len(to) - len(from)
 	if lead < 0 {
-		fail(op, attr, in, "a shape of at least %d dimensions is wanted", len(from))
+		fail(op, attr, in, "want a shape of at least %d dimensions", len(from))
 	}
 	for i, d := range from {
 		if d != to[lead+i] && d != Const(1) {
@@ -214,13 +214,13 @@ func inferSlice(op Op, in []*Node, attr Attr) []Type {
 	a := attr.(SliceAttr)
 	shape := slices.Clone(in[0].Shape())
 	if len(a.Starts) != len(a.Axes) || len(a.Limits) != len(a.Axes) || len(a.Steps) != len(a.Axes) {
-		fail(op, attr, in, "one start, limit and step for each axis are wanted")
+		fail(op, attr, in, "want one start, limit and step for each axis")
 	}
 	checkAxes(op, attr, in, a.Axes)
 	for i, axis := range a.Axes {
 		n, ok := shape[axis].Constant()
 		if !ok || a.Starts[i] < 0 || a.Limits[i] < a.Starts[i] || a.Limits[i] > n || a.Steps[i] < 1 {
-			fail(op, attr, in, "0 ≤ start ≤ limit ≤ %v and step ≥ 1 are wanted along axis %d", shape[axis], axis)
+			fail(op, attr, in, "want 0 ≤ start ≤ limit ≤ %v and step ≥ 1 along axis %d", shape[axis], axis)
 		}
 		shape[axis] = Const((a.Limits[i] - a.Starts[i] + a.Steps[i] - 1) / a.Steps[i])
 	}
@@ -230,7 +230,7 @@ func inferSlice(op Op, in []*Node, attr Attr) []Type {
 func inferPad(op Op, in []*Node, attr Attr) []Type {
 	a, rank := attr.(PadAttr), in[0].Rank()
 	if len(a.Lo) != rank || len(a.Hi) != rank || len(a.Between) != rank {
-		fail(op, attr, in, "%d values of each kind are wanted", rank)
+		fail(op, attr, in, "want %d values of each kind", rank)
 	}
 	shape := slices.Clone(in[0].Shape())
 	for i := range shape {
@@ -239,7 +239,7 @@ func inferPad(op Op, in []*Node, attr Attr) []Type {
 		}
 		n, ok := shape[i].Constant()
 		if !ok || a.Lo[i] < 0 || a.Hi[i] < 0 || a.Between[i] < 0 || n == 0 {
-			fail(op, attr, in, "zeros in non-negative numbers along constant dimensions are wanted")
+			fail(op, attr, in, "want zeros in non-negative numbers along constant dimensions")
 		}
 		shape[i] = Const(a.Lo[i] + n + (n-1)*a.Between[i] + a.Hi[i])
 	}
@@ -253,16 +253,16 @@ func inferConcat(op Op, in []*Node, attr Attr) []Type {
 	shape := slices.Clone(in[0].Shape())
 	for _, x := range in {
 		if x.Rank() != len(shape) || x.DType() != in[0].DType() {
-			fail(op, attr, in, "operands of one type and rank are wanted")
+			fail(op, attr, in, "want operands of one type and rank")
 		}
 		for i, d := range x.Shape() {
 			if i != axis && d != shape[i] {
-				fail(op, attr, in, "operands that differ along axis %d only are wanted", axis)
+				fail(op, attr, in, "want operands that differ along axis %d only", axis)
 			}
 		}
 		n, ok := x.Shape()[axis].Constant()
 		if !ok {
-			fail(op, attr, in, "constant dimensions along axis %d are wanted", axis)
+			fail(op, attr, in, "want constant dimensions along axis %d", axis)
 		}
 		total += n
 	}
@@ -275,7 +275,7 @@ func checkAxes(op Op, attr Attr, in []*Node, axes []int) {
 	last := -1
 	for _, a := range axes {
 		if a <= last || a >= in[0].Rank() {
-			fail(op, attr, in, "increasing axes below %d are wanted", in[0].Rank())
+			fail(op, attr, in, "want increasing axes below %d", in[0].Rank())
 		}
 		last = a
 	}

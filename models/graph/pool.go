@@ -68,13 +68,13 @@ func MaxPoolTake(x, t *Node, a PoolAttr) *Node {
 func pooled(op Op, in []*Node, a PoolAttr, spatial Shape) Shape {
 	size, ok := spatial.Static()
 	if !ok || len(size) == 0 {
-		fail(op, a, in, "constant spatial dimensions are wanted")
+		fail(op, a, in, "want constant spatial dimensions")
 	}
 	ones := slices.Repeat([]int{1}, len(size))
 	out := windowSize(op, a, in, size, a.Window, a.Strides, ones, a.PadLo, a.PadHi)
 	for i, w := range a.Window {
 		if a.PadLo[i] >= w || a.PadHi[i] >= w {
-			fail(op, a, in, "paddings smaller than the window are wanted")
+			fail(op, a, in, "want paddings smaller than the window")
 		}
 	}
 	return Dims(out...)
@@ -83,7 +83,7 @@ func pooled(op Op, in []*Node, a PoolAttr, spatial Shape) Shape {
 func inferPool(op Op, in []*Node, attr Attr) []Type {
 	x := in[0].Shape()
 	if len(x) < 3 {
-		fail(op, attr, in, "a value [N C …] with spatial axes is wanted")
+		fail(op, attr, in, "want a value [N C …] with spatial axes")
 	}
 	inferFloat(op, in, attr)
 	return []Type{{in[0].DType(), append(slices.Clone(x[:2]), pooled(op, in, attr.(PoolAttr), x[2:])...)}}
@@ -94,21 +94,21 @@ func inferMeanPoolGrad(op Op, in []*Node, attr Attr) []Type {
 	a, y := attr.(PoolAttr), in[0].Shape()
 	size := Dims(a.Size...)
 	if len(y) != len(size)+2 || !y[2:].Equal(pooled(op, in, a, size)) {
-		fail(op, attr, in, "a value [N C …] of the pooled size is wanted")
+		fail(op, attr, in, "want a value [N C …] of the pooled size")
 	}
 	return []Type{{in[0].DType(), append(slices.Clone(y[:2]), size...)}}
 }
 
 func inferMaxPoolGrad(op Op, in []*Node, attr Attr) []Type {
 	if y := inferPool(op, in[:1], attr)[0]; !in[1].Type().Equal(y) {
-		fail(op, attr, in, "a second operand %v is wanted", y)
+		fail(op, attr, in, "want a second operand %v", y)
 	}
 	return inferSame(op, in, attr)
 }
 
 func inferMaxPoolTake(op Op, in []*Node, attr Attr) []Type {
 	if !in[0].Type().Equal(in[1].Type()) {
-		fail(op, attr, in, "operands of one type and shape are wanted")
+		fail(op, attr, in, "want operands of one type and shape")
 	}
 	return inferPool(op, in[:1], attr)
 }

@@ -20,7 +20,7 @@ func ReduceMean(x *Node, axes ...int) *Node {
 	for _, a := range allAxes(x, axes) {
 		d, ok := x.Shape()[a].Constant()
 		if !ok {
-			fail(OpReduceSum, AxesAttr{axes}, []*Node{x}, "constant dimensions are wanted for a mean")
+			fail(OpReduceSum, AxesAttr{axes}, []*Node{x}, "want constant dimensions for a mean")
 		}
 		n *= d
 	}
@@ -74,7 +74,7 @@ func inferMatMul(op Op, in []*Node, attr Attr) []Type {
 	a, b := in[0].Shape(), in[1].Shape()
 	n := len(a)
 	if n < 2 || len(b) != n || in[0].DType() != in[1].DType() || !a[:n-2].Equal(b[:n-2]) || a[n-1] != b[n-2] {
-		fail(op, attr, in, "[… m k] and [… k n] of one type with the same leading dimensions are wanted")
+		fail(op, attr, in, "want [… m k] and [… k n] of one type with the same leading dimensions")
 	}
 	checkNumbers(op, attr, in)
 	shape := append(slices.Clone(a[:n-1]), b[n-1])

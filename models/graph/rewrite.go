@@ -62,12 +62,12 @@ func (g *Graph) live() []bool {
 // inputs in order, and returns fn's outputs in order.
 func Call(fn *Graph, args ...*Node) []*Node {
 	if len(args) != len(fn.inputs) || len(args) == 0 {
-		fail(OpInput, nil, args, "%d arguments are wanted for %q", len(fn.inputs), fn.name)
+		fail(OpInput, nil, args, "want %d arguments for %q", len(fn.inputs), fn.name)
 	}
 	r := &Rewriter{Graph: args[0].graph, image: make(map[*Node]*Node)}
 	for i, in := range fn.inputs {
 		if !args[i].Type().Equal(in.Type()) {
-			fail(OpInput, in.attr, args, "argument %d of %q is %v, wanted %v", i, fn.name, args[i].Type(), in.Type())
+			fail(OpInput, in.attr, args, "argument %d of %q is %v, want %v", i, fn.name, args[i].Type(), in.Type())
 		}
 		r.image[in] = args[i]
 	}

@@ -43,17 +43,17 @@ func inferScan(op Op, in []*Node, attr Attr) []Type {
 	a := attr.(ScanAttr)
 	bodyIn, bodyOut := a.Body.Inputs(), a.Body.Outputs()
 	if len(in) != len(bodyIn) || a.Carried >= len(in) || len(bodyOut) < a.Carried {
-		fail(op, attr, in, "operands for the body's %d inputs are wanted, one or more of them scanned", len(bodyIn))
+		fail(op, attr, in, "want operands for the body's %d inputs, one or more of them scanned", len(bodyIn))
 	}
 	if len(bodyOut) == 0 {
-		fail(op, attr, in, "a body with outputs is wanted")
+		fail(op, attr, in, "want a body with outputs")
 	}
 	length := Shape(nil)
 	for i, x := range in {
 		t := x.Type()
 		if i >= a.Carried {
 			if x.Rank() == 0 || length != nil && length[0] != t.Shape[0] {
-				fail(op, attr, in, "scanned operands of one length are wanted")
+				fail(op, attr, in, "want scanned operands of one length")
 			}
 			length = t.Shape[:1]
 			t.Shape = t.Shape[1:]
@@ -77,7 +77,7 @@ func inferScan(op Op, in []*Node, attr Attr) []Type {
 func inferProject(op Op, in []*Node, attr Attr) []Type {
 	i := attr.(ProjectAttr).Index
 	if in[0].op != OpScan || i < 0 || i >= len(in[0].outputs) {
-		fail(op, attr, in, "an output of a Scan is wanted")
+		fail(op, attr, in, "want an output of a Scan")
 	}
 	return in[0].outputs[i : i+1]
 }

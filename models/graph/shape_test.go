@@ -20,7 +20,7 @@ func TestDim(t *testing.T) {
 		{n.Mul(g.Const(0)), "0"}, {four.Mul(g.Const(5)), "20"},
 	} {
 		if test.got.String() != test.want {
-			t.Errorf("dimension %v, wanted %s", test.got, test.want)
+			t.Errorf("dimension %v, want %s", test.got, test.want)
 		}
 	}
 	// Equality is ==, whatever the order of the factors.
@@ -59,7 +59,7 @@ func TestShape(t *testing.T) {
 	}
 	_, err = product.Bind(map[string]int{"N": 2})
 	if want := "the size of dimension K in shape [K·N 5] is not known"; err == nil || err.Error() != want {
-		t.Errorf("error %v, wanted %s", err, want)
+		t.Errorf("error %v, want %s", err, want)
 	}
 }
 
@@ -84,7 +84,7 @@ func TestSymbolicReshape(t *testing.T) {
 		{g.BroadcastAlong(g.ReduceSum(flat, 1), x.Shape(), 0), "float32[N 1 4 4]"},
 	} {
 		if got := test.got.Type().String(); got != test.want {
-			t.Errorf("%v, wanted %s", test.got, test.want)
+			t.Errorf("%v, want %s", test.got, test.want)
 		}
 	}
 	if folded.Inputs()[0] != x {

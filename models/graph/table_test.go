@@ -51,7 +51,7 @@ func TestVerifyFinds(t *testing.T) {
 		}
 		test.spoil(g, x, y, z)
 		if err := g.Verify(); err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%s: error %v, wanted one with %q", test.name, err, test.want)
+			t.Errorf("%s: error %v, want one with %q", test.name, err, test.want)
 		}
 	}
 }

@@ -28,7 +28,7 @@ type Outputs struct {
 // not have, such as num_batches_tracked, are ignored.
 func Build(x *graph.Node, w *weights.Set) (Outputs, error) {
 	if want := graph.Batch(3, Size, Size); x.DType() != tensor.Float32 || x.Rank() != 4 || !x.Shape()[1:].Equal(want[1:]) {
-		return Outputs{}, fmt.Errorf("the input of the Inception network is %v, wanted float32%v", x.Type(), want)
+		return Outputs{}, fmt.Errorf("the input of the Inception network is %v, want float32%v", x.Type(), want)
 	}
 	source := &stored{set: w}
 	var out Outputs

@@ -101,7 +101,7 @@ func TestParametersArePyTorchFIDs(t *testing.T) {
 	}
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
-		t.Errorf("%d parameters, wanted %d:\n%v\n%v", len(got), len(want), got, want)
+		t.Errorf("%d parameters, want %d:\n%v\n%v", len(got), len(want), got, want)
 	}
 }
 
@@ -158,7 +158,7 @@ func compare(t *testing.T, set *weights.Set) {
 	want := golden(t)
 	for _, name := range []string{"pool3", "logits"} {
 		if off := difference(got[name], want[name+"_64"]); !(off < 5e-6) {
-			t.Errorf("%s is off by %.2g of the largest, wanted 5e-6 at most", name, off)
+			t.Errorf("%s is off by %.2g of the largest, want 5e-6 at most", name, off)
 		} else {
 			t.Logf("%s is off by %.2g of the largest", name, off)
 		}
@@ -187,7 +187,7 @@ func difference(got, want *tensor.Tensor) float64 {
 }
 
 func TestWrongWeights(t *testing.T) {
-	if _, err := Build(input("none"), &weights.Set{}); err == nil || !strings.Contains(err.Error(), "Conv2d_1a_3x3.conv.weight: missing, wanted [32 3 3 3]") || !strings.Contains(err.Error(), "more") {
+	if _, err := Build(input("none"), &weights.Set{}); err == nil || !strings.Contains(err.Error(), "Conv2d_1a_3x3.conv.weight: missing, want [32 3 3 3]") || !strings.Contains(err.Error(), "more") {
 		t.Errorf("no weights: %v", err)
 	}
 	for _, test := range []struct {
@@ -195,9 +195,9 @@ func TestWrongWeights(t *testing.T) {
 		value *tensor.Tensor
 		want  string
 	}{
-		{"Conv2d_1a_3x3.conv.weight", tensor.New(tensor.Float32, 32, 1, 3, 3), "float32[32 1 3 3], wanted floats of shape [32 3 3 3]"},
-		{"fc.bias", tensor.New(tensor.Float32, 1000), "float32[1000], wanted floats of shape [1008]"},
-		{"fc.bias", tensor.New(tensor.Int64, 1008), "int64[1008], wanted floats"},
+		{"Conv2d_1a_3x3.conv.weight", tensor.New(tensor.Float32, 32, 1, 3, 3), "float32[32 1 3 3], want floats of shape [32 3 3 3]"},
+		{"fc.bias", tensor.New(tensor.Float32, 1000), "float32[1000], want floats of shape [1008]"},
+		{"fc.bias", tensor.New(tensor.Int64, 1008), "int64[1008], want floats"},
 		{"Conv2d_2a_3x3.bn.running_var", negative(32), "element 0 is a variance of -1"},
 		{"Conv2d_2a_3x3.bn.bias", notFinite(32), "element 0 is not finite"},
 	} {
@@ -214,7 +214,7 @@ func TestWrongWeights(t *testing.T) {
 			return value
 		})
 		if _, err := Build(input("wrong"), &set); err == nil || !strings.Contains(err.Error(), test.name+": "+test.want) {
-			t.Errorf("%v, wanted %q", err, test.want)
+			t.Errorf("%v, want %q", err, test.want)
 		}
 	}
 }

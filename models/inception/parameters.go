@@ -34,9 +34,9 @@ func (s *stored) find(name string, shape []int) (t *tensor.Tensor, problem strin
 	t, ok := s.set.Get(name)
 	switch {
 	case !ok:
-		return nil, fmt.Sprintf("missing, wanted %v", shape)
+		return nil, fmt.Sprintf("missing, want %v", shape)
 	case !t.DType().IsFloat() || !slices.Equal(t.Shape(), shape):
-		return nil, fmt.Sprintf("%v, wanted floats of shape %v", t, shape)
+		return nil, fmt.Sprintf("%v, want floats of shape %v", t, shape)
 	}
 	t = t.AsFloat32()
 	for i, v := range tensor.Data[float32](t) {

@@ -35,7 +35,7 @@ func Conventions() []Convention { return []Convention{PyTorchFID, TF, Clean} }
 // errors.
 func Preprocess(x *graph.Node, c Convention) (*graph.Node, error) {
 	if x.DType() != tensor.Float32 || x.Rank() != 4 || !x.Shape()[1:2].Equal(graph.Dims(3)) {
-		return nil, fmt.Errorf("pictures are %v, wanted float32[N 3 H W]", x.Type())
+		return nil, fmt.Errorf("pictures are %v, want float32[N 3 H W]", x.Type())
 	}
 	y, err := Resize(x, c, Size, Size)
 	if err != nil {
@@ -54,13 +54,13 @@ func Preprocess(x *graph.Node, c Convention) (*graph.Node, error) {
 func Resize(x *graph.Node, c Convention, height, width int) (*graph.Node, error) {
 	weights := map[Convention]func(in, out int) []float32{PyTorchFID: centres, TF: corners, Clean: cubics}[c]
 	if weights == nil {
-		return nil, fmt.Errorf("preprocessing %q, wanted one of %v", c, Conventions())
+		return nil, fmt.Errorf("preprocessing %q, want one of %v", c, Conventions())
 	}
 	if x.DType() != tensor.Float32 || x.Rank() != 4 {
-		return nil, fmt.Errorf("pictures are %v, wanted float32[N C H W]", x.Type())
+		return nil, fmt.Errorf("pictures are %v, want float32[N C H W]", x.Type())
 	}
 	if min(height, width) < 1 || max(height, width) > 1<<14 {
-		return nil, fmt.Errorf("a size of %d×%d, wanted 1 to %d a side", height, width, 1<<14)
+		return nil, fmt.Errorf("a size of %d×%d, want 1 to %d a side", height, width, 1<<14)
 	}
 	y := x
 	err := graph.Catch(func() {

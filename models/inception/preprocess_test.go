@@ -47,7 +47,7 @@ func TestPreprocessingIsThatOfPeers(t *testing.T) {
 			}
 			t.Logf("%s of %d×%d is off by %.2g", c, height, width, worst)
 			if !(worst < 5e-7) { // of a range of 2, where float32 has steps of 1.2e-7
-				t.Errorf("%s of %d×%d is off by %.2g, wanted 5e-7 at most", c, height, width, worst)
+				t.Errorf("%s of %d×%d is off by %.2g, want 5e-7 at most", c, height, width, worst)
 			}
 		}
 	}
@@ -88,7 +88,7 @@ func TestResizingIsThatOfPeers(t *testing.T) {
 			}
 			t.Logf("%s of %d×%d is off by %.2g", c, height, width, worst)
 			if !(worst < 7e-5) { // of a range of 255, where float32 has steps of 1.5e-5
-				t.Errorf("%s of %d×%d is off by %.2g, wanted 7e-5 at most", c, height, width, worst)
+				t.Errorf("%s of %d×%d is off by %.2g, want 7e-5 at most", c, height, width, worst)
 			}
 		}
 	}
@@ -107,13 +107,13 @@ func TestPreprocessingErrors(t *testing.T) {
 		convention Convention
 		want       string
 	}{
-		{g.Input("a", tensor.Float32, graph.Batch(3, 8, 8)), "best", `preprocessing "best", wanted one of [pytorch-fid tf clean]`},
-		{g.Input("b", tensor.Float32, graph.Batch(1, 8, 8)), TF, "wanted float32[N 3 H W]"},
-		{g.Input("c", tensor.Uint8, graph.Batch(3, 8, 8)), TF, "wanted float32[N 3 H W]"},
+		{g.Input("a", tensor.Float32, graph.Batch(3, 8, 8)), "best", `preprocessing "best", want one of [pytorch-fid tf clean]`},
+		{g.Input("b", tensor.Float32, graph.Batch(1, 8, 8)), TF, "want float32[N 3 H W]"},
+		{g.Input("c", tensor.Uint8, graph.Batch(3, 8, 8)), TF, "want float32[N 3 H W]"},
 		{g.Input("d", tensor.Float32, graph.Shape{graph.Sym("N"), graph.Const(3), graph.Sym("H"), graph.Const(8)}), TF, "constant spatial dimensions"},
 	} {
 		if _, err := Preprocess(test.x, test.convention); err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%v, wanted %q", err, test.want)
+			t.Errorf("%v, want %q", err, test.want)
 		}
 	}
 }

@@ -14,7 +14,7 @@ func bind(g *graph.Graph, args []*tensor.Tensor) (map[string]int, error) {
 	sizes := make(map[string]int)
 	for i, in := range g.Inputs() {
 		if args[i].Rank() != in.Rank() {
-			return nil, fmt.Errorf("input %q has shape %v, wanted %v", in.InputName(), args[i].Shape(), in.Shape())
+			return nil, fmt.Errorf("input %q has shape %v, want %v", in.InputName(), args[i].Shape(), in.Shape())
 		}
 	}
 	// A product such as N·K gives a size once the other one is known, which
@@ -36,7 +36,7 @@ func bind(g *graph.Graph, args []*tensor.Tensor) (map[string]int, error) {
 			if args[i].Shape()[axis] == n {
 				continue
 			}
-			text := fmt.Sprintf("input %q has shape %v, wanted %v", in.InputName(), args[i].Shape(), in.Shape())
+			text := fmt.Sprintf("input %q has shape %v, want %v", in.InputName(), args[i].Shape(), in.Shape())
 			if _, ok := in.Shape()[axis].Constant(); !ok {
 				text += fmt.Sprintf(" with %v = %d along axis %d", in.Shape()[axis], n, axis)
 			}

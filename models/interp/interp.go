@@ -72,7 +72,7 @@ func arguments(g *graph.Graph, inputs map[string]*tensor.Tensor) ([]*tensor.Tens
 		}
 		args[i] = widen(t)
 		if want := widened(in.DType()); args[i].DType() != want {
-			return nil, fmt.Errorf("input %q is %v, wanted %v", name, t, in.Type())
+			return nil, fmt.Errorf("input %q is %v, want %v", name, t, in.Type())
 		}
 	}
 	for name := range inputs {
@@ -135,7 +135,7 @@ func evaluate(g *graph.Graph, args []*tensor.Tensor, sizes map[string]int, wante
 	results := make([]*tensor.Tensor, len(wanted))
 	for i, n := range wanted {
 		if len(n.Types()) != 1 {
-			return nil, fmt.Errorf("node %s has %d outputs, a projection of one is wanted", label(n), len(n.Types()))
+			return nil, fmt.Errorf("node %s has %d outputs, want a projection of one", label(n), len(n.Types()))
 		}
 		results[i] = values[n.ID()][0]
 	}

@@ -59,15 +59,15 @@ func TestInputsBindSymbols(t *testing.T) {
 	}{
 		{"missing", values{"x": x12, "y": y2}, `input "i" of type int64[] is missing`},
 		{"extra", values{"x": x12, "y": y2, "i": i3, "z": i3}, `input "z" is not known, the inputs are x, y, i`},
-		{"type", values{"x": i3, "y": y2, "i": i3}, `input "x" is int32[], wanted float32[2·K·N 3]`},
-		{"integer type", values{"x": x12, "y": y2, "i": tensor.New(tensor.Float32)}, `input "i" is float32[], wanted int64[]`},
-		{"rank", values{"x": y2, "y": y2, "i": i3}, `input "x" has shape [2], wanted [2·K·N 3]`},
-		{"constant", values{"x": tensor.New(tensor.Float32, 12, 4), "y": y2, "i": i3}, `input "x" has shape [12 4], wanted [2·K·N 3]`},
+		{"type", values{"x": i3, "y": y2, "i": i3}, `input "x" is int32[], want float32[2·K·N 3]`},
+		{"integer type", values{"x": x12, "y": y2, "i": tensor.New(tensor.Float32)}, `input "i" is float32[], want int64[]`},
+		{"rank", values{"x": y2, "y": y2, "i": i3}, `input "x" has shape [2], want [2·K·N 3]`},
+		{"constant", values{"x": tensor.New(tensor.Float32, 12, 4), "y": y2, "i": i3}, `input "x" has shape [12 4], want [2·K·N 3]`},
 		{"multiple", values{"x": tensor.New(tensor.Float32, 7, 3), "y": y2, "i": i3}, `input "x" of shape [7 3]: the size of dimension K`},
 	} {
 		_, err := interp.Run(g, test.inputs)
 		if err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%s: error %v, wanted one with %q", test.name, err, test.want)
+			t.Errorf("%s: error %v, want one with %q", test.name, err, test.want)
 		}
 	}
 }
@@ -78,9 +78,9 @@ func TestInputsDisagree(t *testing.T) {
 	b := g.Input("b", tensor.Float32, graph.Batch(2))
 	g.Output("sum", graph.Add(a, b))
 	_, err := interp.Run(g, values{"a": tensor.New(tensor.Float32, 4, 2), "b": tensor.New(tensor.Float32, 5, 2)})
-	const want = `input "b" has shape [5 2], wanted [N 2] with N = 4 along axis 0`
+	const want = `input "b" has shape [5 2], want [N 2] with N = 4 along axis 0`
 	if err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("error %v, wanted one with %q", err, want)
+		t.Errorf("error %v, want one with %q", err, want)
 	}
 }
 
@@ -91,7 +91,7 @@ func TestUnboundSymbol(t *testing.T) {
 	_, err := interp.Run(g, values{"x": tensor.New(tensor.Float32)})
 	const want = "node %1 = Broadcast: the size of dimension N in shape [N 2] is not known"
 	if err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("error %v, wanted one with %q", err, want)
+		t.Errorf("error %v, want one with %q", err, want)
 	}
 }
 
@@ -186,7 +186,7 @@ func TestElementwise(t *testing.T) {
 	} {
 		got := eval(t, test.got).Float64s()
 		if !near(got, test.want) {
-			t.Errorf("%s is %v, wanted %v", test.name, got, test.want)
+			t.Errorf("%s is %v, want %v", test.name, got, test.want)
 		}
 	}
 
@@ -242,7 +242,7 @@ func TestLayout(t *testing.T) {
 	} {
 		got := eval(t, test.got)
 		if !slices.Equal(got.Shape(), test.shape) || !slices.Equal(got.Float64s(), test.want) {
-			t.Errorf("%s is %v %v, wanted %v %v", test.name, got, got.Float64s(), test.shape, test.want)
+			t.Errorf("%s is %v %v, want %v %v", test.name, got, got.Float64s(), test.shape, test.want)
 		}
 	}
 }
@@ -279,7 +279,7 @@ func TestScan(t *testing.T) {
 		"last": {27, 38}, "trace": {2, 4, 32, 44, 27, 38}, "large": {0, 0, 1, 1, 1, 1},
 	} {
 		if got := out[name].Float64s(); !slices.Equal(got, want) {
-			t.Errorf("%s is %v, wanted %v", name, got, want)
+			t.Errorf("%s is %v, want %v", name, got, want)
 		}
 	}
 

@@ -88,7 +88,7 @@ func TestConvolution(t *testing.T) {
 			var want []float64
 			indices(y.Shape(), func(index []int) { want = append(want, sumConv(xv, wv, a, index)) })
 			if !near(tensor.Data[float64](y), want) {
-				t.Fatalf("convolution is %v, wanted %v", tensor.Data[float64](y), want)
+				t.Fatalf("convolution is %v, want %v", tensor.Data[float64](y), want)
 			}
 			cv := random(rng, y.Shape()...)
 			c := g.Constant(cv)
@@ -155,7 +155,7 @@ func TestPooling(t *testing.T) {
 		{"max 2 adjoint", graph.MaxPoolGrad(x2, x2, a2), []float64{0, 0, 0, 10}},
 	} {
 		if got := eval(t, test.got).Float64s(); !near(got, test.want) {
-			t.Errorf("%s is %v, wanted %v", test.name, got, test.want)
+			t.Errorf("%s is %v, want %v", test.name, got, test.want)
 		}
 	}
 }

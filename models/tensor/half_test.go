@@ -26,7 +26,7 @@ func TestToFloat16RoundsToNearestEven(t *testing.T) {
 		middle := float32((low + high) / 2)
 		even := h + h&1
 		if got := tensor.ToFloat16(middle); got != even {
-			t.Fatalf("%g between %#04x and the next became %#04x, wanted %#04x", middle, h, got, even)
+			t.Fatalf("%g between %#04x and the next became %#04x, want %#04x", middle, h, got, even)
 		}
 		if got := tensor.ToFloat16(math.Nextafter32(middle, 0)); got != h {
 			t.Fatalf("below the middle after %#04x: %#04x", h, got)

@@ -41,7 +41,7 @@ func TestTypes(t *testing.T) {
 			t.Errorf("a tensor of %v is %v", d, got)
 		}
 		if got := test.of.Float64s(); !slices.Equal(got, test.want) {
-			t.Errorf("%v as float64 is %v, wanted %v", test.of, got, test.want)
+			t.Errorf("%v as float64 is %v, want %v", test.of, got, test.want)
 		}
 		zeros := tensor.New(d, 2, 3)
 		if zeros.String() != test.name+"[2 3]" || zeros.DType() != d || !slices.Equal(zeros.Float64s(), make([]float64, 6)) {
@@ -70,7 +70,7 @@ func TestDTypeOf(t *testing.T) {
 		{tensor.DTypeOf[uint8](), tensor.Uint8}, {tensor.DTypeOf[bool](), tensor.Bool},
 	} {
 		if test.got != test.want {
-			t.Errorf("type %v, wanted %v", test.got, test.want)
+			t.Errorf("type %v, want %v", test.got, test.want)
 		}
 	}
 }
@@ -86,7 +86,7 @@ func TestFloat16(t *testing.T) {
 		{0x3c01, 1 + 0x1p-10}, {0x4248, 3.140625}, {0x7c00, inf}, {0xfc00, -inf},
 	} {
 		if got := float64(test.bits.Float32()); got != test.want {
-			t.Errorf("float16 %#04x is %v, wanted %v", uint16(test.bits), got, test.want)
+			t.Errorf("float16 %#04x is %v, want %v", uint16(test.bits), got, test.want)
 		}
 	}
 	if got := tensor.Float16Bits(0x8000).Float32(); got != 0 || !math.Signbit(float64(got)) {
@@ -94,7 +94,7 @@ func TestFloat16(t *testing.T) {
 	}
 	for _, bits := range []tensor.Float16Bits{0x7e00, 0xfe01, 0x7c01} {
 		if got := bits.Float32(); got == got {
-			t.Errorf("float16 %#04x is %v, wanted not a number", uint16(bits), got)
+			t.Errorf("float16 %#04x is %v, want not a number", uint16(bits), got)
 		}
 	}
 	// Every finite value in the order of its bits, against the definition.
@@ -105,10 +105,10 @@ func TestFloat16(t *testing.T) {
 			want = math.Ldexp(fraction, -24)
 		}
 		if got := float64(bits.Float32()); got != want {
-			t.Fatalf("float16 %#04x is %v, wanted %v", uint16(bits), got, want)
+			t.Fatalf("float16 %#04x is %v, want %v", uint16(bits), got, want)
 		}
 		if got := float64((bits | 0x8000).Float32()); got != -want {
-			t.Fatalf("float16 %#04x is %v, wanted %v", uint16(bits|0x8000), got, -want)
+			t.Fatalf("float16 %#04x is %v, want %v", uint16(bits|0x8000), got, -want)
 		}
 	}
 }
@@ -122,7 +122,7 @@ func TestBFloat16(t *testing.T) {
 		{0x7f80, float32(math.Inf(1))}, {0xff80, float32(math.Inf(-1))},
 	} {
 		if got := test.bits.Float32(); got != test.want {
-			t.Errorf("bfloat16 %#04x is %v, wanted %v", uint16(test.bits), got, test.want)
+			t.Errorf("bfloat16 %#04x is %v, want %v", uint16(test.bits), got, test.want)
 		}
 	}
 	if got := tensor.BFloat16Bits(0x7fc0).Float32(); got == got {
@@ -212,7 +212,7 @@ func TestPanics(t *testing.T) {
 		func() {
 			defer func() {
 				if got, _ := recover().(string); !strings.Contains(got, test.want) {
-					t.Errorf("%s: panic %q, wanted %q", test.name, got, test.want)
+					t.Errorf("%s: panic %q, want %q", test.name, got, test.want)
 				}
 			}()
 			test.f()

@@ -212,7 +212,7 @@ func TestPickleBombs(t *testing.T) {
 	} {
 		_, err := Load(zipped(t, c.pickle))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: error %v, wanted one with %q", c.name, err, c.want)
+			t.Errorf("%s: error %v, want one with %q", c.name, err, c.want)
 		}
 		if err != nil && len(err.Error()) > 1<<12 {
 			t.Errorf("%s: error of %d bytes", c.name, len(err.Error()))
@@ -228,7 +228,7 @@ func TestLongNames(t *testing.T) {
 	}
 	outer := &dict{keys: []any{strings.Repeat("k", 1<<16)}, values: []any{inner}}
 	if _, err := findTensors(&dict{keys: []any{"a", "b"}, values: []any{outer, &torchTensor{}}}, ""); err == nil || !strings.Contains(err.Error(), "names") {
-		t.Errorf("error %v, wanted one about names", err)
+		t.Errorf("error %v, want one about names", err)
 	}
 }
 
@@ -243,6 +243,6 @@ func TestStorageBomb(t *testing.T) {
 		return h, c
 	})
 	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "data/3") {
-		t.Errorf("error %v, wanted one that names data/3", err)
+		t.Errorf("error %v, want one that names data/3", err)
 	}
 }

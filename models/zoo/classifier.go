@@ -31,7 +31,7 @@ func Classifiers() []string { return classifiers.names() }
 func OpenClassifier(name string) (*weights.Set, error) {
 	set, ok, err := classifiers.open(name)
 	if !ok {
-		return nil, fmt.Errorf("no classifier of %q is shipped, wanted one of %s", name, strings.Join(Classifiers(), ", "))
+		return nil, fmt.Errorf("no classifier of %q is shipped, want one of %s", name, strings.Join(Classifiers(), ", "))
 	}
 	return set, err
 }

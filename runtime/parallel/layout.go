@@ -74,14 +74,14 @@ func Load(rt *runtime.Runtime, model []byte, o runtime.SessionOptions, inputs, o
 		}
 	}()
 	if count(s.Inputs(), inputs) != len(inputs) || len(s.Inputs()) != len(inputs) {
-		return nil, x, fmt.Errorf("its inputs are %v, wanted %v", s.Inputs(), inputs)
+		return nil, x, fmt.Errorf("its inputs are %v, want %v", s.Inputs(), inputs)
 	}
 	if count(s.Outputs(), outputs) != len(outputs) {
-		return nil, x, fmt.Errorf("its outputs are %v, wanted %v among them", s.Outputs(), outputs)
+		return nil, x, fmt.Errorf("its outputs are %v, want %v among them", s.Outputs(), outputs)
 	}
 	x = s.Inputs()[slices.IndexFunc(s.Inputs(), func(v runtime.ValueInfo) bool { return v.Name == "x" })]
 	if x.DType != tensor.Float32 || len(x.Shape) < 2 {
-		return nil, x, fmt.Errorf("its x is %v, wanted float32 with a batch and at least one more axis", x)
+		return nil, x, fmt.Errorf("its x is %v, want float32 with a batch and at least one more axis", x)
 	}
 	return s, x, nil
 }

@@ -27,7 +27,7 @@ func TestLayout(t *testing.T) {
 	} {
 		l := NewLayout(c.info, c.shape, c.fixed, c.batch)
 		if l.Size != c.size || l.Workers != c.workers || l.Each() != tensor.Volume(c.shape) || !slices.Equal(l.New().Shape(), append([]int{c.size}, c.shape...)) {
-			t.Errorf("%v, fixed %d, batch %d: %+v, wanted groups of %d and %d at once", c.shape, c.fixed, c.batch, l, c.size, c.workers)
+			t.Errorf("%v, fixed %d, batch %d: %+v, want groups of %d and %d at once", c.shape, c.fixed, c.batch, l, c.size, c.workers)
 		}
 	}
 	if Threads(cpu) != 1 || Threads(cuda) != 0 {
@@ -42,7 +42,7 @@ func TestShape(t *testing.T) {
 	}
 	for _, wanted := range [][]int{nil, {3}, {4, 7}, {3, 0}} {
 		if got, err := Shape(x, wanted); err == nil {
-			t.Errorf("%v of %v is %v, wanted an error", wanted, x, got)
+			t.Errorf("%v of %v is %v, want an error", wanted, x, got)
 		}
 	}
 }
@@ -51,7 +51,7 @@ func TestNotFinite(t *testing.T) {
 	inf, nan := float32(math.Inf(-1)), float32(math.NaN())
 	for want, v := range map[int][]float32{-1: {0, 1, math.MaxFloat32}, 0: {nan, 1}, 2: {0, 1, inf}} {
 		if got := NotFinite(v); got != want {
-			t.Errorf("%v: %d, wanted %d", v, got, want)
+			t.Errorf("%v: %d, want %d", v, got, want)
 		}
 	}
 }

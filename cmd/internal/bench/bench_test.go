@@ -85,7 +85,7 @@ func TestJobs(t *testing.T) {
 		}
 		// Training multiplies the head and its derivatives a little less often.
 		if want := test.scores * scores(t, s); want > 0 && math.Abs(w.Written-want) > 0.02*want {
-			t.Errorf("%s: %g operations, wanted %g", test.job, w.Written, want)
+			t.Errorf("%s: %g operations, want %g", test.job, w.Written, want)
 		}
 		if !(w.Computed > 0 && w.Computed <= w.Written) || r.WrittenFLOPs != w.Written || math.Abs(r.ComputedGFLOPS*r.MinMS*1e6-w.Computed) > 1e-6*w.Computed {
 			t.Errorf("%s: %g operations as written, %g as computed, %+v", test.job, w.Written, w.Computed, r)
@@ -122,7 +122,7 @@ func TestWrongSpecs(t *testing.T) {
 		s := tiny(t, Score, 2)
 		test.change(&s)
 		if w, err := New(t.Context(), rt, s); err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%v, wanted an error with %q", err, test.want)
+			t.Errorf("%v, want an error with %q", err, test.want)
 			if err == nil {
 				w.Close()
 			}

@@ -52,7 +52,7 @@ func find(job Job) (kind, error) {
 		}
 		names = append(names, string(k.job))
 	}
-	return kind{}, fmt.Errorf("unknown job %q, wanted one of %s", job, strings.Join(names, ", "))
+	return kind{}, fmt.Errorf("unknown job %q, want one of %s", job, strings.Join(names, ", "))
 }
 
 // ParseJob returns the job called name, and the batch and the number of runs

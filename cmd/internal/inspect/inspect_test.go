@@ -41,7 +41,7 @@ func wantText(t *testing.T, got string, wanted ...string) {
 	flat := strings.Join(strings.Fields(got), " ")
 	for _, want := range wanted {
 		if !strings.Contains(flat, want) {
-			t.Errorf("wanted %q in:\n%s", want, got)
+			t.Errorf("want %q in:\n%s", want, got)
 		}
 	}
 }
@@ -51,7 +51,7 @@ func wantError(t *testing.T, ref string, wanted ...string) {
 	_, err := Describe(context.Background(), ref)
 	for _, want := range wanted {
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: error %v, wanted one with %q", ref, err, want)
+			t.Errorf("%s: error %v, want one with %q", ref, err, want)
 		}
 	}
 }
@@ -106,7 +106,7 @@ func TestTensors(t *testing.T) {
 	} {
 		d := describeTensor("w", test.t)
 		if *d.Min != test.min || *d.Max != test.max || *d.Mean != test.mean || d.NonFinite != test.bad {
-			t.Errorf("%v: min %g max %g mean %g, %d not finite, wanted %g, %g, %g, %d",
+			t.Errorf("%v: min %g max %g mean %g, %d not finite, want %g, %g, %g, %d",
 				test.t.Raw(), *d.Min, *d.Max, *d.Mean, d.NonFinite, test.min, test.max, test.mean, test.bad)
 		}
 	}
@@ -263,7 +263,7 @@ func TestLooksLikeONNX(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, err := looksLikeONNX(path); got != test.want || err != nil {
-			t.Errorf("%s with %q: %v, %v, wanted %v", test.name, test.content, got, err, test.want)
+			t.Errorf("%s with %q: %v, %v, want %v", test.name, test.content, got, err, test.want)
 		}
 	}
 }
@@ -273,12 +273,12 @@ func TestPlain(t *testing.T) {
 		"a\n  b\tc": "a b c", "x\x1b[31m": "x\ufffd[31m", "∇E(x) 字": "∇E(x) 字", "\xff": "\ufffd", strings.Repeat("é", 300): strings.Repeat("é", 200) + "…",
 	} {
 		if got := plain(in); got != want {
-			t.Errorf("%q: %q, wanted %q", in, got, want)
+			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}
 	for n, want := range map[int64]string{0: "0 bytes", 1: "1 byte", 999: "999 bytes", 1000: "1 kB", 27_400_000: "27.4 MB", 999_700: "1 MB"} {
 		if got := sizeText(n); got != want {
-			t.Errorf("%d bytes: %q, wanted %q", n, got, want)
+			t.Errorf("%d bytes: %q, want %q", n, got, want)
 		}
 	}
 }

@@ -124,7 +124,7 @@ func describeONNX(ctx context.Context, r io.ReaderAt, size int64, dir string) (*
 	case err != nil:
 		return nil, err
 	case graphs != 1:
-		return nil, fmt.Errorf("%d graphs in it, wanted 1", graphs)
+		return nil, fmt.Errorf("%d graphs in it, want 1", graphs)
 	case len(d.model.Outputs) == 0:
 		return nil, errors.New("its graph has no outputs")
 	}

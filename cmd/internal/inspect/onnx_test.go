@@ -58,13 +58,13 @@ func TestONNXAgreesWithDecoding(t *testing.T) {
 		got.ops[o.Name] = o.Count
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Errorf("counted %v, wanted %v", got, want)
+		t.Errorf("counted %v, want %v", got, want)
 	}
 	if want.subgraphs == 0 || want.tensors == 0 {
-		t.Errorf("%v: a model with subgraphs and weights is wanted for this test", want)
+		t.Errorf("%v, want a model with subgraphs and weights for this test", want)
 	}
 	if !slices.IsSortedFunc(m.Operators, func(a, b Operator) int { return b.Count - a.Count }) {
-		t.Errorf("operators %v, wanted the most frequent first", m.Operators)
+		t.Errorf("operators %v, want the most frequent first", m.Operators)
 	}
 	if m.Bytes != int64(len(b)) || m.IRVersion != 8 || !slices.Equal(m.Opsets, []Opset{{"", 17}}) || m.Producer != "ebm" || m.Doc != "a Langevin chain" {
 		t.Errorf("head: %+v", m)
@@ -79,10 +79,10 @@ func TestONNXAgreesWithDecoding(t *testing.T) {
 	if want := map[string]string{
 		"x": "float32[N 1 8 8]", "noise": "float32[K N 1 8 8]", "temperature": "float32[K]", "step_size": "float32[1]",
 	}; !maps.Equal(inputs, want) {
-		t.Errorf("inputs %v, wanted %v", inputs, want)
+		t.Errorf("inputs %v, want %v", inputs, want)
 	}
 	if m.Inputs[0].Doc != "pictures" && !slices.ContainsFunc(m.Inputs, func(v Value) bool { return v.Doc == "pictures" }) {
-		t.Errorf("inputs %v, wanted the doc of x", m.Inputs)
+		t.Errorf("inputs %v, want the doc of x", m.Inputs)
 	}
 	if len(m.Outputs) != 2 || m.Outputs[1].Type != "float32[K N]" {
 		t.Errorf("outputs %v", m.Outputs)
@@ -160,7 +160,7 @@ func TestONNXOfOthers(t *testing.T) {
 		t.Errorf("operators %v", m.Operators)
 	}
 	if m.Inputs[0].Default || !m.Inputs[1].Default || m.Inputs[0].Type != "float32 of any shape" {
-		t.Errorf("inputs %v, wanted that w has a default", m.Inputs)
+		t.Errorf("inputs %v, want that w has a default", m.Inputs)
 	}
 	if m.Weights != (WeightCount{1, 6, 24}) {
 		t.Errorf("weights %v", m.Weights)
@@ -179,7 +179,7 @@ func TestExternalData(t *testing.T) {
 	}
 	for _, test := range []struct{ location, problem string }{
 		{"all.bin", ""},
-		{"short.bin", "too short: 123 bytes, wanted 124"},
+		{"short.bin", "too short: 123 bytes, want 124"},
 		{"none.bin", "missing"},
 		{"sub", "not a regular file"},
 		{"../all.bin", "not a path inside the model's folder"},
@@ -192,7 +192,7 @@ func TestExternalData(t *testing.T) {
 			continue
 		}
 		if e := m.External[0]; len(m.External) != 1 || e.Tensors != 1 || e.Wanted != 124 || e.Problem != test.problem {
-			t.Errorf("%q: %+v, wanted the problem %q", test.location, m.External, test.problem)
+			t.Errorf("%q: %+v, want the problem %q", test.location, m.External, test.problem)
 		}
 	}
 	for _, bad := range [][]string{{"offset", "-1"}, {"offset", "1e3"}, {"length", "23"}, {"length", "9223372036854775807"}} {
@@ -230,15 +230,15 @@ func TestONNXErrors(t *testing.T) {
 		b    []byte
 		want string
 	}{
-		{"nothing", nil, "0 graphs in it, wanted 1"},
+		{"nothing", nil, "0 graphs in it, want 1"},
 		{"text", []byte("A small text, not a model.\n"), "at byte"},
 		{"no graph", model(func(m *onnxpb.ModelProto) { m.Graph = nil }), "0 graphs"},
 		{"no outputs", model(func(m *onnxpb.ModelProto) { m.Graph.Output = nil }), "no outputs"},
 		{"no operator", model(func(m *onnxpb.ModelProto) { m.Graph.Node[0].OpType = nil }), "a node without an operator"},
-		{"graph is a number", []byte{byte(onnxwire.ModelGraph << 3), 1}, "wanted a message"},
-		{"text is a number", []byte{byte(onnxwire.ModelDoc << 3), 1}, "wanted a text"},
+		{"graph is a number", []byte{byte(onnxwire.ModelGraph << 3), 1}, "want a message"},
+		{"text is a number", []byte{byte(onnxwire.ModelDoc << 3), 1}, "want a text"},
 		{"past the end", []byte{byte(onnxwire.ModelGraph<<3 | 2), 200, 1, 0}, "has 200 bytes, but only 1 are left"},
-		{"short data", weight(func(w *onnxpb.TensorProto) { w.RawData = w.RawData[:20] }), `"w" has 20 bytes of data, wanted 24`},
+		{"short data", weight(func(w *onnxpb.TensorProto) { w.RawData = w.RawData[:20] }), `"w" has 20 bytes of data, want 24`},
 		{"negative dimension", weight(func(w *onnxpb.TensorProto) { w.Dims = []int64{-1, 3} }), "dimension -1"},
 		{"huge dimensions", weight(func(w *onnxpb.TensorProto) { w.Dims = []int64{1 << 40, 1 << 40} }), "dimension 1099511627776"},
 		{"huge tensor", weight(func(w *onnxpb.TensorProto) { w.Dims = []int64{1 << 61} }), "which no file holds"},
@@ -248,7 +248,7 @@ func TestONNXErrors(t *testing.T) {
 		{"many inputs", many, "too many inputs and outputs"},
 	} {
 		if _, err := describe(test.b, ""); err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%s: error %v, wanted one with %q", test.name, err, test.want)
+			t.Errorf("%s: error %v, want one with %q", test.name, err, test.want)
 		}
 	}
 }
@@ -258,7 +258,7 @@ func TestONNXStops(t *testing.T) {
 	cancel()
 	b := bytes.Repeat([]byte{8, 8}, 10000)
 	if _, err := describeONNX(ctx, bytes.NewReader(b), int64(len(b)), ""); err != context.Canceled {
-		t.Errorf("error %v, wanted that it was cancelled", err)
+		t.Errorf("error %v, want that it was cancelled", err)
 	}
 }
 
@@ -284,7 +284,7 @@ func TestTypeText(t *testing.T) {
 		{&onnxpb.TypeProto{Value: &onnxpb.TypeProto_MapType{MapType: &onnxpb.TypeProto_Map{KeyType: proto.Int32(8), ValueType: tensor()}}}, "map of string to int64[]"},
 	} {
 		if got := typeText(test.t, 0); got != test.want {
-			t.Errorf("type %v: %q, wanted %q", test.t, got, test.want)
+			t.Errorf("type %v: %q, want %q", test.t, got, test.want)
 		}
 	}
 }

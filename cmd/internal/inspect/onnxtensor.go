@@ -69,7 +69,7 @@ func (d *onnxReader) initialiser(f onnxwire.Field, depth int) error {
 		size = t.strings
 	}
 	if !t.external && t.raw >= 0 && t.raw != size {
-		return fmt.Errorf("at byte %d: initialiser %q has %d bytes of data, wanted %d for its shape", f.At, t.name, t.raw, size)
+		return fmt.Errorf("at byte %d: initialiser %q has %d bytes of data, want %d for its shape", f.At, t.name, t.raw, size)
 	}
 	// The sums of many hostile sizes must not overflow.
 	w := &d.model.Weights
@@ -131,7 +131,7 @@ func (d *onnxReader) tensorField(f onnxwire.Field, t *initialiser) error {
 func (t *initialiser) dimension(f onnxwire.Field, v uint64) error {
 	over, n := bits.Mul64(t.elements, v)
 	if int64(v) < 0 || over > 0 || n > 1<<62 {
-		return fmt.Errorf("at byte %d: initialiser %q: dimension %d, wanted one that a file can hold", f.At, t.name, int64(v))
+		return fmt.Errorf("at byte %d: initialiser %q: dimension %d, want one that a file can hold", f.At, t.name, int64(v))
 	}
 	t.elements = n
 	return nil
@@ -155,7 +155,7 @@ func (d *onnxReader) externalData(f onnxwire.Field, t initialiser, size int64) e
 		}
 		v, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || v < 0 || v > 1<<61 {
-			return 0, fmt.Errorf("at byte %d: initialiser %q: %s of external data is %q, wanted a number of bytes", f.At, t.name, key, text)
+			return 0, fmt.Errorf("at byte %d: initialiser %q: %s of external data is %q, want a number of bytes", f.At, t.name, key, text)
 		}
 		return v, nil
 	}
@@ -168,7 +168,7 @@ func (d *onnxReader) externalData(f onnxwire.Field, t initialiser, size int64) e
 		return err
 	}
 	if length != size {
-		return fmt.Errorf("at byte %d: initialiser %q has %d bytes of external data, wanted %d for its shape", f.At, t.name, length, size)
+		return fmt.Errorf("at byte %d: initialiser %q has %d bytes of external data, want %d for its shape", f.At, t.name, length, size)
 	}
 	file.Tensors++
 	file.Wanted = max(file.Wanted, offset+length)
@@ -192,7 +192,7 @@ func (e *DataFile) look(dir string) {
 		e.Problem = "not a regular file"
 	default:
 		if e.Bytes = info.Size(); e.Bytes < e.Wanted {
-			e.Problem = fmt.Sprintf("too short: %d bytes, wanted %d", e.Bytes, e.Wanted)
+			e.Problem = fmt.Sprintf("too short: %d bytes, want %d", e.Bytes, e.Wanted)
 		}
 	}
 }

@@ -207,7 +207,7 @@ func describeCheckpoint(ctx context.Context, dir string) (*Checkpoint, error) {
 	state.Bytes = info.Size()
 	c := &Checkpoint{Model: model, State: state}
 	if c.Step, err = strconv.Atoi(set.Metadata["step"]); err != nil {
-		return nil, fmt.Errorf("%s: metadata say step is %q, wanted a number", path, set.Metadata["step"])
+		return nil, fmt.Errorf("%s: metadata say step is %q, want a number", path, set.Metadata["step"])
 	}
 	for _, t := range state.Tensors {
 		c.Averaged = c.Averaged || strings.HasSuffix(t.Name, ".ema")

@@ -49,7 +49,7 @@ func ReadRun(dir string) (Run, error) {
 	f, err := os.Open(filepath.Join(dir, JSONFile))
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !hasSettings:
-		return r, fmt.Errorf("%s: there is neither a config.toml nor a %s: wanted the folder of a run, or of an evaluation", dir, JSONFile)
+		return r, fmt.Errorf("%s: there is neither a config.toml nor a %s, want the folder of a run, or of an evaluation", dir, JSONFile)
 	case errors.Is(err, fs.ErrNotExist):
 		return r, nil
 	case err != nil:

@@ -89,7 +89,7 @@ func TestCompareMarksWhatDoesNotCompare(t *testing.T) {
 		differ = append(differ, s.Name+" "+strings.Join(s.Values, " "))
 	}
 	if want := []string{"batch 32 64 32", "noise.max 3 2 3"}; !slices.Equal(differ, want) {
-		t.Errorf("settings that differ are %q, wanted %q", differ, want)
+		t.Errorf("settings that differ are %q, want %q", differ, want)
 	}
 	fid := row(t, c, "fid")
 	if fid.Comparable || len(fid.Conditions) != 2 || fid.Cells[0].Best || fid.Cells[1].Best || fid.Cells[2].Value != nil {

@@ -94,7 +94,7 @@ func fixture(t testing.TB) *Document {
 			}},
 			Metrics{Title: "How good the samples are", Note: "Lower and higher say which direction is better.", Items: []Metric{
 				{Key: "frechet", Name: "Fréchet distance in features of the MNIST classifier", Value: 12.34, Deviation: math.NaN(), Better: "lower", Samples: 256, Reference: 60000, Against: "mnist train", Features: "mnist-classifier, weights 9f86d081884c, 64 features",
-					Warnings: []string{"the first statistics are of 256 samples: the Fréchet distance is biased upward, wanted 10000 samples or more"}},
+					Warnings: []string{"the first statistics are of 256 samples: the Fréchet distance is biased upward, want 10000 samples or more"}},
 				{Key: "kid", Name: "Kernel distance", Value: 0.0123, Deviation: 0.0041, Better: "lower", Samples: 256, Reference: 60000, Against: "mnist train"},
 				{Key: "auroc", Name: "AUROC of the energy for fashion-mnist", Value: 0.987, Deviation: 0.001, Better: "higher", Samples: 2000},
 			}},

@@ -105,7 +105,7 @@ func (m *subject) sigmas(n int) ([]float64, error) {
 		if text, ok := m.About[key]; ok {
 			v, err := strconv.ParseFloat(text, 64)
 			if err != nil {
-				return nil, fmt.Errorf("%s: metadata say %s is %q, wanted a number", m.name, key, text)
+				return nil, fmt.Errorf("%s: metadata say %s is %q, want a number", m.name, key, text)
 			}
 			*to = v
 		}

@@ -85,5 +85,5 @@ func Find(name string) ([]Item, error) {
 	if name == "all" {
 		return Items(), nil
 	}
-	return nil, fmt.Errorf("unknown item %q, wanted all or one of %s", name, strings.Join(names, ", "))
+	return nil, fmt.Errorf("unknown item %q, want all or one of %s", name, strings.Join(names, ", "))
 }

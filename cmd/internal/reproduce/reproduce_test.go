@@ -125,7 +125,7 @@ func TestTrainingsGoOn(t *testing.T) {
 	}
 	newest, err := train.Newest(filepath.Join(s.Dir, "runs", "run"))
 	if err != nil || newest.Step != 4 || whole.Hash == hash {
-		t.Errorf("the newest checkpoint is %+v (%v), wanted step 4 with other weights", newest, err)
+		t.Errorf("the newest checkpoint is %+v (%v), want step 4 with other weights", newest, err)
 	}
 	delete(s.models, "run")
 	set.Steps, set.Noise.Max = 8, 2
@@ -309,7 +309,7 @@ func TestEstimate(t *testing.T) {
 		}
 	}
 	if want := []string{"mnist", "mnist-linear-head", "mnist-linear-levels"}; !slices.Equal(runs, want) {
-		t.Errorf("trainings %v of %+v, wanted %v", runs, c, want)
+		t.Errorf("trainings %v of %+v, want %v", runs, c, want)
 	}
 	samples, _ := Find("samples")
 	given, err := count(samples, Options{Scale: Paper, Model: "mnist16"})

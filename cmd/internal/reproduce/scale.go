@@ -22,7 +22,7 @@ func ParseScale(name string) (Scale, error) {
 	case Smoke, Small, Paper:
 		return s, nil
 	}
-	return "", fmt.Errorf("unknown scale %q, wanted %s, %s or %s", name, Smoke, Small, Paper)
+	return "", fmt.Errorf("unknown scale %q, want %s, %s or %s", name, Smoke, Small, Paper)
 }
 
 // numbers are what a scale changes.

@@ -97,7 +97,7 @@ func (o *Options) checkGradients(net energy.Network) error {
 		case !known:
 			problems = append(problems, fmt.Sprintf("unexpected %s%s %v", gradientPrefix, name, t.Shape()))
 		case !slices.Equal(shape, t.Shape()):
-			problems = append(problems, fmt.Sprintf("%s%s has shape %v, wanted %v", gradientPrefix, name, t.Shape(), shape))
+			problems = append(problems, fmt.Sprintf("%s%s has shape %v, want %v", gradientPrefix, name, t.Shape(), shape))
 		}
 	}
 	if len(problems) == 0 {

@@ -35,7 +35,7 @@ func Model(ctx context.Context, rt *runtime.Runtime, path string, o Options) (Ce
 		case err == nil:
 			s.graph = m.Graph
 		case o.Reference == nil && !o.OtherRuntimes:
-			return Certificate{}, fmt.Errorf("verify %w, and without the interpreter, a reference or other runtimes are wanted to compare with", err)
+			return Certificate{}, fmt.Errorf("verify %w, want and without the interpreter, a reference or other runtimes to compare with", err)
 		default:
 			s.Notes = append(s.Notes, fmt.Sprintf("the float64 interpreter was left out, as the file cannot be read as a graph: %v", err))
 		}

@@ -86,7 +86,7 @@ func TestModelErrors(t *testing.T) {
 		"none.onnx": filepath.Join(t.TempDir(), "none.onnx"),
 	} {
 		if _, err := verify.Model(t.Context(), rt, path, quick); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, wanted one with %q", err, want)
+			t.Errorf("error %v, want one with %q", err, want)
 		}
 	}
 }
@@ -153,7 +153,7 @@ func TestOtherRuntimes(t *testing.T) {
 			}
 		}
 		if found != c.checks || cert.Passed() != c.passed || !strings.Contains(text(t, cert), c.want) {
-			t.Errorf("%s: %d checks, passed %t, wanted %d, %t and %q\n%s", c.name, found, cert.Passed(), c.checks, c.passed, c.want, text(t, cert))
+			t.Errorf("%s: %d checks, passed %t, want %d, %t and %q\n%s", c.name, found, cert.Passed(), c.checks, c.passed, c.want, text(t, cert))
 		}
 	}
 	for want, script := range map[string]string{
@@ -162,12 +162,12 @@ func TestOtherRuntimes(t *testing.T) {
 	} {
 		o := verify.Options{Reference: golden, WithoutTraining: true, WithoutInterpreter: true, OtherRuntimes: true, Python: fakePython(t, script)}
 		if _, err := verify.Score(t.Context(), rt, net, w, o); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, wanted one with %q", err, want)
+			t.Errorf("error %v, want one with %q", err, want)
 		}
 	}
 	o := verify.Options{Reference: golden, WithoutTraining: true, WithoutInterpreter: true, OtherRuntimes: true, Python: filepath.Join(t.TempDir(), "none")}
 	if _, err := verify.Score(t.Context(), rt, net, w, o); err == nil || !strings.Contains(err.Error(), "none") {
-		t.Errorf("error %v, wanted one that names the program", err)
+		t.Errorf("error %v, want one that names the program", err)
 	}
 	t.Setenv("PATH", t.TempDir())
 	o.Python = ""

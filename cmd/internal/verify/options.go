@@ -109,11 +109,11 @@ func (o Options) withTolerances(energy []*graph.Node) Options {
 func (o Options) validate(shape []int) error {
 	for _, s := range o.Sigmas {
 		if !(s >= 0) {
-			return fmt.Errorf("noise level %g: a number from 0 is wanted", s)
+			return fmt.Errorf("noise level %g, want a number from 0", s)
 		}
 	}
 	if o.Each < 0 || o.Directions < 0 || !(o.Step >= 0) {
-		return fmt.Errorf("%d pictures for each noise level, %d directions, step %g: numbers from 0 are wanted", o.Each, o.Directions, o.Step)
+		return fmt.Errorf("%d pictures for each noise level, %d directions, step %g, want numbers from 0", o.Each, o.Directions, o.Step)
 	}
 	if err := o.Objective.Weighting.Validate(); err != nil {
 		return err
@@ -121,14 +121,14 @@ func (o Options) validate(shape []int) error {
 	if p := o.Pictures; p != nil {
 		got := p.Shape()
 		if len(got) == 0 || got[0] == 0 || !slices.Equal(got[1:], shape) || !p.DType().IsFloat() {
-			return fmt.Errorf("pictures %v: floating-point [M %v] with one or more are wanted", p, shape)
+			return fmt.Errorf("pictures %v, want floating-point [M %v] with one or more", p, shape)
 		}
 	}
 	if r := o.Reference; r != nil && !slices.Equal(r.X.Shape()[1:], shape) {
 		return fmt.Errorf("reference %s: x is %v, the model takes %v", r.File.Name, r.X, withBatch(shape))
 	}
 	if o.WithoutInterpreter && o.Reference == nil && !o.OtherRuntimes {
-		return errors.New("without the interpreter, a reference or other runtimes are wanted to compare with")
+		return errors.New("without the interpreter, want a reference or other runtimes to compare with")
 	}
 	return nil
 }

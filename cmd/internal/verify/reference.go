@@ -115,15 +115,15 @@ func readReference(a *npz.Archive) (*Reference, error) {
 func checkHeaders(headers map[string]npz.Header) error {
 	for _, name := range []string{"x", "energy", "score"} {
 		if _, ok := headers[name]; !ok {
-			return fmt.Errorf("array %q is missing, wanted x, energy and score", name)
+			return fmt.Errorf("array %q is missing, want x, energy and score", name)
 		}
 	}
 	x := headers["x"].Shape
 	if len(x) < 2 || slices.Contains(x, 0) {
-		return fmt.Errorf("x is %v%v, wanted pictures [N C H W], one or more", headers["x"].DType, x)
+		return fmt.Errorf("x is %v%v, want pictures [N C H W], one or more", headers["x"].DType, x)
 	}
 	if x[0] > maxPictures {
-		return fmt.Errorf("x is %v%v, wanted at most %d pictures", headers["x"].DType, x, maxPictures)
+		return fmt.Errorf("x is %v%v, want at most %d pictures", headers["x"].DType, x, maxPictures)
 	}
 	one, each := []int{}, x[:1]
 	wanted := map[string][][]int{
@@ -137,17 +137,17 @@ func checkHeaders(headers map[string]npz.Header) error {
 		switch {
 		case name == "made_by":
 			if h.DType != tensor.Uint8 || len(h.Shape) != 1 || h.Shape[0] > maxMadeBy {
-				return fmt.Errorf("made_by is %v%v, wanted at most %d bytes of text as uint8", h.DType, h.Shape, maxMadeBy)
+				return fmt.Errorf("made_by is %v%v, want at most %d bytes of text as uint8", h.DType, h.Shape, maxMadeBy)
 			}
 			continue
 		case gradient && parameter != "":
 		case !known:
-			return fmt.Errorf("array %.80q is not known, wanted %s", name, referenceArrays)
+			return fmt.Errorf("array %.80q is not known, want %s", name, referenceArrays)
 		case !slices.ContainsFunc(shapes, func(s []int) bool { return slices.Equal(s, h.Shape) }):
-			return fmt.Errorf("%s is %v%v, wanted %v as x is %v", name, h.DType, h.Shape, shapes[0], x)
+			return fmt.Errorf("%s is %v%v, want %v as x is %v", name, h.DType, h.Shape, shapes[0], x)
 		}
 		if !h.DType.IsFloat() {
-			return fmt.Errorf("%.80s is %v%v, wanted floating-point numbers", name, h.DType, h.Shape)
+			return fmt.Errorf("%.80s is %v%v, want floating-point numbers", name, h.DType, h.Shape)
 		}
 		if gradient || name == "noise" || name == "sigma" || name == "loss" {
 			training++
@@ -158,11 +158,11 @@ func checkHeaders(headers map[string]npz.Header) error {
 	}
 	for _, name := range []string{"noise", "sigma", "loss"} {
 		if _, ok := headers[name]; !ok {
-			return fmt.Errorf("array %q is missing, wanted noise, sigma, loss and grad/PARAMETER together, or none of them", name)
+			return fmt.Errorf("array %q is missing, want noise, sigma, loss and grad/PARAMETER together, or none of them", name)
 		}
 	}
 	if training == 3 {
-		return fmt.Errorf("no array %sPARAMETER, wanted noise, sigma, loss and gradients together, or none of them", gradientPrefix)
+		return fmt.Errorf("no array %sPARAMETER, want noise, sigma, loss and gradients together, or none of them", gradientPrefix)
 	}
 	return nil
 }
@@ -172,14 +172,14 @@ func (r *Reference) set(name string, t *tensor.Tensor) error {
 	if name == "made_by" {
 		text := string(tensor.Data[uint8](t))
 		if !utf8.ValidString(text) || strings.ContainsFunc(text, func(c rune) bool { return !unicode.IsPrint(c) }) {
-			return fmt.Errorf("made_by is %.40q, wanted printable text", text)
+			return fmt.Errorf("made_by is %.40q, want printable text", text)
 		}
 		r.MadeBy = text
 		return nil
 	}
 	values := t.Float64s()
 	if i := slices.IndexFunc(values, func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }); i >= 0 {
-		return fmt.Errorf("element %d of %.80s is %g, wanted finite numbers", i, name, values[i])
+		return fmt.Errorf("element %d of %.80s is %g, want finite numbers", i, name, values[i])
 	}
 	if parameter, ok := strings.CutPrefix(name, gradientPrefix); ok {
 		return r.Gradients.Add(parameter, t)
@@ -194,11 +194,11 @@ func (r *Reference) set(name string, t *tensor.Tensor) error {
 		r.Loss = t.Reshape(1)
 	case "sigma0":
 		if r.Sigma0 = values[0]; !(r.Sigma0 > 0) {
-			return fmt.Errorf("sigma0 is %g, wanted a positive number", r.Sigma0)
+			return fmt.Errorf("sigma0 is %g, want a positive number", r.Sigma0)
 		}
 	case "sigma":
 		if i := slices.IndexFunc(values, func(v float64) bool { return !(v > 0) }); i >= 0 {
-			return fmt.Errorf("element %d of sigma is %g, wanted positive numbers", i, values[i])
+			return fmt.Errorf("element %d of sigma is %g, want positive numbers", i, values[i])
 		}
 		fallthrough
 	default:
@@ -224,7 +224,7 @@ func inFloat32(name string, t *tensor.Tensor) (*tensor.Tensor, error) {
 	if t.DType() == tensor.Float64 {
 		for i, v := range tensor.Data[float64](t) {
 			if float64(float32(v)) != v {
-				return nil, fmt.Errorf("element %d of %s is %v, which float32 cannot hold; wanted inputs of type float32", i, name, v)
+				return nil, fmt.Errorf("element %d of %s is %v, which float32 cannot hold, want inputs of type float32", i, name, v)
 			}
 		}
 	}

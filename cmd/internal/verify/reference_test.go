@@ -117,7 +117,7 @@ func TestOtherReference(t *testing.T) {
 		}))
 		c, err := verify.Score(t.Context(), rt, net, w, o)
 		if err != nil || !slices.Equal(failed(c), want) {
-			t.Errorf("%s: failed are %q, wanted %q; error %v", name, failed(c), want, err)
+			t.Errorf("%s: failed are %q, want %q; error %v", name, failed(c), want, err)
 		}
 		o.ReferenceTolerance = 1e-2
 		if c, err = verify.Score(t.Context(), rt, net, w, o); err != nil || !c.Passed() {
@@ -162,14 +162,14 @@ func TestReferenceOfOthers(t *testing.T) {
 			}
 		},
 		"unexpected grad/foreign [2]": func(a map[string]*tensor.Tensor) { a["grad/foreign"] = tensor.New(tensor.Float32, 2) },
-		"grad/ln1.bias has shape [1 1], wanted [1]": func(a map[string]*tensor.Tensor) {
+		"grad/ln1.bias has shape [1 1], want [1]": func(a map[string]*tensor.Tensor) {
 			a["grad/ln1.bias"] = a["grad/ln1.bias"].Reshape(1, 1)
 		},
 	} {
 		o := quick
 		o.Reference = reference(t, changed(t, change))
 		if _, err := verify.Score(t.Context(), rt, net, w, o); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, wanted one with %q", err, want)
+			t.Errorf("error %v, want one with %q", err, want)
 		}
 	}
 }
@@ -219,9 +219,9 @@ func TestReadReferenceErrors(t *testing.T) {
 		{"x is float32[576]", func(a arrays) { a["x"] = a["x"].Reshape(576) }},
 		{"x is float32[0 3 8 8]", func(a arrays) { a["x"] = tensor.New(tensor.Float32, 0, 3, 8, 8) }},
 		{"at most 1024 pictures", func(a arrays) { a["x"] = tensor.New(tensor.Float32, 1025, 3, 8, 8) }},
-		{"energy is float32[2], wanted [3]", func(a arrays) { a["energy"] = tensor.New(tensor.Float32, 2) }},
-		{"score is float32[3 192], wanted [3 3 8 8]", func(a arrays) { a["score"] = a["score"].Reshape(3, 192) }},
-		{"x is int64[3 3 8 8], wanted floating-point", func(a arrays) { a["x"] = tensor.New(tensor.Int64, 3, 3, 8, 8) }},
+		{"energy is float32[2], want [3]", func(a arrays) { a["energy"] = tensor.New(tensor.Float32, 2) }},
+		{"score is float32[3 192], want [3 3 8 8]", func(a arrays) { a["score"] = a["score"].Reshape(3, 192) }},
+		{"x is int64[3 3 8 8], want floating-point", func(a arrays) { a["x"] = tensor.New(tensor.Int64, 3, 3, 8, 8) }},
 		{"element 5 of score is NaN", func(a arrays) { tensor.Data[float32](a["score"])[5] *= float32(nan()) }},
 		{"element 1 of sigma is 0", func(a arrays) { tensor.Data[float32](a["sigma"])[1] = 0 }},
 		{"sigma0 is -1", func(a arrays) { a["sigma0"] = tensor.Of([]float64{-1}) }},
@@ -234,7 +234,7 @@ func TestReadReferenceErrors(t *testing.T) {
 	} {
 		path := changed(t, c.change)
 		if _, err := verify.ReadReference(path); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
-			t.Errorf("error %v, wanted one with %q and the file's name", err, c.want)
+			t.Errorf("error %v, want one with %q and the file's name", err, c.want)
 		}
 	}
 	if _, err := verify.ReadReference("../../../testdata/none.npz"); err == nil {

@@ -94,7 +94,7 @@ func (s *session) inGroups(x *tensor.Tensor, group int, f func(*tensor.Tensor) (
 		for _, name := range s.outputs {
 			t := out[name]
 			if t.Len()%group != 0 {
-				return nil, fmt.Errorf("output %s of %d pictures is %v, wanted as many elements for each", name, group, t)
+				return nil, fmt.Errorf("output %s of %d pictures is %v, want as many elements for each", name, group, t)
 			}
 			joined[name] = append(joined[name], t.Float64s()[:t.Len()/group*min(group, n-from)]...)
 		}

@@ -275,12 +275,12 @@ func (s *session) checkModel() error {
 	s.fixed = max(x.Shape[0], 0)
 	for i, d := range s.shape {
 		if len(x.Shape) != len(s.shape)+1 || x.Shape[i+1] >= 0 && x.Shape[i+1] != d {
-			return fmt.Errorf("the model's x is %v, wanted float32%s", x, withBatch(s.shape))
+			return fmt.Errorf("the model's x is %v, want float32%s", x, withBatch(s.shape))
 		}
 	}
 	for _, name := range s.outputs {
 		if !slices.ContainsFunc(s.model.Outputs(), func(v runtime.ValueInfo) bool { return v.Name == name }) {
-			return fmt.Errorf("the model has no output %q, wanted energy and score", name)
+			return fmt.Errorf("the model has no output %q, want energy and score", name)
 		}
 	}
 	return nil
@@ -290,7 +290,7 @@ func (s *session) checkModel() error {
 func inputOf(model *runtime.Session) (runtime.ValueInfo, error) {
 	in := model.Inputs()
 	if len(in) != 1 || in[0].Name != "x" || in[0].DType != tensor.Float32 || len(in[0].Shape) < 2 {
-		return runtime.ValueInfo{}, fmt.Errorf("the model takes %v, wanted one input x of float32[N …]", in)
+		return runtime.ValueInfo{}, fmt.Errorf("the model takes %v, want one input x of float32[N …]", in)
 	}
 	return in[0], nil
 }

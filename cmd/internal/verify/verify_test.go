@@ -205,7 +205,7 @@ func TestWrongDerivatives(t *testing.T) {
 	for parameter, want := range map[string]string{"": "score in float64", "lq.weight": "training gradient in float64"} {
 		c, err := verify.Score(t.Context(), rt, leaky{net, parameter}, w, quick)
 		if err != nil || !slices.Contains(failed(c), want) || slices.Contains(failed(c), "score") {
-			t.Errorf("failed are %q, wanted %q among them, error %v", failed(c), want, err)
+			t.Errorf("failed are %q, want %q among them, error %v", failed(c), want, err)
 		}
 	}
 }
@@ -304,13 +304,13 @@ func TestErrors(t *testing.T) {
 		}
 		change(&o, changed)
 		if _, err := verify.Score(t.Context(), rt, net, changed, o); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, wanted one with %q", err, want)
+			t.Errorf("error %v, want one with %q", err, want)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := verify.Score(ctx, rt, net, w, quick); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v, wanted that of the context", err)
+		t.Errorf("error %v, want that of the context", err)
 	}
 	if _, err := verify.Score(t.Context(), rt, energy.ResNet{Net: "res6", Channels: 1, Dim: 2, Size: 9}, w, quick); err == nil {
 		t.Error("a network that cannot be was certified")
@@ -347,7 +347,7 @@ note: something was left out
 all checks passed
 `
 	if got := text(t, c); got != want {
-		t.Errorf("got\n%s\nwanted\n%s", got, want)
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	var b bytes.Buffer
 	if err := c.WriteJSON(&b); err != nil {

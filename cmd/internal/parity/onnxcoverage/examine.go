@@ -202,13 +202,13 @@ func moved(inputs map[string]*tensor.Tensor) map[string]*tensor.Tensor {
 
 func compare(got, want *tensor.Tensor, tol tolerances) error {
 	if fmt.Sprint(got.Shape()) != fmt.Sprint(want.Shape()) {
-		return fmt.Errorf("shape %v, wanted %v", got.Shape(), want.Shape())
+		return fmt.Errorf("shape %v, want %v", got.Shape(), want.Shape())
 	}
 	a, b := got.Float64s(), want.Float64s()
 	for i := range a {
 		same := a[i] == b[i] || math.IsNaN(a[i]) && math.IsNaN(b[i])
 		if !same && !(math.Abs(a[i]-b[i]) <= tol.Atol+tol.Rtol*math.Abs(b[i])) {
-			return fmt.Errorf("element %d is %g, wanted %g", i, a[i], b[i])
+			return fmt.Errorf("element %d is %g, want %g", i, a[i], b[i])
 		}
 	}
 	return nil

@@ -26,7 +26,7 @@ func draw(infos []runtime.ValueInfo, w energy.Weights) (map[string]*tensor.Tenso
 			if shape[axis] < 0 {
 				n, ok := sizes[symbol]
 				if !ok {
-					return nil, fmt.Errorf("input %s is %v, wanted N and K as its only dynamic dimensions", info.Name, info)
+					return nil, fmt.Errorf("input %s is %v, want N and K as its only dynamic dimensions", info.Name, info)
 				}
 				shape[axis] = n
 			}

@@ -38,7 +38,7 @@ func TestRun(t *testing.T) {
 	}
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
-		t.Errorf("the folder has %q, wanted %q", got, want)
+		t.Errorf("the folder has %q, want %q", got, want)
 	}
 	for _, k := range ebm.Kinds() {
 		arrays, err := npz.ReadFile(filepath.Join(dir, string(k)+".npz"))
@@ -61,7 +61,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("%s: arrays on the sides %v", k, sides)
 		}
 		if x := arrays["in/x"]; x == nil || x.Shape()[0] < 2 {
-			t.Errorf("%s: x is %v, wanted two or more", k, x)
+			t.Errorf("%s: x is %v, want two or more", k, x)
 		}
 	}
 	weights, err := npz.ReadFile(filepath.Join(dir, "train.npz"))
@@ -89,7 +89,7 @@ func TestErrors(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := run(ctx, t.TempDir()); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v, wanted the context's", err)
+		t.Errorf("error %v, want the context's", err)
 	}
 	w := energy.Weights{"a": tensor.New(tensor.Float32, 2)}
 	for _, info := range []runtime.ValueInfo{
@@ -98,7 +98,7 @@ func TestErrors(t *testing.T) {
 		{Name: "x", DType: tensor.Float32, Shape: []int{-1, 2}, Symbols: []string{"M", ""}},
 	} {
 		if _, err := draw([]runtime.ValueInfo{info}, w); err == nil || !strings.Contains(err.Error(), info.Name) {
-			t.Errorf("input %s %v: error %v, wanted one that names it", info.Name, info, err)
+			t.Errorf("input %s %v: error %v, want one that names it", info.Name, info, err)
 		}
 	}
 	if a, b := split("a.ema", w); a != "a" || b != ".ema" {

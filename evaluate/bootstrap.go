@@ -6,9 +6,9 @@ import (
 	"math"
 	"slices"
 
-	"ebm/internal/progress"
 	"ebm/models/rng"
 	"ebm/models/tensor"
+	"ebm/runtime/progress"
 )
 
 // Interval says how far a number may be off because its samples were drawn at
@@ -23,7 +23,7 @@ type Interval struct {
 type BootstrapOptions struct {
 	Resamples int    // 0 means 200
 	Seed      uint64 // of the draws
-	Progress  *progress.Progress
+	Progress  progress.Progress
 }
 
 // BootstrapScore returns the spread of the Inception score of logits over
@@ -88,7 +88,7 @@ func bootstrap(ctx context.Context, what string, value float64, o BootstrapOptio
 	if o.Resamples < 20 {
 		return Interval{}, fmt.Errorf("%d resamples, want 20 or more for an interval", o.Resamples)
 	}
-	stage := o.Progress.Stage(what, int64(o.Resamples), "resamples")
+	stage := progress.Begin(o.Progress, what, int64(o.Resamples), "resamples")
 	defer stage.Done()
 	values := make([]float64, o.Resamples)
 	for b := range values {

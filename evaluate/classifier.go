@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"ebm/export"
-	"ebm/internal/progress"
 	"ebm/models/classifier"
 	"ebm/models/energy"
 	"ebm/models/graph"
@@ -15,6 +14,7 @@ import (
 	"ebm/models/weights"
 	"ebm/models/zoo"
 	"ebm/runtime"
+	"ebm/runtime/progress"
 )
 
 // ClassifierFrechetKey is what results call the Fréchet distance in a
@@ -38,7 +38,7 @@ type ClassifierOptions struct {
 	Channels int          // 1, or 3 where each channel is a digit of its own
 	Size     int          // height and width of the pictures: 14, 16, 28 or 32
 	Batch    int          // pictures at once; 0 means 128
-	Progress *progress.Progress
+	Progress progress.Progress
 }
 
 // Classifier computes features and classes of digits through ONNX Runtime.
@@ -124,7 +124,7 @@ func (c *Classifier) Features(ctx context.Context, pictures *tensor.Tensor) (Cla
 	if n == 0 {
 		return ClassifierFeatures{}, errors.New("no pictures to classify")
 	}
-	stage := o.Progress.Stage("classify", int64(n), "pictures")
+	stage := progress.Begin(o.Progress, "classify", int64(n), "pictures")
 	defer stage.Done()
 	d, k := o.Channels*c.network.Features, c.network.Classes
 	features := make([]float32, 0, n*d)

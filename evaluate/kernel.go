@@ -8,18 +8,18 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"ebm/internal/progress"
 	"ebm/models/tensor"
+	"ebm/runtime/progress"
 )
 
 // KernelOptions are the settings of [KernelDistance]. The zero value has those
 // of torch-fidelity.
 type KernelOptions struct {
-	Subsets    int                // 0 means 100
-	SubsetSize int                // 0 means 1000
-	Seed       uint32             // of the subsets; 0 means DefaultSeed
-	Multiplier *Multiplier        // nil computes products in Go
-	Progress   *progress.Progress // nil shows nothing
+	Subsets    int               // 0 means 100
+	SubsetSize int               // 0 means 1000
+	Seed       uint32            // of the subsets; 0 means DefaultSeed
+	Multiplier *Multiplier       // nil computes products in Go
+	Progress   progress.Progress // nil shows nothing
 }
 
 // KernelResult is a kernel distance: the squared maximum mean discrepancy,
@@ -96,20 +96,20 @@ type kernel struct {
 // discrepancy of subsets of x and y, which are given by their rows in order.
 // All pairs are computed once where that is less work than the pairs of each
 // subset.
-func (k kernel) discrepancies(x, y *tensor.Tensor, xs, ys [][]int, show *progress.Progress) ([]float64, error) {
+func (k kernel) discrepancies(x, y *tensor.Tensor, xs, ys [][]int, show progress.Progress) ([]float64, error) {
 	values := make([]float64, len(xs))
 	nx, ny, m := x.Shape()[0], y.Shape()[0], len(xs[0])
 	all := float64(nx)*float64(nx)/2 + float64(ny)*float64(ny)/2 + float64(nx)*float64(ny)
 	if each := 2 * float64(m) * float64(m) * float64(len(xs)); all <= each {
-		stage := show.Stage("kernel distance", 0, "tiles")
+		stage := progress.Begin(show, "kernel distance", 0, "tiles")
 		defer stage.Done()
 		return values, k.add(values, picked{x, identity(nx)}, picked{y, identity(ny)}, xs, ys, stage)
 	}
-	stage := show.Stage("kernel distance", int64(len(xs)), "subsets")
+	stage := progress.Begin(show, "kernel distance", int64(len(xs)), "subsets")
 	defer stage.Done()
 	whole := [][]int{identity(m)}
 	for i := range xs {
-		if err := k.add(values[i:i+1], picked{x, xs[i]}, picked{y, ys[i]}, whole, whole, nil); err != nil {
+		if err := k.add(values[i:i+1], picked{x, xs[i]}, picked{y, ys[i]}, whole, whole, progress.Silent{}); err != nil {
 			return nil, err
 		}
 		stage.Add(1)
@@ -118,7 +118,7 @@ func (k kernel) discrepancies(x, y *tensor.Tensor, xs, ys [][]int, show *progres
 }
 
 // add adds to each value the discrepancy of one subset of x and one of y.
-func (k kernel) add(values []float64, x, y picked, xs, ys [][]int, stage *progress.Stage) error {
+func (k kernel) add(values []float64, x, y picked, xs, ys [][]int, stage progress.Stage) error {
 	m := float64(len(xs[0]))
 	for _, part := range []struct {
 		a, b   picked
@@ -144,7 +144,7 @@ func (k kernel) add(values []float64, x, y picked, xs, ys [][]int, stage *progre
 // sums returns for every subset the sum of the kernel over its pairs of rows
 // of a and b. Within one set, a row is no partner of itself, and the half of
 // the tiles that mirrors the other is not computed.
-func (k kernel) sums(a, b picked, as, bs [][]int, within bool, stage *progress.Stage) ([]float64, error) {
+func (k kernel) sums(a, b picked, as, bs [][]int, within bool, stage progress.Stage) ([]float64, error) {
 	totals := make([]float64, len(as))
 	for i := 0; i < len(a.rows); i += tile {
 		left := a.tile(i, k.d)

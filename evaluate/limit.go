@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"math"
 
-	"ebm/internal/progress"
 	"ebm/models/rng"
 	"ebm/models/tensor"
+	"ebm/runtime/progress"
 )
 
 // Limit is what a number is expected to be for unlimited samples, and the line
@@ -24,7 +24,7 @@ type Limit struct {
 type LimitOptions struct {
 	Points   int    // subsets of the samples; 0 means 15
 	Seed     uint64 // of the subsets
-	Progress *progress.Progress
+	Progress progress.Progress
 }
 
 // FrechetLimit extrapolates the Fréchet distance over the number of generated
@@ -84,7 +84,7 @@ func limit(ctx context.Context, what string, n, least int, o LimitOptions, of fu
 	if o.Points < 3 {
 		return Limit{}, fmt.Errorf("a line through %d points, want 3 or more", o.Points)
 	}
-	stage := o.Progress.Stage(what, int64(o.Points), "subsets")
+	stage := progress.Begin(o.Progress, what, int64(o.Points), "subsets")
 	defer stage.Done()
 	out := Limit{Counts: make([]int, o.Points), Values: make([]float64, o.Points)}
 	inverse := make([]float64, o.Points)

@@ -8,17 +8,17 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"ebm/internal/progress"
 	"ebm/models/tensor"
+	"ebm/runtime/progress"
 )
 
 // ManifoldOptions are the settings of [Manifold]. The zero value has those of
 // the papers.
 type ManifoldOptions struct {
-	Neighbours        int                // of precision and recall; 0 means 3
-	DensityNeighbours int                // of density and coverage; 0 means 5
-	Multiplier        *Multiplier        // nil computes products in Go
-	Progress          *progress.Progress // nil shows nothing
+	Neighbours        int               // of precision and recall; 0 means 3
+	DensityNeighbours int               // of density and coverage; 0 means 5
+	Multiplier        *Multiplier       // nil computes products in Go
+	Progress          progress.Progress // nil shows nothing
 }
 
 // ManifoldResult says how two sets overlap. A ball of a set has a sample at
@@ -58,7 +58,7 @@ func Manifold(ctx context.Context, generated, real *tensor.Tensor, o ManifoldOpt
 		return ManifoldResult{}, fmt.Errorf("%d generated and %d real samples for %d neighbours, want more samples than neighbours", ng, nr, most)
 	}
 	tiles := func(a, b int) int64 { return int64((a+tile-1)/tile) * int64((b+tile-1)/tile) }
-	stage := o.Progress.Stage("neighbours", tiles(nr, nr)+tiles(ng, ng)+tiles(ng, nr), "tiles")
+	stage := progress.Begin(o.Progress, "neighbours", tiles(nr, nr)+tiles(ng, ng)+tiles(ng, nr), "tiles")
 	defer stage.Done()
 
 	origin := originOf(real, nr, d)
@@ -176,7 +176,7 @@ func exact(x, y []float64) float64 {
 // eachDistance visits all pairs of x and y. near compares the squared distance
 // with a limit that exact gave: −1 for less, 0 for equal, 1 for more. The fast
 // distances decide it where their rounding cannot matter.
-func eachDistance(ctx context.Context, multiplier *Multiplier, x, y points, stage *progress.Stage, visit func(i, j int, near func(limit float64) int)) error {
+func eachDistance(ctx context.Context, multiplier *Multiplier, x, y points, stage progress.Stage, visit func(i, j int, near func(limit float64) int)) error {
 	for first := 0; first < x.n; first += tile {
 		rows := x.rows(first)
 		for other := 0; other < y.n; other += tile {
@@ -221,7 +221,7 @@ func sign(v float64) int {
 
 // radii returns the squared distances, by exact, of every point to its k-th
 // and l-th nearest among the others.
-func radii(ctx context.Context, multiplier *Multiplier, p points, k, l int, stage *progress.Stage) (kth, lth []float64, err error) {
+func radii(ctx context.Context, multiplier *Multiplier, p points, k, l int, stage progress.Stage) (kth, lth []float64, err error) {
 	most := max(k, l)
 	kth, lth = make([]float64, p.n), make([]float64, p.n)
 	for first := 0; first < p.n; first += tile {

@@ -10,8 +10,8 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"ebm/internal/progress"
 	"ebm/models/tensor"
+	"ebm/runtime/progress"
 )
 
 // Neighbours are the samples of a set that lie nearest to each of some
@@ -26,7 +26,7 @@ type Neighbours struct {
 // both in pixels or in features of one network. It is an error unless
 // 1 ≤ k ≤ n. Beside its operands it takes memory for two tiles of 512 samples
 // in each thread; the result does not depend on the number of threads.
-func Nearest(ctx context.Context, queries, set *tensor.Tensor, k int, p *progress.Progress) (Neighbours, error) {
+func Nearest(ctx context.Context, queries, set *tensor.Tensor, k int, p progress.Progress) (Neighbours, error) {
 	nq, d, err := checkFeatures("queries", queries)
 	if err != nil {
 		return Neighbours{}, err
@@ -42,7 +42,7 @@ func Nearest(ctx context.Context, queries, set *tensor.Tensor, k int, p *progres
 		return Neighbours{}, fmt.Errorf("%d nearest of %d samples, want 1 or more and no more than there are", k, ns)
 	}
 	tiles := (nq + tile - 1) / tile
-	stage := p.Stage("nearest neighbours", int64(tiles)*int64((ns+tile-1)/tile), "tiles")
+	stage := progress.Begin(p, "nearest neighbours", int64(tiles)*int64((ns+tile-1)/tile), "tiles")
 	defer stage.Done()
 
 	origin := originOf(set, ns, d)
@@ -82,7 +82,7 @@ func (c candidate) compare(o candidate) int {
 }
 
 // fill finds the neighbours of the queries from first on, at most a tile.
-func (out Neighbours) fill(ctx context.Context, x, y points, first, k int, stage *progress.Stage) error {
+func (out Neighbours) fill(ctx context.Context, x, y points, first, k int, stage progress.Stage) error {
 	rows := x.rows(first)
 	m, _ := rows.Dims()
 	nearest := make([][]candidate, m) // in order, at most k

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"ebm/internal/progress"
+	"ebm/cmd/internal/terminal"
 	"ebm/runtime"
 )
 
@@ -26,7 +26,7 @@ type app struct {
 	quiet      bool
 
 	rt  *runtime.Runtime
-	bar *progress.Progress
+	bar *terminal.Progress
 }
 
 func (a *app) addFlags(f *pflag.FlagSet) {
@@ -73,9 +73,9 @@ func (a *app) log(line string) {
 }
 
 // progress returns the progress display, on standard error.
-func (a *app) progress() *progress.Progress {
+func (a *app) progress() *terminal.Progress {
 	if a.bar == nil {
-		a.bar = progress.New(a.stderr, a.quiet)
+		a.bar = terminal.New(a.stderr, a.quiet)
 	}
 	return a.bar
 }

@@ -5,11 +5,11 @@ import (
 	"fmt"
 
 	"ebm/evaluate"
-	"ebm/internal/progress"
 	"ebm/mdsm/dataset"
 	"ebm/models/tensor"
 	"ebm/models/zoo"
 	"ebm/runtime"
+	"ebm/runtime/progress"
 )
 
 // Features turn pictures into vectors in which distances mean something.
@@ -102,7 +102,7 @@ func All(set *dataset.Set) *tensor.Tensor {
 const block = 512
 
 // each calls visit with the features of pictures, block by block.
-func each(ctx context.Context, f Features, pictures *tensor.Tensor, stage *progress.Stage, visit func(features *tensor.Tensor) error) error {
+func each(ctx context.Context, f Features, pictures *tensor.Tensor, stage progress.Stage, visit func(features *tensor.Tensor) error) error {
 	for first := 0; first < pictures.Shape()[0]; first += block {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -120,8 +120,8 @@ func each(ctx context.Context, f Features, pictures *tensor.Tensor, stage *progr
 
 // Statistics returns the mean and covariance of the features of pictures,
 // uint8 [n C H W]. It holds the features of a few hundred pictures at a time.
-func Statistics(ctx context.Context, f Features, pictures *tensor.Tensor, show *progress.Progress) (*evaluate.Statistics, error) {
-	stage := show.Stage("statistics", int64(pictures.Shape()[0]), "pictures")
+func Statistics(ctx context.Context, f Features, pictures *tensor.Tensor, show progress.Progress) (*evaluate.Statistics, error) {
+	stage := progress.Begin(show, "statistics", int64(pictures.Shape()[0]), "pictures")
 	defer stage.Done()
 	var sum *evaluate.Accumulator
 	err := each(ctx, f, pictures, stage, func(features *tensor.Tensor) (err error) {
@@ -142,7 +142,7 @@ func Statistics(ctx context.Context, f Features, pictures *tensor.Tensor, show *
 }
 
 // gather returns the features [n d] of pictures, uint8 [n C H W].
-func gather(ctx context.Context, f Features, pictures *tensor.Tensor, stage *progress.Stage) (*tensor.Tensor, error) {
+func gather(ctx context.Context, f Features, pictures *tensor.Tensor, stage progress.Stage) (*tensor.Tensor, error) {
 	var values []float32
 	d := 0
 	err := each(ctx, f, pictures, stage, func(features *tensor.Tensor) error {

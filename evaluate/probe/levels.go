@@ -4,8 +4,8 @@ import (
 	"context"
 	"math"
 
-	"ebm/internal/progress"
 	"ebm/models/tensor"
+	"ebm/runtime/progress"
 )
 
 // Level is what a model says of pictures with noise of one level.
@@ -22,8 +22,8 @@ type Level struct {
 
 // Levels measures pictures with noise of each level, one draw a picture. The
 // energy is expected to rise with the noise: noisy pictures are less likely.
-func (m *Model) Levels(ctx context.Context, p Pictures, sigmas []float64, show *progress.Progress) ([]Level, error) {
-	stage := show.Stage("energy against noise", int64(len(p.Index)*len(sigmas)), "pictures")
+func (m *Model) Levels(ctx context.Context, p Pictures, sigmas []float64, show progress.Progress) ([]Level, error) {
+	stage := progress.Begin(show, "energy against noise", int64(len(p.Index)*len(sigmas)), "pictures")
 	defer stage.Done()
 	d := float64(tensor.Volume(m.layout.Shape))
 	var list []Level

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"ebm/export"
-	"ebm/internal/progress"
 	"ebm/mdsm"
 	"ebm/mdsm/dataset"
 	"ebm/models/graph"
@@ -16,6 +15,7 @@ import (
 	"ebm/models/tensor"
 	"ebm/runtime"
 	"ebm/runtime/parallel"
+	"ebm/runtime/progress"
 )
 
 // Source is an energy as the measures of a model take it.
@@ -142,7 +142,7 @@ type Readings struct {
 
 // Read measures x̃ = x + σ·n for the pictures x, with the draw-th noise n of
 // each. stage counts pictures.
-func (m *Model) Read(ctx context.Context, p Pictures, sigma float64, draw uint32, stage *progress.Stage) (Readings, error) {
+func (m *Model) Read(ctx context.Context, p Pictures, sigma float64, draw uint32, stage progress.Stage) (Readings, error) {
 	if err := m.fits(p.Set); err != nil {
 		return Readings{}, err
 	}

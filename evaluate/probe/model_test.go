@@ -10,6 +10,7 @@ import (
 
 	"ebm/mdsm"
 	"ebm/mdsm/dataset"
+	"ebm/runtime/progress"
 )
 
 // A bowl's energy over the noise is known: for pictures at distance r from its
@@ -44,12 +45,12 @@ func TestLevelsOfABowl(t *testing.T) {
 func TestReadingsDependOnThePictureAlone(t *testing.T) {
 	set := grainy("grain", 700, side, 1)
 	one, two := bowl{1, 0.5}.model(t, open(t, 1), true), bowl{1, 0.5}.model(t, open(t, 2), true)
-	whole, err := one.Read(t.Context(), all(set), 0.3, 5, nil)
+	whole, err := one.Read(t.Context(), all(set), 0.3, 5, progress.Silent{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	some := Choose(set, 300, 7)
-	part, err := two.Read(t.Context(), some, 0.3, 5, nil)
+	part, err := two.Read(t.Context(), some, 0.3, 5, progress.Silent{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +60,7 @@ func TestReadingsDependOnThePictureAlone(t *testing.T) {
 				part.Energy[k], part.Error[k], part.Loss[k], whole.Energy[i], whole.Error[i], whole.Loss[i])
 		}
 	}
-	other, err := one.Read(t.Context(), all(set), 0.3, 6, nil)
+	other, err := one.Read(t.Context(), all(set), 0.3, 6, progress.Silent{})
 	if err != nil || slices.Equal(other.Energy, whole.Energy) {
 		t.Errorf("another draw gives the same energies (%v)", err)
 	}
@@ -89,13 +90,13 @@ func TestReadRefuses(t *testing.T) {
 		{flat("grey", 2, 1), math.NaN(), "noise level NaN"},
 		{flat("grey", 2, 1), 1e30, "is +Inf"},
 	} {
-		if _, err := model.Read(t.Context(), all(c.set), c.sigma, 0, nil); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := model.Read(t.Context(), all(c.set), c.sigma, 0, progress.Silent{}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s at %g: %v, want %q", c.set.Name, c.sigma, err, c.want)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := model.Read(ctx, all(flat("grey", 2, 1)), 1, 0, nil); !errors.Is(err, context.Canceled) {
+	if _, err := model.Read(ctx, all(flat("grey", 2, 1)), 1, 0, progress.Silent{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("after cancelling: %v", err)
 	}
 	if _, err := Open(open(t, 1), Source{Score: []byte("no model"), Objective: mdsm.Objective{Sigma0: 1, Weighting: mdsm.Uniform}}); err == nil {

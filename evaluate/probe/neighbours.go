@@ -6,8 +6,8 @@ import (
 	"slices"
 
 	"ebm/evaluate"
-	"ebm/internal/progress"
 	"ebm/models/tensor"
+	"ebm/runtime/progress"
 )
 
 // Space is a set of pictures in the space of some features, to look for
@@ -19,11 +19,11 @@ type Space struct {
 }
 
 // NewSpace computes the features of pictures, uint8 [n C H W].
-func NewSpace(ctx context.Context, f Features, pictures *tensor.Tensor, show *progress.Progress) (*Space, error) {
+func NewSpace(ctx context.Context, f Features, pictures *tensor.Tensor, show progress.Progress) (*Space, error) {
 	if pictures.DType() != tensor.Uint8 || pictures.Rank() != 4 || pictures.Len() == 0 {
 		return nil, fmt.Errorf("pictures are %v, want uint8[n C H W], one at least", pictures)
 	}
-	stage := show.Stage("features", int64(pictures.Shape()[0]), "pictures")
+	stage := progress.Begin(show, "features", int64(pictures.Shape()[0]), "pictures")
 	defer stage.Done()
 	values, err := gather(ctx, f, pictures, stage)
 	if err != nil {
@@ -42,11 +42,11 @@ type Neighbourhood struct {
 
 // Around finds the k pictures that lie nearest to each sample, uint8
 // [n C H W] of the pictures' shape.
-func (s *Space) Around(ctx context.Context, samples *tensor.Tensor, k int, show *progress.Progress) (Neighbourhood, error) {
+func (s *Space) Around(ctx context.Context, samples *tensor.Tensor, k int, show progress.Progress) (Neighbourhood, error) {
 	if samples.DType() != tensor.Uint8 || samples.Rank() != 4 || !slices.Equal(samples.Shape()[1:], s.pictures.Shape()[1:]) {
 		return Neighbourhood{}, fmt.Errorf("samples are %v and the pictures %v, want one shape", samples, s.pictures)
 	}
-	queries, err := gather(ctx, s.features, samples, nil)
+	queries, err := gather(ctx, s.features, samples, progress.Silent{})
 	if err != nil {
 		return Neighbourhood{}, err
 	}

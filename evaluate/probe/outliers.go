@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"ebm/evaluate"
-	"ebm/internal/progress"
+	"ebm/runtime/progress"
 )
 
 // Role says what a set of pictures is to a model.
@@ -33,8 +33,8 @@ type OutlierOptions struct {
 	// Sigmas are the noise levels whose losses are added up to one score; nil
 	// leaves that score out.
 	Sigmas   []float64
-	Bins     int                // of the histograms; 0 means 48
-	Progress *progress.Progress // nil shows nothing
+	Bins     int               // of the histograms; 0 means 48
+	Progress progress.Progress // nil shows nothing
 }
 
 // Score is one way of telling outliers, over all groups. Outliers are
@@ -94,7 +94,7 @@ func (m *Model) Outliers(ctx context.Context, list []Group, o OutlierOptions) ([
 		}
 		total += len(g.Index) * levels
 	}
-	stage := o.Progress.Stage("outliers", int64(total), "pictures")
+	stage := progress.Begin(o.Progress, "outliers", int64(total), "pictures")
 	defer stage.Done()
 
 	energy := Score{Name: fmt.Sprintf("energy at x + σ₀·n, σ₀ = %g", m.objective.Sigma0), Unit: "nats"}

@@ -13,12 +13,12 @@ import (
 	"ebm/internal/atomicfile"
 	"ebm/internal/npz"
 	"ebm/internal/picture"
-	"ebm/internal/progress"
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/samples"
 	"ebm/mdsm/train"
 	"ebm/models/tensor"
 	"ebm/runtime"
+	"ebm/runtime/progress"
 )
 
 // Candidate is a checkpoint that may be the best.
@@ -51,7 +51,7 @@ type SelectOptions struct {
 	// makes them: samples that were cropped get black borders again.
 	Features  Features
 	Reference *evaluate.Statistics // of the training pictures in these features
-	Progress  *progress.Progress
+	Progress  progress.Progress
 	Log       func(line string)
 }
 
@@ -96,7 +96,7 @@ func Select(ctx context.Context, rt *runtime.Runtime, list []Candidate, o Select
 		StepSize: o.Settings.StepSize, Seed: o.Settings.Seed,
 	}
 	s.Features.Features = len(o.Reference.Mean)
-	stage := o.Progress.Stage("checkpoints", int64(len(list)), "checkpoints")
+	stage := progress.Begin(o.Progress, "checkpoints", int64(len(list)), "checkpoints")
 	defer stage.Done()
 	for i, c := range list {
 		ranked, warnings, err := o.rank(ctx, rt, c)

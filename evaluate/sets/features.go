@@ -8,9 +8,9 @@ import (
 
 	"ebm/evaluate"
 	"ebm/evaluate/features"
-	"ebm/internal/progress"
 	"ebm/models/tensor"
 	"ebm/runtime"
+	"ebm/runtime/progress"
 )
 
 // Block is the number of pictures that are read, hashed and kept at once.
@@ -37,7 +37,7 @@ type extraction struct {
 	opener   *Opener // nil without a network
 	cache    *features.Cache
 	other    *Source // one side that says what made it, which pictures must agree with; nil without
-	progress *progress.Progress
+	progress progress.Progress
 	log      func(string)
 
 	multiplier *evaluate.Multiplier // nil without a runtime
@@ -90,7 +90,7 @@ func (x extraction) pictures(ctx context.Context, what string, out *side, n need
 			return err
 		}
 	}
-	stage := x.progress.Stage(what+" features", int64(s.Count), "pictures")
+	stage := progress.Begin(x.progress, what+" features", int64(s.Count), "pictures")
 	defer stage.Done()
 	keep := collector{needs: n, count: s.Count, multiplier: x.multiplier}
 	var same sameness
@@ -119,7 +119,7 @@ func (x extraction) pictures(ctx context.Context, what string, out *side, n need
 
 // block returns the features of a block of pictures, from the cache if they
 // are there.
-func (x extraction) block(ctx context.Context, network Network, pictures *tensor.Tensor, stage *progress.Stage, out *side) (evaluate.FeatureSet, error) {
+func (x extraction) block(ctx context.Context, network Network, pictures *tensor.Tensor, stage progress.Stage, out *side) (evaluate.FeatureSet, error) {
 	n := pictures.Shape()[0]
 	var key features.Key
 	if x.cache != nil {

@@ -9,8 +9,8 @@ import (
 
 	"ebm/evaluate"
 	"ebm/evaluate/features"
-	"ebm/internal/progress"
 	"ebm/runtime"
+	"ebm/runtime/progress"
 )
 
 // The groups of numbers that can be asked for.
@@ -43,7 +43,7 @@ type Options struct {
 	CacheDir        string // "" keeps no features
 	WriteFeatures   string // "" writes none; else a .npz file of the samples' features
 	WriteStatistics string // "" writes none; else a .npz file of the samples' mean and covariance
-	Progress        *progress.Progress
+	Progress        progress.Progress
 	Log             func(line string) // gets lines about what was damaged; nil for none
 }
 
@@ -186,7 +186,7 @@ func (r *run) frechet(ctx context.Context) ([]Value, error) {
 	if r.reference == nil {
 		return nil, missing{errors.New("it needs a reference")}
 	}
-	stage := r.o.Progress.Stage("Fréchet distance", 1, "")
+	stage := progress.Begin(r.o.Progress, "Fréchet distance", 1, "")
 	defer stage.Done()
 	got, err := evaluate.Frechet(ctx, r.samples.statistics, r.reference.statistics)
 	if err != nil {

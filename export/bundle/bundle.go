@@ -14,11 +14,11 @@ import (
 	"ebm/export"
 	"ebm/export/onnxpb"
 	"ebm/internal/atomicfile"
-	"ebm/internal/progress"
 	"ebm/models/energy"
 	"ebm/models/graph"
 	"ebm/models/weights"
 	"ebm/runtime"
+	"ebm/runtime/progress"
 )
 
 // Source is a model to be packaged.
@@ -52,7 +52,7 @@ type Options struct {
 	// it.
 	Runtime *runtime.Runtime
 	// Progress shows how far measuring is; nil shows nothing.
-	Progress *progress.Progress
+	Progress progress.Progress
 }
 
 // Result says what was written.

@@ -16,6 +16,7 @@ import (
 	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime"
+	"ebm/runtime/progress"
 )
 
 // Deviation is how far an output of a variant is from the plain model's, over
@@ -78,7 +79,7 @@ func (w *writer) variants(ctx context.Context, about string, lower, judged lower
 	if err != nil {
 		return err
 	}
-	stage := w.Progress.Stage("measure errors", int64(len(w.Kinds)), "files")
+	stage := progress.Begin(w.Progress, "measure errors", int64(len(w.Kinds)), "files")
 	defer stage.Done()
 	for _, kind := range w.Kinds {
 		g, o, err := w.Graph(kind)
@@ -235,7 +236,7 @@ func (w *writer) probes(ctx context.Context) (*tensor.Tensor, error) {
 		return nil, err
 	}
 	defer s.Close()
-	stage := w.Progress.Stage("find pictures to measure at", Jumps, "jumps")
+	stage := progress.Begin(w.Progress, "find pictures to measure at", Jumps, "jumps")
 	defer stage.Done()
 	x := start
 	for range Jumps {

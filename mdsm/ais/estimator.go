@@ -8,11 +8,11 @@ import (
 	"slices"
 	"time"
 
-	"ebm/internal/progress"
 	"ebm/mdsm/hmc"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime/parallel"
+	"ebm/runtime/progress"
 )
 
 // Indices of chains, by what they are for: the random numbers of one kind are
@@ -26,7 +26,7 @@ const (
 // Estimator runs chains along the path of its settings.
 type Estimator struct {
 	// Progress, when not nil, shows how far the chains are.
-	Progress *progress.Progress
+	Progress progress.Progress
 	// Dir, when not empty, is the folder in which states are kept, so that a
 	// run that was stopped goes on; it is made if it is not there.
 	Dir string
@@ -126,7 +126,7 @@ func (e *Estimator) run(ctx context.Context, d direction, chains int, start func
 	if err := e.prepare(ctx); err != nil {
 		return Weights{}, err
 	}
-	stage := e.Progress.Stage("ais "+string(d), int64(chains)*int64(e.set.Distributions), "steps")
+	stage := progress.Begin(e.Progress, "ais "+string(d), int64(chains)*int64(e.set.Distributions), "steps")
 	defer stage.Done()
 	var w Weights
 	work := func(ctx context.Context, g int) (*chainGroup, error) {
@@ -164,7 +164,7 @@ func (c *chainGroup) first() uint64 {
 	return c.direction.index() + uint64(c.group)*uint64(c.layout.Size)
 }
 
-func (c *chainGroup) run(ctx context.Context, start func(chain int, dst []float32), stage *progress.Stage) error {
+func (c *chainGroup) run(ctx context.Context, start func(chain int, dst []float32), stage progress.Stage) error {
 	x := c.layout.New()
 	each := c.layout.Each()
 	for place := range c.used {

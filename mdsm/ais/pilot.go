@@ -8,6 +8,7 @@ import (
 	"ebm/mdsm/hmc"
 	"ebm/models/rng"
 	"ebm/models/tensor"
+	"ebm/runtime/progress"
 )
 
 const (
@@ -48,7 +49,7 @@ func (e *Estimator) prepare(ctx context.Context) error {
 
 func (e *Estimator) pilot(ctx context.Context) ([]float64, error) {
 	places := pilotAt(e.set.Distributions)
-	stage := e.Progress.Stage("ais pilots", int64(pilotFirst+(len(places)-1)*pilotMoves), "transitions")
+	stage := progress.Begin(e.Progress, "ais pilots", int64(pilotFirst+(len(places)-1)*pilotMoves), "transitions")
 	defer stage.Done()
 
 	x, each := e.layout.New(), e.layout.Each()

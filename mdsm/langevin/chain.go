@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"slices"
 
-	"ebm/internal/progress"
 	"ebm/mdsm/samples"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime/parallel"
+	"ebm/runtime/progress"
 )
 
 // plan is what all groups of a run share.
@@ -85,7 +85,7 @@ type seen struct {
 type snapshot struct{ x, clean *tensor.Tensor }
 
 // chain computes one group from its start to its samples.
-func (s *Sampler) chain(ctx context.Context, p *plan, group int, stage *progress.Stage) (*batch, error) {
+func (s *Sampler) chain(ctx context.Context, p *plan, group int, stage progress.Stage) (*batch, error) {
 	lo, hi := p.span(group, p.First, p.end())
 	c := &chain{Sampler: s, plan: p, group: group, lo: lo, hi: hi}
 	if _, watched := p.span(group, p.First, p.First+p.Watch.Chains); watched > lo {

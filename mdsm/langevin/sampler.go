@@ -5,18 +5,18 @@ import (
 	"fmt"
 	"slices"
 
-	"ebm/internal/progress"
 	"ebm/mdsm/samples"
 	"ebm/models/tensor"
 	"ebm/runtime"
 	"ebm/runtime/parallel"
+	"ebm/runtime/progress"
 )
 
 // Sampler runs chains, and denoises pictures, through a pair of models. It may
 // be used from several goroutines at once.
 type Sampler struct {
 	// Progress, when not nil, shows what Sample, Write and Merge do.
-	Progress *progress.Progress
+	Progress progress.Progress
 
 	stepper Stepper
 	shape   []int // of one x
@@ -81,20 +81,20 @@ func (s *Sampler) Sample(ctx context.Context, set Settings, sink func(first int,
 
 // stage begins the progress of groups, beside which some samples are done. It
 // counts the steps of all chains, since a chain may take minutes.
-func (s *Sampler) stage(p *plan, wanted []int, done int) *progress.Stage {
+func (s *Sampler) stage(p *plan, wanted []int, done int) progress.Stage {
 	rows := done
 	for _, g := range wanted {
 		lo, hi := p.span(g, p.First, p.end())
 		rows += hi - lo
 	}
 	steps := int64(len(p.temperature))
-	stage := s.Progress.Stage("sample", int64(rows)*steps, "steps")
+	stage := progress.Begin(s.Progress, "sample", int64(rows)*steps, "steps")
 	stage.Skip(int64(done) * steps)
 	return stage
 }
 
 // run computes groups and delivers them in order.
-func (s *Sampler) run(ctx context.Context, p *plan, wanted []int, stage *progress.Stage, deliver func(*batch) error) error {
+func (s *Sampler) run(ctx context.Context, p *plan, wanted []int, stage progress.Stage, deliver func(*batch) error) error {
 	work := func(ctx context.Context, i int) (*batch, error) { return s.chain(ctx, p, wanted[i], stage) }
 	return parallel.Ordered(ctx, s.layout(p.Batch).Workers, len(wanted), work, func(_ int, b *batch) error { return deliver(b) })
 }
@@ -110,7 +110,7 @@ func (s *Sampler) Denoise(ctx context.Context, x *tensor.Tensor) (clean, energy 
 	each, group := layout.Each(), layout.Size
 	clean = tensor.New(tensor.Float32, x.Shape()...)
 	energies := make([]float32, 0, n)
-	stage := s.Progress.Stage("denoise", int64(n), "pictures")
+	stage := progress.Begin(s.Progress, "denoise", int64(n), "pictures")
 	defer stage.Done()
 
 	type result struct{ clean, energy *tensor.Tensor }

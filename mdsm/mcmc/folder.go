@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 
 	"ebm/internal/npz"
-	"ebm/internal/progress"
 	"ebm/mdsm/samples"
 	"ebm/models/tensor"
+	"ebm/runtime/progress"
 )
 
 // Write draws the samples of the settings into a folder, see samples.Folder:
@@ -23,17 +23,17 @@ func (s *Sampler) Write(ctx context.Context, set Settings, f samples.Folder) (sa
 	size := s.kernel.Layout(set.Batch).Size
 	j := samples.Job{
 		Record: s.record(set, size), Shape: s.Shape(), Chains: true,
-		Stage: func(groups []int, done int) *progress.Stage {
+		Stage: func(groups []int, done int) progress.Stage {
 			chains := done / set.Draws
 			for _, g := range groups {
 				part := set.group(g, size)
 				chains += part.Count
 			}
-			stage := s.Progress.Stage(string(set.Method), int64(chains)*int64(set.Transitions()), "transitions")
+			stage := progress.Begin(s.Progress, string(set.Method), int64(chains)*int64(set.Transitions()), "transitions")
 			stage.Skip(int64(done / set.Draws * set.Transitions()))
 			return stage
 		},
-		Run: func(ctx context.Context, groups []int, stage *progress.Stage, deliver func(samples.Batch) error) error {
+		Run: func(ctx context.Context, groups []int, stage progress.Stage, deliver func(samples.Batch) error) error {
 			return s.run(ctx, set, groups, stage, func(c Chains) error {
 				return deliver(samples.Batch{First: c.First * set.Draws, X: c.X, Chains: c.arrays()})
 			})

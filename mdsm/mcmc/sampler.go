@@ -7,12 +7,12 @@ import (
 	"math"
 	"slices"
 
-	"ebm/internal/progress"
 	"ebm/mdsm/hmc"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime"
 	"ebm/runtime/parallel"
+	"ebm/runtime/progress"
 )
 
 // Models are ONNX files as bytes.
@@ -24,7 +24,7 @@ type Models struct {
 // Sampler runs chains. It may be used from several goroutines at once.
 type Sampler struct {
 	// Progress, when not nil, shows how far the chains are.
-	Progress *progress.Progress
+	Progress progress.Progress
 
 	kernel  *hmc.Kernel
 	denoise *runtime.Session
@@ -99,13 +99,13 @@ func (s *Sampler) Sample(ctx context.Context, set Settings, sink func(Chains) er
 	for g := set.First / size; g*size < set.First+set.Count; g++ {
 		wanted = append(wanted, g)
 	}
-	stage := s.Progress.Stage(string(set.Method), int64(set.Count)*int64(set.Transitions()), "transitions")
+	stage := progress.Begin(s.Progress, string(set.Method), int64(set.Count)*int64(set.Transitions()), "transitions")
 	defer stage.Done()
 	return s.run(ctx, set, wanted, stage, sink)
 }
 
 // run computes groups and delivers their wanted chains in order.
-func (s *Sampler) run(ctx context.Context, set Settings, wanted []int, stage *progress.Stage, deliver func(Chains) error) error {
+func (s *Sampler) run(ctx context.Context, set Settings, wanted []int, stage progress.Stage, deliver func(Chains) error) error {
 	l := s.kernel.Layout(set.Batch)
 	work := func(ctx context.Context, i int) (Chains, error) {
 		at, part := wanted[i]*l.Size, set.group(wanted[i], l.Size)
@@ -160,7 +160,7 @@ type group struct {
 	out     Chains
 }
 
-func (g *group) run(ctx context.Context, stage *progress.Stage) (Chains, error) {
+func (g *group) run(ctx context.Context, stage progress.Stage) (Chains, error) {
 	if err := g.begin(ctx); err != nil {
 		return Chains{}, err
 	}

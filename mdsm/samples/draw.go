@@ -11,13 +11,13 @@ import (
 
 	"ebm/internal/atomicfile"
 	"ebm/internal/picture"
-	"ebm/internal/progress"
 	"ebm/models/tensor"
+	"ebm/runtime/progress"
 )
 
 // draw makes the pictures that are wanted of the archive whose first sample
 // has the given index. Pictures of single samples that are there stay.
-func (f Folder) draw(ctx context.Context, first int, show *progress.Progress) error {
+func (f Folder) draw(ctx context.Context, first int, show progress.Progress) error {
 	if f.Grid > 0 {
 		if err := f.drawGrid(); err != nil {
 			return err
@@ -75,8 +75,8 @@ func (f Folder) drawAnimation() error {
 	return atomicfile.Write(filepath.Join(f.Dir, AnimationFile), func(w io.Writer) error { return a.WriteGIF(w, frames) })
 }
 
-func (f Folder) drawPictures(ctx context.Context, first int, show *progress.Progress) error {
-	stage := show.Stage("png", 0, "pictures")
+func (f Folder) drawPictures(ctx context.Context, first int, show progress.Progress) error {
+	stage := progress.Begin(show, "png", 0, "pictures")
 	defer stage.Done()
 	return atomicfile.Dir(filepath.Join(f.Dir, PicturesDir), func(tmp string) error {
 		return eachRows(ctx, filepath.Join(f.Dir, ArchiveFile), archiveArray, func(t *tensor.Tensor) error {

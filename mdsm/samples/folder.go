@@ -12,8 +12,8 @@ import (
 
 	"ebm/internal/atomicfile"
 	"ebm/internal/picture"
-	"ebm/internal/progress"
 	"ebm/models/tensor"
+	"ebm/runtime/progress"
 )
 
 // Files and folders beside those of a Process.
@@ -75,9 +75,9 @@ type Job struct {
 
 	// Stage begins the progress of some groups, beside which so many samples are
 	// done already.
-	Stage func(groups []int, done int) *progress.Stage
+	Stage func(groups []int, done int) progress.Stage
 	// Run computes groups and delivers their wanted samples in order.
-	Run func(ctx context.Context, groups []int, stage *progress.Stage, deliver func(Batch) error) error
+	Run func(ctx context.Context, groups []int, stage progress.Stage, deliver func(Batch) error) error
 }
 
 // Batch is a group's wanted samples.
@@ -119,7 +119,7 @@ func Span(size, group, first, end int) (lo, hi int) {
 // files are the same, byte for byte. A folder that is complete already is left
 // as it is but for pictures and traces that are missing. One that was begun with
 // other settings is a *MismatchError.
-func (f Folder) Write(ctx context.Context, j Job, show *progress.Progress) (Written, error) {
+func (f Folder) Write(ctx context.Context, j Job, show progress.Progress) (Written, error) {
 	w, err := f.open(&j)
 	if err != nil {
 		return Written{}, err

@@ -12,8 +12,8 @@ import (
 
 	"ebm/internal/atomicfile"
 	"ebm/internal/npz"
-	"ebm/internal/progress"
 	"ebm/models/tensor"
+	"ebm/runtime/progress"
 )
 
 // Merge joins complete folders of samples, such as those of Settings.Shard on
@@ -22,7 +22,7 @@ import (
 // *MismatchError. Memory is bounded; the archives are those that one machine
 // would have made, byte for byte. Of f, Crop and Float32 are taken from the
 // folders. The trace and snapshots are those of the first folder.
-func Merge(ctx context.Context, f Folder, parts []string, show *progress.Progress) (Written, error) {
+func Merge(ctx context.Context, f Folder, parts []string, show progress.Progress) (Written, error) {
 	whole, parts, err := order(parts)
 	if err != nil {
 		return Written{}, err
@@ -30,7 +30,7 @@ func Merge(ctx context.Context, f Folder, parts []string, show *progress.Progres
 	if entries, err := os.ReadDir(f.Dir); err == nil && len(entries) > 0 {
 		return Written{}, fmt.Errorf("merge into %s: it is not empty", f.Dir)
 	}
-	stage := show.Stage("merge", 0, "samples")
+	stage := progress.Begin(show, "merge", 0, "samples")
 	defer stage.Done()
 	err = atomicfile.Dir(f.Dir, func(tmp string) error {
 		if err := mergeInto(ctx, tmp, whole, parts); err != nil {

@@ -8,11 +8,11 @@ import (
 	"time"
 
 	"ebm/internal/metrics"
-	"ebm/internal/progress"
 	"ebm/mdsm"
 	"ebm/models/graph"
 	"ebm/models/tensor"
 	"ebm/runtime"
+	"ebm/runtime/progress"
 )
 
 // Problem is what a run trains: one update as a graph, in the form that
@@ -45,7 +45,7 @@ type Loop struct {
 	LogEvery        int    // steps between lines of metrics
 	Resume          bool   // go on from the newest checkpoint, if there is one
 	Describe        map[string]string
-	Progress        *progress.Progress
+	Progress        progress.Progress
 }
 
 // Result is where a run ended.
@@ -168,7 +168,7 @@ func fresh(p Problem, l Loop) (*state, error) {
 }
 
 func (s *state) run(ctx context.Context, u updater, log *metrics.Writer) (Result, error) {
-	stage := s.Progress.Stage("train", int64(s.Steps), "it")
+	stage := progress.Begin(s.Progress, "train", int64(s.Steps), "it")
 	stage.Skip(int64(s.step))
 	defer stage.Done()
 

@@ -12,12 +12,12 @@ import (
 	"time"
 
 	"ebm/internal/atomicfile"
-	"ebm/internal/progress"
 	"ebm/mdsm/dataset"
 	"ebm/models/energy"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime"
+	"ebm/runtime/progress"
 )
 
 // Options say how Train runs beside its settings.
@@ -26,7 +26,7 @@ type Options struct {
 	Resume   bool
 	Start    energy.Weights // first weights, nil for random ones
 	Budget   time.Duration  // stop after this time even if steps are left, 0 for never
-	Progress *progress.Progress
+	Progress progress.Progress
 }
 
 // Train trains an energy network on pictures by multiscale denoising score

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"ebm/internal/progress"
+	"ebm/runtime/progress"
 )
 
 // Report says what was timed and how long it took. Times are in milliseconds;
@@ -88,7 +88,7 @@ func median(times []time.Duration) time.Duration {
 
 // Measure does the job several times. Between the chains of Sample it times the
 // bare score.
-func (w *Work) Measure(ctx context.Context, runs int, show *progress.Progress) (Report, error) {
+func (w *Work) Measure(ctx context.Context, runs int, show progress.Progress) (Report, error) {
 	var score *Work
 	if w.Job == Sample {
 		spec := w.Spec
@@ -99,7 +99,7 @@ func (w *Work) Measure(ctx context.Context, runs int, show *progress.Progress) (
 		}
 		defer score.Close()
 	}
-	stage := show.Stage("bench", int64(runs), "runs")
+	stage := progress.Begin(show, "bench", int64(runs), "runs")
 	defer stage.Done()
 	var times, scores []time.Duration
 	for range runs {

@@ -14,9 +14,9 @@ import (
 
 	"ebm/cmd/internal/report"
 	"ebm/internal/atomicfile"
-	"ebm/internal/progress"
 	"ebm/mdsm/dataset"
 	"ebm/runtime"
+	"ebm/runtime/progress"
 )
 
 // Options say how items are made.
@@ -30,7 +30,7 @@ type Options struct {
 	Data      map[string]string
 	Inception string // file of the Inception network's weights, "" looks where they usually are
 	Seed      uint64
-	Progress  *progress.Progress
+	Progress  progress.Progress
 	Log       func(line string) // gets lines for a person; nil for none
 }
 
@@ -80,7 +80,7 @@ func Run(ctx context.Context, rt *runtime.Runtime, items []Item, o Options) ([]R
 	}
 	var results []Result
 	var failed []error
-	stage := o.Progress.Stage("items", int64(len(items)), "items")
+	stage := progress.Begin(o.Progress, "items", int64(len(items)), "items")
 	defer stage.Done()
 	for _, item := range items {
 		stage.Note(item.Name)

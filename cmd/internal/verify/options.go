@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"ebm/internal/progress"
 	"ebm/mdsm"
 	"ebm/models/graph"
 	"ebm/models/tensor"
+	"ebm/runtime/progress"
 )
 
 // Options say how a certificate is made. The zero value is right for pictures
@@ -66,7 +66,7 @@ type Options struct {
 	Program  string   // this program's name and version, for the certificate
 	Files    []File   // that were used, for the certificate
 	Notes    []string // for the certificate
-	Progress *progress.Progress
+	Progress progress.Progress
 }
 
 func (o Options) withDefaults() Options {

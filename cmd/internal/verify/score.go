@@ -11,13 +11,13 @@ import (
 	"strconv"
 
 	"ebm/export"
-	"ebm/internal/progress"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/graph"
 	"ebm/models/tensor"
 	"ebm/models/weights"
 	"ebm/runtime"
+	"ebm/runtime/progress"
 )
 
 // The names of what is compared.
@@ -84,7 +84,7 @@ type session struct {
 	folder  string           // where it was exported to, if it was
 	fixed   int              // its batch, 0 where it is free
 	options Options
-	stage   *progress.Stage
+	stage   progress.Stage
 	batch   batch
 
 	// Of a network with weights; nil when the subject is a file alone.
@@ -142,7 +142,7 @@ func (s *session) certify(ctx context.Context) (Certificate, error) {
 	if s.graph == nil {
 		what = "check"
 	}
-	s.stage = o.Progress.Stage("verify", total, what)
+	s.stage = progress.Begin(o.Progress, "verify", total, what)
 	defer s.stage.Done()
 	done := int64(0)
 	for _, p := range steps {

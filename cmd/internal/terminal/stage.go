@@ -1,4 +1,4 @@
-package progress
+package terminal
 
 import (
 	"sync"
@@ -7,9 +7,8 @@ import (
 	"github.com/vbauerster/mpb/v8"
 )
 
-// Stage is one part of the work, with a number of units that are done one
-// after the other.
-type Stage struct {
+// stage is a progress.Stage on a line of its own.
+type stage struct {
 	progress *Progress
 	bar      *mpb.Bar
 	name     string
@@ -24,44 +23,31 @@ type Stage struct {
 
 // Skip says that n units were done before the stage began, as when a run is
 // resumed: they are shown and left out of the rate.
-func (s *Stage) Skip(n int64) {
-	if s == nil {
-		return
-	}
+func (s *stage) Skip(n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.meter.begin(s.progress.now(), n)
 }
 
 // Add says that n more units are done.
-func (s *Stage) Add(n int64) {
-	if s != nil {
-		s.update(func() { s.meter.set(s.progress.now(), s.meter.current+n) })
-	}
+func (s *stage) Add(n int64) {
+	s.update(func() { s.meter.set(s.progress.now(), s.meter.current+n) })
 }
 
 // Set says that n units are done in all.
-func (s *Stage) Set(n int64) {
-	if s != nil {
-		s.update(func() { s.meter.set(s.progress.now(), n) })
-	}
+func (s *stage) Set(n int64) {
+	s.update(func() { s.meter.set(s.progress.now(), n) })
 }
 
 // Note sets the text that ends the line, such as "loss 43.1".
-func (s *Stage) Note(text string) {
-	if s == nil {
-		return
-	}
+func (s *stage) Note(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.note = text
 }
 
 // Done ends the stage, which may be short of its total.
-func (s *Stage) Done() {
-	if s == nil {
-		return
-	}
+func (s *stage) Done() {
 	s.mu.Lock()
 	if s.ended {
 		s.mu.Unlock()
@@ -85,7 +71,7 @@ func (s *Stage) Done() {
 	}
 }
 
-func (s *Stage) update(change func()) {
+func (s *stage) update(change func()) {
 	s.mu.Lock()
 	if s.ended {
 		s.mu.Unlock()
@@ -107,22 +93,22 @@ func (s *Stage) update(change func()) {
 
 // position returns the units done, their total (0 when unknown) and whether
 // the stage has ended.
-func (s *Stage) position() (current, total int64, ended bool) {
+func (s *stage) position() (current, total int64, ended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.meter.current, s.meter.total, s.ended
 }
 
-func (s *Stage) barText() string {
+func (s *stage) barText() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.text()
 }
 
-func (s *Stage) plainText() string { return s.name + gap + s.text() }
+func (s *stage) plainText() string { return s.name + gap + s.text() }
 
 // text is the line without the name: position, rate, time, note.
-func (s *Stage) text() string {
+func (s *stage) text() string {
 	text := s.meter.describe(s.progress.now(), s.unit)
 	if s.note != "" {
 		text += gap + s.note

@@ -1,4 +1,4 @@
-// Package progress tells a person how far a long job is: a line for each
+// Package terminal tells a person how far a long job is: a line for each
 // stage that is redrawn in place in a terminal,
 //
 //	train  [=========>---------]  320/1500  12.3 it/s  1m36s left  loss 43.1
@@ -10,4 +10,4 @@
 // Between two redraws the cursor rests on an empty line below the bars and no
 // mode of the terminal is ever changed, so a program that is interrupted or
 // killed leaves the terminal usable.
-package progress
+package terminal

@@ -1,4 +1,4 @@
-package progress
+package terminal
 
 import (
 	"io"
@@ -10,6 +10,8 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
+
+	"ebm/runtime/progress"
 )
 
 const (
@@ -32,7 +34,7 @@ type Progress struct {
 	gone   chan any      // closed when the bars are, or cannot be drawn any more
 
 	mu     sync.Mutex // guards writes of plain lines, and open
-	open   []*Stage
+	open   []*stage
 	closed bool
 	quiet  bool
 }
@@ -86,11 +88,11 @@ func isTerminal(w io.Writer) bool {
 // Stage begins a stage of the given number of units, 0 when that is not
 // known. The unit is that of the rate, such as "it" for it/s; with "B" the
 // numbers are bytes. Stages may follow one another or run side by side.
-func (p *Progress) Stage(name string, total int64, unit string) *Stage {
+func (p *Progress) Stage(name string, total int64, unit string) progress.Stage {
 	if p == nil || p.quiet {
-		return nil
+		return progress.Silent{}
 	}
-	s := &Stage{
+	s := &stage{
 		progress: p, name: name, unit: unit,
 		meter: meter{total: max(total, 0)},
 		next:  p.now().Add(firstLine),
@@ -99,7 +101,7 @@ func (p *Progress) Stage(name string, total int64, unit string) *Stage {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil
+		return progress.Silent{}
 	}
 	p.open = append(p.open, s)
 	if p.bars != nil {
@@ -108,7 +110,7 @@ func (p *Progress) Stage(name string, total int64, unit string) *Stage {
 	return s
 }
 
-func (p *Progress) addBar(s *Stage) *mpb.Bar {
+func (p *Progress) addBar(s *stage) *mpb.Bar {
 	style := mpb.BarStyle().Build()
 	filler := func(w io.Writer, stat decor.Statistics) error {
 		current, total, ended := s.position()
@@ -179,8 +181,8 @@ func (p *Progress) line(text string) {
 	_, _ = io.WriteString(p.out, text+"\n")
 }
 
-func (p *Progress) remove(s *Stage) {
+func (p *Progress) remove(s *stage) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.open = slices.DeleteFunc(p.open, func(o *Stage) bool { return o == s })
+	p.open = slices.DeleteFunc(p.open, func(o *stage) bool { return o == s })
 }

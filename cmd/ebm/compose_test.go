@@ -93,11 +93,11 @@ func TestComposeByAClass(t *testing.T) {
 func TestComposeUsage(t *testing.T) {
 	weights, dir := tinyWeights(t), t.TempDir()
 	for want, args := range map[string][]string{
-		"--run":             {"--out", dir},
-		"one for each":      {"--run", weights, "--weights", "1,2", "--out", dir},
-		"number from 0":     {"--run", weights, "--classifier", "mnist:seven", "--out", dir},
-		"0 to 9":            {"--run", weights, "--classifier", "mnist:10", "--out", dir},
-		"FILE.onnx":         {"--run", weights, "--classifier", "letters:3", "--out", dir},
+		"--run":                        {"--out", dir},
+		"one for each":                 {"--run", weights, "--weights", "1,2", "--out", dir},
+		"number from 0":                {"--run", weights, "--classifier", "mnist:seven", "--out", dir},
+		"0 to 9":                       {"--run", weights, "--classifier", "mnist:10", "--out", dir},
+		"FILE.onnx":                    {"--run", weights, "--classifier", "letters:3", "--out", dir},
 		"--images and --mask together": {"--run", weights, "--mask", "bottom", "--out", dir},
 	} {
 		code, _, stderr := ebmRun(t, append([]string{"compose", "-q"}, args...)...)

@@ -77,7 +77,7 @@ func TestMasks(t *testing.T) {
 	}
 	for want, ref := range map[string]string{
 		"it is 3×4, want 4×4, or 2×2 without the padding": maskFile(t, 3, 4),
-		"one of [left right top bottom centre]":                 "middle",
+		"one of [left right top bottom centre]":           "middle",
 	} {
 		if _, err := ReadMask(ref, []int{1, 4, 4}, 1); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want one with %q", ref, err, want)

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 
-
 	"ebm/export/onnxpb"
 	"ebm/internal/onnxwire"
 )

@@ -30,10 +30,12 @@ type benchFlags struct {
 func (f *benchFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.job, "job", "score", "what is timed: score, train, sample or features")
 	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, or a shipped model (default: one of random weights)")
-	fs.StringVar(&f.net.Net, "net", "res12", "without --run, the network: res6, res12, res18 or res34")
-	fs.IntVar(&f.net.Dim, "dim", 16, "without --run, channels after the first convolution")
-	fs.IntVar(&f.net.Channels, "channels", 1, "without --run, channels of the pictures")
-	fs.IntVar(&f.net.Size, "size", 32, "without --run, height and width of the pictures in pixels")
+	group(fs, "Without --run", func(fs *pflag.FlagSet) {
+		fs.StringVar(&f.net.Net, "net", "res12", "the network: res6, res12, res18 or res34")
+		fs.IntVar(&f.net.Dim, "dim", 16, "channels after the first convolution")
+		fs.IntVar(&f.net.Channels, "channels", 1, "channels of the pictures")
+		fs.IntVar(&f.net.Size, "size", 32, "height and width of the pictures in pixels")
+	})
 	fs.IntVar(&f.batch, "batch", 0, "pictures in a run, chains for sample (default: 128, 64 for sample, 32 for features)")
 	fs.IntVar(&f.steps, "steps", 2700, "for sample, Langevin steps of a chain")
 	fs.IntVar(&f.shards, "shards", 0, "for train, parts of a batch whose gradients are computed side by side (default: the run's or the presets')")

@@ -97,7 +97,7 @@ details. Warnings about too few samples and the like go to standard error.`,
 		},
 	}
 	f.add(cmd.Flags())
-	f.run.add(cmd.Flags())
+	group(cmd.Flags(), "Of a RUN alone", f.run.add)
 	return cmd
 }
 

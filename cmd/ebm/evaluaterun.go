@@ -46,16 +46,16 @@ type runFlags struct {
 }
 
 func (f *runFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.out, "out", "", "of a RUN, the folder of the report (default the run's own)")
+	fs.StringVar(&f.out, "out", "", "the folder of the report (default the run's own)")
 	addCheckpoint(fs, &f.checkpoint)
-	fs.StringSliceVar(&f.parts, "parts", nil, "of a RUN, some of metrics, modes, outliers, noise, neighbours (default all that can be had)")
-	fs.StringVar(&f.dataName, "data-name", "", "of a RUN, the data set it was trained on, where that is not known")
-	fs.StringSliceVar(&f.against, "against", nil, "of a RUN, other pictures that the energy is to tell apart, as SET, SET:train or SET=FOLDER (default fashion-mnist for mnist, svhn for cifar10, and the other way round)")
-	fs.IntVar(&f.count, "count", 256, "of a RUN, samples to draw where there are none; few samples bias every number, see the warnings")
-	fs.IntVar(&f.steps, "steps", 2700, "of a RUN, Langevin steps of those samples")
-	fs.IntVar(&f.pictures, "pictures", 2000, "of a RUN, pictures of each set whose energies are measured")
-	fs.IntVar(&f.neighbours, "neighbours", 10, "of a RUN, nearest training pictures shown for a sample")
-	fs.BoolVar(&f.selects, "select", false, "of a RUN, first draw samples of every checkpoint, mark the best one (checkpoints/best.json), export it into model/ and evaluate it")
+	fs.StringSliceVar(&f.parts, "parts", nil, "some of metrics, modes, outliers, noise, neighbours (default all that can be had)")
+	fs.StringVar(&f.dataName, "data-name", "", "the data set it was trained on, where that is not known")
+	fs.StringSliceVar(&f.against, "against", nil, "other pictures that the energy is to tell apart, as SET, SET:train or SET=FOLDER (default fashion-mnist for mnist, svhn for cifar10, and the other way round)")
+	fs.IntVar(&f.count, "count", 256, "samples to draw where there are none; few samples bias every number, see the warnings")
+	fs.IntVar(&f.steps, "steps", 2700, "Langevin steps of those samples")
+	fs.IntVar(&f.pictures, "pictures", 2000, "pictures of each set whose energies are measured")
+	fs.IntVar(&f.neighbours, "neighbours", 10, "nearest training pictures shown for a sample")
+	fs.BoolVar(&f.selects, "select", false, "first draw samples of every checkpoint, mark the best one (checkpoints/best.json), export it into model/ and evaluate it")
 	fs.IntVar(&f.selectCount, "select-count", 1000, "with --select, samples of each checkpoint")
 	fs.IntVar(&f.selectSteps, "select-steps", 2700, "with --select, Langevin steps of those samples")
 }

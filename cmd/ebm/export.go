@@ -26,11 +26,15 @@ func (f *modelFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, or a shipped model")
 	addCheckpoint(fs, &f.checkpoint)
 	fs.StringVar(&f.weights, "weights", "", "the model: a file of weights (.safetensors, .pt, .pth, .npz)")
-	fs.StringVar(&f.net.Net, "net", "", "with --weights, the network: res6, res12, res18 or res34 (default: recognised)")
-	fs.IntVar(&f.net.Dim, "dim", 0, "with --weights, channels after the first convolution (default: recognised)")
-	fs.IntVar(&f.net.Channels, "channels", 0, "with --weights, channels of the pictures (default: recognised)")
-	fs.IntVar(&f.net.Size, "size", 0, "with --weights, height and width of the pictures in pixels (default: recognised)")
-	fs.StringVar(&f.act, "activation", "", "with --weights, elu, relu, softplus, swish or tanh (default elu, or what the file says)")
+	group(fs, "With --weights", f.addNetwork)
+}
+
+func (f *modelFlags) addNetwork(fs *pflag.FlagSet) {
+	fs.StringVar(&f.net.Net, "net", "", "the network: res6, res12, res18 or res34 (default: recognised)")
+	fs.IntVar(&f.net.Dim, "dim", 0, "channels after the first convolution (default: recognised)")
+	fs.IntVar(&f.net.Channels, "channels", 0, "channels of the pictures (default: recognised)")
+	fs.IntVar(&f.net.Size, "size", 0, "height and width of the pictures in pixels (default: recognised)")
+	fs.StringVar(&f.act, "activation", "", "elu, relu, softplus, swish or tanh (default elu, or what the file says)")
 }
 
 // load finds the model. What flags say of the network must agree with what is
@@ -144,12 +148,12 @@ With --for it writes what another program wants:
 			return exportKinds(a, m, out, list, batch, asked)
 		},
 	}
-	model.add(cmd.Flags())
-	other.add(cmd.Flags())
 	cmd.Flags().StringVar(&out, "out", "", "folder of the files, made if it is not there")
 	cmd.Flags().StringSliceVar(&kinds, "kinds", []string{"energy", "score", "hvp", "train", "sampler"}, "which files to write (with --for, its own choice by default)")
 	cmd.Flags().IntVar(&batch, "batch", 0, "fix the batch N, 0 for a dynamic one")
 	cmd.Flags().BoolVar(&asked, "json", false, "print the files as JSON")
+	model.add(cmd.Flags())
+	other.add(cmd.Flags())
 	return cmd
 }
 

@@ -25,12 +25,18 @@ type otherFlags struct {
 }
 
 func (f *otherFlags) add(fs *pflag.FlagSet) {
-	defaults := langevin.Default(1)
 	fs.StringVar(&f.target, "for", "", "another program to write for: "+strings.Join(targetNames(), ", "))
-	fs.StringVar(&f.name, "name", "", "with --for, the model's name in files (default: from its reference)")
-	fs.IntVar(&f.steps, "steps", defaults.Schedule.Steps, "with --for torch-fidelity, Langevin steps of the chain")
-	fs.Float64Var(&f.stepSize, "step-size", defaults.StepSize, "with --for torch-fidelity, the step size ε in units of x")
-	fs.Uint32Var(&f.seed, "seed", 0, "with --for torch-fidelity, seed of the chain's noise, below 2^24")
+	group(fs, "With --for", func(fs *pflag.FlagSet) {
+		fs.StringVar(&f.name, "name", "", "the model's name in files (default: from its reference)")
+	})
+	group(fs, "With --for torch-fidelity", f.addChain)
+}
+
+func (f *otherFlags) addChain(fs *pflag.FlagSet) {
+	defaults := langevin.Default(1)
+	fs.IntVar(&f.steps, "steps", defaults.Schedule.Steps, "Langevin steps of the chain")
+	fs.Float64Var(&f.stepSize, "step-size", defaults.StepSize, "the step size ε in units of x")
+	fs.Uint32Var(&f.seed, "seed", 0, "seed of the chain's noise, below 2^24")
 }
 
 // forAlone are the flags that mean something with --for alone.

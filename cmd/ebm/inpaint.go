@@ -46,13 +46,17 @@ func (f *inpaintFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.out, "out", "", "folder of the results, made if it is not there")
 	fs.Uint64Var(&f.seed, "seed", 0, "seed; completion k of picture i is the same whatever the batch")
 	fs.IntVar(&f.batch, "batch", 0, "completions computed at once (default: as many as the threads take)")
+	fs.IntVar(&f.rows, "rows", 16, "pictures in inpaint.png")
+	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
+	group(fs, "The chains", f.addSchedule)
+}
+
+func (f *inpaintFlags) addSchedule(fs *pflag.FlagSet) {
 	fs.StringVar(&f.schedule, "schedule", "paper", "temperatures: paper (exp), lin or constant (T = 1)")
 	fs.IntVar(&f.steps, "steps", 2700, "Langevin steps; other numbers keep the schedule's proportions")
 	fs.Float64Var(&f.stepSize, "step-size", 0.02, "ε, in units of x; 0.015 to 0.05 is reasonable")
 	fs.Float64Var(&f.hot, "hot", 100, "temperature of the first steps")
 	fs.BoolVar(&f.raw, "raw", false, "leave out the denoising jump at the end")
-	fs.IntVar(&f.rows, "rows", 16, "pictures in inpaint.png")
-	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
 }
 
 func newInpaint(a *app) *cobra.Command {

@@ -46,8 +46,15 @@ func (f *likelihoodFlags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.count, "count", 64, "pictures to measure, each with a reverse chain; 0 for log Z alone")
 	fs.StringVar(&f.points, "points", string(ais.Clean), "where the density is measured: clean (x, as in the paper), noisy (x + σ₀·n) or dequantised (x + (u − ½)/255)")
 	fs.StringVar(&f.out, "out", "", "folder of likelihood.json and of the chains' states, with which a run that was stopped goes on (default RUN/likelihood for a run)")
-	fs.StringSliceVar(&f.toys, "toy", nil, "in place of a model, densities whose log Z is known: "+strings.Join(energy.Toys(), ", "))
-	fs.IntSliceVar(&f.dims, "dim", []int{2, 16, 128, 1024}, "with --toy, numbers of dimensions")
+	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
+	group(fs, "In place of a model", func(fs *pflag.FlagSet) {
+		fs.StringSliceVar(&f.toys, "toy", nil, "densities whose log Z is known: "+strings.Join(energy.Toys(), ", "))
+		fs.IntSliceVar(&f.dims, "dim", []int{2, 16, 128, 1024}, "numbers of dimensions")
+	})
+	group(fs, "The chains", f.addChains)
+}
+
+func (f *likelihoodFlags) addChains(fs *pflag.FlagSet) {
 	fs.StringVar(&f.preset, "preset", "cheap", "work: cheap (1,000 distributions, 5 leapfrog steps) or paper (10,000, 10)")
 	fs.IntVar(&f.set.Distributions, "distributions", 0, "distributions between the reference and the model (default: the preset's)")
 	fs.IntVar(&f.set.Leapfrog, "hmc-steps", 0, "leapfrog steps in the transition at each distribution (default: the preset's)")
@@ -56,7 +63,6 @@ func (f *likelihoodFlags) add(fs *pflag.FlagSet) {
 	fs.Float64Var(&f.ratio, "ratio", 0, "r of the ladder βₖ = (r^(k/M) − 1)/(r − 1), 1 for a linear one (default: reference-sigma²/σ₀²)")
 	fs.Float64Var(&f.temperature, "temperature", 1, "T of the model, exp(−E/T)")
 	fs.Uint64Var(&f.set.Seed, "seed", 0, "seed; chain i of a seed is the same whatever the number of chains or restarts")
-	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
 }
 
 func newLikelihood(a *app) *cobra.Command {

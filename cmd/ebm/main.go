@@ -35,8 +35,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	a := &app{stdout: stdout, stderr: stderr}
 	root := newRoot(a)
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
 	ran := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { ran = true }
 	err := root.ExecuteContext(ctx)
@@ -67,10 +65,41 @@ step, a Langevin sampler) and runs them through ONNX Runtime.
 
 Begin with:  ebm demo`,
 		SilenceErrors: true, SilenceUsage: true,
-		Args: cobra.NoArgs,
+		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.PersistentFlags().SortFlags = false
 	a.addFlags(root.PersistentFlags())
-	root.AddCommand(newDemo(a), newTrain(a), newExport(a), newSample(a), newDenoise(a), newVerify(a), newInspect(a), newRuntime(a), newConvert(a), newGradient(a), newEvaluate(a), newCompare(a), newClassifier(a), newInpaint(a), newLikelihood(a), newReproduce(a), newCompose(a), newModels(a), newBench(a), newVersion(a))
+	for _, g := range []struct {
+		title    string
+		commands []*cobra.Command
+	}{
+		{"Begin", []*cobra.Command{newDemo(a), newModels(a)}},
+		{"Train", []*cobra.Command{newTrain(a), newClassifier(a)}},
+		{"Use a model", []*cobra.Command{newSample(a), newDenoise(a), newInpaint(a), newCompose(a)}},
+		{"Measure", []*cobra.Command{newEvaluate(a), newCompare(a), newLikelihood(a), newReproduce(a), newBench(a)}},
+		{"Files", []*cobra.Command{newExport(a), newConvert(a), newInspect(a), newGradient(a), newVerify(a)}},
+		{program, []*cobra.Command{newRuntime(a), newVersion(a)}},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
+		for _, c := range g.commands {
+			c.GroupID = g.title
+			root.AddCommand(c)
+		}
+	}
+	root.SetHelpCommandGroupID(program)
+	root.SetCompletionCommandGroupID(program)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetUsageFunc(a.usage)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range allCommands(root) {
+		c.Flags().SortFlags = false
+	}
+	complete(root)
 	return root
 }
+
+// program is the title of the commands that are about the program itself.
+const program = "The program"

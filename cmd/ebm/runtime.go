@@ -10,7 +10,7 @@ import (
 
 func newRuntime(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "runtime", Short: "Say which ONNX Runtime is used, or install another build", Args: cobra.NoArgs,
+		Use: "runtime", Short: "Say which ONNX Runtime is used, or install another build", Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return usagef("want 'runtime info' or 'runtime install'")
 		},

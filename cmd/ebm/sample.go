@@ -44,21 +44,29 @@ func (f *sampleFlags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.count, "count", 64, "number of samples")
 	fs.Uint64Var(&f.seed, "seed", 0, "seed; sample i of a seed is the same whatever the batch, shard or restart")
 	fs.IntVar(&f.batch, "batch", 0, "samples computed at once (default: as many as the threads take)")
+	fs.StringVar(&f.shard, "shard", "", "draw only part I/N of the samples, to be joined with --merge")
+	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
+	group(fs, "The chains", f.addSchedule)
+	group(fs, "What is written", f.addFiles)
+	group(fs, "Samplers with corrections, and chains of several draws", f.chainFlags.add)
+}
+
+func (f *sampleFlags) addSchedule(fs *pflag.FlagSet) {
 	fs.StringVar(&f.schedule, "schedule", "paper", "temperatures: paper (exp), lin or constant (T = 1)")
 	fs.IntVar(&f.steps, "steps", 2700, "Langevin steps; other numbers keep the schedule's proportions")
 	fs.Float64Var(&f.stepSize, "step-size", 0.02, "ε, in units of x; 0.015 to 0.05 is reasonable")
 	fs.Float64Var(&f.hot, "hot", 100, "temperature of the first steps")
 	fs.BoolVar(&f.raw, "raw", false, "leave out the denoising jump at the end")
 	fs.Float64Var(&f.sigma0, "sigma0", 0, "σ₀ of the denoising jump for an ONNX file (default: what the file says, or 0.1)")
-	fs.StringVar(&f.shard, "shard", "", "draw only part I/N of the samples, to be joined with --merge")
+}
+
+func (f *sampleFlags) addFiles(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.float32, "float32", false, "also write samples_float32.npy, neither clipped nor rounded")
 	fs.BoolVar(&f.png, "png", false, "also write every sample as a PNG file")
 	fs.IntVar(&f.grid, "grid", 64, "samples in grid.png, 0 for no grid")
 	fs.BoolVar(&f.animation, "animation", false, "also draw process.gif, the chains along the way")
 	fs.IntVar(&f.watched, "chains", 16, "chains whose energies and snapshots are recorded in trace.json")
 	fs.IntVar(&f.crop, "crop", -1, "keep the middle N×N pixels, 0 for all (default: what was padding in training is cut off)")
-	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
-	f.chainFlags.add(fs)
 }
 
 func newSample(a *app) *cobra.Command {
@@ -89,8 +97,8 @@ effective sample sizes of the energy and of pixels, in place of trace.json.`,
 			return f.sample(cmd.Context(), a)
 		},
 	}
-	f.add(cmd.Flags())
 	cmd.Flags().StringSliceVar(&merge, "merge", nil, "join finished folders of --shard into --out instead")
+	f.add(cmd.Flags())
 	return cmd
 }
 

@@ -96,14 +96,21 @@ func demo() Settings {
 
 // Preset returns the settings called name. The error lists all names.
 func Preset(name string) (Settings, error) {
-	var names []string
 	for _, p := range presets() {
 		if p.name == name {
 			return p.settings, nil
 		}
+	}
+	return Settings{}, fmt.Errorf("unknown preset %q, want one of %s", name, strings.Join(Presets(), ", "))
+}
+
+// Presets returns the names of the presets.
+func Presets() []string {
+	var names []string
+	for _, p := range presets() {
 		names = append(names, p.name)
 	}
-	return Settings{}, fmt.Errorf("unknown preset %q, want one of %s", name, strings.Join(names, ", "))
+	return names
 }
 
 // PresetHelp lists the presets, a line each.

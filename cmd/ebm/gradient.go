@@ -19,6 +19,7 @@ func newGradient(a *app) *cobra.Command {
 		sizes  []string
 		values []string
 		out    string
+		check  bool
 		asJSON bool
 	)
 	cmd := &cobra.Command{
@@ -32,25 +33,32 @@ model and, for every value X that was asked for,
   hvp/X    with --hvp, the part for X of the Hessian times a vector, whose
            parts are the inputs v/X
 
-Names are those of inputs, outputs, initialisers or any value between.
+Names are those of inputs, outputs, initialisers or any value between. Only
+what OUTPUT depends on has to be read: other outputs are dropped where they
+cannot be. --check writes nothing and lists all that stands in the way of the
+file, or with --of of that value: node, operator, version, and what may help.
 docs/onnx-import.md lists the operators that are read.`,
-		Example: `  ebm gradient classifier.onnx --of logits --wrt input --out classifier.grad.onnx
+		Example: `  ebm gradient --check classifier.onnx
+  ebm gradient classifier.onnx --of logits --wrt input --out classifier.grad.onnx
   ebm gradient model.onnx --wrt x --wrt-parameters --size batch=8 --out model.grad.onnx`,
 		Args: exactArgs(1, "an ONNX file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if out == "" {
-				return usagef("want --out FILE.onnx")
-			}
-			if len(d.Wrt) == 0 && !d.Parameters {
-				return usagef("want --wrt NAME or --wrt-parameters")
-			}
-			o := onnximport.Options{}
+			o := onnximport.Options{Of: d.Of}
 			var err error
 			if o.Sizes, err = parseSizes(sizes); err != nil {
 				return err
 			}
 			if o.Values, err = parseValues(values); err != nil {
 				return err
+			}
+			if check {
+				return checkGradient(a, args[0], o, asJSON)
+			}
+			if out == "" {
+				return usagef("want --out FILE.onnx")
+			}
+			if len(d.Wrt) == 0 && !d.Parameters {
+				return usagef("want --wrt NAME or --wrt-parameters")
 			}
 			return writeGradient(a, args[0], out, d, o, asJSON)
 		},
@@ -63,7 +71,8 @@ docs/onnx-import.md lists the operators that are read.`,
 	f.StringSliceVar(&sizes, "size", nil, "fix a symbolic dimension, such as N=1; may be given several times")
 	f.StringArrayVar(&values, "value", nil, "make an input of whole numbers a constant, such as shape=1,16 or rate=16000; may be given several times")
 	f.StringVar(&out, "out", "", "the file to write")
-	f.BoolVar(&asJSON, "json", false, "print what was written as JSON")
+	f.BoolVar(&check, "check", false, "write nothing, list what stands in the way")
+	f.BoolVar(&asJSON, "json", false, "print what was written or found as JSON")
 	return cmd
 }
 
@@ -111,14 +120,35 @@ func parseValues(list []string) (map[string]*tensor.Tensor, error) {
 
 // gradientReport is what gradient prints.
 type gradientReport struct {
-	Path    string          `json:"path"`
-	Inputs  []describedType `json:"inputs"`
-	Outputs []describedType `json:"outputs"`
+	Path    string               `json:"path"`
+	Inputs  []describedType      `json:"inputs"`
+	Outputs []describedType      `json:"outputs"`
+	Dropped []onnximport.Dropped `json:"dropped,omitempty"`
 }
 
 type describedType struct {
 	Name string `json:"name"`
 	Type string `json:"type"`
+}
+
+// checkGradient lists what stands in the way of reading a file, and fails if
+// anything does.
+func checkGradient(a *app, path string, o onnximport.Options, asJSON bool) error {
+	problems, err := onnximport.Check(path, o)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		err = a.printJSON(append([]onnximport.Problem{}, problems...))
+	} else {
+		for _, p := range problems {
+			a.printf("%s\n", p)
+		}
+	}
+	if len(problems) > 0 && err == nil {
+		return fmt.Errorf("%s: %d things stand in the way", path, len(problems))
+	}
+	return err
 }
 
 func writeGradient(a *app, in, out string, d onnximport.Derivatives, o onnximport.Options, asJSON bool) error {
@@ -137,7 +167,7 @@ func writeGradient(a *app, in, out string, d onnximport.Derivatives, o onnximpor
 	if err := export.WriteFile(out, m.Graph, export.Options{Doc: m.Doc, Docs: m.Docs, Metadata: metadata, Version: version()}); err != nil {
 		return err
 	}
-	report := gradientReport{Path: out}
+	report := gradientReport{Path: out, Dropped: m.Dropped}
 	for _, n := range m.Graph.Inputs() {
 		report.Inputs = append(report.Inputs, describedType{n.InputName(), n.Type().String()})
 	}
@@ -152,6 +182,9 @@ func writeGradient(a *app, in, out string, d onnximport.Derivatives, o onnximpor
 	}
 	for _, v := range report.Outputs {
 		a.printf("out\t%s\t%s\n", v.Name, v.Type)
+	}
+	for _, d := range report.Dropped {
+		a.printf("dropped\t%s\t%s\n", d.Name, d.Reason)
 	}
 	return nil
 }

@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
+	"ebm/export/onnxpb"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )
@@ -50,6 +53,45 @@ func TestGradientJSONAndSizes(t *testing.T) {
 	}
 	if len(report.Inputs) != 1 || report.Inputs[0].Type != "float32[2 3 13 13]" || len(report.Outputs) < 10 || report.Path != out {
 		t.Errorf("the report is %+v", report)
+	}
+}
+
+// TestGradientCheck lists two operators that are not read, behind one another,
+// and reads the output that needs neither.
+func TestGradientCheck(t *testing.T) {
+	dir := t.TempDir()
+	two := filepath.Join(dir, "two.onnx")
+	value := func(name string) *onnxpb.ValueInfoProto {
+		return &onnxpb.ValueInfoProto{Name: proto.String(name), Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{
+			TensorType: &onnxpb.TypeProto_Tensor{ElemType: proto.Int32(1), Shape: &onnxpb.TensorShapeProto{}}}}}
+	}
+	node := func(op, in, out string) *onnxpb.NodeProto {
+		return &onnxpb.NodeProto{OpType: proto.String(op), Input: []string{in}, Output: []string{out}}
+	}
+	b, err := proto.Marshal(&onnxpb.ModelProto{
+		IrVersion: proto.Int64(8), OpsetImport: []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(17)}},
+		Graph: &onnxpb.GraphProto{
+			Name: proto.String("two"), Input: []*onnxpb.ValueInfoProto{value("x")}, Output: []*onnxpb.ValueInfoProto{value("y"), value("z")},
+			Node: []*onnxpb.NodeProto{node("Frobnicate", "x", "a"), node("Sideways", "a", "z"), node("Exp", "x", "y")},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(two, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := ebmRun(t, "gradient", "--check", two)
+	if code != 1 || !strings.Contains(stderr, "2 things stand in the way") ||
+		!strings.Contains(stdout, `"a" (Frobnicate) of operator set 17`) || !strings.Contains(stdout, `"z" (Sideways)`) {
+		t.Errorf("status %d, %q, %q", code, stdout, stderr)
+	}
+	if text := mustRun(t, "gradient", "--check", two, "--of", "y", "--json"); strings.TrimSpace(text) != "[]" {
+		t.Errorf("of y stand in the way %q, want nothing", text)
+	}
+	out := filepath.Join(dir, "grad.onnx")
+	if text := mustRun(t, "gradient", two, "--of", "y", "--wrt", "x", "--out", out); !strings.Contains(text, "dropped\tz\tnode \"a\" (Frobnicate)") {
+		t.Errorf("the report does not say that z is dropped: %q", text)
 	}
 }
 

@@ -71,6 +71,9 @@ func (c *call) branch(g *onnxpb.GraphProto) []*value {
 	var results []*value
 	for _, out := range g.Output {
 		v := c.values[out.GetName()]
+		if v != nil && v.broken {
+			panic(failure{errBroken})
+		}
 		if v == nil || v.absent != "" {
 			c.fail("output %q of a branch is not computed", out.GetName())
 		}

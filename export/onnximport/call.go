@@ -56,7 +56,7 @@ func (c *call) all() []*graph.Node {
 func (c *call) dims(i int) []graph.Dim {
 	s := c.sizesOf(c.operand(i))
 	if s == nil {
-		c.fail("operand %d (%q) depends on values at run time, want known integers (giving sizes to symbolic dimensions may help)", i, c.op.inputs[i])
+		c.fail("operand %d (%q) depends on values at run time, want known integers", i, c.op.inputs[i])
 	}
 	return s.elems
 }

@@ -63,7 +63,7 @@ func (im *importer) inline(n *onnxpb.NodeProto, f *onnxpb.FunctionProto, operand
 		if v == nil {
 			return nil, fmt.Errorf("output %q of the function is not computed", name)
 		}
-		if v.absent == "" {
+		if v.absent == "" || v.broken {
 			results[i] = v
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	goruntime "runtime"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -27,6 +26,8 @@ type importer struct {
 	version   int                                   // of the standard operator set, which functions choose for themselves
 	functions map[functionKey]*onnxpb.FunctionProto // of the model itself
 	inlined   int                                   // nodes imported inside of functions and branches
+	place     int                                   // index of the node at hand in the file's graph
+	problems  []Problem
 }
 
 // value is what a name of the file stands for: a node, integers that are
@@ -34,15 +35,10 @@ type importer struct {
 type value struct {
 	node  *graph.Node
 	sizes *sizes
-	// absent says why there is neither.
+	// absent says why there is neither. It is broken where that is a problem
+	// that was reported already.
 	absent string
-}
-
-func newImporter(m *Model, p *onnxpb.ModelProto, o Options) *importer {
-	return &importer{
-		model: m, graph: m.Graph, options: o, values: make(map[string]*value), defined: make(map[string]bool),
-		table: table(), version: m.Opset, functions: functionsOf(p), symbols: make(map[string]*graph.Node), folder: &folder{known: make(map[*graph.Node]*tensor.Tensor)},
-	}
+	broken bool
 }
 
 func (im *importer) run(g *onnxpb.GraphProto) error {
@@ -72,8 +68,15 @@ func (im *importer) nodes(g *onnxpb.GraphProto) error {
 	if err != nil {
 		return err
 	}
-	for i, n := range g.Node {
-		if err := im.node(n, ops[i]); err != nil {
+	order, err := inOrder(g)
+	if err != nil {
+		return err
+	}
+	for _, i := range order {
+		if im.depth == 0 {
+			im.place = i
+		}
+		if err := im.node(g.Node[i], ops[i]); err != nil {
 			return err
 		}
 	}
@@ -89,7 +92,8 @@ func (im *importer) initialisers(g *onnxpb.GraphProto) error {
 		im.defined[name] = true
 		t, err := readTensor(p, im.options.Dir)
 		if err != nil {
-			return fmt.Errorf("initialiser %q: %w", name, err)
+			im.broken(name, fmt.Errorf("initialiser %q: %w", name, err), "")
+			continue
 		}
 		p.RawData, p.FloatData, p.DoubleData = nil, nil, nil // t holds the elements now
 		if !t.DType().IsFloat() {
@@ -109,7 +113,7 @@ func (im *importer) initialisers(g *onnxpb.GraphProto) error {
 func (im *importer) inputs(g *onnxpb.GraphProto) error {
 	for _, in := range g.Input {
 		name := in.GetName()
-		if v := im.values[name]; v != nil && v.node.Op() == graph.OpConstant {
+		if im.values[name] != nil { // an initialiser
 			continue
 		}
 		if name == "" || im.defined[name] {
@@ -118,7 +122,8 @@ func (im *importer) inputs(g *onnxpb.GraphProto) error {
 		im.defined[name] = true
 		declared, wide, shape, err := im.typeOf(in)
 		if err != nil {
-			return fmt.Errorf("input %q: %w", name, err)
+			im.broken(name, fmt.Errorf("input %q: %w", name, err), "")
+			continue
 		}
 		if t := im.options.Values[name]; t != nil {
 			if err := im.fix(name, t, wide, shape); err != nil {
@@ -226,11 +231,16 @@ func (im *importer) dimension(d *onnxpb.TensorShapeProto_Dimension, unnamed stri
 }
 
 // outputs names the results. An output of half precision is computed in
-// float32 and rounded at the end.
+// float32 and rounded at the end. Where one value is asked for, outputs that
+// cannot be read are dropped.
 func (im *importer) outputs(g *onnxpb.GraphProto) error {
 	if len(g.Output) == 0 {
 		return errors.New("the model has no outputs")
 	}
+	if v := im.values[im.options.Of]; v != nil && v.absent != "" {
+		return im.unreadable(g, im.options.Of)
+	}
+	var missing []string
 	for _, out := range g.Output {
 		name := out.GetName()
 		v := im.values[name]
@@ -238,7 +248,8 @@ func (im *importer) outputs(g *onnxpb.GraphProto) error {
 			return fmt.Errorf("output %q is not computed by any node", name)
 		}
 		if v.absent != "" {
-			return fmt.Errorf("output %q: %s", name, v.absent)
+			missing = append(missing, name)
+			continue
 		}
 		kind := onnxpb.TensorProto_DataType(out.GetType().GetTensorType().GetElemType())
 		err := graph.Catch(func() {
@@ -256,54 +267,95 @@ func (im *importer) outputs(g *onnxpb.GraphProto) error {
 		}
 		im.document(out)
 	}
+	if im.options.Of == "" && len(missing) > 0 {
+		return im.unreadable(g, missing...)
+	}
+	for _, name := range missing {
+		im.model.Dropped = append(im.model.Dropped, Dropped{Name: name, Reason: im.unreadable(g, name).Problems[0].String()})
+	}
 	return nil
 }
 
-// node imports one node of the file.
+// node imports one node of the file. What cannot be read is reported, and its
+// results are broken; an error is of a kind that ends the import.
 func (im *importer) node(n *onnxpb.NodeProto, op operation) error {
-	version := im.version
-	fail := func(err error) error {
-		return fmt.Errorf("node %s of operator set %d: %w", describe(n), version, err)
+	fatal := func(err error) error {
+		return fmt.Errorf("node %s of operator set %d: %w", describe(n), im.version, err)
 	}
-	operands, err := im.operands(n, op)
-	if err != nil {
-		return fail(err)
-	}
-	var results []*value
-	if f := im.functions[functionKey{n.GetDomain(), n.GetOpType(), n.GetOverload()}]; f != nil {
-		results, err = im.inline(n, f, operands)
-	} else {
-		results, err = im.standard(n, op, operands)
-	}
-	if err != nil {
-		return fail(err)
-	}
+	results, err := im.results(n, op)
 	if len(im.graph.Nodes()) > mostNodes {
-		return fail(fmt.Errorf("the graph becomes larger than %d nodes", mostNodes))
+		return fatal(fmt.Errorf("the graph becomes larger than %d nodes", mostNodes))
 	}
 	for i, name := range op.outputs {
 		if name == "" {
 			continue
 		}
 		if im.defined[name] {
-			return fail(fmt.Errorf("value %q is computed twice", name))
+			return fatal(fmt.Errorf("value %q is computed twice", name))
 		}
 		im.defined[name] = true
-		if i >= len(results) || results[i] == nil {
+		switch {
+		case err != nil:
+			im.values[name] = &value{absent: err.Error(), broken: true}
+			continue
+		case i >= len(results) || results[i] == nil:
 			im.values[name] = &value{absent: fmt.Sprintf("output %d of %s is not computed", i, describe(n))}
 			continue
 		}
 		im.values[name] = results[i]
-		if node := results[i].node; node != nil {
-			if v, ok := volume(node.Shape()); !ok || fewer(1<<40, v) {
-				return fail(fmt.Errorf("a result of shape %v is too large", node.Shape()))
-			}
-			if im.depth == 0 {
-				im.model.Values[name] = node
-			}
+		if node := results[i].node; node != nil && im.depth == 0 {
+			im.model.Values[name] = node
 		}
 	}
 	return nil
+}
+
+// errBroken is the error of a node whose operands cannot be read for reasons
+// that are reported already.
+var errBroken = errors.New("what it depends on cannot be read")
+
+// results imports a node and reports what is in the way.
+func (im *importer) results(n *onnxpb.NodeProto, op operation) (results []*value, err error) {
+	f := im.functions[functionKey{n.GetDomain(), n.GetOpType(), n.GetOverload()}]
+	if f == nil {
+		if err, remedy := im.unsupported(n); err != nil {
+			im.report(n, err, remedy)
+			return nil, err
+		}
+	}
+	operands, err := im.operands(n, op)
+	if err == nil && f != nil {
+		results, err = im.inline(n, f, operands)
+	} else if err == nil {
+		results, err = im.standard(n, op, operands)
+	}
+	for _, r := range results {
+		if r == nil || r.node == nil || err != nil {
+			continue
+		}
+		if v, ok := volume(r.node.Shape()); !ok || fewer(1<<40, v) {
+			err = fmt.Errorf("a result of shape %v is too large", r.node.Shape())
+		}
+	}
+	if err != nil && !errors.Is(err, errBroken) {
+		im.report(n, err, im.remedyFor(operands))
+	}
+	return results, err
+}
+
+// unsupported returns why nodes of n's kind are not read, nil if they are.
+func (im *importer) unsupported(n *onnxpb.NodeProto) (err error, remedy string) {
+	entry, ok := im.table[n.GetOpType()]
+	switch d := n.GetDomain(); {
+	case d != "" && d != "ai.onnx":
+		return fmt.Errorf("operators of domain %q are not supported", d), ""
+	case !ok:
+		return errors.New("the operator is not supported"), ""
+	case im.version < entry.since:
+		return fmt.Errorf("the operator is read since version %d of the operator set", entry.since),
+			fmt.Sprintf("export with operator set %d or later", entry.since)
+	}
+	return nil, ""
 }
 
 // mostNodes bounds the size of a graph, which unrolled sequences multiply.
@@ -320,7 +372,9 @@ func (im *importer) operands(n *onnxpb.NodeProto, op operation) (operands []*val
 		case name == "":
 			v = nil
 		case v == nil:
-			return nil, fmt.Errorf("operand %q comes from no node before this one", name)
+			return nil, fmt.Errorf("operand %q comes from no node, input or initialiser", name)
+		case v.broken:
+			return nil, errBroken
 		case v.absent != "":
 			return nil, fmt.Errorf("operand %q: %s", name, v.absent)
 		}
@@ -331,15 +385,7 @@ func (im *importer) operands(n *onnxpb.NodeProto, op operation) (operands []*val
 
 // standard imports a node of the standard operator set.
 func (im *importer) standard(n *onnxpb.NodeProto, op operation, operands []*value) (results []*value, err error) {
-	entry, ok := im.table[n.GetOpType()]
-	switch d := n.GetDomain(); {
-	case d != "" && d != "ai.onnx":
-		return nil, fmt.Errorf("operators of domain %q are not supported", d)
-	case !ok:
-		return nil, errors.New("the operator is not supported")
-	case im.version < entry.since:
-		return nil, fmt.Errorf("the operator is read since version %d of the operator set", entry.since)
-	}
+	entry := im.table[n.GetOpType()]
 	c := &call{importer: im, op: op, version: im.version, in: operands, read: make(map[string]bool), tensors: make(map[string]*onnxpb.TensorProto), graphs: make(map[string]*onnxpb.GraphProto)}
 	for _, a := range n.Attribute {
 		switch {
@@ -352,19 +398,7 @@ func (im *importer) standard(n *onnxpb.NodeProto, op operation, operands []*valu
 		}
 	}
 	err = catch(func() { results = entry.read(c); c.checkAttributes() })
-	if errors.As(err, new(*graph.Error)) && slices.ContainsFunc(operands, symbolic) {
-		err = fmt.Errorf("%w (giving sizes to symbolic dimensions may help)", err)
-	}
 	return results, err
-}
-
-// symbolic reports whether v is a node of a shape with symbols.
-func symbolic(v *value) bool {
-	if v == nil || v.node == nil {
-		return false
-	}
-	_, ok := v.node.Shape().Static()
-	return !ok
 }
 
 // failure is the panic of an entry of the table that cannot read a node.

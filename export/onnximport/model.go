@@ -1,6 +1,7 @@
 package onnximport
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,6 +29,8 @@ type Model struct {
 	// describe its inputs and outputs by name.
 	Producer, Doc  string
 	Docs, Metadata map[string]string
+	// Dropped are outputs that Graph lacks, and why.
+	Dropped []Dropped
 }
 
 // Options say how to read a model.
@@ -40,6 +43,9 @@ type Options struct {
 	// Values makes inputs constants, such as one that holds a shape, by name.
 	// An element type may be another one of the same kind.
 	Values map[string]*tensor.Tensor
+	// Of is the value that is wanted. Outputs that cannot be read are dropped
+	// then, unless it depends on the same. "" wants all outputs.
+	Of string
 }
 
 // newestOpset is the last version of the standard operator set whose operators
@@ -72,20 +78,45 @@ func Read(path string, o Options) (*Model, error) {
 
 // Parse imports an ONNX model from its bytes.
 //
-// An error names the node, its operator and version, and what was wanted:
+// What stands in the way of the wanted values is one error, an [*Unreadable],
+// that names every node, its operator and version, and what was wanted:
 // operators that the table lacks, attributes that an entry does not know,
 // element types that nodes do not have, and shapes that depend on values.
+// Nodes that no wanted value depends on may hold anything.
 func Parse(b []byte, o Options) (*Model, error) {
+	im, p, err := newImporter(b, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := im.run(p.Graph); err != nil {
+		return nil, err
+	}
+	return im.model, nil
+}
+
+// Check returns all that stands in the way of reading a model, in the order of
+// computation: of the value o.Of and what it depends on, or if that is "" of
+// the whole file.
+func Check(path string, o Options) ([]Problem, error) {
+	_, err := Read(path, o)
+	if e := new(Unreadable); errors.As(err, &e) {
+		return e.Problems, nil
+	}
+	return nil, err
+}
+
+// newImporter decodes a model and prepares to read its graph.
+func newImporter(b []byte, o Options) (*importer, *onnxpb.ModelProto, error) {
 	p := &onnxpb.ModelProto{}
 	if err := proto.Unmarshal(b, p); err != nil {
-		return nil, fmt.Errorf("not an ONNX model: %w", err)
+		return nil, nil, fmt.Errorf("not an ONNX model: %w", err)
 	}
 	if p.Graph == nil {
-		return nil, fmt.Errorf("not an ONNX model: it has no graph")
+		return nil, nil, fmt.Errorf("not an ONNX model: it has no graph")
 	}
 	opset, err := standardOpset(p)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	m := &Model{
 		Graph: graph.New(p.Graph.GetName()), Opset: opset, Values: make(map[string]*graph.Node),
@@ -94,11 +125,10 @@ func Parse(b []byte, o Options) (*Model, error) {
 	for _, e := range p.MetadataProps {
 		m.Metadata[e.GetKey()] = e.GetValue()
 	}
-	im := newImporter(m, p, o)
-	if err := im.run(p.Graph); err != nil {
-		return nil, err
-	}
-	return m, nil
+	return &importer{
+		model: m, graph: m.Graph, options: o, values: make(map[string]*value), defined: make(map[string]bool),
+		table: table(), version: m.Opset, functions: functionsOf(p), symbols: make(map[string]*graph.Node), folder: &folder{known: make(map[*graph.Node]*tensor.Tensor)},
+	}, p, nil
 }
 
 func standardOpset(p *onnxpb.ModelProto) (int, error) {

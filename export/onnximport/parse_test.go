@@ -330,7 +330,7 @@ func TestRefusals(t *testing.T) {
 		{"no standard operators", "the standard operator set is not among those", spoil(func(m *onnxpb.ModelProto) { m.OpsetImport[0].Domain = proto.String("ai.onnx.ml") })},
 		{"unknown attribute", `attribute "frob" is not supported`, of(r("Relu", 13, v(2)).with("frob", 1))},
 		{"attribute of another type", `attribute "alpha" is of type string, want float32`, of(r("Elu", 13, v(2)).with("alpha", "one"))},
-		{"missing operand", `operand "nowhere" comes from no node before`, spoil(func(m *onnxpb.ModelProto) { m.Graph.Node[0].Input[0] = "nowhere" })},
+		{"missing operand", `operand "nowhere" comes from no node, input or initialiser`, spoil(func(m *onnxpb.ModelProto) { m.Graph.Node[0].Input[0] = "nowhere" })},
 		{"absent operand", "operand 1 is missing", of(r("MatMul", 13, v(2, 2)))},
 		{"shapes", "dimensions 3 and 4 do not fit", of(r("Add", 13, v(3), v(4)))},
 		{"product", "[… m k] and [… k n]", of(r("MatMul", 13, v(2, 3), v(4, 2)))},
@@ -355,11 +355,13 @@ func TestRefusals(t *testing.T) {
 			w := protoOf("w", tensor.Of([]float32{1, 2, 3}, 3))
 			w.Dims[0] = 1e9
 			m.Graph.Initializer = append(m.Graph.Initializer, w)
+			m.Graph.Node[0].Input[0] = "w"
 		})},
 		{"fewer bytes", "2 bytes of data for shape [3] of FLOAT, want 12", spoil(func(m *onnxpb.ModelProto) {
 			w := protoOf("w", tensor.Of([]float32{1, 2, 3}, 3))
 			w.FloatData, w.RawData = nil, []byte{1, 2}
 			m.Graph.Initializer = append(m.Graph.Initializer, w)
+			m.Graph.Node[0].Input[0] = "w"
 		})},
 		{"large result", "is too large", of(r("ConstantOfShape", 13, ints(1<<31, 1<<31)))},
 		{"repeats", "is too large", of(r("Tile", 13, v(2), ints(1<<50)))},
@@ -371,7 +373,7 @@ func TestRefusals(t *testing.T) {
 			for i := range 40 {
 				nodes = append(nodes, node("CumSum", []string{"x", "axis"}, []string{fmt.Sprint("y", i)}, nil))
 			}
-			m, _ := model(13, map[string]arg{"x": v(1000), "axis": scalarInt(0)}, []string{"y0"}, nodes...)
+			m, _ := model(13, map[string]arg{"x": v(1000), "axis": scalarInt(0)}, []string{"y39"}, nodes...)
 			return bytesOf(m)
 		}()},
 		{"sparse", "sparse initialisers", spoil(func(m *onnxpb.ModelProto) {

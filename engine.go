@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"ebm/export"
 	"ebm/export/session"
 	"ebm/mdsm/langevin"
 	"ebm/models/tensor"
@@ -20,7 +21,7 @@ type Config = runtime.Config
 type Engine struct {
 	Model   *Model // nil for that of an ONNX file, see OpenONNX
 	name    string
-	models  langevin.Models // of an ONNX file
+	models  langevin.Files // of an ONNX file
 	rt      *runtime.Runtime
 	score   function
 	denoise function // nil for an ONNX file
@@ -93,12 +94,7 @@ func (e *Engine) jump(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, er
 	if score.DType() != tensor.Float32 || score.Len() != x.Len() {
 		return nil, fmt.Errorf("%s: the score of %v is %v, want the same type and shape", e.name, x, score)
 	}
-	clean := x.Clone()
-	values, scale := tensor.Data[float32](clean), float32(e.models.Sigma0*e.models.Sigma0)
-	for i, s := range tensor.Data[float32](score) {
-		values[i] += scale * s
-	}
-	return clean, nil
+	return langevin.Jump(x, tensor.Data[float32](score), e.models.Sigma0), nil
 }
 
 func (e *Engine) run(ctx context.Context, f function, x *tensor.Tensor) (map[string]*tensor.Tensor, error) {
@@ -125,7 +121,7 @@ func (e *Engine) Sample(ctx context.Context, s Sampling) (*tensor.Tensor, error)
 	models := e.models
 	if e.Model != nil {
 		var err error
-		if models, err = e.Model.LangevinModels(); err != nil {
+		if models, err = e.Model.Files(); err != nil {
 			return nil, err
 		}
 	}
@@ -153,20 +149,15 @@ func (e *Engine) Sample(ctx context.Context, s Sampling) (*tensor.Tensor, error)
 	return tensor.Of(samples, append([]int{s.Count}, sampler.Shape()...)...), nil
 }
 
-// LangevinModels returns the model as the sampler wants it.
-func (m *Model) LangevinModels() (langevin.Models, error) {
-	models, err := m.langevinModels(0)
-	models.Fast = func(rt *runtime.Runtime) (langevin.Models, error) { return m.langevinModels(session.Block(rt)) }
+// Files returns the model as the sampler wants it.
+func (m *Model) Files() (langevin.Files, error) {
+	models, err := m.files(0)
+	models.Fast = func(rt *runtime.Runtime) (langevin.Files, error) { return m.files(session.Block(rt)) }
 	return models, err
 }
 
-// langevinModels returns the files of the sampler, laid out in blocks of
+// files returns the files of the sampler, laid out in blocks of
 // channels for a session if block is not 0.
-func (m *Model) langevinModels(block int) (langevin.Models, error) {
-	sampler, err := m.onnx(SamplerKind, block)
-	if err != nil {
-		return langevin.Models{}, err
-	}
-	denoise, err := m.onnx(DenoiseKind, block)
-	return langevin.Models{Sampler: sampler, Denoise: denoise, Sigma0: m.Sigma0}, err
+func (m *Model) files(block int) (langevin.Files, error) {
+	return langevin.NewFiles(m.Network, m.Weights, m.Sigma0, func(graph string) export.Options { return m.sessionOptions(Kind(graph), block) })
 }

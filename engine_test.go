@@ -23,7 +23,7 @@ func TestFastSampler(t *testing.T) {
 	defer rt.Close()
 	n := energy.ResNet{Net: "res6", Channels: 1, Dim: 64, Size: 8}
 	m := &ebm.Model{Network: n, Weights: energy.Init(n, rng.New(1)), Sigma0: 0.1}
-	models, err := m.LangevinModels()
+	models, err := m.Files()
 	if err != nil {
 		t.Fatal(err)
 	}

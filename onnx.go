@@ -80,17 +80,17 @@ func ParseKind(name string) (Kind, error) {
 func (m *Model) Graph(k Kind) (*graph.Graph, error) {
 	switch k {
 	case EnergyKind:
-		return mdsm.EnergyModel(m.Network, m.Weights), nil
+		return mdsm.EnergyGraph(m.Network, m.Weights), nil
 	case ScoreKind:
-		return mdsm.ScoreModel(m.Network, m.Weights), nil
+		return mdsm.ScoreGraph(m.Network, m.Weights), nil
 	case HVPKind:
-		return mdsm.HessianModel(m.Network, m.Weights), nil
+		return mdsm.HessianGraph(m.Network, m.Weights), nil
 	case TrainKind:
-		return mdsm.TrainStep(m.Network, m.Objective(), m.adam()), nil
+		return mdsm.TrainGraph(m.Network, m.Objective(), m.adam()), nil
 	case SamplerKind:
-		return mdsm.SamplerModel(m.Network, m.Weights), nil
+		return mdsm.SamplerGraph(m.Network, m.Weights), nil
 	case DenoiseKind:
-		return mdsm.DenoiseModel(m.Network, m.Weights, m.Sigma0), nil
+		return mdsm.DenoiseGraph(m.Network, m.Weights, m.Sigma0), nil
 	}
 	_, err := ParseKind(string(k))
 	return nil, err
@@ -151,7 +151,11 @@ func (m *Model) onnx(k Kind, block int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return export.Bytes(g, m.sessionOptions(k, block))
+}
+
+func (m *Model) sessionOptions(k Kind, block int) export.Options {
 	o := m.ExportOptions(k, 0)
 	o.Block = block
-	return export.Bytes(g, o)
+	return o
 }

@@ -41,13 +41,13 @@ func OpenONNX(ctx context.Context, path string, c Config) (*Engine, error) {
 
 // ReadONNX reads a file as OpenONNX does, in the form that package langevin
 // samples from, and returns its metadata.
-func ReadONNX(ctx context.Context, path string) (langevin.Models, map[string]string, error) {
-	fail := func(err error) (langevin.Models, map[string]string, error) { return langevin.Models{}, nil, err }
+func ReadONNX(ctx context.Context, path string) (langevin.Files, map[string]string, error) {
+	fail := func(err error) (langevin.Files, map[string]string, error) { return langevin.Files{}, nil, err }
 	info, err := runtime.Describe(ctx, path)
 	if err != nil {
 		return fail(err)
 	}
-	models := langevin.Models{Sigma0: paperSigma0}
+	models := langevin.Files{Sigma0: paperSigma0}
 	if text, ok := info.Metadata["sigma0"]; ok {
 		if models.Sigma0, err = strconv.ParseFloat(text, 64); err != nil || !(models.Sigma0 > 0) {
 			return fail(fmt.Errorf("%s: metadata say sigma0 is %q, want a positive number", path, text))

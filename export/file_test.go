@@ -39,8 +39,8 @@ func TestExternalData(t *testing.T) {
 		graph  *graph.Graph
 		inputs map[string]*tensor.Tensor
 	}{
-		"score": {mdsm.ScoreModel(net, w), map[string]*tensor.Tensor{"x": x}},
-		"sampler": {mdsm.SamplerModel(net, w), map[string]*tensor.Tensor{"x": x, "noise": fill(1, 3, 2, 1, 16, 16),
+		"score": {mdsm.ScoreGraph(net, w), map[string]*tensor.Tensor{"x": x}},
+		"sampler": {mdsm.SamplerGraph(net, w), map[string]*tensor.Tensor{"x": x, "noise": fill(1, 3, 2, 1, 16, 16),
 			"temperature": tensor.Of([]float32{3, 2, 1}, 3), "step_size": tensor.Of([]float32{0.02}, 1)}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -25,9 +25,9 @@ func TestSameBytes(t *testing.T) {
 	net := energy.ResNet{Net: "res6", Channels: 1, Dim: 2, Size: 8}
 	o := mdsm.Objective{Sigma0: 0.1, Weighting: mdsm.InverseVariance}
 	builds := map[string]func(w energy.Weights) *g.Graph{
-		"score":   func(w energy.Weights) *g.Graph { return mdsm.ScoreModel(net, w) },
-		"sampler": func(w energy.Weights) *g.Graph { return mdsm.SamplerModel(net, w) },
-		"train":   func(energy.Weights) *g.Graph { return mdsm.TrainStep(net, o, mdsm.PaperAdam()) },
+		"score":   func(w energy.Weights) *g.Graph { return mdsm.ScoreGraph(net, w) },
+		"sampler": func(w energy.Weights) *g.Graph { return mdsm.SamplerGraph(net, w) },
+		"train":   func(energy.Weights) *g.Graph { return mdsm.TrainGraph(net, o, mdsm.PaperAdam()) },
 	}
 	for name, build := range builds {
 		t.Run(name, func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestSameBytes(t *testing.T) {
 func TestWeightsKeepTheirNames(t *testing.T) {
 	net := energy.ResNet{Net: "res12", Channels: 1, Dim: 2, Size: 8}
 	w := energy.Init(net, rng.New(3))
-	for _, graph := range []*g.Graph{mdsm.EnergyModel(net, w), mdsm.ScoreModel(net, w), mdsm.SamplerModel(net, w)} {
+	for _, graph := range []*g.Graph{mdsm.EnergyGraph(net, w), mdsm.ScoreGraph(net, w), mdsm.SamplerGraph(net, w)} {
 		m, err := export.Model(graph, export.Options{})
 		if err != nil {
 			t.Fatal(err)
@@ -217,7 +217,7 @@ func TestNamesTwice(t *testing.T) {
 // TestFixedSizes replaces symbols by numbers, inside of Scans too.
 func TestFixedSizes(t *testing.T) {
 	net := energy.ResNet{Net: "res6", Channels: 1, Dim: 2, Size: 8}
-	f := mdsm.SamplerModel(net, energy.Init(net, rng.New(3)))
+	f := mdsm.SamplerGraph(net, energy.Init(net, rng.New(3)))
 	session := load(t, open(t), f, export.Options{Sizes: map[string]int{"N": 2}})
 	want := map[string]string{"x": "float32[2 1 8 8]", "noise": "float32[K 2 1 8 8]", "temperature": "float32[K]", "step_size": "float32[1]"}
 	for _, in := range session.Inputs() {

@@ -88,7 +88,7 @@ func TestHalfPrecision(t *testing.T) {
 	rt := open(t)
 	net, w := smallNet()
 	x := uniform(3, 1, 16, 16)
-	for _, graph := range []*g.Graph{mdsm.EnergyModel(net, w), mdsm.ScoreModel(net, w), mdsm.DenoiseModel(net, w, 0.1)} {
+	for _, graph := range []*g.Graph{mdsm.EnergyGraph(net, w), mdsm.ScoreGraph(net, w), mdsm.DenoiseGraph(net, w, 0.1)} {
 		plain := model(t, graph, export.Options{})
 		half := model(t, graph, export.Options{Passes: append(export.Passes(), export.HalfPrecision())})
 		if a, b := proto.Size(half), proto.Size(plain); float64(a) > 0.62*float64(b) {
@@ -131,7 +131,7 @@ func TestHalfPrecision(t *testing.T) {
 func TestHalfPrecisionInAScan(t *testing.T) {
 	rt := open(t)
 	net, w := smallNet()
-	graph := mdsm.SamplerModel(net, w)
+	graph := mdsm.SamplerGraph(net, w)
 	in := map[string]*tensor.Tensor{
 		"x": uniform(2, 1, 16, 16), "noise": uniform(5, 2, 1, 16, 16),
 		"temperature": uniform(5), "step_size": tensor.Of([]float32{1e-4}, 1),
@@ -157,7 +157,7 @@ func TestQuantiseWeights(t *testing.T) {
 		"x": uniform(2, 1, 16, 16), "noise": uniform(5, 2, 1, 16, 16),
 		"temperature": uniform(5), "step_size": tensor.Of([]float32{1e-2}, 1),
 	}
-	for _, graph := range []*g.Graph{mdsm.ScoreModel(net, w), mdsm.SamplerModel(net, w)} {
+	for _, graph := range []*g.Graph{mdsm.ScoreGraph(net, w), mdsm.SamplerGraph(net, w)} {
 		plain, ints := model(t, graph, export.Options{}), model(t, graph, export.Options{})
 		n, err := export.QuantiseWeights(ints)
 		if err != nil {
@@ -310,7 +310,7 @@ func TestDrawNoiseRefuses(t *testing.T) {
 		}
 	}
 	net, w := smallNet()
-	m := model(t, mdsm.ScoreModel(net, w), export.Options{})
+	m := model(t, mdsm.ScoreGraph(net, w), export.Options{})
 	if err := export.DrawNoise(m, "x", 0); err == nil || !strings.Contains(err.Error(), "one Scan") {
 		t.Errorf("a model without a Scan: %v", err)
 	}

@@ -68,7 +68,7 @@ func TestComposedGaussians(t *testing.T) {
 		}
 		near(t, "score", out["score"], scores, 1e-12)
 		// The jump by the product's noise leads to its mean at once.
-		jump := execute(t, mdsm.DenoiseModel(c, nil, c.Sigma0()), values{"x": x})
+		jump := execute(t, mdsm.DenoiseGraph(c, nil, c.Sigma0()), values{"x": x})
 		for i, v := range jump["denoised"].Float64s() {
 			if math.Abs(v-mean[i%2]) > 1e-5 {
 				t.Errorf("T = %g: denoised to %g, want %g", temperature, v, mean[i%2])
@@ -86,7 +86,7 @@ func TestComposedChain(t *testing.T) {
 	for i := range tensor.Data[float64](temperature) {
 		tensor.Data[float64](temperature)[i] = 1
 	}
-	out := execute(t, mdsm.SamplerModel(c, nil), values{"x": start, "noise": noise, "step_size": f64([]int{1}, eps), "temperature": temperature})
+	out := execute(t, mdsm.SamplerGraph(c, nil), values{"x": start, "noise": noise, "step_size": f64([]int{1}, eps), "temperature": temperature})
 	var mean, variance float64
 	for _, v := range out["x_next"].Float64s() {
 		mean += v / chains
@@ -186,7 +186,7 @@ func TestFunctionLogits(t *testing.T) {
 		t.Fatal(err)
 	}
 	x := normal(4, 3, 2)
-	out := execute(t, mdsm.ScoreModel(c, nil), values{"x": x})
+	out := execute(t, mdsm.ScoreGraph(c, nil), values{"x": x})
 	for i, e := range out["energy"].Float64s() {
 		a, b := x.Float64s()[2*i], x.Float64s()[2*i+1]
 		if want := 2*(a*a+b*b) + math.Log(1+math.Exp(2*(a-b))); math.Abs(e-want) > 1e-5 {

@@ -18,7 +18,7 @@ type Chain struct {
 	Pad          int       // rows and columns to cut off on each side
 }
 
-// GeneratorModel returns the graph of a whole chain of S steps and the
+// GeneratorGraph returns the graph of a whole chain of S steps and the
 // denoising jump, for programs that make pictures out of latent vectors:
 //
 //	z [N C·H·W], noise [S+1 N C H W], both standard normal
@@ -27,7 +27,7 @@ type Chain struct {
 // Pictures with one channel are repeated to three. The jump of eq. (9) is the
 // Langevin step of eq. (8) with T = 0 and ε²/2 = σ₀², so the weights are in the
 // graph once, inside the Scan, and the last noise counts for nothing.
-func GeneratorModel(n energy.Network, w energy.Weights, c Chain) (*graph.Graph, error) {
+func GeneratorGraph(n energy.Network, w energy.Weights, c Chain) (*graph.Graph, error) {
 	shape := n.InputShape()
 	if len(shape) != 3 || shape[0] != 1 && shape[0] != 3 || 2*c.Pad >= min(shape[1], shape[2]) || c.Pad < 0 {
 		return nil, fmt.Errorf("generator of pictures %v cut by %d, want one or three channels and some pixels", shape, c.Pad)

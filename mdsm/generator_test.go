@@ -24,7 +24,7 @@ func TestGeneratorIsTheSampler(t *testing.T) {
 			}
 		}
 		c := mdsm.Chain{Mean: 0.5, Sigma: 0.4, StepSize: 0.03, Sigma0: 0.1, Pad: pad, Temperatures: []float64{20, 10, 5, 2, 1, 0}}
-		g, err := mdsm.GeneratorModel(net, w, c)
+		g, err := mdsm.GeneratorGraph(net, w, c)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,9 +36,9 @@ func TestGeneratorIsTheSampler(t *testing.T) {
 			tensor.Data[float64](x)[i] = 0.5 + 0.4*v
 		}
 		first := tensor.Of(noise.Float64s()[:steps*batch*channels*256], steps, batch, channels, 16, 16)
-		out := execute(t, mdsm.SamplerModel(net, w), values{
+		out := execute(t, mdsm.SamplerGraph(net, w), values{
 			"x": x, "noise": first, "temperature": f64([]int{steps}, c.Temperatures...), "step_size": f64([]int{1}, c.StepSize)})
-		clean := execute(t, mdsm.DenoiseModel(net, w, c.Sigma0), values{"x": out["x_next"]})["denoised"].Float64s()
+		clean := execute(t, mdsm.DenoiseGraph(net, w, c.Sigma0), values{"x": out["x_next"]})["denoised"].Float64s()
 
 		const side = 16 - 2*pad
 		if got.DType() != tensor.Uint8 || len(got.Shape()) != 4 || got.Shape()[1] != 3 || got.Shape()[2] != side || got.Shape()[3] != side {
@@ -63,16 +63,16 @@ func TestGeneratorIsTheSampler(t *testing.T) {
 func TestGeneratorRefuses(t *testing.T) {
 	net := energy.ResNet{Net: "res6", Channels: 2, Dim: 4, Size: 16}
 	c := mdsm.Chain{Sigma: 1, StepSize: 0.02, Sigma0: 0.1, Temperatures: []float64{1}}
-	if _, err := mdsm.GeneratorModel(net, energy.Init(net, rng.New(1)), c); err == nil || !strings.Contains(err.Error(), "[2 16 16]") {
+	if _, err := mdsm.GeneratorGraph(net, energy.Init(net, rng.New(1)), c); err == nil || !strings.Contains(err.Error(), "[2 16 16]") {
 		t.Errorf("two channels: %v", err)
 	}
 	net.Channels = 1
 	c.Pad = 8
-	if _, err := mdsm.GeneratorModel(net, energy.Init(net, rng.New(1)), c); err == nil || !strings.Contains(err.Error(), "cut by 8") {
+	if _, err := mdsm.GeneratorGraph(net, energy.Init(net, rng.New(1)), c); err == nil || !strings.Contains(err.Error(), "cut by 8") {
 		t.Errorf("nothing left: %v", err)
 	}
 	c.Pad, c.Temperatures = 0, nil
-	if _, err := mdsm.GeneratorModel(net, energy.Init(net, rng.New(1)), c); err == nil || !strings.Contains(err.Error(), "no steps") {
+	if _, err := mdsm.GeneratorGraph(net, energy.Init(net, rng.New(1)), c); err == nil || !strings.Contains(err.Error(), "no steps") {
 		t.Errorf("no steps: %v", err)
 	}
 }

@@ -152,13 +152,13 @@ func Trajectory(energy Energy, u Mix, start Phase, h, uniform *graph.Node, steps
 	}, change, probability
 }
 
-// TrajectoryModel returns one transition of Hamiltonian Monte Carlo with so
+// TrajectoryGraph returns one transition of Hamiltonian Monte Carlo with so
 // many leapfrog steps, on the mixture a·E + b·E_ref (see Mix):
 //
-//	x [N …], energy [N], score [N …]: x with E(x) and −∇E(x), as StateModel or the transition before gave them
+//	x [N …], energy [N], score [N …]: x with E(x) and −∇E(x), as StateGraph or the transition before gave them
 //	momentum [N …] standard normal, uniform [N] in [0, 1), step_size [N], energy_weight [1], reference_weight [1]
 //	→ x_next, energy_next, score_next, reference_next [N] (E_ref), change [N] (of the Hamiltonian), probability [N]
-func TrajectoryModel(n energy.Network, w energy.Weights, r Reference, steps int) (*graph.Graph, error) {
+func TrajectoryGraph(n energy.Network, w energy.Weights, r Reference, steps int) (*graph.Graph, error) {
 	if steps < 1 {
 		return nil, fmt.Errorf("trajectory of %d leapfrog steps, want one or more", steps)
 	}
@@ -185,9 +185,9 @@ func TrajectoryModel(n energy.Network, w energy.Weights, r Reference, steps int)
 	return g, err
 }
 
-// StateModel returns the graph x → energy [N], score, reference [N] (E_ref),
-// with which a chain of TrajectoryModel begins.
-func StateModel(n energy.Network, w energy.Weights, r Reference) (*graph.Graph, error) {
+// StateGraph returns the graph x → energy [N], score, reference [N] (E_ref),
+// with which a chain of TrajectoryGraph begins.
+func StateGraph(n energy.Network, w energy.Weights, r Reference) (*graph.Graph, error) {
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}

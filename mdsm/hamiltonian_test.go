@@ -63,7 +63,7 @@ func (q hmc) transition(x, p []float64, h float64, steps int) (end, momentum [2]
 	return end, momentum, hamiltonian() - before
 }
 
-// start returns the inputs of TrajectoryModel for points x with momenta p.
+// start returns the inputs of TrajectoryGraph for points x with momenta p.
 func (q hmc) start(x, p []float64, uniform, h []float64) values {
 	n := len(uniform)
 	energies, scores := make([]float64, n), make([]float64, 2*n)
@@ -80,7 +80,7 @@ func (q hmc) start(x, p []float64, uniform, h []float64) values {
 
 func trajectory(t *testing.T, q hmc, steps int) *graph.Graph {
 	t.Helper()
-	g, err := mdsm.TrajectoryModel(given{[]int{2}, q.energy}, nil, q.of, steps)
+	g, err := mdsm.TrajectoryGraph(given{[]int{2}, q.energy}, nil, q.of, steps)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +246,7 @@ func TestReference(t *testing.T) {
 	if got, want := r.LogZ(3), 1.5*math.Log(8*math.Pi); math.Abs(got-want) > 1e-14 {
 		t.Errorf("log Z is %g, want %g", got, want)
 	}
-	g, err := mdsm.StateModel(given{[]int{1, 2, 2}, func(x *graph.Node) *graph.Node { return graph.Scale(graph.ReduceSum(x, 1, 2, 3), 3) }}, nil, r)
+	g, err := mdsm.StateGraph(given{[]int{1, 2, 2}, func(x *graph.Node) *graph.Node { return graph.Scale(graph.ReduceSum(x, 1, 2, 3), 3) }}, nil, r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,11 +255,11 @@ func TestReference(t *testing.T) {
 	near(t, "score", out["score"], []float64{-3, -3, -3, -3}, 1e-6)
 	near(t, "reference", out["reference"], []float64{6. / 8}, 1e-6)
 	for _, bad := range []mdsm.Reference{{}, {Sigma: -1}, {Sigma: math.NaN()}, {Mean: math.NaN(), Sigma: 1}, {Sigma: math.Inf(1)}} {
-		if _, err := mdsm.StateModel(given{[]int{2}, bowl().energy}, nil, bad); err == nil {
+		if _, err := mdsm.StateGraph(given{[]int{2}, bowl().energy}, nil, bad); err == nil {
 			t.Errorf("%+v is accepted", bad)
 		}
 	}
-	if _, err := mdsm.TrajectoryModel(given{[]int{2}, bowl().energy}, nil, r, 0); err == nil {
+	if _, err := mdsm.TrajectoryGraph(given{[]int{2}, bowl().energy}, nil, r, 0); err == nil {
 		t.Error("a trajectory without steps is accepted")
 	}
 }

@@ -36,11 +36,11 @@ func onlyHidden(hidden, a, b *graph.Node) *graph.Node {
 	return graph.Where(graph.Less(graph.Like(hidden, 0.5), hidden), a, b)
 }
 
-// InpaintModel returns a chain of K masked Langevin steps:
+// InpaintGraph returns a chain of K masked Langevin steps:
 //
 //	x [N …], hidden [N …] (1 hidden, 0 given), step_size [1], noise [K N …], temperature [K]
 //	→ x_next [N …], energy [K N], before each step
-func InpaintModel(n energy.Network, w energy.Weights, sigma0 float64) *graph.Graph {
+func InpaintGraph(n energy.Network, w energy.Weights, sigma0 float64) *graph.Graph {
 	body := graph.New("inpaint_step")
 	x := inputX(body, n)
 	hidden := body.Input("hidden", x.DType(), x.Shape())
@@ -66,9 +66,9 @@ func InpaintModel(n energy.Network, w energy.Weights, sigma0 float64) *graph.Gra
 	return g
 }
 
-// DenoiseHiddenModel returns the graph x, hidden → energy [N], denoised: the
+// DenoiseHiddenGraph returns the graph x, hidden → energy [N], denoised: the
 // jump of eq. (9) for the hidden pixels alone.
-func DenoiseHiddenModel(n energy.Network, w energy.Weights, sigma0 float64) *graph.Graph {
+func DenoiseHiddenGraph(n energy.Network, w energy.Weights, sigma0 float64) *graph.Graph {
 	g := graph.New("denoise_hidden")
 	x := inputX(g, n)
 	clean, e := DenoiseHidden(bound(n, w), x, g.Input("hidden", x.DType(), x.Shape()), sigma0)

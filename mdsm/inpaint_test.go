@@ -63,7 +63,7 @@ func TestInpaintModels(t *testing.T) {
 		}
 		return some
 	}
-	chain, jump := mdsm.InpaintModel(net, w, 0.1), mdsm.DenoiseHiddenModel(net, w, 0.1)
+	chain, jump := mdsm.InpaintGraph(net, w, 0.1), mdsm.DenoiseHiddenGraph(net, w, 0.1)
 	out := execute(t, chain, in)
 	near(t, "nothing hidden", out["x_next"], in["x"].AsFloat32().Float64s(), 0)
 	near(t, "nothing hidden, jump", execute(t, jump, pick("x", "hidden"))["denoised"], in["x"].AsFloat32().Float64s(), 0)
@@ -72,9 +72,9 @@ func TestInpaintModels(t *testing.T) {
 		tensor.Data[float64](in["hidden"])[i] = 1
 	}
 	out = execute(t, chain, in)
-	want := execute(t, mdsm.SamplerModel(net, w), pick("x", "noise", "step_size", "temperature"))
+	want := execute(t, mdsm.SamplerGraph(net, w), pick("x", "noise", "step_size", "temperature"))
 	near(t, "all hidden", out["x_next"], want["x_next"].Float64s(), 1e-6)
 	near(t, "all hidden, energies", out["energy"], want["energy"].Float64s(), 1e-6)
-	wantJump := execute(t, mdsm.DenoiseModel(net, w, 0.1), pick("x"))
+	wantJump := execute(t, mdsm.DenoiseGraph(net, w, 0.1), pick("x"))
 	near(t, "all hidden, jump", execute(t, jump, pick("x", "hidden"))["denoised"], wantJump["denoised"].Float64s(), 1e-6)
 }

@@ -40,20 +40,20 @@ func (s ShortRun) Validate() error {
 	return nil
 }
 
-// TrainStep returns the whole training step as one graph, chains included:
+// TrainGraph returns the whole training step as one graph, chains included:
 //
 //	x, noise, start [N …], chain_noise [N Steps …], learning_rate [1], step [1]
 //	(int64, from 1), and for every parameter P: P, P.m, P.v (and P.ema)
 //	→ loss [1], grad_norm [1], P.next, P.m.next, P.v.next (and P.ema.next)
 //
 // noise is standard normal, start where the chains begin.
-func (s ShortRun) TrainStep(n energy.Network, a Adam) *graph.Graph {
+func (s ShortRun) TrainGraph(n energy.Network, a Adam) *graph.Graph {
 	return trainStep(n, s.batchLoss, 1, a)
 }
 
-// GradientStep returns the part of TrainStep up to the gradients, as the
+// GradientGraph returns the part of TrainGraph up to the gradients, as the
 // function of that name does for the paper's objective.
-func (s ShortRun) GradientStep(n energy.Network, shards int) *graph.Graph {
+func (s ShortRun) GradientGraph(n energy.Network, shards int) *graph.Graph {
 	return gradientStep(n, s.batchLoss, 1/float64(shards))
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // TestShortRunIsItsFormula takes the chains of a training step apart: their
-// steps, one by one through SamplerModel, end where the step's loss has them.
+// steps, one by one through SamplerGraph, end where the step's loss has them.
 func TestShortRunIsItsFormula(t *testing.T) {
 	n := energy.ResNet{Net: "res6", Channels: 1, Dim: 2, Size: 8}
 	w := energy.Init(n, rng.New(5))
@@ -22,7 +22,7 @@ func TestShortRunIsItsFormula(t *testing.T) {
 	for name, p := range w {
 		batch[name] = p
 	}
-	got := execute(t, run.GradientStep(n, 1), batch)["loss"].Float64s()[0]
+	got := execute(t, run.GradientGraph(n, 1), batch)["loss"].Float64s()[0]
 
 	// The chains' noise is [K N …] in a sampler and [N K …] in a step.
 	turned := tensor.New(tensor.Float32, 3, 2, 1, 8, 8)
@@ -33,15 +33,15 @@ func TestShortRunIsItsFormula(t *testing.T) {
 		}
 	}
 	temperature := tensor.Of([]float32{0.04, 0.04, 0.04}, 3)
-	ends := execute(t, mdsm.SamplerModel(n, w), values{
+	ends := execute(t, mdsm.SamplerGraph(n, w), values{
 		"x": batch["start"], "noise": turned, "temperature": temperature, "step_size": tensor.Of([]float32{0.4}, 1),
 	})["x_next"]
 	noisy := tensor.New(tensor.Float32, 2, 1, 8, 8)
 	for i := range noisy.Len() {
 		tensor.Data[float32](noisy)[i] = tensor.Data[float32](batch["x"])[i] + 0.5*tensor.Data[float32](batch["noise"])[i]
 	}
-	plus := execute(t, mdsm.EnergyModel(n, w), values{"x": noisy})["energy"].Float64s()
-	minus := execute(t, mdsm.EnergyModel(n, w), values{"x": ends.AsFloat32()})["energy"].Float64s()
+	plus := execute(t, mdsm.EnergyGraph(n, w), values{"x": noisy})["energy"].Float64s()
+	minus := execute(t, mdsm.EnergyGraph(n, w), values{"x": ends.AsFloat32()})["energy"].Float64s()
 	want := 0.0
 	for i := range 2 {
 		want += (plus[i] - minus[i] + 0.1*(plus[i]*plus[i]+minus[i]*minus[i])) / 2

@@ -10,7 +10,7 @@ import (
 )
 
 // The functions below are complete graphs with the inputs and outputs that
-// exported files have. Weights are constants in all but TrainStep. The batch
+// exported files have. Weights are constants in all but TrainGraph. The batch
 // N, and the number of steps K, are symbolic.
 
 // bound returns a network with weights as an energy.
@@ -24,15 +24,15 @@ func inputX(g *graph.Graph, n energy.Network) *graph.Node {
 	return g.Input("x", tensor.Float32, graph.Batch(n.InputShape()...))
 }
 
-// EnergyModel returns the graph x → energy [N].
-func EnergyModel(n energy.Network, w energy.Weights) *graph.Graph {
+// EnergyGraph returns the graph x → energy [N].
+func EnergyGraph(n energy.Network, w energy.Weights) *graph.Graph {
 	g := graph.New("energy")
 	g.Output("energy", bound(n, w)(inputX(g, n)))
 	return g
 }
 
-// ScoreModel returns the graph x → energy [N], score (−∇E, of x's shape).
-func ScoreModel(n energy.Network, w energy.Weights) *graph.Graph {
+// ScoreGraph returns the graph x → energy [N], score (−∇E, of x's shape).
+func ScoreGraph(n energy.Network, w energy.Weights) *graph.Graph {
 	g := graph.New("score")
 	score, e := Score(bound(n, w), inputX(g, n))
 	g.Output("energy", e)
@@ -40,8 +40,8 @@ func ScoreModel(n energy.Network, w energy.Weights) *graph.Graph {
 	return g
 }
 
-// HessianModel returns the graph x, v → hvp = ∇²E(x)·v, all of x's shape.
-func HessianModel(n energy.Network, w energy.Weights) *graph.Graph {
+// HessianGraph returns the graph x, v → hvp = ∇²E(x)·v, all of x's shape.
+func HessianGraph(n energy.Network, w energy.Weights) *graph.Graph {
 	g := graph.New("hvp")
 	x := inputX(g, n)
 	v := g.Input("v", x.DType(), x.Shape())
@@ -49,8 +49,8 @@ func HessianModel(n energy.Network, w energy.Weights) *graph.Graph {
 	return g
 }
 
-// DenoiseModel returns the graph x → energy [N], denoised (eq. 9).
-func DenoiseModel(n energy.Network, w energy.Weights, sigma0 float64) *graph.Graph {
+// DenoiseGraph returns the graph x → energy [N], denoised (eq. 9).
+func DenoiseGraph(n energy.Network, w energy.Weights, sigma0 float64) *graph.Graph {
 	g := graph.New("denoise")
 	clean, e := Denoise(bound(n, w), inputX(g, n), sigma0)
 	g.Output("energy", e)
@@ -58,11 +58,11 @@ func DenoiseModel(n energy.Network, w energy.Weights, sigma0 float64) *graph.Gra
 	return g
 }
 
-// SamplerModel returns a Langevin chain of K steps (eq. 8):
+// SamplerGraph returns a Langevin chain of K steps (eq. 8):
 //
 //	x [N …], step_size [1], noise [K N …], temperature [K]
 //	→ x_next [N …], energy [K N], the energy before each step
-func SamplerModel(n energy.Network, w energy.Weights) *graph.Graph {
+func SamplerGraph(n energy.Network, w energy.Weights) *graph.Graph {
 	body := graph.New("langevin_step")
 	x := inputX(body, n)
 	stepSize := body.Input("step_size", x.DType(), graph.Dims(1))
@@ -91,7 +91,7 @@ type Objective struct {
 	Weighting Weighting
 }
 
-// TrainStep returns the whole training step as one graph:
+// TrainGraph returns the whole training step as one graph:
 //
 //	x, noise [N …], sigma [N], learning_rate [1], step [1] (int64, from 1),
 //	and for every parameter P: P, P.m, P.v (and P.ema)
@@ -99,7 +99,7 @@ type Objective struct {
 //
 // Adam sees the gradient of loss/σ₀⁴, as in the paper's code; grad_norm is
 // the norm of that.
-func TrainStep(n energy.Network, o Objective, a Adam) *graph.Graph {
+func TrainGraph(n energy.Network, o Objective, a Adam) *graph.Graph {
 	return trainStep(n, o.batchLoss, o.scale(), a)
 }
 
@@ -118,14 +118,14 @@ func trainStep(n energy.Network, batch batchLoss, scale float64, a Adam) *graph.
 	return g
 }
 
-// GradientStep returns the first part of TrainStep, up to the gradients, for one
+// GradientGraph returns the first part of TrainGraph, up to the gradients, for one
 // of a batch's shards of equal size:
 //
 //	x, noise [N …], sigma [N], every P → loss [1], P.grad
 //
 // The shards' gradients add up to that of the batch, and the batch's loss is
 // the mean of theirs.
-func GradientStep(n energy.Network, o Objective, shards int) *graph.Graph {
+func GradientGraph(n energy.Network, o Objective, shards int) *graph.Graph {
 	return gradientStep(n, o.batchLoss, o.scale()/float64(shards))
 }
 
@@ -141,12 +141,12 @@ func gradientStep(n energy.Network, batch batchLoss, scale float64) *graph.Graph
 	return g
 }
 
-// UpdateStep returns the second part of TrainStep, for a batch in shards of
+// UpdateGraph returns the second part of TrainGraph, for a batch in shards of
 // equal size:
 //
 //	learning_rate, step, every P, P.grad/0 … P.grad/(shards−1), P.m, P.v (and P.ema)
 //	→ grad_norm [1], P.next, P.m.next, P.v.next (and P.ema.next)
-func UpdateStep(n energy.Network, a Adam, shards int) *graph.Graph {
+func UpdateGraph(n energy.Network, a Adam, shards int) *graph.Graph {
 	g := graph.New("update")
 	learningRate, step := scheduleInputs(g, tensor.Float32)
 	params := energy.Inputs(g, n, tensor.Float32)

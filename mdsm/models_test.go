@@ -71,7 +71,7 @@ func small() (energy.ResNet, energy.Weights) {
 func TestSamplerIsItsSteps(t *testing.T) {
 	net, w := small()
 	const k, n = 3, 2
-	sampler := mdsm.SamplerModel(net, w)
+	sampler := mdsm.SamplerGraph(net, w)
 	x, noise := normal(1, n, 1, 8, 8), normal(2, k, n, 1, 8, 8)
 	temperatures, size := []float64{4, 1, 0}, f64([]int{1}, 0.2)
 	for _, c := range []struct {
@@ -87,7 +87,7 @@ func TestSamplerIsItsSteps(t *testing.T) {
 				out := c.run(t, sampler, values{"x": at, "step_size": size, "temperature": f64([]int{1}, temperature),
 					"noise": f64([]int{1, n, 1, 8, 8}, noise.Float64s()[i*each:(i+1)*each]...)})
 				if i == 0 {
-					e := c.run(t, mdsm.EnergyModel(net, w), values{"x": x})
+					e := c.run(t, mdsm.EnergyGraph(net, w), values{"x": x})
 					near(t, "first energy", out["energy"], e["energy"].Float64s(), c.tolerance)
 				}
 				at = out["x_next"]
@@ -114,7 +114,7 @@ func TestModelsAgree(t *testing.T) {
 		return y
 	}
 	const h = 1e-7
-	score := mdsm.ScoreModel(net, w)
+	score := mdsm.ScoreGraph(net, w)
 	at, plus, minus := interpret(t, score, values{"x": x}), interpret(t, score, values{"x": move(h)}), interpret(t, score, values{"x": move(-h)})
 	along := make([]float64, 2)
 	for i, s := range at["score"].Float64s() {
@@ -128,11 +128,11 @@ func TestModelsAgree(t *testing.T) {
 		return d
 	}
 	near(t, "slope of the energy", tensor.Of(along, 2), difference("energy", 1), 1e-6)
-	hvp := interpret(t, mdsm.HessianModel(net, w), values{"x": x, "v": v})
+	hvp := interpret(t, mdsm.HessianGraph(net, w), values{"x": x, "v": v})
 	near(t, "Hessian's product", hvp["hvp"], difference("score", -1), 1e-5)
 
-	near(t, "energy", interpret(t, mdsm.EnergyModel(net, w), values{"x": x})["energy"], at["energy"].Float64s(), 0)
-	denoised := interpret(t, mdsm.DenoiseModel(net, w, 0.1), values{"x": x})
+	near(t, "energy", interpret(t, mdsm.EnergyGraph(net, w), values{"x": x})["energy"], at["energy"].Float64s(), 0)
+	denoised := interpret(t, mdsm.DenoiseGraph(net, w, 0.1), values{"x": x})
 	near(t, "energy beside denoising", denoised["energy"], at["energy"].Float64s(), 0)
 	want := make([]float64, x.Len())
 	for i, s := range at["score"].Float64s() {
@@ -151,13 +151,13 @@ func TestNamesOfModels(t *testing.T) {
 		graph *graph.Graph
 		want  string
 	}{
-		{mdsm.EnergyModel(net, w), "x float32[N 1 8 8] → energy float32[N]"},
-		{mdsm.ScoreModel(net, w), "x float32[N 1 8 8] → energy float32[N], score float32[N 1 8 8]"},
-		{mdsm.HessianModel(net, w), "x float32[N 1 8 8], v float32[N 1 8 8] → hvp float32[N 1 8 8]"},
-		{mdsm.DenoiseModel(net, w, 0.1), "x float32[N 1 8 8] → energy float32[N], denoised float32[N 1 8 8]"},
-		{mdsm.SamplerModel(net, w), "x float32[N 1 8 8], noise float32[K N 1 8 8], temperature float32[K], step_size float32[1] → x_next float32[N 1 8 8], energy float32[K N]"},
-		{mdsm.TrainStep(net, o, mdsm.PaperAdam()), trainNames(net, mdsm.PaperAdam())},
-		{mdsm.TrainStep(net, o, averaging), trainNames(net, averaging)},
+		{mdsm.EnergyGraph(net, w), "x float32[N 1 8 8] → energy float32[N]"},
+		{mdsm.ScoreGraph(net, w), "x float32[N 1 8 8] → energy float32[N], score float32[N 1 8 8]"},
+		{mdsm.HessianGraph(net, w), "x float32[N 1 8 8], v float32[N 1 8 8] → hvp float32[N 1 8 8]"},
+		{mdsm.DenoiseGraph(net, w, 0.1), "x float32[N 1 8 8] → energy float32[N], denoised float32[N 1 8 8]"},
+		{mdsm.SamplerGraph(net, w), "x float32[N 1 8 8], noise float32[K N 1 8 8], temperature float32[K], step_size float32[1] → x_next float32[N 1 8 8], energy float32[K N]"},
+		{mdsm.TrainGraph(net, o, mdsm.PaperAdam()), trainNames(net, mdsm.PaperAdam())},
+		{mdsm.TrainGraph(net, o, averaging), trainNames(net, averaging)},
 	} {
 		if err := c.graph.Verify(); err != nil {
 			t.Error(err)

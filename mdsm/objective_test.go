@@ -133,7 +133,7 @@ func TestLossOfAPoint(t *testing.T) {
 func TestLossOfUntrainedNetworks(t *testing.T) {
 	net := energy.ResNet{Net: "res6", Channels: 1, Dim: 3, Size: 8}
 	w := energy.Init(net, rng.New(4))
-	g := mdsm.TrainStep(net, mdsm.Objective{Sigma0: 0.1, Weighting: mdsm.InverseVariance}, mdsm.PaperAdam())
+	g := mdsm.TrainGraph(net, mdsm.Objective{Sigma0: 0.1, Weighting: mdsm.InverseVariance}, mdsm.PaperAdam())
 	levels, err := mdsm.Geometric.Levels(0.1, 3, 8)
 	if err != nil {
 		t.Fatal(err)

@@ -9,9 +9,9 @@ import (
 // objective, as graphs of their own, so that a score of any origin can be
 // measured by the same formulas that networks are trained with.
 
-// PerturbModel returns the graph x, noise [N …], sigma [N] → noisy, for x of
+// PerturbGraph returns the graph x, noise [N …], sigma [N] → noisy, for x of
 // a shape.
-func PerturbModel(shape ...int) *graph.Graph {
+func PerturbGraph(shape ...int) *graph.Graph {
 	g := graph.New("perturb")
 	x := g.Input("x", tensor.Float32, graph.Batch(shape...))
 	noise := g.Input("noise", x.DType(), x.Shape())
@@ -20,10 +20,10 @@ func PerturbModel(shape ...int) *graph.Graph {
 	return g
 }
 
-// ErrorModel returns the graph x, noisy, score [N …], sigma [N] → error, loss
+// ErrorGraph returns the graph x, noisy, score [N …], sigma [N] → error, loss
 // [N]: of each picture the squared error of the denoising jump, and that times
 // l(σ), whose mean over a batch is the objective.
-func (o Objective) ErrorModel(shape ...int) *graph.Graph {
+func (o Objective) ErrorGraph(shape ...int) *graph.Graph {
 	g := graph.New("error")
 	x := g.Input("x", tensor.Float32, graph.Batch(shape...))
 	noisy := g.Input("noisy", x.DType(), x.Shape())

@@ -9,7 +9,7 @@ import (
 	"ebm/models/tensor"
 )
 
-// TestPartsMakeTheObjective: what PerturbModel, a score and ErrorModel say of
+// TestPartsMakeTheObjective: what PerturbGraph, a score and ErrorGraph say of
 // each picture has the training step's loss as its mean.
 func TestPartsMakeTheObjective(t *testing.T) {
 	n := energy.ResNet{Net: "res6", Channels: 1, Dim: 2, Size: 8}
@@ -19,15 +19,15 @@ func TestPartsMakeTheObjective(t *testing.T) {
 	sigma := f64([]int{3}, 0.1, 0.7, 3)
 
 	in := single(values{"x": x, "noise": noise, "sigma": sigma})
-	in["noisy"] = execute(t, mdsm.PerturbModel(1, 8, 8), in)["noisy"]
-	scored := execute(t, mdsm.ScoreModel(n, w), values{"x": in["noisy"]})
-	parts := execute(t, o.ErrorModel(1, 8, 8), values{"x": in["x"], "noisy": in["noisy"], "score": scored["score"], "sigma": in["sigma"]})
+	in["noisy"] = execute(t, mdsm.PerturbGraph(1, 8, 8), in)["noisy"]
+	scored := execute(t, mdsm.ScoreGraph(n, w), values{"x": in["noisy"]})
+	parts := execute(t, o.ErrorGraph(1, 8, 8), values{"x": in["x"], "noisy": in["noisy"], "score": scored["score"], "sigma": in["sigma"]})
 
 	batch := values{"x": in["x"], "noise": in["noise"], "sigma": in["sigma"]}
 	for name, p := range w {
 		batch[name] = p
 	}
-	want := execute(t, mdsm.GradientStep(n, o, 1), batch)["loss"].Float64s()[0]
+	want := execute(t, mdsm.GradientGraph(n, o, 1), batch)["loss"].Float64s()[0]
 	mean := 0.0
 	for _, v := range parts["loss"].Float64s() {
 		mean += v / 3

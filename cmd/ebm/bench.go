@@ -133,7 +133,7 @@ func (f *benchFlags) spec() (bench.Spec, error) {
 		return s, err
 	}
 	if job == bench.Sample {
-		s.Chains, err = m.LangevinModels()
+		s.Chains, err = m.Files()
 	}
 	return s, err
 }

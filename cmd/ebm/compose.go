@@ -204,10 +204,10 @@ func (f *composeFlags) write(a *app, c mdsm.Composition, pad int, data string) e
 		kind ebm.Kind
 		make func() *graph.Graph
 	}{
-		{ebm.EnergyKind, func() *graph.Graph { return mdsm.EnergyModel(c, nil) }},
-		{ebm.ScoreKind, func() *graph.Graph { return mdsm.ScoreModel(c, nil) }},
-		{ebm.SamplerKind, func() *graph.Graph { return mdsm.SamplerModel(c, nil) }},
-		{ebm.DenoiseKind, func() *graph.Graph { return mdsm.DenoiseModel(c, nil, c.Sigma0()) }},
+		{ebm.EnergyKind, func() *graph.Graph { return mdsm.EnergyGraph(c, nil) }},
+		{ebm.ScoreKind, func() *graph.Graph { return mdsm.ScoreGraph(c, nil) }},
+		{ebm.SamplerKind, func() *graph.Graph { return mdsm.SamplerGraph(c, nil) }},
+		{ebm.DenoiseKind, func() *graph.Graph { return mdsm.DenoiseGraph(c, nil, c.Sigma0()) }},
 	}
 	stage := a.progress().Stage("export", int64(len(graphs)), "file")
 	var files []exported

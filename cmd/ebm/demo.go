@@ -198,7 +198,7 @@ func (d *demo) verify(ctx context.Context) error {
 
 // sample draws samples of the model by the paper's schedule.
 func (d *demo) sample(ctx context.Context) error {
-	models, err := d.model.LangevinModels()
+	models, err := d.model.Files()
 	if err != nil {
 		return err
 	}

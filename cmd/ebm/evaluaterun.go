@@ -191,7 +191,7 @@ func (e *evaluation) close() {
 type subject struct {
 	name       string // the reference it was called by
 	checkpoint string // the folder of the checkpoint that was asked for, "" for none
-	models     langevin.Models
+	models     langevin.Files
 	source     probe.Source
 	about      map[string]string
 	weights    string // SHA-256
@@ -265,7 +265,7 @@ func loadSubject(ctx context.Context, ref string) (subject, error) {
 	}
 	s := subject{about: m.About, weights: m.Hash, pad: m.Pad}
 	s.about["network"] = m.Network.String()
-	if s.models, err = m.LangevinModels(); err != nil {
+	if s.models, err = m.Files(); err != nil {
 		return s, err
 	}
 	s.source.Objective = m.Objective()

@@ -100,12 +100,12 @@ func (e *evaluation) selectCheckpoint(ctx context.Context, folder string) error 
 	if err != nil {
 		return err
 	}
-	candidates, err := probe.Candidates(folder, func(checkpoint string) (langevin.Models, error) {
+	candidates, err := probe.Candidates(folder, func(checkpoint string) (langevin.Files, error) {
 		m, err := ebm.Load(checkpoint)
 		if err != nil {
-			return langevin.Models{}, err
+			return langevin.Files{}, err
 		}
-		return m.LangevinModels()
+		return m.Files()
 	})
 	if err != nil {
 		return err

@@ -148,6 +148,6 @@ func source(m *ebm.Model, name string, chain mdsm.Chain) bundle.Source {
 			g, err := m.Graph(k)
 			return g, m.ExportOptions(k, 0), err
 		},
-		Generator: func() (*graph.Graph, error) { return mdsm.GeneratorModel(m.Network, m.Weights, chain) },
+		Generator: func() (*graph.Graph, error) { return mdsm.GeneratorGraph(m.Network, m.Weights, chain) },
 	}
 }

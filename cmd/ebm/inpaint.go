@@ -10,11 +10,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"ebm/export"
 	"ebm/internal/atomicfile"
 	"ebm/internal/npz"
 	"ebm/internal/picture"
-	"ebm/mdsm"
 	"ebm/mdsm/langevin"
 	"ebm/models/tensor"
 )
@@ -159,12 +157,12 @@ func (f *inpaintFlags) inpaint(ctx context.Context, a *app) error {
 }
 
 func (f *inpaintFlags) settings() (langevin.Settings, error) {
-	kind, err := langevin.ParseKind(f.schedule)
+	kind, err := langevin.ParseCooling(f.schedule)
 	if err != nil {
 		return langevin.Settings{}, usageError{err}
 	}
 	set := langevin.Default(1)
-	set.Schedule.Kind, set.Schedule.Steps, set.Schedule.Hot = kind, f.steps, f.hot
+	set.Schedule.Cooling, set.Schedule.Steps, set.Schedule.Hot = kind, f.steps, f.hot
 	set.StepSize, set.Seed, set.Batch, set.Raw = f.stepSize, f.seed, f.batch, f.raw
 	if err := set.Validate(); err != nil {
 		return set, usageError{err}
@@ -174,19 +172,15 @@ func (f *inpaintFlags) settings() (langevin.Settings, error) {
 
 // fill runs the chains and returns their ends.
 func (f *inpaintFlags) fill(ctx context.Context, a *app, c chosen, set langevin.Settings) (*tensor.Tensor, error) {
-	var m langevin.Models
-	var err error
-	if m.Inpaint, err = export.Bytes(mdsm.InpaintModel(c.network, c.weights, c.sigma0), export.Options{}); err != nil {
-		return nil, err
-	}
-	if m.DenoiseHidden, err = export.Bytes(mdsm.DenoiseHiddenModel(c.network, c.weights, c.sigma0), export.Options{}); err != nil {
+	files, err := langevin.NewFillFiles(c.network, c.weights, c.sigma0)
+	if err != nil {
 		return nil, err
 	}
 	rt, err := a.runtime(ctx)
 	if err != nil {
 		return nil, err
 	}
-	sampler, err := langevin.New(rt, m)
+	sampler, err := langevin.New(rt, files)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.run, err)
 	}

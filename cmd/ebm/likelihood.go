@@ -11,9 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"ebm/export"
 	"ebm/internal/atomicfile"
-	"ebm/mdsm"
 	"ebm/mdsm/ais"
 	"ebm/mdsm/hmc"
 	"ebm/models/energy"
@@ -205,7 +203,15 @@ func (f *likelihoodFlags) settings(sigma0 float64) ais.Settings {
 
 // estimate runs the chains and fills in what they say.
 func (f *likelihoodFlags) estimate(ctx context.Context, a *app, r *likelihood, n energy.Network, w energy.Weights, points *tensor.Tensor) error {
-	kernel, err := loadKernel(ctx, a, n, w, r.Settings.Reference, r.Settings.Leapfrog)
+	files, err := hmc.NewFiles(n, w, r.Settings.Reference, r.Settings.Leapfrog)
+	if err != nil {
+		return err
+	}
+	rt, err := a.runtime(ctx)
+	if err != nil {
+		return err
+	}
+	kernel, err := hmc.Load(rt, files)
 	if err != nil {
 		return err
 	}
@@ -216,75 +222,9 @@ func (f *likelihoodFlags) estimate(ctx context.Context, a *app, r *likelihood, n
 	}
 	e.Progress, e.Dir, e.Log = a.progress(), f.out, a.log
 	r.Dimensions, r.LogZ0 = tensor.Volume(n.InputShape()), e.LogZ0()
-	if f.chains > 0 {
-		weights, err := e.Forward(ctx, f.chains)
-		if err != nil {
-			return err
-		}
-		z, err := e.ForwardLogZ(weights)
-		if err != nil {
-			return err
-		}
-		r.Forward = &z
-	}
-	if points == nil {
-		return nil
-	}
-	weights, err := e.Reverse(ctx, points)
-	if err != nil {
-		return err
-	}
-	z, err := e.ReverseLogZ(weights)
-	if err != nil {
-		return err
-	}
-	r.Reverse = &z
-	if r.Points == "" {
-		return nil // exact draws of a toy
-	}
-	d, err := e.ReverseDensity(weights)
-	if err != nil {
-		return err
-	}
-	r.PaperDensity = &d
-	if r.Forward != nil {
-		d, err := e.DensityOf(weights.Energy, r.Forward.Estimate.Value)
-		if err != nil {
-			return err
-		}
-		r.Density = &d
-	}
-	return nil
-}
-
-// loadKernel loads the transitions of a network.
-func loadKernel(ctx context.Context, a *app, n energy.Network, w energy.Weights, r mdsm.Reference, leapfrog int) (*hmc.Kernel, error) {
-	m, err := hmcModels(n, w, r, leapfrog)
-	if err != nil {
-		return nil, err
-	}
-	rt, err := a.runtime(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return hmc.Load(rt, m)
-}
-
-// hmcModels exports the transitions of a network.
-func hmcModels(n energy.Network, w energy.Weights, r mdsm.Reference, leapfrog int) (m hmc.Models, err error) {
-	state, err := mdsm.StateModel(n, w, r)
-	if err != nil {
-		return m, err
-	}
-	trajectory, err := mdsm.TrajectoryModel(n, w, r, leapfrog)
-	if err != nil {
-		return m, err
-	}
-	if m.State, err = export.Bytes(state, export.Options{}); err != nil {
-		return m, err
-	}
-	m.Trajectory, err = export.Bytes(trajectory, export.Options{})
-	return m, err
+	m, err := e.Measure(ctx, f.chains, points, r.Points == "") // exact draws of a toy have no kind
+	r.Forward, r.Reverse, r.PaperDensity, r.Density = m.Forward, m.Reverse, m.PaperDensity, m.Density
+	return err
 }
 
 func (f *likelihoodFlags) measureToys(ctx context.Context, a *app) error {

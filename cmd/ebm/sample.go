@@ -151,12 +151,12 @@ func (f *sampleFlags) settings() (langevin.Settings, error) {
 	if f.run == "" {
 		return langevin.Settings{}, usagef("want --run REF, the model to sample from")
 	}
-	kind, err := langevin.ParseKind(f.schedule)
+	kind, err := langevin.ParseCooling(f.schedule)
 	if err != nil {
 		return langevin.Settings{}, usageError{err}
 	}
 	set := langevin.Default(f.count)
-	set.Schedule.Kind, set.Schedule.Steps, set.Schedule.Hot = kind, f.steps, f.hot
+	set.Schedule.Cooling, set.Schedule.Steps, set.Schedule.Hot = kind, f.steps, f.hot
 	set.StepSize, set.Seed, set.Batch, set.Raw = f.stepSize, f.seed, f.batch, f.raw
 	if err := set.Validate(); err != nil {
 		return set, usageError{err}
@@ -205,7 +205,7 @@ func (f *sampleFlags) print(a *app, w samples.Written) error {
 
 // sampled is a model as the sampler takes it.
 type sampled struct {
-	models   langevin.Models
+	models   langevin.Files
 	folder   string // of the run, if it is one
 	pad      int
 	describe map[string]string
@@ -225,7 +225,7 @@ func loadSampled(ctx context.Context, ref string, sigma0 float64) (sampled, erro
 	if err != nil {
 		return sampled{}, err
 	}
-	models, err := m.LangevinModels()
+	models, err := m.Files()
 	if err != nil {
 		return sampled{}, err
 	}

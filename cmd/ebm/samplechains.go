@@ -8,8 +8,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"ebm/export"
-	"ebm/mdsm"
 	"ebm/mdsm/hmc"
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/mcmc"
@@ -91,21 +89,15 @@ func (f *sampleFlags) chains(ctx context.Context, a *app, ref string) error {
 	if err != nil {
 		return err
 	}
-	// The weight of the reference is 0 in these chains.
-	m := mcmc.Models{}
-	if m.Models, err = hmcModels(c.network, c.weights, mdsm.Reference{Mean: 0.5, Sigma: 1}, set.Leapfrog); err != nil {
+	files, err := mcmc.NewFiles(c.network, c.weights, c.sigma0, set.Leapfrog)
+	if err != nil {
 		return err
-	}
-	if !f.raw {
-		if m.Denoise, err = export.Bytes(mdsm.DenoiseModel(c.network, c.weights, c.sigma0), export.Options{}); err != nil {
-			return err
-		}
 	}
 	rt, err := a.runtime(ctx)
 	if err != nil {
 		return err
 	}
-	sampler, err := mcmc.New(rt, m)
+	sampler, err := mcmc.New(rt, files)
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.run, err)
 	}

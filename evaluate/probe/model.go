@@ -69,8 +69,8 @@ func Open(rt *runtime.Runtime, s Source) (_ *Model, err error) {
 		session **runtime.Session
 		graph   *graph.Graph
 	}{
-		{&m.perturb, mdsm.PerturbModel(shape...)},
-		{&m.error, m.objective.ErrorModel(shape...)},
+		{&m.perturb, mdsm.PerturbGraph(shape...)},
+		{&m.error, m.objective.ErrorGraph(shape...)},
 	} {
 		b, err := export.Bytes(part.graph, export.Options{})
 		if err != nil {

@@ -24,20 +24,20 @@ import (
 // Candidate is a checkpoint that may be the best.
 type Candidate struct {
 	Step int
-	Name string                          // of its folder, such as "step-00010000"
-	Open func() (langevin.Models, error) // its energy, as the sampler takes it
+	Name string                         // of its folder, such as "step-00010000"
+	Open func() (langevin.Files, error) // its energy, as the sampler takes it
 }
 
 // Candidates returns the checkpoints of a run's folder; open loads the one in
 // a folder.
-func Candidates(run string, open func(checkpoint string) (langevin.Models, error)) ([]Candidate, error) {
+func Candidates(run string, open func(checkpoint string) (langevin.Files, error)) ([]Candidate, error) {
 	list, err := train.Checkpoints(run)
 	if err != nil {
 		return nil, err
 	}
 	var candidates []Candidate
 	for _, c := range list {
-		candidates = append(candidates, Candidate{Step: c.Step, Name: filepath.Base(c.Dir), Open: func() (langevin.Models, error) { return open(c.Dir) }})
+		candidates = append(candidates, Candidate{Step: c.Step, Name: filepath.Base(c.Dir), Open: func() (langevin.Files, error) { return open(c.Dir) }})
 	}
 	return candidates, nil
 }
@@ -92,7 +92,7 @@ func Select(ctx context.Context, rt *runtime.Runtime, list []Candidate, o Select
 	}
 	s := Selection{
 		Features: o.Features.Maker(), Samples: o.Settings.Count, Reference: o.Reference.Count,
-		Schedule: string(o.Settings.Schedule.Kind), Steps: o.Settings.Schedule.Steps,
+		Schedule: string(o.Settings.Schedule.Cooling), Steps: o.Settings.Schedule.Steps,
 		StepSize: o.Settings.StepSize, Seed: o.Settings.Seed,
 	}
 	s.Features.Features = len(o.Reference.Mean)

@@ -23,9 +23,9 @@ func (b bowl) candidate(t *testing.T, step int, name string, opened *int) Candid
 	d := graph.Shift(x, -b.m)
 	g.Output("score", graph.Neg(autodiff.Gradient(graph.Scale(graph.ReduceSum(graph.Mul(d, d), 1, 2, 3), b.a/2), x)[0]))
 	onnx := encode(t, g)
-	return Candidate{Step: step, Name: name, Open: func() (langevin.Models, error) {
+	return Candidate{Step: step, Name: name, Open: func() (langevin.Files, error) {
 		*opened++
-		return langevin.Models{Score: onnx, Sigma0: sigma0}, nil
+		return langevin.Files{Score: onnx, Sigma0: sigma0}, nil
 	}}
 }
 

@@ -36,7 +36,7 @@ type Source struct {
 	// Graph returns the graph of a kind of file, with a symbolic batch N, and
 	// what the file carries.
 	Graph func(kind string) (*graph.Graph, export.Options, error)
-	// Generator returns the graph of a whole chain, as of mdsm.GeneratorModel.
+	// Generator returns the graph of a whole chain, as of mdsm.GeneratorGraph.
 	Generator func() (*graph.Graph, error)
 }
 

@@ -43,12 +43,12 @@ func source(t testing.TB) bundle.Source {
 	}
 	meta := map[string]string{"data": "mnist", "sigma0": "0.1", "step_size": "0.02", "weights_sha256": set.Hash(), "odd": "a|b"}
 	graphs := map[string]func() *graph.Graph{
-		"energy":  func() *graph.Graph { return mdsm.EnergyModel(net, w) },
-		"score":   func() *graph.Graph { return mdsm.ScoreModel(net, w) },
-		"denoise": func() *graph.Graph { return mdsm.DenoiseModel(net, w, 0.1) },
-		"sampler": func() *graph.Graph { return mdsm.SamplerModel(net, w) },
+		"energy":  func() *graph.Graph { return mdsm.EnergyGraph(net, w) },
+		"score":   func() *graph.Graph { return mdsm.ScoreGraph(net, w) },
+		"denoise": func() *graph.Graph { return mdsm.DenoiseGraph(net, w, 0.1) },
+		"sampler": func() *graph.Graph { return mdsm.SamplerGraph(net, w) },
 		"train": func() *graph.Graph {
-			return mdsm.TrainStep(net, mdsm.Objective{Sigma0: 0.1, Weighting: mdsm.InverseVariance}, mdsm.PaperAdam())
+			return mdsm.TrainGraph(net, mdsm.Objective{Sigma0: 0.1, Weighting: mdsm.InverseVariance}, mdsm.PaperAdam())
 		},
 	}
 	return bundle.Source{
@@ -60,7 +60,7 @@ func source(t testing.TB) bundle.Source {
 			return graphs[kind](), export.Options{Metadata: map[string]string{"kind": kind}}, nil
 		},
 		Generator: func() (*graph.Graph, error) {
-			return mdsm.GeneratorModel(net, w, mdsm.Chain{Mean: 0.5, Sigma: 1, StepSize: 0.02, Sigma0: 0.1, Pad: 2, Temperatures: []float64{100, 10, 1, 0}})
+			return mdsm.GeneratorGraph(net, w, mdsm.Chain{Mean: 0.5, Sigma: 1, StepSize: 0.02, Sigma0: 0.1, Pad: 2, Temperatures: []float64{100, 10, 1, 0}})
 		},
 	}
 }

@@ -19,7 +19,7 @@ import (
 func TestRows(t *testing.T) {
 	rt := open(t)
 	n := energy.ResNet{Net: "res6", Channels: 1, Dim: 16, Size: 16}
-	g := mdsm.ScoreModel(n, energy.Init(n, rng.New(1)))
+	g := mdsm.ScoreGraph(n, energy.Init(n, rng.New(1)))
 	loaded := 0
 	r := NewRows(rt, n.InputShape(), func(block int) ([]byte, error) {
 		loaded++
@@ -60,7 +60,7 @@ func TestRows(t *testing.T) {
 func TestRowsMistakes(t *testing.T) {
 	rt := open(t)
 	n := energy.ResNet{Net: "res6", Channels: 1, Dim: 8, Size: 16}
-	g := mdsm.ScoreModel(n, energy.Init(n, rng.New(1)))
+	g := mdsm.ScoreGraph(n, energy.Init(n, rng.New(1)))
 	r := NewRows(rt, n.InputShape(), func(block int) ([]byte, error) { return export.Bytes(g, export.Options{Block: block}) })
 	defer r.Close()
 	for want, in := range map[string]map[string]*tensor.Tensor{

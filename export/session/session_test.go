@@ -92,7 +92,7 @@ func TestLoad(t *testing.T) {
 	objective := mdsm.Objective{Sigma0: 0.1, Weighting: mdsm.InverseVariance}
 	for _, n := range []energy.ResNet{grey, colour, narrow} {
 		w := energy.Init(n, rng.New(1))
-		for _, g := range []*graph.Graph{mdsm.ScoreModel(n, w), mdsm.HessianModel(n, w), mdsm.GradientStep(n, objective, 1)} {
+		for _, g := range []*graph.Graph{mdsm.ScoreGraph(n, w), mdsm.HessianGraph(n, w), mdsm.GradientGraph(n, objective, 1)} {
 			t.Run(n.String()+"/"+g.Name(), func(t *testing.T) {
 				const batch = 3
 				in := inputs(g, batch, w)

@@ -4,27 +4,12 @@ import (
 	"context"
 	"testing"
 
-	"ebm/export"
-	"ebm/mdsm"
 	"ebm/mdsm/hmc"
 	"ebm/models/energy"
-	"ebm/models/graph"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )
-
-func encode(t testing.TB, g *graph.Graph, err error) []byte {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := export.Bytes(g, export.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 // estimator returns that of a network with some settings.
 func estimator(t testing.TB, n energy.Network, w energy.Weights, set Settings, threads int) *Estimator {
@@ -34,12 +19,11 @@ func estimator(t testing.TB, n energy.Network, w energy.Weights, set Settings, t
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { rt.Close() })
-	var m hmc.Models
-	g, err := mdsm.StateModel(n, w, set.Reference)
-	m.State = encode(t, g, err)
-	g, err = mdsm.TrajectoryModel(n, w, set.Reference, set.Leapfrog)
-	m.Trajectory = encode(t, g, err)
-	k, err := hmc.Load(rt, m)
+	f, err := hmc.NewFiles(n, w, set.Reference, set.Leapfrog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := hmc.Load(rt, f)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,7 @@
 // Package hmc makes transitions of Hamiltonian Monte Carlo in ONNX Runtime: one
 // run of a model for one trajectory of a group of chains, with its leapfrog
 // steps, their gradients and the Metropolis decision inside (see
-// mdsm.TrajectoryModel). With one leapfrog step it is the Metropolis-adjusted
+// mdsm.TrajectoryGraph). With one leapfrog step it is the Metropolis-adjusted
 // Langevin algorithm (MALA).
 //
 // [Kernel] holds the models, [State] a group of chains, [Numbers] draws what a

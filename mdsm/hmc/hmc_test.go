@@ -4,10 +4,8 @@ import (
 	"math"
 	"testing"
 
-	"ebm/export"
 	"ebm/mdsm"
 	"ebm/models/energy"
-	"ebm/models/graph"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime"
@@ -93,31 +91,22 @@ func TestModelsThatDoNotFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer rt.Close()
-	encode := func(g *graph.Graph, err error) []byte {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := export.Bytes(g, export.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
-	of := func(dim int) Models {
+	of := func(dim int) Files {
 		d, err := energy.Toy("gaussian", dim)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := mdsm.Reference{Sigma: 1}
-		n := energy.Known{Density: d}
-		return Models{encode(mdsm.StateModel(n, nil, r)), encode(mdsm.TrajectoryModel(n, nil, r, 2))}
+		f, err := NewFiles(energy.Known{Density: d}, nil, mdsm.Reference{Sigma: 1}, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
 	}
 	two, three := of(2), of(3)
 	if two.Hash() == three.Hash() {
 		t.Error("two models have one hash")
 	}
-	for name, bad := range map[string]Models{
+	for name, bad := range map[string]Files{
 		"none": {}, "swapped": {two.Trajectory, two.State}, "two shapes": {two.State, three.Trajectory},
 	} {
 		if k, err := Load(rt, bad); err == nil {

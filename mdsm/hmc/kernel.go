@@ -2,8 +2,6 @@ package hmc
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,22 +10,6 @@ import (
 	"ebm/runtime"
 	"ebm/runtime/parallel"
 )
-
-// Models are ONNX files as bytes.
-type Models struct {
-	State      []byte // as of mdsm.StateModel
-	Trajectory []byte // as of mdsm.TrajectoryModel, with the same reference
-}
-
-// Hash returns the SHA-256 of the models, in hexadecimal.
-func (m Models) Hash() string {
-	h := sha256.New()
-	for _, part := range [][]byte{m.State, m.Trajectory} {
-		fmt.Fprintf(h, "%d\n", len(part))
-		h.Write(part)
-	}
-	return hex.EncodeToString(h.Sum(nil))
-}
 
 // Kernel makes transitions. It may be used from several goroutines at once.
 type Kernel struct {
@@ -40,7 +22,7 @@ type Kernel struct {
 
 // Load loads the models. They must take float32 x with a shape that is fixed
 // but for the batch.
-func Load(rt *runtime.Runtime, m Models) (_ *Kernel, err error) {
+func Load(rt *runtime.Runtime, m Files) (_ *Kernel, err error) {
 	k := &Kernel{info: rt.Info(), hash: m.Hash()}
 	defer func() {
 		if err != nil {
@@ -86,7 +68,7 @@ func (k *Kernel) Layout(batch int) parallel.Layout {
 // Shape returns the shape of one x.
 func (k *Kernel) Shape() []int { return slices.Clone(k.shape) }
 
-// Hash returns the SHA-256 of the models, in hexadecimal.
+// Hash returns the SHA-256 of the files, in hexadecimal.
 func (k *Kernel) Hash() string { return k.hash }
 
 // Engine says what computes, such as "onnxruntime 1.28.2 cpu".

@@ -16,7 +16,7 @@ import (
 type plan struct {
 	Settings
 	temperature []float32
-	group       int   // samples in a group; sample i is in group i/group
+	size        int   // samples in a group; sample i is in group i/size
 	shape       []int // of one x
 	source      rng.Source
 }
@@ -35,14 +35,14 @@ func (s *Sampler) plan(set Settings) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{Settings: set, group: s.layout(set.Batch).Size, shape: s.shape, source: rng.New(set.Seed)}
+	p := &plan{Settings: set, size: s.layout(set.Batch).Size, shape: s.shape, source: rng.New(set.Seed)}
 	for _, v := range t {
 		p.temperature = append(p.temperature, float32(v))
 	}
 	p.Watch.Chains = min(p.Watch.Chains, p.Count)
-	if p.Block == 0 {
+	if p.StepsPerRun == 0 {
 		// Bounds the noise to 16 MB for each group in progress.
-		p.Block = min(max((1<<22)/(p.group*tensor.Volume(p.shape)), 1), 50)
+		p.StepsPerRun = min(max((1<<22)/(p.size*tensor.Volume(p.shape)), 1), 50)
 	}
 	return p, nil
 }
@@ -56,7 +56,7 @@ func (p *plan) groups() []int { return p.groupsOf(p.First, p.end()) }
 // groupsOf lists the groups of the samples from first to before end.
 func (p *plan) groupsOf(first, end int) []int {
 	var list []int
-	for g := first / p.group; g*p.group < end; g++ {
+	for g := first / p.size; g*p.size < end; g++ {
 		list = append(list, g)
 	}
 	return list
@@ -64,7 +64,7 @@ func (p *plan) groupsOf(first, end int) []int {
 
 // span returns the part of a group between two samples, as places in it.
 func (p *plan) span(group, first, end int) (lo, hi int) {
-	return samples.Span(p.group, group, first, end)
+	return samples.Span(p.size, group, first, end)
 }
 
 // batch is a group's wanted samples.
@@ -87,7 +87,7 @@ type snapshot struct{ x, clean *tensor.Tensor }
 // chain computes one group from its start to its samples.
 func (s *Sampler) chain(ctx context.Context, p *plan, group int, stage progress.Stage) (*batch, error) {
 	lo, hi := p.span(group, p.First, p.end())
-	c := &chain{Sampler: s, plan: p, group: group, lo: lo, hi: hi}
+	c := &chain{Sampler: s, plan: p, number: group, lo: lo, hi: hi}
 	if _, watched := p.span(group, p.First, p.First+p.Watch.Chains); watched > lo {
 		c.seen = &seen{n: watched - lo}
 	}
@@ -124,15 +124,15 @@ func (s *Sampler) chain(ctx context.Context, p *plan, group int, stage progress.
 type chain struct {
 	*Sampler
 	*plan
-	group  int
+	number int // of the group
 	lo, hi int
-	x      *tensor.Tensor // [group …]
-	hidden *tensor.Tensor // [group …], nil when all values move
+	x      *tensor.Tensor // [size …]
+	hidden *tensor.Tensor // [size …], nil when all values move
 	seen   *seen
 }
 
 // index returns the index of the sample at a place of the group.
-func (c *chain) index(place int) int { return c.group*c.plan.group + place }
+func (c *chain) index(place int) int { return c.number*c.size + place }
 
 // rows copies the wanted places before end.
 func (c *chain) rows(x *tensor.Tensor, end int) *tensor.Tensor {
@@ -140,7 +140,7 @@ func (c *chain) rows(x *tensor.Tensor, end int) *tensor.Tensor {
 	return tensor.Of(slices.Clone(tensor.Data[float32](x)[c.lo*each:end*each]), append([]int{end - c.lo}, c.plan.shape...)...)
 }
 
-// normal fills the wanted places of dst, a tensor's elements [group …].
+// normal fills the wanted places of dst, a tensor's elements [size …].
 func (c *chain) normal(dst []float32, purpose rng.Purpose, step int) {
 	each := tensor.Volume(c.plan.shape)
 	for place := c.lo; place < c.hi; place++ {
@@ -152,7 +152,7 @@ func (c *chain) normal(dst []float32, purpose rng.Purpose, step int) {
 // pictures that are to be filled in, the hidden pixels at the mean and the others
 // as they are; with noise on all that moves.
 func (c *chain) start() {
-	size := append([]int{c.plan.group}, c.plan.shape...)
+	size := append([]int{c.size}, c.plan.shape...)
 	c.x = tensor.New(tensor.Float32, size...)
 	values, each := tensor.Data[float32](c.x), tensor.Volume(c.plan.shape)
 	c.normal(values, rng.SampleStart, 0)
@@ -186,7 +186,7 @@ func (c *chain) start() {
 // until returns the number of steps from step at that the next run makes:
 // up to a block, and not beyond a snapshot.
 func (c *chain) until(at int) int {
-	end := min(at+c.Block, len(c.temperature))
+	end := min(at+c.StepsPerRun, len(c.temperature))
 	if c.seen != nil {
 		for _, s := range c.Watch.Snapshots {
 			if s > at {
@@ -217,11 +217,11 @@ func (c *chain) steps(ctx context.Context, at, n int) error {
 	return c.check(next, at+n)
 }
 
-// record keeps the energies [n group] of the watched chains in n steps from
+// record keeps the energies [n size] of the watched chains in n steps from
 // step at.
 func (c *chain) record(energy []float32, at, n int) error {
 	for k := range n {
-		row := energy[k*c.plan.group+c.lo : k*c.plan.group+c.hi]
+		row := energy[k*c.size+c.lo : k*c.size+c.hi]
 		if bad := parallel.NotFinite(row); bad >= 0 {
 			return &DivergedError{Sample: c.index(c.lo + bad), Step: at + k, StepSize: c.StepSize}
 		}

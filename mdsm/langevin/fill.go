@@ -11,7 +11,7 @@ import (
 
 // Fill has pictures whose hidden pixels are to be filled in, by chains in which
 // only these move, while the others have the noise of the temperature (see
-// mdsm.Inpaint). It takes Models.Inpaint and, for the jump, DenoiseHidden.
+// mdsm.Inpaint). It takes Files.Inpaint and, for the jump, DenoiseHidden.
 // Start says where hidden pixels begin.
 type Fill struct {
 	Pictures *tensor.Tensor // [M …], float32

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/graph"
 	"ebm/models/rng"
@@ -32,9 +31,13 @@ func gaussian4(x *graph.Node) *graph.Node {
 	return graph.Scale(graph.ReduceSum(graph.Mul(d, graph.MatMul(d, constant([]int{4, 4}, a...))), 1), 0.5)
 }
 
-func fillModels(t testing.TB, n energy.Network, w energy.Weights) Models {
+func fillModels(t testing.TB, n energy.Network, w energy.Weights) Files {
 	t.Helper()
-	return Models{Inpaint: encode(t, mdsm.InpaintModel(n, w, sigma0)), DenoiseHidden: encode(t, mdsm.DenoiseHiddenModel(n, w, sigma0))}
+	f, err := NewFillFiles(n, w, sigma0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
 }
 
 // conditional returns the mean and the covariance of the two hidden values of a
@@ -100,7 +103,7 @@ func TestFillsOfAGaussian(t *testing.T) {
 	for _, temperature := range []float64{1, 4} {
 		for _, raw := range []bool{true, false} {
 			set := Settings{
-				Schedule: Schedule{Kind: Constant, Steps: 300, Cool: temperature}, StepSize: stepSize, Start: Start{Mean: 0.5, Sigma: 1},
+				Schedule: Schedule{Cooling: Constant, Steps: 300, Cool: temperature}, StepSize: stepSize, Start: Start{Mean: 0.5, Sigma: 1},
 				Count: 2 * count, Seed: 3, Raw: raw,
 				Fill: &Fill{Pictures: tensor.Of(pictures, 2, 4), Hidden: tensor.Of([]float32{1, 0, 1, 0, 0, 1, 0, 1}, 2, 4), Completions: count},
 			}
@@ -187,7 +190,7 @@ func TestFillsHaveTheSameBits(t *testing.T) {
 	want, _ := all(t, sampler(t, 1, m), set)
 	two := sampler(t, 2, m)
 	for _, batch := range []int{0, 50, 7} {
-		set.Batch, set.Block = batch, batch%4
+		set.Batch, set.StepsPerRun = batch, batch%4
 		got, _ := all(t, two, set)
 		equalBits(t, fmt.Sprintf("batch %d", batch), got, want)
 	}
@@ -213,7 +216,7 @@ func TestStartFromPoints(t *testing.T) {
 	x := tensor.New(tensor.Float32, 3, 1, 16, 16)
 	rng.New(6).Uniform(tensor.Data[float32](x), rng.Probe, 0, 0)
 	set := short(7, 1)
-	set.Schedule, set.StepSize, set.Raw = Schedule{Kind: Constant, Steps: 1, Cool: 1e-12}, 1e-12, true
+	set.Schedule, set.StepSize, set.Raw = Schedule{Cooling: Constant, Steps: 1, Cool: 1e-12}, 1e-12, true
 	set.Start = Start{From: x}
 	got, _ := all(t, s, set)
 	for i := range 7 {

@@ -38,9 +38,9 @@ func (s *Sampler) Write(ctx context.Context, set Settings, f samples.Folder) (sa
 // record describes the samples of a plan.
 func (s *Sampler) record(p *plan) samples.Record {
 	r := samples.Record{
-		Schedule: string(p.Schedule.Kind), Steps: p.Schedule.Steps, Hot: p.Schedule.Hot, Cool: p.Schedule.Cool,
+		Schedule: string(p.Schedule.Cooling), Steps: p.Schedule.Steps, Hot: p.Schedule.Hot, Cool: p.Schedule.Cool,
 		StepSize: p.StepSize, StartMean: p.Start.Mean, StartSigma: p.Start.Sigma, Jump: !p.Raw,
-		Seed: p.Seed, First: p.First, Count: p.Count, Model: s.hash, Group: p.group,
+		Seed: p.Seed, First: p.First, Count: p.Count, Model: s.hash, Group: p.size,
 		Engine: s.info.Engine(),
 	}
 	if p.Start.From != nil {

@@ -309,7 +309,7 @@ func TestMismatch(t *testing.T) {
 	write(t, s, set, f)
 	for name, change := range map[string]func(*Settings, *samples.Folder){
 		"seed 11, want 12":              func(s *Settings, _ *samples.Folder) { s.Seed = 12 },
-		"schedule exp, want lin":        func(s *Settings, _ *samples.Folder) { s.Schedule.Kind = Linear },
+		"schedule exp, want lin":        func(s *Settings, _ *samples.Folder) { s.Schedule.Cooling = Linear },
 		"steps 4, want 5":               func(s *Settings, _ *samples.Folder) { s.Schedule.Steps = 5 },
 		"hot 100, want 50":              func(s *Settings, _ *samples.Folder) { s.Schedule.Hot = 50 },
 		"step_size 0.02, want 0.03":     func(s *Settings, _ *samples.Folder) { s.StepSize = 0.03 },
@@ -327,12 +327,12 @@ func TestMismatch(t *testing.T) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
-	other := sampler(t, 1, Models{Sampler: m.Sampler, Denoise: append(slices.Clone(m.Denoise), 0x92, 0x03, 0)})
+	other := sampler(t, 1, Files{Sampler: m.Sampler, Denoise: append(slices.Clone(m.Denoise), 0x92, 0x03, 0)})
 	if _, err := other.Write(t.Context(), set, f); err == nil || !strings.Contains(err.Error(), "model_sha256") {
 		t.Errorf("another model: error %v", err)
 	}
 	// What changes no sample may differ.
-	set.Batch, set.Block, f.Grid = 7, 1, 2
+	set.Batch, set.StepsPerRun, f.Grid = 7, 1, 2
 	if w := write(t, s, set, f); w.Made != 0 {
 		t.Errorf("%+v", w)
 	}

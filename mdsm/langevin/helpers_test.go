@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"ebm/export"
-	"ebm/mdsm"
 	"ebm/mdsm/samples"
 	"ebm/models/energy"
 	"ebm/models/graph"
@@ -39,13 +38,16 @@ func encode(t testing.TB, g *graph.Graph) []byte {
 	return b
 }
 
-func models(t testing.TB, n energy.Network) Models {
+func models(t testing.TB, n energy.Network) Files {
 	t.Helper()
-	w := energy.Init(n, rng.New(3))
-	return Models{Sampler: encode(t, mdsm.SamplerModel(n, w)), Denoise: encode(t, mdsm.DenoiseModel(n, w, sigma0))}
+	f, err := NewFiles(n, energy.Init(n, rng.New(3)), sigma0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
 }
 
-func sampler(t testing.TB, threads int, m Models) *Sampler {
+func sampler(t testing.TB, threads int, m Files) *Sampler {
 	t.Helper()
 	s, err := New(open(t, threads), m)
 	if err != nil {

@@ -28,7 +28,7 @@ type Sampler struct {
 
 // New loads the models. They must take float32 x with a shape that is fixed
 // but for the batch.
-func New(rt *runtime.Runtime, m Models) (*Sampler, error) {
+func New(rt *runtime.Runtime, m Files) (*Sampler, error) {
 	s := &Sampler{info: rt.Info(), hash: m.Hash(), jumps: m.Denoise != nil || m.DenoiseHidden != nil || m.Score != nil && m.Sigma0 > 0}
 	stepper, x, err := load(rt, m, parallel.Threads(s.info))
 	if err != nil {

@@ -30,7 +30,7 @@ func TestSameBits(t *testing.T) {
 			for _, batch := range []int{0, 64, 50, 7} {
 				for _, block := range []int{0, 1, 4} {
 					set := set
-					set.Batch, set.Block = batch, block
+					set.Batch, set.StepsPerRun = batch, block
 					got, p := all(t, s, set)
 					name := fmt.Sprintf("%v, %d threads, batch %d, block %d", net, s.info.Threads, batch, block)
 					equalBits(t, name, got, want)
@@ -62,7 +62,7 @@ func TestSameBits(t *testing.T) {
 // The chain is eq. (8) with the random numbers of each sample, and eq. (9).
 func TestAgainstPlainLoop(t *testing.T) {
 	w := energy.Init(small, rng.New(3))
-	session, err := open(t, 1).Load(encode(t, mdsm.ScoreModel(small, w)), runtime.SessionOptions{})
+	session, err := open(t, 1).Load(encode(t, mdsm.ScoreGraph(small, w)), runtime.SessionOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestAgainstPlainLoop(t *testing.T) {
 
 func TestScoreInGo(t *testing.T) {
 	w := energy.Init(small, rng.New(3))
-	m := Models{Score: encode(t, mdsm.ScoreModel(small, w)), Sigma0: sigma0}
+	m := Files{Score: encode(t, mdsm.ScoreGraph(small, w)), Sigma0: sigma0}
 	set := short(20, 12)
 	set.Watch = samples.Watch{Chains: 3, Snapshots: []int{12}}
 	want, process := all(t, sampler(t, 2, models(t, small)), set)
@@ -200,7 +200,7 @@ func TestModelsThatDoNotFit(t *testing.T) {
 	rt := open(t, 1)
 	m := models(t, small)
 	other := models(t, energy.ResNet{Net: "res6", Channels: 1, Dim: 4, Size: 8})
-	for name, bad := range map[string]Models{
+	for name, bad := range map[string]Files{
 		"none":        {},
 		"no model":    {Sampler: []byte("not a model")},
 		"swapped":     {Sampler: m.Denoise, Denoise: m.Sampler},
@@ -214,7 +214,7 @@ func TestModelsThatDoNotFit(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	onlyDenoise := sampler(t, 1, Models{Denoise: m.Denoise})
+	onlyDenoise := sampler(t, 1, Files{Denoise: m.Denoise})
 	if _, err := onlyDenoise.Sample(t.Context(), short(1, 1), nil); err == nil {
 		t.Error("sampling without a sampler has no error")
 	}

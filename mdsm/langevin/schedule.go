@@ -5,27 +5,27 @@ import (
 	"math"
 )
 
-// Kind names a shape of temperatures over the steps.
-type Kind string
+// Cooling names a shape of temperatures over the steps.
+type Cooling string
 
-// The kinds of schedules.
+// The coolings.
 const (
 	// Exponential is the paper's: hot, then falling exponentially, then linearly to 0.
-	Exponential Kind = "exp"
+	Exponential Cooling = "exp"
 	// Linear falls linearly where Exponential falls exponentially.
-	Linear Kind = "lin"
+	Linear Cooling = "lin"
 	// Constant stays at Cool in every step.
-	Constant Kind = "constant"
+	Constant Cooling = "constant"
 )
 
-// ParseKind returns the kind called name: "exp" or "paper" for the paper's,
+// ParseCooling returns the cooling called name: "exp" or "paper" for the paper's,
 // "lin" or "constant".
-func ParseKind(name string) (Kind, error) {
-	switch k := Kind(name); k {
+func ParseCooling(name string) (Cooling, error) {
+	switch c := Cooling(name); c {
 	case "paper":
 		return Exponential, nil
 	case Exponential, Linear, Constant:
-		return k, nil
+		return c, nil
 	}
 	return "", fmt.Errorf("unknown schedule %q, want paper, exp, lin or constant", name)
 }
@@ -34,28 +34,28 @@ func ParseKind(name string) (Kind, error) {
 // 2700 steps, 500 at Hot, 2000 from Hot towards Cool, and 200 from Cool to 0.
 // Any other number of steps is divided in the same proportions.
 type Schedule struct {
-	Kind  Kind    `json:"kind"`
-	Steps int     `json:"steps"`
-	Hot   float64 `json:"hot"`  // temperature of the first steps
-	Cool  float64 `json:"cool"` // temperature at which the last part begins
+	Cooling Cooling `json:"kind"`
+	Steps   int     `json:"steps"`
+	Hot     float64 `json:"hot"`  // temperature of the first steps
+	Cool    float64 `json:"cool"` // temperature at which the last part begins
 }
 
 // Paper returns the schedule of the paper (section 4.3 and its authors' code):
 // exponential, 2700 steps, from 100 to 1.
-func Paper() Schedule { return Schedule{Kind: Exponential, Steps: 2700, Hot: 100, Cool: 1} }
+func Paper() Schedule { return Schedule{Cooling: Exponential, Steps: 2700, Hot: 100, Cool: 1} }
 
 // Validate reports what of the description cannot be.
 func (s Schedule) Validate() error {
-	if kind, err := ParseKind(string(s.Kind)); err != nil {
+	if cooling, err := ParseCooling(string(s.Cooling)); err != nil {
 		return err
-	} else if kind != s.Kind {
-		return fmt.Errorf("schedule %q: its kind is called %q", s.Kind, kind)
+	} else if cooling != s.Cooling {
+		return fmt.Errorf("schedule %q, want %q", s.Cooling, cooling)
 	}
 	if s.Steps < 1 || s.Steps > math.MaxInt32 {
 		return fmt.Errorf("schedule of %d steps, want 1 to %d", s.Steps, math.MaxInt32)
 	}
 	positive := func(v float64) bool { return v > 0 && v <= math.MaxFloat32 }
-	if s.Kind != Constant && !positive(s.Hot) {
+	if s.Cooling != Constant && !positive(s.Hot) {
 		return fmt.Errorf("first temperature %g, want a positive number", s.Hot)
 	}
 	if !positive(s.Cool) {
@@ -64,8 +64,8 @@ func (s Schedule) Validate() error {
 	return nil
 }
 
-// parts divides the steps 500:2000:200, rounding the boundaries to nearest.
-func (s Schedule) parts() (hot, falling, last int) {
+// stretches divides the steps 500:2000:200, rounding the boundaries to nearest.
+func (s Schedule) stretches() (hot, falling, last int) {
 	boundary := func(paper float64) int { return int(math.Round(float64(s.Steps) * paper / 2700)) }
 	hot = boundary(500)
 	falling = boundary(2500) - hot
@@ -78,13 +78,13 @@ func (s Schedule) Temperatures() ([]float64, error) {
 		return nil, err
 	}
 	t := make([]float64, s.Steps)
-	if s.Kind == Constant {
+	if s.Cooling == Constant {
 		for i := range t {
 			t[i] = s.Cool
 		}
 		return t, nil
 	}
-	hot, falling, last := s.parts()
+	hot, falling, last := s.stretches()
 	for i := range hot {
 		t[i] = s.Hot
 	}
@@ -101,7 +101,7 @@ func (s Schedule) Temperatures() ([]float64, error) {
 // exponential one would reach Cool with step n, which is the first of the
 // last part; the linear one reaches it with its own last step.
 func (s Schedule) falling(k, n int) float64 {
-	if s.Kind == Linear {
+	if s.Cooling == Linear {
 		return s.Hot + (s.Cool-s.Hot)*fraction(k, n)
 	}
 	return s.Hot * math.Exp(-float64(k)*math.Log(s.Hot/s.Cool)/float64(n))

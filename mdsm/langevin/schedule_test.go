@@ -26,7 +26,7 @@ func TestPaperSchedule(t *testing.T) {
 
 func TestLinearSchedule(t *testing.T) {
 	s := Paper()
-	s.Kind = Linear
+	s.Cooling = Linear
 	temperature, err := s.Temperatures()
 	if err != nil {
 		t.Fatal(err)
@@ -42,14 +42,14 @@ func TestProportions(t *testing.T) {
 	for steps, want := range map[int][3]int{1: {0, 1, 0}, 2: {0, 2, 0}, 10: {2, 7, 1}, 27: {5, 20, 2}, 50: {9, 37, 4}, 270: {50, 200, 20}, 2700: {500, 2000, 200}} {
 		s := Paper()
 		s.Steps = steps
-		hot, falling, last := s.parts()
+		hot, falling, last := s.stretches()
 		if got := [3]int{hot, falling, last}; got != want {
 			t.Errorf("%d steps: parts %v, want %v", steps, got, want)
 		}
 	}
-	for _, kind := range []Kind{Exponential, Linear} {
+	for _, kind := range []Cooling{Exponential, Linear} {
 		for steps := 1; steps < 100; steps++ {
-			s := Schedule{Kind: kind, Steps: steps, Hot: 30, Cool: 2}
+			s := Schedule{Cooling: kind, Steps: steps, Hot: 30, Cool: 2}
 			temperature, err := s.Temperatures()
 			if err != nil {
 				t.Fatal(err)
@@ -62,7 +62,7 @@ func TestProportions(t *testing.T) {
 					t.Errorf("%v: step %d has temperature %g after %g", s, i, v, temperature[max(i-1, 0)])
 				}
 			}
-			if _, _, last := s.parts(); last > 0 && temperature[steps-1] != 0 {
+			if _, _, last := s.stretches(); last > 0 && temperature[steps-1] != 0 {
 				t.Errorf("%v ends at temperature %g", s, temperature[steps-1])
 			}
 		}
@@ -70,7 +70,7 @@ func TestProportions(t *testing.T) {
 }
 
 func TestConstantSchedule(t *testing.T) {
-	temperature, err := Schedule{Kind: Constant, Steps: 3, Cool: 1.5}.Temperatures()
+	temperature, err := Schedule{Cooling: Constant, Steps: 3, Cool: 1.5}.Temperatures()
 	if err != nil || len(temperature) != 3 || temperature[0] != 1.5 || temperature[2] != 1.5 {
 		t.Errorf("temperatures %v, error %v", temperature, err)
 	}
@@ -78,17 +78,17 @@ func TestConstantSchedule(t *testing.T) {
 
 func TestScheduleErrors(t *testing.T) {
 	for _, s := range []Schedule{
-		{}, {Kind: "paper", Steps: 5, Hot: 1, Cool: 1}, {Kind: Exponential, Steps: 0, Hot: 1, Cool: 1}, {Kind: Exponential, Steps: 5, Cool: 1},
-		{Kind: Linear, Steps: 5, Hot: 1}, {Kind: Linear, Steps: 5, Hot: math.Inf(1), Cool: 1}, {Kind: Constant, Steps: 5, Cool: math.NaN()},
+		{}, {Cooling: "paper", Steps: 5, Hot: 1, Cool: 1}, {Cooling: Exponential, Steps: 0, Hot: 1, Cool: 1}, {Cooling: Exponential, Steps: 5, Cool: 1},
+		{Cooling: Linear, Steps: 5, Hot: 1}, {Cooling: Linear, Steps: 5, Hot: math.Inf(1), Cool: 1}, {Cooling: Constant, Steps: 5, Cool: math.NaN()},
 	} {
 		if _, err := s.Temperatures(); err == nil {
 			t.Errorf("%+v has no error", s)
 		}
 	}
-	if k, err := ParseKind("paper"); err != nil || k != Exponential {
+	if k, err := ParseCooling("paper"); err != nil || k != Exponential {
 		t.Errorf("paper is %q, %v", k, err)
 	}
-	if _, err := ParseKind("cold"); err == nil {
+	if _, err := ParseCooling("cold"); err == nil {
 		t.Error("an unknown kind has no error")
 	}
 }

@@ -17,7 +17,7 @@ type scorer struct {
 	sigma0  float64
 }
 
-func loadScore(rt *runtime.Runtime, m Models, o runtime.SessionOptions) (Stepper, runtime.ValueInfo, error) {
+func loadScore(rt *runtime.Runtime, m Files, o runtime.SessionOptions) (Stepper, runtime.ValueInfo, error) {
 	s, x, err := parallel.Load(rt, m.Score, o, []string{"x"}, []string{"score"})
 	if err != nil {
 		return nil, x, fmt.Errorf("score: %w", err)
@@ -88,12 +88,18 @@ func (s *scorer) Denoise(ctx context.Context, x, hidden *tensor.Tensor) (*tensor
 	if err != nil {
 		return nil, nil, err
 	}
+	return Jump(x, score, s.sigma0), energy, nil
+}
+
+// Jump returns x + σ₀²·score, the jump of eq. (9), in float32 and rounded as in
+// step.
+func Jump(x *tensor.Tensor, score []float32, sigma0 float64) *tensor.Tensor {
 	clean := x.Clone()
-	values, variance := tensor.Data[float32](clean), float32(s.sigma0*s.sigma0)
+	values, variance := tensor.Data[float32](clean), float32(sigma0*sigma0)
 	for i := range values {
 		values[i] += float32(variance * score[i])
 	}
-	return clean, energy, nil
+	return clean
 }
 
 func (s *scorer) Close() error { return s.session.Close() }

@@ -26,9 +26,9 @@ type Settings struct {
 	// threads take. With CUDA it is the number of samples in a run of the model,
 	// 128 when it is 0, and samples depend on it in their last bits.
 	Batch int
-	// Block is the number of steps in a run of the model; 0 chooses. It changes
-	// nothing but memory and time.
-	Block int
+	// StepsPerRun is the number of steps in a run of the model; 0 chooses. It
+	// changes nothing but memory and time.
+	StepsPerRun int
 
 	Watch samples.Watch
 }
@@ -60,8 +60,11 @@ func (s Settings) Validate() error {
 	if s.Count < 1 || s.First < 0 || s.First > rng.MaxSamples-s.Count {
 		return fmt.Errorf("%d samples from index %d, want one or more, with indices from 0 to below 2^48", s.Count, s.First)
 	}
-	if s.Batch < 0 || s.Block < 0 {
-		return fmt.Errorf("batch %d, block %d: neither can be negative", s.Batch, s.Block)
+	if s.Batch < 0 {
+		return fmt.Errorf("batch %d, want a number from 0", s.Batch)
+	}
+	if s.StepsPerRun < 0 {
+		return fmt.Errorf("%d steps in a run of the model, want a number from 0", s.StepsPerRun)
 	}
 	if s.Watch.Chains < 0 {
 		return fmt.Errorf("%d chains to watch, want none or more", s.Watch.Chains)

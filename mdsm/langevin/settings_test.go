@@ -54,7 +54,7 @@ func TestSettingsErrors(t *testing.T) {
 		"first":      func(s *Settings) { s.First = -1 },
 		"last":       func(s *Settings) { s.First = 1 << 48 },
 		"batch":      func(s *Settings) { s.Batch = -1 },
-		"block":      func(s *Settings) { s.Block = -1 },
+		"block":      func(s *Settings) { s.StepsPerRun = -1 },
 		"watch":      func(s *Settings) { s.Watch.Chains = -1 },
 		"snapshots":  func(s *Settings) { s.Watch.Snapshots = []int{3, 3} },
 		"beyond":     func(s *Settings) { s.Watch.Snapshots = []int{2701} },

@@ -2,8 +2,6 @@ package langevin
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,46 +10,6 @@ import (
 	"ebm/runtime"
 	"ebm/runtime/parallel"
 )
-
-// Models are the ONNX files that chains run through, as bytes: either Sampler
-// (and Denoise), or Score; or for filling in hidden pixels, Inpaint and
-// DenoiseHidden.
-type Models struct {
-	Sampler []byte // as of mdsm.SamplerModel: several steps in one run
-	Denoise []byte // as of mdsm.DenoiseModel: the denoising jump
-
-	Inpaint       []byte // as of mdsm.InpaintModel
-	DenoiseHidden []byte // as of mdsm.DenoiseHiddenModel
-
-	// Score is any model x [N …] → score (of x's shape) and perhaps energy [N].
-	// Its steps are made one by one in Go, and its jump is x + Sigma0²·score.
-	Score  []byte
-	Sigma0 float64
-
-	// Shape is the shape of one x where the model leaves it open.
-	Shape []int
-
-	// Fast, if there is one, makes the same models in the form that is fastest
-	// on a runtime, which no file need have. Hash is that of the models above.
-	Fast func(rt *runtime.Runtime) (Models, error)
-}
-
-// Hash returns the SHA-256 of the models, in hexadecimal.
-func (m Models) Hash() string {
-	h := sha256.New()
-	parts := [][]byte{m.Sampler, m.Denoise, m.Score}
-	if m.Inpaint != nil {
-		parts = append(parts, m.Inpaint, m.DenoiseHidden)
-	}
-	for _, part := range parts {
-		fmt.Fprintf(h, "%d\n", len(part))
-		h.Write(part)
-	}
-	if m.Score != nil {
-		fmt.Fprintf(h, "%g", m.Sigma0)
-	}
-	return hex.EncodeToString(h.Sum(nil))
-}
 
 // Stepper makes the updates of a batch of chains. It may be used from several
 // goroutines at once.
@@ -72,7 +30,7 @@ var errNoInpaint = errors.New("there is no model that fills in hidden pixels")
 var errNoDenoise = errors.New("there is no model of the denoising jump, or no sigma0 for a score: give one, or leave out the jump and snapshots")
 
 // load makes the stepper of the models and describes its x.
-func load(rt *runtime.Runtime, m Models, threads int) (Stepper, runtime.ValueInfo, error) {
+func load(rt *runtime.Runtime, m Files, threads int) (Stepper, runtime.ValueInfo, error) {
 	if m.Fast != nil {
 		var err error
 		if m, err = m.Fast(rt); err != nil {
@@ -95,7 +53,7 @@ func load(rt *runtime.Runtime, m Models, threads int) (Stepper, runtime.ValueInf
 // be missing.
 type graphs struct{ sampler, denoise, inpaint, denoiseHidden *runtime.Session }
 
-func loadGraphs(rt *runtime.Runtime, m Models, o runtime.SessionOptions) (_ Stepper, x runtime.ValueInfo, err error) {
+func loadGraphs(rt *runtime.Runtime, m Files, o runtime.SessionOptions) (_ Stepper, x runtime.ValueInfo, err error) {
 	g := &graphs{}
 	defer func() {
 		if err != nil {

@@ -33,18 +33,16 @@ func encode(t testing.TB, g *graph.Graph, err error) []byte {
 }
 
 // models returns those of a network, for trajectories of so many steps.
-func models(t testing.TB, n energy.Network, w energy.Weights, leapfrog int) Models {
+func models(t testing.TB, n energy.Network, w energy.Weights, leapfrog int) Files {
 	t.Helper()
-	var m Models
-	g, err := mdsm.StateModel(n, w, reference)
-	m.State = encode(t, g, err)
-	g, err = mdsm.TrajectoryModel(n, w, reference, leapfrog)
-	m.Trajectory = encode(t, g, err)
-	m.Denoise = encode(t, mdsm.DenoiseModel(n, w, sigma0), nil)
-	return m
+	f, err := NewFiles(n, w, sigma0, leapfrog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
 }
 
-func sampler(t testing.TB, threads int, m Models) *Sampler {
+func sampler(t testing.TB, threads int, m Files) *Sampler {
 	t.Helper()
 	rt, err := runtime.Open(context.Background(), runtime.Config{Provider: runtime.CPU, Threads: threads})
 	if err != nil {
@@ -87,7 +85,7 @@ func all(t testing.TB, s *Sampler, set Settings) Chains {
 	return whole
 }
 
-// wrongKick is TrajectoryModel with unit weight of E whose trajectories end
+// wrongKick is TrajectoryGraph with unit weight of E whose trajectories end
 // without the last half kick.
 func wrongKick(t testing.TB, n energy.Network, leapfrog int) []byte {
 	t.Helper()

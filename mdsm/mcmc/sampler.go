@@ -7,7 +7,11 @@ import (
 	"math"
 	"slices"
 
+	"ebm/export"
+	"ebm/mdsm"
 	"ebm/mdsm/hmc"
+	"ebm/models/energy"
+	"ebm/models/graph"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime"
@@ -15,10 +19,25 @@ import (
 	"ebm/runtime/progress"
 )
 
-// Models are ONNX files as bytes.
-type Models struct {
-	hmc.Models
-	Denoise []byte // as of mdsm.DenoiseModel, for settings that are not Raw
+// Files are the ONNX files that chains run through, as bytes.
+type Files struct {
+	hmc.Files
+	Denoise []byte // of mdsm.DenoiseGraph, for settings that are not Raw
+}
+
+// NewFiles exports the transitions, of so many leapfrog steps, and the denoising
+// jump of a network.
+func NewFiles(n energy.Network, w energy.Weights, sigma0 float64, leapfrog int) (f Files, err error) {
+	// These chains give no weight to the reference.
+	if f.Files, err = hmc.NewFiles(n, w, mdsm.Reference{Mean: 0.5, Sigma: 1}, leapfrog); err != nil {
+		return f, err
+	}
+	var denoise *graph.Graph
+	if err := graph.Catch(func() { denoise = mdsm.DenoiseGraph(n, w, sigma0) }); err != nil {
+		return f, err
+	}
+	f.Denoise, err = export.Bytes(denoise, export.Options{})
+	return f, err
 }
 
 // Sampler runs chains. It may be used from several goroutines at once.
@@ -31,9 +50,9 @@ type Sampler struct {
 }
 
 // New loads the models.
-func New(rt *runtime.Runtime, m Models) (_ *Sampler, err error) {
+func New(rt *runtime.Runtime, m Files) (_ *Sampler, err error) {
 	s := &Sampler{}
-	if s.kernel, err = hmc.Load(rt, m.Models); err != nil {
+	if s.kernel, err = hmc.Load(rt, m.Files); err != nil {
 		return nil, err
 	}
 	if m.Denoise == nil {

@@ -102,7 +102,7 @@ func NewClassifierProblem(s ClassifierSettings, data *dataset.Set, first energy.
 	x := tensor.New(tensor.Float32, append([]int{s.Batch}, net.InputShape()...)...)
 	labels := tensor.New(tensor.Int64, s.Batch)
 	p := Problem{
-		Step: ClassifierStep(net, s.adam()), Optimiser: s.adam(), Initial: first,
+		Step: ClassifierGraph(net, s.adam()), Optimiser: s.adam(), Initial: first,
 		Batch: map[string]*tensor.Tensor{"x": x, "label": labels},
 	}
 	for _, parameter := range net.Parameters() {
@@ -121,12 +121,12 @@ func NewClassifierProblem(s ClassifierSettings, data *dataset.Set, first energy.
 	return p, nil
 }
 
-// ClassifierStep returns the whole training step of a classifier as one graph:
+// ClassifierGraph returns the whole training step of a classifier as one graph:
 //
 //	x [N 1 16 16], label [N] (int64), learning_rate [1], step [1] (int64,
 //	from 1), and for every parameter P: P, P.m, P.v (and P.ema)
 //	→ loss [1], the cross-entropy in nats, and the outputs of mdsm.Adam.Minimise
-func ClassifierStep(n classifier.Network, a mdsm.Adam) *graph.Graph {
+func ClassifierGraph(n classifier.Network, a mdsm.Adam) *graph.Graph {
 	g := graph.New("train_classifier")
 	x := g.Input("x", tensor.Float32, graph.Batch(n.InputShape()...))
 	labels := g.Input("label", tensor.Int64, x.Shape()[:1])

@@ -26,7 +26,7 @@ func points(net energy.Network, m energy.Mixture, sigma0 float64, batch int, ada
 		tensor.Data[float32](sigma)[i] = float32(sigma0)
 	}
 	problem := train.Problem{
-		Step:      mdsm.TrainStep(net, mdsm.Objective{Sigma0: sigma0, Weighting: mdsm.InverseVariance}, adam),
+		Step:      mdsm.TrainGraph(net, mdsm.Objective{Sigma0: sigma0, Weighting: mdsm.InverseVariance}, adam),
 		Optimiser: adam, Initial: energy.Init(net, source),
 		Batch: map[string]*tensor.Tensor{"x": x, "noise": noise, "sigma": sigma},
 	}
@@ -90,7 +90,7 @@ func TestDensityIsRecovered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	model, err := export.Bytes(mdsm.ScoreModel(net, w), export.Options{})
+	model, err := export.Bytes(mdsm.ScoreGraph(net, w), export.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // Problem is what a run trains: one update as a graph, in the form that
-// mdsm.TrainStep has, and its data.
+// mdsm.TrainGraph has, and its data.
 type Problem struct {
 	// Step has the inputs of Batch, learning_rate [1], step [1] (int64) and,
 	// for every parameter P, P and its optimiser state, and the outputs

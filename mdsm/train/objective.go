@@ -49,9 +49,9 @@ func (s Settings) pose(p *Problem, net energy.Network, source rng.Source) (fill 
 	if err != nil {
 		return nil, err
 	}
-	p.Step = mdsm.TrainStep(net, s.Denoising(), s.Adam())
+	p.Step = mdsm.TrainGraph(net, s.Denoising(), s.Adam())
 	if n := s.shards(); n > 1 {
-		p.Shards = &Shards{n, mdsm.GradientStep(net, s.Denoising(), n), mdsm.UpdateStep(net, s.Adam(), n)}
+		p.Shards = &Shards{n, mdsm.GradientGraph(net, s.Denoising(), n), mdsm.UpdateGraph(net, s.Adam(), n)}
 	}
 	noise, sigma := like(p.Batch["x"]), tensor.New(tensor.Float32, s.Batch)
 	for i, level := range levels {
@@ -66,9 +66,9 @@ func (s Settings) pose(p *Problem, net energy.Network, source rng.Source) (fill 
 // poseLikelihood is pose for Likelihood: chains begin at uniform noise.
 func (s Settings) poseLikelihood(p *Problem, net energy.Network, source rng.Source) (fill func(t int)) {
 	run := s.Chains.shortRun()
-	p.Step = run.TrainStep(net, s.Adam())
+	p.Step = run.TrainGraph(net, s.Adam())
 	if n := s.shards(); n > 1 {
-		p.Shards = &Shards{n, run.GradientStep(net, n), mdsm.UpdateStep(net, s.Adam(), n)}
+		p.Shards = &Shards{n, run.GradientGraph(net, n), mdsm.UpdateGraph(net, s.Adam(), n)}
 	}
 	x := p.Batch["x"]
 	noise, start := like(x), like(x)

@@ -18,8 +18,8 @@ import (
 // do not.
 type Shards struct {
 	Count    int
-	Gradient *graph.Graph // as of mdsm.GradientStep: the batch, every P → loss, P.grad
-	Update   *graph.Graph // as of mdsm.UpdateStep, for Count gradients
+	Gradient *graph.Graph // as of mdsm.GradientGraph: the batch, every P → loss, P.grad
+	Update   *graph.Graph // as of mdsm.UpdateGraph, for Count gradients
 }
 
 // updater makes one update: it reads one set of the state's tensors and

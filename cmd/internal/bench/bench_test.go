@@ -37,7 +37,7 @@ func tiny(t *testing.T, job Job, batch int) Spec {
 	if s.Settings, err = Settings(n, batch); err != nil {
 		t.Fatal(err)
 	}
-	if s.Chains, err = (&ebm.Model{Network: n, Weights: s.Weights, Sigma0: 0.1}).LangevinModels(); err != nil {
+	if s.Chains, err = (&ebm.Model{Network: n, Weights: s.Weights, Sigma0: 0.1}).Files(); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -57,7 +57,7 @@ func ready(t *testing.T, rt *runtime.Runtime, s Spec) *Work {
 // picture.
 func scores(t *testing.T, s Spec) float64 {
 	t.Helper()
-	v, err := mdsm.ScoreModel(s.Settings.Network(), s.Weights).FLOPs(map[string]int{"N": 1})
+	v, err := mdsm.ScoreGraph(s.Settings.Network(), s.Weights).FLOPs(map[string]int{"N": 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,9 +43,9 @@ func TestCountsAreThoseOfPyTorch(t *testing.T) {
 			g               *graph.Graph
 			want, tolerance float64
 		}{
-			{mdsm.EnergyModel(n, w), c.Energy, 0},
-			{mdsm.ScoreModel(n, w), c.Score, 0},
-			{mdsm.TrainStep(n, s.Denoising(), s.Adam()), c.Train, 1e-4},
+			{mdsm.EnergyGraph(n, w), c.Energy, 0},
+			{mdsm.ScoreGraph(n, w), c.Score, 0},
+			{mdsm.TrainGraph(n, s.Denoising(), s.Adam()), c.Train, 1e-4},
 		} {
 			got, err := test.g.FLOPs(map[string]int{"N": c.Batch})
 			if err != nil {

@@ -17,10 +17,10 @@ import (
 	"ebm/runtime"
 )
 
-// loadScore times mdsm.ScoreModel on a batch, as ebm.Engine computes it.
+// loadScore times mdsm.ScoreGraph on a batch, as ebm.Engine computes it.
 func loadScore(rt *runtime.Runtime, s Spec) (*Work, error) {
 	n, batch := s.Settings.Network(), s.Settings.Batch
-	g := mdsm.ScoreModel(n, s.Weights)
+	g := mdsm.ScoreGraph(n, s.Weights)
 	w := new(Work)
 	if err := w.count(map[string]int{"N": batch}, g); err != nil {
 		return nil, err
@@ -43,7 +43,7 @@ func loadScore(rt *runtime.Runtime, s Spec) (*Work, error) {
 func loadTrain(rt *runtime.Runtime, s Spec) (*Work, error) {
 	n, batch := s.Settings.Network(), s.Settings.Batch
 	w := new(Work)
-	if err := w.count(map[string]int{"N": batch}, mdsm.TrainStep(n, s.Settings.Denoising(), s.Settings.Adam())); err != nil {
+	if err := w.count(map[string]int{"N": batch}, mdsm.TrainGraph(n, s.Settings.Denoising(), s.Settings.Adam())); err != nil {
 		return nil, err
 	}
 	problem, err := train.NewProblem(s.Settings, noise(4*batch, n.InputShape()), s.Weights)
@@ -79,7 +79,7 @@ func loadSample(rt *runtime.Runtime, s Spec) (*Work, error) {
 	}
 	w := new(Work)
 	err := w.count(map[string]int{"N": count, "K": s.Steps},
-		mdsm.SamplerModel(n, s.Weights), mdsm.DenoiseModel(n, s.Weights, s.Settings.Noise.Sigma0))
+		mdsm.SamplerGraph(n, s.Weights), mdsm.DenoiseGraph(n, s.Weights, s.Settings.Noise.Sigma0))
 	if err != nil {
 		return nil, err
 	}

@@ -68,9 +68,9 @@ type Spec struct {
 	// Settings hold the network and, for Train, everything that a step depends
 	// on. Their batch is the number of pictures, or chains, in one run.
 	Settings train.Settings
-	Weights  energy.Weights  // of the network
-	Chains   langevin.Models // of Sample: the network as the sampler takes it
-	Steps    int             // of Sample: the length of a chain
+	Weights  energy.Weights // of the network
+	Chains   langevin.Files // of Sample: the network as the sampler takes it
+	Steps    int            // of Sample: the length of a chain
 }
 
 // Settings returns the paper's settings for a network and a batch.

@@ -27,7 +27,7 @@ var tiny = energy.ResNet{Net: "res6", Channels: 1, Dim: 2, Size: 8}
 
 func sampler(t testing.TB) []byte {
 	t.Helper()
-	b, err := export.Bytes(mdsm.SamplerModel(tiny, energy.Init(tiny, rng.New(1))), export.Options{
+	b, err := export.Bytes(mdsm.SamplerGraph(tiny, energy.Init(tiny, rng.New(1))), export.Options{
 		Doc: "a Langevin chain", Docs: map[string]string{"x": "pictures"}, Metadata: map[string]string{"preset": "tiny", "sigma0": "0.1"},
 	})
 	if err != nil {

@@ -232,7 +232,7 @@ func (s *study) compared(ctx context.Context, m *subject, i int) (drawing, error
 		return s.draw(ctx, m, "samples", s.n.Compared, s.n.ComparedSteps, nil)
 	}
 	return s.draw(ctx, m, "samples", s.n.Compared, s.n.SingleSteps, func(set *langevin.Settings) {
-		set.Schedule.Kind, set.Schedule.Cool = langevin.Constant, 1
+		set.Schedule.Cooling, set.Schedule.Cool = langevin.Constant, 1
 		set.Start = langevin.Start{Mean: 0, Sigma: singleSigmas()[i]}
 	})
 }

@@ -9,11 +9,9 @@ import (
 
 	"ebm/cmd/internal/report"
 	"ebm/evaluate/probe"
-	"ebm/export"
 	"ebm/internal/atomicfile"
 	"ebm/internal/npz"
 	"ebm/internal/picture"
-	"ebm/mdsm"
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/langevin"
 	"ebm/models/tensor"
@@ -101,15 +99,11 @@ func (s *study) fill(ctx context.Context, m *subject, mask string, set langevin.
 	if x, err := npz.ReadNpyFile(path); err == nil && x.DType() == tensor.Float32 && fmt.Sprint(x.Shape()) == fmt.Sprint(shape) {
 		return x, nil
 	}
-	var models langevin.Models
-	var err error
-	if models.Inpaint, err = export.Bytes(mdsm.InpaintModel(m.Network, m.Weights, m.Sigma0), export.Options{}); err != nil {
+	files, err := langevin.NewFillFiles(m.Network, m.Weights, m.Sigma0)
+	if err != nil {
 		return nil, err
 	}
-	if models.DenoiseHidden, err = export.Bytes(mdsm.DenoiseHiddenModel(m.Network, m.Weights, m.Sigma0), export.Options{}); err != nil {
-		return nil, err
-	}
-	sampler, err := langevin.New(s.rt, models)
+	sampler, err := langevin.New(s.rt, files)
 	if err != nil {
 		return nil, err
 	}

@@ -7,12 +7,9 @@ import (
 
 	"ebm/cmd/internal/report"
 	"ebm/evaluate/probe"
-	"ebm/export"
-	"ebm/mdsm"
 	"ebm/mdsm/ais"
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/hmc"
-	"ebm/models/graph"
 )
 
 // likelihoodItem estimates densities of test pictures.
@@ -54,7 +51,11 @@ func (s *study) likelihood(ctx context.Context, m *subject, set ais.Settings) (r
 	if err != nil {
 		return nil, nil, err
 	}
-	kernel, err := s.kernel(m, set)
+	files, err := hmc.NewFiles(m.Network, m.Weights, set.Reference, set.Leapfrog)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", m.name, err)
+	}
+	kernel, err := hmc.Load(s.rt, files)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -64,30 +65,11 @@ func (s *study) likelihood(ctx context.Context, m *subject, set ais.Settings) (r
 		return nil, nil, err
 	}
 	e.Progress, e.Dir, e.Log = s.Progress, filepath.Join(s.Dir, "runs", m.name, "likelihood"), s.Log
-	forward, err := e.Forward(ctx, s.n.Chains)
+	z, err := e.Measure(ctx, s.n.Chains, floats(probe.Choose(test, s.n.Chains, s.Seed+1)), false)
 	if err != nil {
 		return nil, nil, err
 	}
-	lower, err := e.ForwardLogZ(forward)
-	if err != nil {
-		return nil, nil, err
-	}
-	reverse, err := e.Reverse(ctx, floats(probe.Choose(test, s.n.Chains, s.Seed+1)))
-	if err != nil {
-		return nil, nil, err
-	}
-	upper, err := e.ReverseLogZ(reverse)
-	if err != nil {
-		return nil, nil, err
-	}
-	density, err := e.ReverseDensity(reverse)
-	if err != nil {
-		return nil, nil, err
-	}
-	fromLower, err := e.DensityOf(reverse.Energy, lower.Estimate.Value)
-	if err != nil {
-		return nil, nil, err
-	}
+	lower, upper, density, fromLower := z.Forward, z.Reverse, z.PaperDensity, z.Density
 	row := Row{Name: "NLL of " + m.data + " test pictures, reverse AIS", Unit: "bits/dim", Ours: density.BitsPerDim.Value, Error: density.BitsPerDim.StdErr,
 		Same: s.Scale == Paper && m.size() == 32, Note: "pixel values from 0 to 255; mean of log densities; from test pictures, so no bound"}
 	switch m.data {
@@ -103,27 +85,5 @@ func (s *study) likelihood(ctx context.Context, m *subject, set ais.Settings) (r
 	chain := func(direction string, z ais.LogZ) []any {
 		return []any{m.name, direction, z.Chains, z.Estimate.Value, z.Mean.Value, z.ESS, z.Acceptance}
 	}
-	return rows, [][]any{chain("forward, from the reference", lower), chain("reverse, from test pictures", upper)}, nil
-}
-
-// kernel loads the transitions of Hamiltonian Monte Carlo of a model.
-func (s *study) kernel(m *subject, set ais.Settings) (*hmc.Kernel, error) {
-	state, err := mdsm.StateModel(m.Network, m.Weights, set.Reference)
-	if err != nil {
-		return nil, err
-	}
-	trajectory, err := mdsm.TrajectoryModel(m.Network, m.Weights, set.Reference, set.Leapfrog)
-	if err != nil {
-		return nil, err
-	}
-	var models hmc.Models
-	for _, part := range []struct {
-		to   *[]byte
-		from *graph.Graph
-	}{{&models.State, state}, {&models.Trajectory, trajectory}} {
-		if *part.to, err = export.Bytes(part.from, export.Options{}); err != nil {
-			return nil, fmt.Errorf("%s: %w", m.name, err)
-		}
-	}
-	return hmc.Load(s.rt, models)
+	return rows, [][]any{chain("forward, from the reference", *lower), chain("reverse, from test pictures", *upper)}, nil
 }

@@ -65,12 +65,12 @@ func (s *study) best(ctx context.Context, dir string, set train.Settings, featur
 }
 
 func (s *study) choose(ctx context.Context, dir string, set train.Settings, features probe.Features, count int) (probe.Selection, error) {
-	candidates, err := probe.Candidates(dir, func(checkpoint string) (langevin.Models, error) {
+	candidates, err := probe.Candidates(dir, func(checkpoint string) (langevin.Files, error) {
 		m, err := ebm.Load(checkpoint)
 		if err != nil {
-			return langevin.Models{}, err
+			return langevin.Files{}, err
 		}
-		return m.LangevinModels()
+		return m.Files()
 	})
 	if err != nil {
 		return probe.Selection{}, err

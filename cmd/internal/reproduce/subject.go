@@ -184,7 +184,7 @@ func (s *study) draw(ctx context.Context, m *subject, what string, count, steps 
 	}
 	set.Watch = samples.Watch{Chains: min(count, watched), Snapshots: langevin.Snapshots(10, set.Schedule.Steps)}
 	if m.sampler == nil {
-		models, err := m.LangevinModels()
+		models, err := m.Files()
 		if err != nil {
 			return drawing{}, err
 		}

@@ -32,7 +32,7 @@ func TestForeignModel(t *testing.T) {
 	}
 
 	net, w := torch(t)
-	score := model(t, mdsm.ScoreModel(net, w))
+	score := model(t, mdsm.ScoreGraph(net, w))
 	c, err = verify.Model(t.Context(), rt, score, o)
 	if want := []string{"energy", "score", "score in float64", "reference", "reference in float64"}; err != nil || !c.Passed() || !slices.Equal(names(c), want) {
 		t.Errorf("checks %q, failed %q, error %v", names(c), failed(c), err)
@@ -50,7 +50,7 @@ func TestForeignModel(t *testing.T) {
 func TestFixedBatch(t *testing.T) {
 	net, w := torch(t)
 	path := filepath.Join(t.TempDir(), "two.onnx")
-	if err := export.WriteFile(path, mdsm.ScoreModel(net, w), export.Options{Sizes: map[string]int{"N": 2}}); err != nil {
+	if err := export.WriteFile(path, mdsm.ScoreGraph(net, w), export.Options{Sizes: map[string]int{"N": 2}}); err != nil {
 		t.Fatal(err)
 	}
 	o := verify.Options{Sigmas: []float64{0, 1, 2}, Directions: 1, Reference: reference(t, goldenFile), WithoutTraining: true}

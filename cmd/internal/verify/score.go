@@ -43,7 +43,7 @@ func Score(ctx context.Context, rt *runtime.Runtime, net energy.Network, w energ
 		return Certificate{}, err
 	}
 	s := &session{net: net, weights: w, shape: net.InputShape(), rt: rt, outputs: []string{"energy", "score"}}
-	if err := graph.Catch(func() { s.graph = mdsm.ScoreModel(net, w) }); err != nil {
+	if err := graph.Catch(func() { s.graph = mdsm.ScoreGraph(net, w) }); err != nil {
 		return Certificate{}, err
 	}
 	var err error
@@ -226,7 +226,7 @@ func (s *session) open() (err error) {
 // exportModel writes the score model to a folder of its own.
 func (s *session) exportModel() (err error) {
 	var g *graph.Graph
-	if err := graph.Catch(func() { g = mdsm.ScoreModel(s.net, s.weights) }); err != nil {
+	if err := graph.Catch(func() { g = mdsm.ScoreGraph(s.net, s.weights) }); err != nil {
 		return err
 	}
 	if s.folder, err = os.MkdirTemp("", "ebm-verify-"); err != nil {

@@ -119,7 +119,7 @@ func (s *session) trainHere(ctx context.Context) error {
 	}
 	adam := mdsm.PaperAdam()
 	var step *graph.Graph
-	if err := graph.Catch(func() { step = mdsm.TrainStep(s.net, s.options.Objective, adam) }); err != nil {
+	if err := graph.Catch(func() { step = mdsm.TrainGraph(s.net, s.options.Objective, adam) }); err != nil {
 		return err
 	}
 	file, err := export.Bytes(step, export.Options{})

@@ -130,7 +130,7 @@ func TestBrokenWeight(t *testing.T) {
 	}
 	tensor.Data[float32](broken["rb2.conv_1.conv.weight"])[7] *= 1.0005
 	o := quick
-	o.Model = model(t, mdsm.ScoreModel(net, broken))
+	o.Model = model(t, mdsm.ScoreGraph(net, broken))
 	c, err := verify.Score(t.Context(), open(t), net, w, o)
 	if err != nil {
 		t.Fatal(err)
@@ -168,7 +168,7 @@ func TestBrokenGraph(t *testing.T) {
 	if err != nil || !slices.Equal(failed(c), []string{"score"}) {
 		t.Errorf("failed are %q, error %v", failed(c), err)
 	}
-	o.Model = model(t, mdsm.EnergyModel(net, w))
+	o.Model = model(t, mdsm.EnergyGraph(net, w))
 	if _, err := verify.Score(t.Context(), rt, net, w, o); err == nil || !strings.Contains(err.Error(), `no output "score"`) {
 		t.Errorf("error %v for a model without a score", err)
 	}

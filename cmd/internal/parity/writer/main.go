@@ -83,7 +83,7 @@ func write(ctx context.Context, rt *runtime.Runtime, m *ebm.Model, k ebm.Kind, d
 	if k == ebm.TrainKind {
 		adam := mdsm.PaperAdam()
 		adam.EMA = 0.999
-		err = export.WriteFile(path, mdsm.TrainStep(m.Network, m.Objective(), adam), m.ExportOptions(k, 0))
+		err = export.WriteFile(path, mdsm.TrainGraph(m.Network, m.Objective(), adam), m.ExportOptions(k, 0))
 	} else {
 		err = m.WriteONNX(path, k, 0)
 	}

@@ -1,0 +1,46 @@
+package hmc
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"ebm/export"
+	"ebm/mdsm"
+	"ebm/models/energy"
+)
+
+// Files are the ONNX files that transitions run through, as bytes.
+type Files struct {
+	State      []byte // of mdsm.StateGraph
+	Trajectory []byte // of mdsm.TrajectoryGraph, with the same reference
+}
+
+// NewFiles exports transitions of so many leapfrog steps of a network. r is the
+// reference of annealed importance sampling; chains whose potential has none of
+// it may take any.
+func NewFiles(n energy.Network, w energy.Weights, r mdsm.Reference, leapfrog int) (f Files, err error) {
+	state, err := mdsm.StateGraph(n, w, r)
+	if err != nil {
+		return f, err
+	}
+	trajectory, err := mdsm.TrajectoryGraph(n, w, r, leapfrog)
+	if err != nil {
+		return f, err
+	}
+	if f.State, err = export.Bytes(state, export.Options{}); err != nil {
+		return f, err
+	}
+	f.Trajectory, err = export.Bytes(trajectory, export.Options{})
+	return f, err
+}
+
+// Hash returns the SHA-256 of the files, in hexadecimal.
+func (f Files) Hash() string {
+	h := sha256.New()
+	for _, file := range [][]byte{f.State, f.Trajectory} {
+		fmt.Fprintf(h, "%d\n", len(file))
+		h.Write(file)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,91 @@
+package langevin
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"ebm/export"
+	"ebm/mdsm"
+	"ebm/models/energy"
+	"ebm/models/graph"
+	"ebm/runtime"
+)
+
+// Files are the ONNX files that chains run through, as bytes: either Sampler
+// (and Denoise), or Score; or for filling in hidden pixels, Inpaint and
+// DenoiseHidden.
+type Files struct {
+	Sampler []byte // as of mdsm.SamplerGraph: several steps in one run
+	Denoise []byte // as of mdsm.DenoiseGraph: the denoising jump
+
+	Inpaint       []byte // as of mdsm.InpaintGraph
+	DenoiseHidden []byte // as of mdsm.DenoiseHiddenGraph
+
+	// Score is any model x [N …] → score (of x's shape) and perhaps energy [N].
+	// Its steps are made one by one in Go, and its jump is x + Sigma0²·score.
+	Score  []byte
+	Sigma0 float64
+
+	// Shape is the shape of one x where the model leaves it open.
+	Shape []int
+
+	// Fast, if there is one, makes the same models in the form that is fastest
+	// on a runtime, which no file need have. Hash is that of the models above.
+	Fast func(rt *runtime.Runtime) (Files, error)
+}
+
+// Hash returns the SHA-256 of the files, in hexadecimal.
+func (f Files) Hash() string {
+	h := sha256.New()
+	files := [][]byte{f.Sampler, f.Denoise, f.Score}
+	if f.Inpaint != nil {
+		files = append(files, f.Inpaint, f.DenoiseHidden)
+	}
+	for _, file := range files {
+		fmt.Fprintf(h, "%d\n", len(file))
+		h.Write(file)
+	}
+	if f.Score != nil {
+		fmt.Fprintf(h, "%g", f.Sigma0)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// NewFiles exports the chain and the jump of a network. options says what a file
+// carries, by the name of its graph ("sampler", "denoise"); nil for nothing.
+func NewFiles(n energy.Network, w energy.Weights, sigma0 float64, options func(graph string) export.Options) (f Files, err error) {
+	f.Sigma0 = sigma0
+	f.Sampler, err = bytesOf(options, func() *graph.Graph { return mdsm.SamplerGraph(n, w) })
+	if err != nil {
+		return f, err
+	}
+	f.Denoise, err = bytesOf(options, func() *graph.Graph { return mdsm.DenoiseGraph(n, w, sigma0) })
+	return f, err
+}
+
+// NewFillFiles exports the chain and the jump of a network that move hidden
+// pixels alone.
+func NewFillFiles(n energy.Network, w energy.Weights, sigma0 float64) (f Files, err error) {
+	f.Sigma0 = sigma0
+	f.Inpaint, err = bytesOf(nil, func() *graph.Graph { return mdsm.InpaintGraph(n, w, sigma0) })
+	if err != nil {
+		return f, err
+	}
+	f.DenoiseHidden, err = bytesOf(nil, func() *graph.Graph { return mdsm.DenoiseHiddenGraph(n, w, sigma0) })
+	return f, err
+}
+
+// bytesOf exports a graph. A network of no use is an error, as it is at other
+// public boundaries.
+func bytesOf(options func(graph string) export.Options, build func() *graph.Graph) ([]byte, error) {
+	var g *graph.Graph
+	if err := graph.Catch(func() { g = build() }); err != nil {
+		return nil, err
+	}
+	var o export.Options
+	if options != nil {
+		o = options(g.Name())
+	}
+	return export.Bytes(g, o)
+}

@@ -5,9 +5,8 @@
 // Features are tensors of shape [n, d], one row for each sample, of any
 // element type with float values; all arithmetic is in float64. The numbers do
 // not ask where they come from: they have no unit, and two sets compare only
-// when one network made both with one preprocessing, which [FeatureMaker]
-// records. [Extractor] computes those of the FID Inception network or of any
-// ONNX file.
+// when one network made both with one preprocessing: package features computes
+// them and records what made them.
 //
 // With means μ and covariances Σ (divided by N−1) of d features,
 //

@@ -8,6 +8,7 @@ import (
 
 	"ebm/models/rng"
 	"ebm/models/tensor"
+	"ebm/runtime"
 )
 
 // normal draws n vectors of d independent standard normal numbers.
@@ -247,4 +248,14 @@ func TestMultiplier(t *testing.T) {
 	if a.Precision != b.Precision || a.Recall != b.Recall || a.Density != b.Density || a.Coverage != b.Coverage {
 		t.Errorf("%+v and %+v", a, b)
 	}
+}
+
+func openRuntime(t *testing.T) *runtime.Runtime {
+	t.Helper()
+	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU, Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { rt.Close() })
+	return rt
 }

@@ -6,11 +6,11 @@ import (
 	"math"
 	goruntime "runtime"
 	"slices"
-	"sync"
 
 	"gonum.org/v1/gonum/mat"
 
 	"ebm/models/tensor"
+	"ebm/runtime/parallel"
 	"ebm/runtime/progress"
 )
 
@@ -48,22 +48,12 @@ func Nearest(ctx context.Context, queries, set *tensor.Tensor, k int, p progress
 	origin := originOf(set, ns, d)
 	x, y := newPoints(queries, nq, origin), newPoints(set, ns, origin)
 	out := Neighbours{make([][]int, nq), make([][]float64, nq)}
-	// One thread takes every nth tile, so that each tile has one owner.
-	workers := min(goruntime.GOMAXPROCS(0), tiles)
-	errs := make([]error, workers)
-	var group sync.WaitGroup
-	for w := range workers {
-		group.Go(func() {
-			for t := w; t < tiles && errs[w] == nil; t += workers {
-				errs[w] = out.fill(ctx, x, y, t*tile, k, stage)
-			}
-		})
+	find := func(ctx context.Context, t int) (struct{}, error) {
+		return struct{}{}, out.fill(ctx, x, y, t*tile, k, stage)
 	}
-	group.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return Neighbours{}, err
-		}
+	found := func(int, struct{}) error { return nil }
+	if err := parallel.Ordered(ctx, goruntime.GOMAXPROCS(0), tiles, find, found); err != nil {
+		return Neighbours{}, err
 	}
 	return out, nil
 }

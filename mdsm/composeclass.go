@@ -26,7 +26,7 @@ func (t ClassTerm) energy(x *graph.Node) *graph.Node {
 }
 
 // ClassifierLogits returns the project's classifier for grey pictures
-// [N 1 S S], S of 14, 16, 28 or 32, with values around [0, 1]. They are brought to
+// [N 1 S S], S one of classifier.Sides, with values around [0, 1]. They are brought to
 // the classifier's size as its own pictures were, but without rounding, which
 // has no derivative.
 func ClassifierLogits(n classifier.Network, w energy.Weights) Logits {
@@ -36,19 +36,12 @@ func ClassifierLogits(n classifier.Network, w energy.Weights) Logits {
 			one, first := x.Shape()[1].Constant()
 			height, second := x.Shape()[2].Constant()
 			width, third := x.Shape()[3].Constant()
-			side, ok = height, first && second && third && one == 1 && height == width && slices.Contains([]int{14, 16, 28, 32}, height)
+			side, ok = height, first && second && third && one == 1 && height == width && slices.Contains(classifier.Sides(), height)
 		}
 		if !ok {
-			panic(&graph.Error{Op: x.Op(), Operands: []string{x.Type().String()}, Want: "the classifier takes grey pictures [N 1 S S] with S of 14, 16, 28 or 32"})
+			panic(&graph.Error{Op: x.Op(), Operands: []string{x.Type().String()}, Want: fmt.Sprintf("the classifier takes grey pictures [N 1 S S] with S of %v", classifier.Sides())})
 		}
-		if side == 14 || side == 28 {
-			rim := []int{0, 0, side / 14, side / 14}
-			x = graph.Pad(x, rim, rim, nil)
-		}
-		if side > classifier.Size {
-			x = graph.MeanPool(x, graph.Pool2D(2, 2, 0))
-		}
-		return n.Build(x, w.Constants(x.Graph(), n, x.DType())).Logits
+		return n.Build(classifier.Fit(x, side), w.Constants(x.Graph(), n, x.DType())).Logits
 	}
 }
 

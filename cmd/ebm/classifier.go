@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"ebm/evaluate"
+	"ebm/evaluate/features"
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/train"
 	"ebm/models/classifier"
@@ -178,16 +179,18 @@ func (f *classifierFlags) test(ctx context.Context, a *app, s train.ClassifierSe
 	if err != nil {
 		return 0, 0, err
 	}
-	c, err := evaluate.NewClassifier(rt, evaluate.ClassifierOptions{Weights: set, Channels: 1, Size: classifier.Size, Progress: a.progress()})
+	c, err := features.NewClassifier(rt, features.ClassifierOptions{Weights: set, Data: s.Data.Name, Channels: 1, Size: classifier.Size})
 	if err != nil {
 		return 0, 0, err
 	}
 	defer c.Close()
-	out, err := c.Features(ctx, tensor.Of(data.Pixels, data.Len(), 1, classifier.Size, classifier.Size))
+	stage := a.progress().Stage("classify", int64(data.Len()), "pictures")
+	defer stage.Done()
+	out, err := c.Features(ctx, tensor.Of(data.Pixels, data.Len(), 1, classifier.Size, classifier.Size), stage)
 	if err != nil {
 		return 0, 0, err
 	}
-	accuracy, err := evaluate.Accuracy(out.Logits, data.Labels)
+	accuracy, err := evaluate.Accuracy(out.Classes, data.Labels)
 	return accuracy, data.Len(), err
 }
 

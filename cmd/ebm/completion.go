@@ -130,7 +130,7 @@ func flagValues(command, flag string) func() []string {
 	case "toy":
 		return energy.Toys
 	case "metrics":
-		return sets.Groups
+		return sets.Names
 	case "parts":
 		return runParts
 	case "features":

@@ -13,6 +13,7 @@ import (
 	"ebm"
 	"ebm/cmd/internal/verify"
 	"ebm/evaluate"
+	"ebm/evaluate/features"
 	"ebm/evaluate/probe"
 	"ebm/internal/atomicfile"
 	"ebm/mdsm/dataset"
@@ -63,7 +64,7 @@ type demo struct {
 	files    []exported
 	score    verify.Certificate
 	process  *samples.Process
-	features evaluate.FeatureMaker // of the classifier behind modes and distance
+	features features.Maker // of the classifier behind modes and distance
 	modes    evaluate.ModeResult
 	distance *evaluate.FrechetDistance // nil for a single sample
 }
@@ -238,7 +239,11 @@ func (d *demo) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	classes, err := probe.OpenClasses(rt, d.settings.Data.Name, shape[0], shape[2])
+	network, err := features.ShippedClassifier(d.settings.Data.Name)
+	if err != nil {
+		return err
+	}
+	classes, err := network.Open(rt, shape[0], shape[1], shape[2])
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"ebm/cmd/internal/report"
-	"ebm/evaluate"
 	"ebm/internal/metrics"
 	"ebm/internal/picture"
 	"ebm/mdsm/samples"
@@ -42,10 +41,10 @@ func (d *demo) report() error {
 // it would put them.
 func (d *demo) numbers() []report.Section {
 	var sections []report.Section
-	if f, key := d.distance, evaluate.ClassifierFrechetKey; f != nil {
+	if f := d.distance; f != nil {
 		sections = append(sections, report.Metrics{Title: titleNumbers, Note: noteNumbers, Items: []report.Metric{{
-			Key: key, Name: metricLabel(key, d.features.Network), Value: f.Distance, Deviation: math.NaN(), Better: better(key),
-			Warnings: f.Warnings, Features: makerText(d.features),
+			Key: "classifier_frechet", Name: "Fréchet distance in " + d.features.Network.Label(), Value: f.Distance, Deviation: math.NaN(), Better: "lower",
+			Warnings: f.Warnings, Features: d.features.String(),
 			Samples: d.count, Reference: d.data.Len(), Against: fmt.Sprintf("%s %v", d.data.Name, d.data.Split),
 		}}})
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"ebm/evaluate"
+	"ebm/evaluate/features"
 	"ebm/evaluate/sets"
 	"ebm/models/inception"
 	"ebm/runtime"
@@ -52,7 +53,7 @@ func (f *evaluateFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.onnx, "features-onnx", "", "an ONNX file as the feature network instead, from pictures [N C H W]")
 	fs.StringVar(&f.output, "features-output", "", "with --features-onnx, the output that holds features (default the only one)")
 	fs.StringVar(&f.logits, "logits-output", "", "with --features-onnx, the output that holds logits, for the score")
-	fs.StringVar(&f.inputRange, "features-range", string(evaluate.RangeUnit), "with --features-onnx, the values that it takes: 0..1, -1..1, 0..255 or imagenet")
+	fs.StringVar(&f.inputRange, "features-range", string(features.RangeUnit), "with --features-onnx, the values that it takes: 0..1, -1..1, 0..255 or imagenet")
 	fs.IntVar(&f.size, "features-size", 0, "with --features-onnx, the side of its input where the file leaves it open (default that of the pictures)")
 	fs.StringVar(&f.preprocess, "preprocess", string(inception.PyTorchFID), "how pictures are resized: pytorch-fid, tf (as torch-fidelity) or clean (as clean-fid)")
 	fs.IntVar(&f.subsets, "kid-subsets", 100, "subsets of the kernel distance")
@@ -104,15 +105,15 @@ details. Warnings about too few samples and the like go to standard error.`,
 // check finds wrong usage.
 func (f *evaluateFlags) check() error {
 	for _, m := range f.metrics {
-		if !slices.Contains(sets.Groups(), m) {
-			return usagef("--metrics %s, want some of %v", m, sets.Groups())
+		if !slices.Contains(sets.Names(), m) {
+			return usagef("--metrics %s, want some of %v", m, sets.Names())
 		}
 	}
 	if !slices.Contains(inception.Conventions(), inception.Convention(f.preprocess)) {
 		return usagef("--preprocess %s, want one of %v", f.preprocess, inception.Conventions())
 	}
-	if !slices.Contains(evaluate.InputRanges(), evaluate.InputRange(f.inputRange)) {
-		return usagef("--features-range %s, want one of %v", f.inputRange, evaluate.InputRanges())
+	if !slices.Contains(features.InputRanges(), features.InputRange(f.inputRange)) {
+		return usagef("--features-range %s, want one of %v", f.inputRange, features.InputRanges())
 	}
 	if f.limit < 0 || f.subsets < 1 || f.subsetSize < 0 || f.splits < 1 || f.size < 0 {
 		return usagef("--limit %d --kid-subsets %d --kid-subset-size %d --is-splits %d --features-size %d, want positive numbers", f.limit, f.subsets, f.subsetSize, f.splits, f.size)

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"ebm/evaluate"
+	"ebm/evaluate/features"
 	"ebm/evaluate/sets"
 	"ebm/export"
 	"ebm/internal/npz"
@@ -76,10 +76,10 @@ func TestEvaluateDataSets(t *testing.T) {
 func TestEvaluateByClassifier(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv("HOME", t.TempDir())
-	t.Setenv(sets.InceptionVariable, "")
+	t.Setenv(features.InceptionVariable, "")
 	args := []string{"evaluate", "--samples", "mnist:test", "--reference", "mnist:train", "--limit", "300", "--metrics", "fid,kid", "--provider", "cpu", "--quiet"}
 	code, stdout, stderr := ebmRun(t, args...)
-	if code != 0 || !strings.Contains(stdout, evaluate.ClassifierFrechetKey+" ") || !strings.Contains(stderr, "no Inception weights") || !strings.Contains(stderr, "no FID") {
+	if code != 0 || !strings.Contains(stdout, "classifier_frechet ") || !strings.Contains(stderr, "no Inception weights") || !strings.Contains(stderr, "no FID") {
 		t.Errorf("exit status %d\n%s%s", code, stdout, stderr)
 	}
 	if named := mustRun(t, append(args, "--features", "classifier")...); named != stdout {
@@ -93,7 +93,7 @@ func TestEvaluateByClassifier(t *testing.T) {
 func TestEvaluateUsage(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv("HOME", t.TempDir())
-	t.Setenv(sets.InceptionVariable, "")
+	t.Setenv(features.InceptionVariable, "")
 	a := featureFile(t, 0, 1)
 	for _, c := range []struct {
 		code int

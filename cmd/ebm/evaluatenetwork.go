@@ -6,12 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	"ebm/evaluate"
-	"ebm/evaluate/probe"
+	"ebm/evaluate/features"
 	"ebm/evaluate/sets"
 	"ebm/models/inception"
 	"ebm/models/zoo"
-	"ebm/runtime"
 )
 
 // The networks that --features names. An ONNX file has a flag of its own.
@@ -36,40 +34,40 @@ func (f *evaluateFlags) checkNetwork() error {
 }
 
 // network finds the feature network that the flags name.
-func (f *evaluateFlags) network() (*sets.Opener, error) {
+func (f *evaluateFlags) network() (*features.Network, error) {
 	c := inception.Convention(f.preprocess)
 	switch name, of, _ := strings.Cut(f.features, ":"); {
 	case f.onnx != "":
-		return sets.OpenONNX(evaluate.ONNXOptions{
-			Path: f.onnx, Output: f.output, Logits: f.logits, Range: evaluate.InputRange(f.inputRange), Size: f.size, Convention: c,
+		return features.ONNXFile(features.ONNXOptions{
+			Path: f.onnx, Output: f.output, Logits: f.logits, Range: features.InputRange(f.inputRange), Size: f.size, Convention: c,
 		})
 	case name == byClassifier && of == "":
-		return classifierNetwork(evaluate.DefaultClassifier), nil
+		return features.ShippedClassifier(features.DefaultClassifier)
 	case name == byClassifier:
-		return classifierNetwork(of), nil
+		return features.ShippedClassifier(of)
 	case name == byPixels:
-		return quickNetwork(func() (probe.Features, error) { return probe.Pixels{}, nil }), nil
+		return features.PixelValues(), nil
 	}
-	path, err := sets.FindInception(f.inception)
+	path, err := features.FindInception(f.inception)
 	if err != nil {
 		return nil, err
 	}
-	return sets.OpenInception(path, c)
+	return features.InceptionFile(path, c)
 }
 
 // networkFor is network, or the classifier when there is no other and the
 // pictures are such as it knows.
-func (f *evaluateFlags) networkFor(a *app, sources []*sets.Source) (*sets.Opener, error) {
+func (f *evaluateFlags) networkFor(a *app, sources []*sets.Source) (*features.Network, error) {
 	network, err := f.network()
-	if !errors.Is(err, sets.ErrNoInception) {
+	if !errors.Is(err, features.ErrNoInception) {
 		return network, err
 	}
-	name := evaluate.DefaultClassifier
+	name := features.DefaultClassifier
 	for _, s := range sources {
 		if s.Kind != sets.Pictures {
 			continue
 		}
-		if s.Channels != 1 || s.Height != s.Width || !slices.Contains([]int{14, 16, 28, 32}, s.Height) || f.features != "" {
+		if s.Channels != 1 || s.Height != s.Width || !features.Recognises(name, s.Height) || f.features != "" {
 			return nil, fmt.Errorf("pictures need a feature network: %w", err)
 		}
 		// The name of a data set says which classes there are.
@@ -78,15 +76,5 @@ func (f *evaluateFlags) networkFor(a *app, sources []*sets.Source) (*sets.Opener
 		}
 	}
 	a.log("no Inception weights: the features are those of the shipped classifier of " + name + ", whose numbers are no FID")
-	return classifierNetwork(name), nil
-}
-
-// classifierNetwork is the shipped classifier of a data set.
-func classifierNetwork(name string) *sets.Opener {
-	return &sets.Opener{Open: func(rt *runtime.Runtime, channels, height, width int) (sets.Network, error) {
-		if height != width {
-			return nil, fmt.Errorf("the classifier takes square pictures, not %d×%d", height, width)
-		}
-		return probe.OpenClasses(rt, name, channels, height)
-	}}
+	return features.ShippedClassifier(name)
 }

@@ -8,12 +8,11 @@ import (
 	"slices"
 	"strings"
 
-	"ebm/evaluate"
+	"ebm/evaluate/features"
 	"ebm/evaluate/probe"
 	"ebm/evaluate/sets"
 	"ebm/mdsm/dataset"
 	"ebm/models/tensor"
-	"ebm/runtime"
 )
 
 // mostReference bounds the training pictures that metrics of pairs, and slow
@@ -33,8 +32,12 @@ func (e *evaluation) openClasses(ctx context.Context) error {
 	if name == "stacked-mnist" {
 		name = "mnist"
 	}
+	network, err := features.ShippedClassifier(name)
+	if err != nil {
+		return err
+	}
 	shape := e.model.Shape()
-	e.classes, err = probe.OpenClasses(rt, name, shape[0], shape[2])
+	e.classes, err = network.Open(rt, shape[0], shape[1], shape[2])
 	return err
 }
 
@@ -51,8 +54,8 @@ func (e *evaluation) measureSamples(ctx context.Context) error {
 			return err
 		}
 		quick, err = e.quickest(ctx)
-	case errors.Is(err, sets.ErrNoInception) && name == "":
-		e.note("no FID, Inception score or KID: %v", sets.ErrNoInception)
+	case errors.Is(err, features.ErrNoInception) && name == "":
+		e.note("no FID, Inception score or KID: %v", features.ErrNoInception)
 		quick, err = e.quickest(ctx)
 	}
 	if err != nil {
@@ -72,17 +75,11 @@ func (e *evaluation) measureSamples(ctx context.Context) error {
 
 // quickest returns the features that need no weights from elsewhere: those of
 // the classifier where it knows the data, and pixels otherwise.
-func (e *evaluation) quickest(ctx context.Context) (*sets.Opener, error) {
-	err := e.openClasses(ctx)
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
+func (e *evaluation) quickest(ctx context.Context) (*features.Network, error) {
+	if err := e.openClasses(ctx); err != nil {
+		return features.PixelValues(), ctx.Err()
 	}
-	return quickNetwork(func() (probe.Features, error) {
-		if err != nil {
-			return probe.Pixels{}, nil
-		}
-		return e.classes, nil
-	}), nil
+	return features.ShippedClassifier(e.classes.Maker().Network.Data)
 }
 
 // limited returns the number of training pictures to compare with.
@@ -93,28 +90,9 @@ func (e *evaluation) limited(most int) int {
 	return most
 }
 
-// quickNetwork is features of package measure as a network of a comparison.
-func quickNetwork(open func() (probe.Features, error)) *sets.Opener {
-	return &sets.Opener{Open: func(*runtime.Runtime, int, int, int) (sets.Network, error) {
-		f, err := open()
-		return kept{f}, err
-	}}
-}
-
-// kept is a network that stays open after a comparison.
-type kept struct{ of probe.Features }
-
-func (k kept) Maker() evaluate.FeatureMaker { return k.of.Maker() }
-
-func (k kept) Features(ctx context.Context, pictures *tensor.Tensor, done func(int)) (evaluate.FeatureSet, error) {
-	return k.of.Features(ctx, pictures, done)
-}
-
-func (kept) Close() error { return nil }
-
 // compareIn compares the samples with some training pictures in the features
 // of a network.
-func (e *evaluation) compareIn(ctx context.Context, network *sets.Opener, groups []string, reference int) error {
+func (e *evaluation) compareIn(ctx context.Context, network *features.Network, groups []string, reference int) error {
 	if groups = common(groups, e.metrics); groups != nil && len(groups) == 0 {
 		return nil
 	}
@@ -303,10 +281,10 @@ const (
 // and in features.
 func (e *evaluation) nearestTraining(ctx context.Context) error {
 	type space struct {
-		name     string
-		features probe.Features
+		name string
+		by   *features.Extractor
 	}
-	spaces := []space{{"pixels", probe.Pixels{}}}
+	spaces := []space{{"pixels", features.NewPixels()}}
 	if err := e.openClasses(ctx); err == nil {
 		spaces = append(spaces, space{"features of the classifier", e.classes})
 	} else if ctx.Err() != nil {
@@ -316,7 +294,7 @@ func (e *evaluation) nearestTraining(ctx context.Context) error {
 	samples := e.samples.Rows(0, min(mostNeighbours, e.samples.Shape()[0]))
 	k := min(e.run.neighbours, training.Shape()[0])
 	for _, space := range spaces {
-		in, err := probe.NewSpace(ctx, space.features, training, e.progress())
+		in, err := probe.NewSpace(ctx, space.by, training, e.progress())
 		if err != nil {
 			return err
 		}

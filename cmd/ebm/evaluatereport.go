@@ -14,6 +14,7 @@ import (
 
 	"ebm/cmd/internal/report"
 	"ebm/evaluate"
+	"ebm/evaluate/features"
 	"ebm/evaluate/probe"
 	"ebm/evaluate/sets"
 	"ebm/internal/picture"
@@ -131,24 +132,21 @@ func (e *evaluation) relative(path string) string {
 // addNumbers takes the metrics of a comparison.
 func (e *evaluation) addNumbers(r *sets.Result, against string) {
 	made := "unknown features"
-	network := ""
 	if m := r.Features; m != nil {
-		made, network = makerText(*m), m.Network
-		if !slices.ContainsFunc(e.conditions, func(f report.Fact) bool { return f.Name == "features of "+network }) {
+		made = m.String()
+		name := "features of " + m.Network.String()
+		if !slices.ContainsFunc(e.conditions, func(f report.Fact) bool { return f.Name == name }) {
 			note := "no weights"
 			if m.Weights != "" {
 				note = "SHA-256 of the weights " + m.Weights
 			}
-			e.conditions = append(e.conditions, report.Fact{Name: "features of " + network, Value: made, Note: note})
+			e.conditions = append(e.conditions, report.Fact{Name: name, Value: made, Note: note})
 		}
 	}
 	for _, v := range r.Metrics {
 		m := report.Metric{
-			Key: v.Metric, Name: metricLabel(v.Metric, network), Value: v.Value, Deviation: math.NaN(),
-			Better: better(v.Metric), Samples: v.Samples, Features: made, Warnings: append(slices.Clone(r.Warnings), v.Warnings...),
-		}
-		if f := family(network); f != "" && !strings.HasPrefix(m.Key, f+"_") {
-			m.Key = f + "_" + m.Key
+			Key: v.Key(), Name: v.Label, Value: v.Value, Deviation: math.NaN(),
+			Better: v.Better, Samples: v.Samples, Features: made, Warnings: append(slices.Clone(r.Warnings), v.Warnings...),
 		}
 		m.Reference, m.Against = v.Reference, against
 		switch {
@@ -159,76 +157,6 @@ func (e *evaluation) addNumbers(r *sets.Result, against string) {
 		}
 		e.numbers = append(e.numbers, m)
 	}
-}
-
-// makerText says what makes features, with all that must be equal for numbers
-// to compare.
-func makerText(m evaluate.FeatureMaker) string {
-	text := m.Network
-	if m.Features > 0 {
-		text += fmt.Sprintf(", %d features", m.Features)
-	}
-	if m.Weights != "" {
-		text += ", weights " + short(m.Weights)
-	}
-	for _, part := range []struct{ name, value string }{{"preprocessing", m.Preprocess}, {"range", m.Range}, {"input", m.Input}, {"output", m.Output}} {
-		if part.value != "" {
-			text += ", " + part.name + " " + part.value
-		}
-	}
-	return text
-}
-
-// metricLabel calls a metric as people do.
-func metricLabel(key, network string) string {
-	kind := strings.TrimPrefix(key, family(network)+"_")
-	label := map[string]string{
-		"fid": "FID", "is": "Inception score", "kid": "KID", "frechet": "Fréchet distance", "kernel": "kernel distance", "score": "score of its classes",
-	}[kind]
-	if label == "" {
-		label = kind
-	}
-	if network == "" || network == "fid-inception" {
-		return label
-	}
-	return label + " in " + networkLabel(network)
-}
-
-// family is what begins the keys of metrics in a network's features, "" for
-// those of Inception, which have the field's names.
-func family(network string) string {
-	switch {
-	case network == "fid-inception":
-		return ""
-	case strings.HasSuffix(network, "-classifier"):
-		return "classifier"
-	}
-	return network
-}
-
-func networkLabel(network string) string {
-	if name, ok := strings.CutSuffix(network, "-classifier"); ok {
-		return "features of the " + name + " classifier"
-	}
-	if network == "pixels" {
-		return network
-	}
-	return "features of " + network
-}
-
-// better says which direction of a metric is better.
-func better(key string) string {
-	for _, up := range []string{"is", "score", "precision", "recall", "density", "coverage"} {
-		if key == up || strings.HasSuffix(key, "_"+up) {
-			return "higher"
-		}
-	}
-	for _, down := range []string{"fid", "kid", "frechet", "kernel"} {
-		if key == down || strings.HasSuffix(key, "_"+down) {
-			return "lower"
-		}
-	}
-	return ""
 }
 
 func (e *evaluation) numbersSection() ([]report.Section, error) {
@@ -271,14 +199,14 @@ func (e *evaluation) modesSection() ([]report.Section, error) {
 }
 
 // modeNumbers is the section of what a classifier says of samples.
-func modeNumbers(m evaluate.ModeResult, maker evaluate.FeatureMaker) report.Metrics {
+func modeNumbers(m evaluate.ModeResult, maker features.Maker) report.Metrics {
 	items := []report.Metric{
 		{Key: "modes_covered", Name: fmt.Sprintf("modes covered, of %d", m.Modes), Value: float64(m.Covered), Deviation: math.NaN(), Better: "higher", Warnings: m.Warnings},
 		{Key: "modes_kl", Name: "relative entropy of the modes to the uniform distribution", Unit: "nats", Value: m.KL, Deviation: math.NaN(), Better: "lower", Warnings: m.Warnings},
 		{Key: "modes_confident", Name: fmt.Sprintf("share of samples that the classifier is sure of (%g or more)", m.Threshold), Value: m.Confident, Deviation: math.NaN(), Better: "higher"},
 	}
 	for i := range items {
-		items[i].Samples, items[i].Features = m.Samples, makerText(maker)
+		items[i].Samples, items[i].Features = m.Samples, maker.String()
 	}
 	return report.Metrics{
 		Title: titleModes + ", in numbers",

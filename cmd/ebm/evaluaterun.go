@@ -16,6 +16,7 @@ import (
 	"ebm"
 	"ebm/cmd/internal/report"
 	"ebm/evaluate"
+	"ebm/evaluate/features"
 	"ebm/evaluate/probe"
 	"ebm/mdsm"
 	"ebm/mdsm/dataset"
@@ -88,7 +89,7 @@ type evaluation struct {
 	samples           *tensor.Tensor
 	record            *samples.Record // nil when nothing says how the samples were made
 	samplesDir        string
-	classes           *probe.Classes // nil where no classifier knows the data
+	classes           *features.Extractor // nil where no classifier knows the data
 
 	selection  *probe.Selection
 	numbers    []report.Metric // of the samples

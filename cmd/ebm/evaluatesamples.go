@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 
 	"ebm"
+	"ebm/evaluate/features"
 	"ebm/evaluate/probe"
-	"ebm/evaluate/sets"
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/samples"
 )
@@ -110,23 +110,23 @@ func (e *evaluation) selectCheckpoint(ctx context.Context, folder string) error 
 	if err != nil {
 		return err
 	}
-	features, done, err := e.selectionFeatures(ctx)
+	by, done, err := e.selectionFeatures(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
 	most := e.training.Len()
-	if features.Maker().Network == "fid-inception" {
+	if by.Maker().Network.Kind == features.Inception {
 		most = mostReference
 	}
 	pictures := probe.Choose(e.training, e.limited(most), uint64(e.seed)).Pixels()
-	reference, err := probe.Statistics(ctx, features, pictures, e.progress())
+	reference, err := probe.Statistics(ctx, by, pictures, e.progress())
 	if err != nil {
 		return err
 	}
 	s, err := probe.Select(ctx, rt, candidates, probe.SelectOptions{
 		Dir: filepath.Join(folder, "selection"), Settings: e.sampling(e.run.selectCount, e.run.selectSteps), Crop: e.crop(),
-		Features: features, Reference: reference, Progress: e.progress(), Log: e.log,
+		Features: by, Reference: reference, Progress: e.progress(), Log: e.log,
 	})
 	if err != nil {
 		return err
@@ -150,29 +150,29 @@ func (e *evaluation) selectCheckpoint(ctx context.Context, folder string) error 
 // selectionFeatures opens the network whose Fréchet distance ranks the
 // checkpoints: Inception where its weights are given, the classifier where it
 // knows the data, and pixels otherwise.
-func (e *evaluation) selectionFeatures(ctx context.Context) (probe.Features, func(), error) {
+func (e *evaluation) selectionFeatures(ctx context.Context) (*features.Extractor, func(), error) {
 	nothing := func() {}
-	opener, err := e.network()
+	network, err := e.network()
 	if err == nil {
 		rt, err := e.runtime(ctx)
 		if err != nil {
 			return nil, nothing, err
 		}
 		shape := e.model.Shape()
-		n, err := opener.Open(rt, shape[0], shape[1], shape[2])
+		n, err := network.Open(rt, shape[0], shape[1], shape[2])
 		if err != nil {
 			return nil, nothing, err
 		}
 		return n, func() { n.Close() }, nil
 	}
-	if !errors.Is(err, sets.ErrNoInception) {
+	if !errors.Is(err, features.ErrNoInception) {
 		return nil, nothing, err
 	}
 	if err := e.openClasses(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil, nothing, err
 		}
-		return probe.Pixels{}, nothing, nil
+		return features.NewPixels(), nothing, nil
 	}
 	return e.classes, nothing, nil
 }

@@ -104,7 +104,7 @@ func (e *evaluation) selectionSection() ([]report.Section, error) {
 		report.Chart{
 			Title: titleSelection,
 			Note: fmt.Sprintf("Fréchet distance of %d samples of each checkpoint to %d training pictures (%s; %d Langevin steps, seed %d). The best one is marked in checkpoints/best.json and exported into model/; --checkpoint best takes it. %s",
-				s.Samples, s.Reference, makerText(s.Features), s.Steps, s.Seed, strings.Join(s.Warnings, "; ")),
+				s.Samples, s.Reference, s.Features, s.Steps, s.Seed, strings.Join(s.Warnings, "; ")),
 			X: report.Axis{Label: "training step"}, Panels: []report.Panel{{Y: report.Axis{Label: "Fréchet distance"}, Series: []report.Series{line}}},
 			Marks: []report.Mark{{At: float64(s.Step), Label: "best"}},
 		},

@@ -1,105 +1,123 @@
 package features
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 
 	"ebm/internal/atomicfile"
 	"ebm/internal/npz"
 	"ebm/models/tensor"
+	"ebm/runtime/parallel"
+	"ebm/runtime/progress"
 )
 
 // layout is part of every key: blocks of an older layout are not found.
 const layout = "ebm features 1"
 
-// Cache is a folder of blocks. It may be used by several goroutines and
-// processes at once.
+// Cache is a folder of blocks. Several goroutines and processes may use it
+// at once.
 type Cache struct{ dir string }
 
-// Open returns the cache in dir, which is made if it is not there.
-func Open(dir string) (*Cache, error) {
+// OpenCache returns the cache in dir, which is made if it is not there.
+func OpenCache(dir string) (*Cache, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("feature cache: %w", err)
 	}
 	return &Cache{dir}, nil
 }
 
-// Key names a block.
-type Key string
+// key names a block.
+type key string
 
-// KeyOf returns the key of the features of pictures, uint8 [n C H W], by what
+// keyOf returns the key of the features of pictures, uint8 [n C H W], by what
 // maker describes.
-func KeyOf(maker string, pictures *tensor.Tensor) Key {
+func keyOf(maker string, pictures *tensor.Tensor) key {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n%d %s\n%v\n", layout, len(maker), maker, pictures.Shape())
 	h.Write(tensor.Data[uint8](pictures))
-	return Key(hex.EncodeToString(h.Sum(nil)))
+	return key(hex.EncodeToString(h.Sum(nil)))
 }
 
-func (c *Cache) path(key Key) string {
-	return filepath.Join(c.dir, string(key[:2]), string(key)+".npz")
+// Features returns the features of pictures by an extractor: those that are
+// kept, or new ones, which it keeps, and then computed is true. A nil cache keeps
+// nothing. log gets a line when what was kept is damaged. stage counts pictures.
+func (c *Cache) Features(ctx context.Context, e *Extractor, pictures *tensor.Tensor, stage progress.Stage, log func(string)) (set Set, computed bool, err error) {
+	if c == nil {
+		set, err = e.Features(ctx, pictures, stage)
+		return set, true, err
+	}
+	n := pictures.Shape()[0]
+	k := keyOf(string(e.Maker().JSON()), pictures)
+	set, found, err := c.load(k, n)
+	if err != nil {
+		log(err.Error() + "; it is computed again")
+	}
+	if found {
+		stage.Skip(int64(n))
+		return set, false, nil
+	}
+	if set, err = e.Features(ctx, pictures, stage); err != nil {
+		return set, true, err
+	}
+	return set, true, c.store(k, set)
 }
 
-// Block is what the network says of n pictures.
-type Block struct {
-	Features *tensor.Tensor // float32 [n, d]
-	Logits   *tensor.Tensor // float32 [n, classes], or nil
+func (c *Cache) path(k key) string {
+	return filepath.Join(c.dir, string(k[:2]), string(k)+".npz")
 }
 
-// Load returns the block of a key for n pictures. Without one, found is false
+// load returns the block of a key for n pictures. Without one, found is false
 // and there is no error. A damaged one is an error: the caller says so and
 // computes the block again.
-func (c *Cache) Load(key Key, n int) (b Block, found bool, err error) {
-	path := c.path(key)
+func (c *Cache) load(k key, n int) (s Set, found bool, err error) {
+	path := c.path(k)
 	arrays, err := npz.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Block{}, false, nil
+		return Set{}, false, nil
 	}
 	if err == nil {
-		b, err = blockOf(arrays, n)
+		s, err = setOf(arrays, n)
 	}
 	if err != nil {
-		return Block{}, false, fmt.Errorf("feature cache: %s is damaged: %w", path, err)
+		return Set{}, false, fmt.Errorf("feature cache: %s is damaged: %w", path, err)
 	}
-	return b, true, nil
+	return s, true, nil
 }
 
-// blockOf checks what a file holds.
-func blockOf(arrays map[string]*tensor.Tensor, n int) (Block, error) {
-	b := Block{arrays["features"], arrays["logits"]}
-	if b.Features == nil {
-		return Block{}, errors.New("no array called features")
+// setOf checks what a file holds.
+func setOf(arrays map[string]*tensor.Tensor, n int) (Set, error) {
+	s := Set{Features: arrays["features"], Logits: arrays["logits"]}
+	if s.Features == nil {
+		return Set{}, errors.New("no array called features")
 	}
-	for name, t := range map[string]*tensor.Tensor{"features": b.Features, "logits": b.Logits} {
+	for name, t := range map[string]*tensor.Tensor{"features": s.Features, "logits": s.Logits} {
 		if t == nil {
 			continue
 		}
 		if t.DType() != tensor.Float32 || t.Rank() != 2 || t.Shape()[0] != n || t.Shape()[1] < 1 {
-			return Block{}, fmt.Errorf("%s are %v, want float32[%d d]", name, t, n)
+			return Set{}, fmt.Errorf("%s are %v, want float32[%d d]", name, t, n)
 		}
-		for i, v := range tensor.Data[float32](t) {
-			if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-				return Block{}, fmt.Errorf("%s: number %d is not finite", name, i)
-			}
+		if i := parallel.NotFinite(tensor.Data[float32](t)); i >= 0 {
+			return Set{}, fmt.Errorf("%s: number %d is not finite", name, i)
 		}
 	}
-	return b, nil
+	return s, nil
 }
 
-// Store keeps a block under its key.
-func (c *Cache) Store(key Key, b Block) error {
-	arrays := map[string]*tensor.Tensor{"features": b.Features}
-	if b.Logits != nil {
-		arrays["logits"] = b.Logits
+// store keeps a block under its key.
+func (c *Cache) store(k key, s Set) error {
+	arrays := map[string]*tensor.Tensor{"features": s.Features}
+	if s.Logits != nil {
+		arrays["logits"] = s.Logits
 	}
-	path := c.path(key)
+	path := c.path(k)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("feature cache: %w", err)
 	}

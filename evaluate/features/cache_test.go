@@ -10,8 +10,8 @@ import (
 	"ebm/models/tensor"
 )
 
-func block(n int) Block {
-	b := Block{tensor.New(tensor.Float32, n, 3), tensor.New(tensor.Float32, n, 2)}
+func block(n int) Set {
+	b := Set{Features: tensor.New(tensor.Float32, n, 3), Logits: tensor.New(tensor.Float32, n, 2)}
 	for i := range b.Features.Len() {
 		tensor.Data[float32](b.Features)[i] = float32(i) / 7
 	}
@@ -19,20 +19,20 @@ func block(n int) Block {
 }
 
 func TestStoreAndLoad(t *testing.T) {
-	c, err := Open(filepath.Join(t.TempDir(), "a", "b"))
+	c, err := OpenCache(filepath.Join(t.TempDir(), "a", "b"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	pictures := tensor.New(tensor.Uint8, 4, 1, 2, 2)
-	key := KeyOf("net", pictures)
-	if _, found, err := c.Load(key, 4); found || err != nil {
+	k := keyOf("net", pictures)
+	if _, found, err := c.load(k, 4); found || err != nil {
 		t.Errorf("before anything was stored: %v, %v", found, err)
 	}
 	want := block(4)
-	if err := c.Store(key, want); err != nil {
+	if err := c.store(k, want); err != nil {
 		t.Fatal(err)
 	}
-	got, found, err := c.Load(key, 4)
+	got, found, err := c.load(k, 4)
 	if !found || err != nil || got.Features.String() != "float32[4 3]" || got.Logits.String() != "float32[4 2]" {
 		t.Fatalf("%v, %v, %v", got, found, err)
 	}
@@ -42,10 +42,10 @@ func TestStoreAndLoad(t *testing.T) {
 		}
 	}
 	want.Logits = nil
-	if err := c.Store(key, want); err != nil {
+	if err := c.store(k, want); err != nil {
 		t.Fatal(err)
 	}
-	if got, found, err := c.Load(key, 4); !found || err != nil || got.Logits != nil {
+	if got, found, err := c.load(k, 4); !found || err != nil || got.Logits != nil {
 		t.Errorf("without logits: %v, %v, %v", got, found, err)
 	}
 }
@@ -55,32 +55,32 @@ func TestKeysDiffer(t *testing.T) {
 	pictures := tensor.New(tensor.Uint8, 4, 1, 2, 2)
 	other := tensor.New(tensor.Uint8, 4, 1, 2, 2)
 	tensor.Data[uint8](other)[15] = 1
-	keys := map[Key]string{}
-	for name, key := range map[string]Key{
-		"first": KeyOf("net", pictures), "maker": KeyOf("net2", pictures), "bytes": KeyOf("net", other),
-		"shape": KeyOf("net", pictures.Reshape(4, 1, 1, 4)), "fewer": KeyOf("net", tensor.New(tensor.Uint8, 3, 1, 2, 2)),
+	keys := map[key]string{}
+	for name, k := range map[string]key{
+		"first": keyOf("net", pictures), "maker": keyOf("net2", pictures), "bytes": keyOf("net", other),
+		"shape": keyOf("net", pictures.Reshape(4, 1, 1, 4)), "fewer": keyOf("net", tensor.New(tensor.Uint8, 3, 1, 2, 2)),
 	} {
-		if before, ok := keys[key]; ok {
+		if before, ok := keys[k]; ok {
 			t.Errorf("%s and %s have one key", before, name)
 		}
-		keys[key] = name
+		keys[k] = name
 	}
-	if KeyOf("net", pictures) != KeyOf("net", pictures.Clone()) {
+	if keyOf("net", pictures) != keyOf("net", pictures.Clone()) {
 		t.Error("equal pictures have two keys")
 	}
 }
 
 func TestDamagedBlocks(t *testing.T) {
 	dir := t.TempDir()
-	c, err := Open(dir)
+	c, err := OpenCache(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := KeyOf("net", tensor.New(tensor.Uint8, 4, 1, 2, 2))
-	if err := c.Store(key, block(4)); err != nil {
+	k := keyOf("net", tensor.New(tensor.Uint8, 4, 1, 2, 2))
+	if err := c.store(k, block(4)); err != nil {
 		t.Fatal(err)
 	}
-	path := c.path(key)
+	path := c.path(k)
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -93,8 +93,8 @@ func TestDamagedBlocks(t *testing.T) {
 		"cut short":     func() error { return os.WriteFile(path, whole[:len(whole)/2], 0o644) },
 		"empty":         func() error { return os.WriteFile(path, nil, 0o644) },
 		"a flipped bit": func() error { return os.WriteFile(path, flipped, 0o644) },
-		"NaN":           func() error { return c.Store(key, nan) },
-		"other rows":    func() error { return c.Store(key, block(3)) },
+		"NaN":           func() error { return c.store(k, nan) },
+		"other rows":    func() error { return c.store(k, block(3)) },
 		"other arrays": func() error {
 			return write(path, map[string]*tensor.Tensor{"mu": tensor.New(tensor.Float32, 4, 3)})
 		},
@@ -105,17 +105,17 @@ func TestDamagedBlocks(t *testing.T) {
 		if err := damage(); err != nil {
 			t.Fatal(err)
 		}
-		if _, found, err := c.Load(key, 4); found || err == nil || !strings.Contains(err.Error(), path+" is damaged") {
+		if _, found, err := c.load(k, 4); found || err == nil || !strings.Contains(err.Error(), path+" is damaged") {
 			t.Errorf("%s: %v, %v", name, found, err)
 		}
 	}
-	if err := c.Store(key, block(4)); err != nil {
+	if err := c.store(k, block(4)); err != nil {
 		t.Fatal(err)
 	}
-	if _, found, err := c.Load(key, 4); !found || err != nil {
+	if _, found, err := c.load(k, 4); !found || err != nil {
 		t.Errorf("written again: %v, %v", found, err)
 	}
-	if _, err := Open(path); err == nil {
+	if _, err := OpenCache(path); err == nil {
 		t.Error("a file as the folder: no error")
 	}
 }
@@ -134,15 +134,15 @@ func write(path string, arrays map[string]*tensor.Tensor) error {
 // FuzzLoad reads blocks that anything may have written.
 func FuzzLoad(f *testing.F) {
 	dir := f.TempDir()
-	c, err := Open(dir)
+	c, err := OpenCache(dir)
 	if err != nil {
 		f.Fatal(err)
 	}
-	key := KeyOf("net", tensor.New(tensor.Uint8, 4, 1, 2, 2))
-	if err := c.Store(key, block(4)); err != nil {
+	k := keyOf("net", tensor.New(tensor.Uint8, 4, 1, 2, 2))
+	if err := c.store(k, block(4)); err != nil {
 		f.Fatal(err)
 	}
-	whole, err := os.ReadFile(c.path(key))
+	whole, err := os.ReadFile(c.path(k))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -150,14 +150,14 @@ func FuzzLoad(f *testing.F) {
 	f.Add(whole[:40])
 	f.Fuzz(func(t *testing.T, file []byte) {
 		c := &Cache{t.TempDir()}
-		path := c.path(key)
+		path := c.path(k)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(path, file, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		b, found, err := c.Load(key, 4)
+		b, found, err := c.load(k, 4)
 		if found != (err == nil) || found && b.Features.Shape()[0] != 4 {
 			t.Errorf("%v, %v, %v", b, found, err)
 		}

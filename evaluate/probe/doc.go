@@ -18,6 +18,6 @@
 // distance is the least (appendix D). [Space] shows whether samples
 // repeat the training data (figure A2).
 //
-// Distances are in [Features], which say what made them: numbers in different
-// features do not compare.
+// Distances are in the features of a features.Extractor, which says what makes
+// them: numbers in different features do not compare.
 package probe

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"ebm/evaluate"
+	"ebm/evaluate/features"
 	"ebm/models/tensor"
 	"ebm/runtime/progress"
 )
@@ -13,23 +14,23 @@ import (
 // Space is a set of pictures in the space of some features, to look for
 // neighbours in.
 type Space struct {
-	features Features
+	features *features.Extractor
 	pictures *tensor.Tensor // uint8 [n C H W]
 	values   *tensor.Tensor // [n d]
 }
 
 // NewSpace computes the features of pictures, uint8 [n C H W].
-func NewSpace(ctx context.Context, f Features, pictures *tensor.Tensor, show progress.Progress) (*Space, error) {
+func NewSpace(ctx context.Context, e *features.Extractor, pictures *tensor.Tensor, show progress.Progress) (*Space, error) {
 	if pictures.DType() != tensor.Uint8 || pictures.Rank() != 4 || pictures.Len() == 0 {
 		return nil, fmt.Errorf("pictures are %v, want uint8[n C H W], one at least", pictures)
 	}
 	stage := progress.Begin(show, "features", int64(pictures.Shape()[0]), "pictures")
 	defer stage.Done()
-	values, err := gather(ctx, f, pictures, stage)
+	values, err := gather(ctx, e, pictures, stage)
 	if err != nil {
 		return nil, err
 	}
-	return &Space{f, pictures, values}, nil
+	return &Space{e, pictures, values}, nil
 }
 
 // Neighbourhood is what lies nearest to each of some samples in a space.

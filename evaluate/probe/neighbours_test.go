@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"ebm/evaluate/features"
 	"ebm/models/tensor"
 )
 
@@ -13,7 +14,7 @@ func TestNeighbourhoodFindsCopies(t *testing.T) {
 	set := grainy("grain", 1300, side, 1)
 	training := All(set)
 	samples := tensor.Of(slices.Concat(set.Picture(600), set.Picture(1299), grainy("new", 1, side, 2).Pixels), 3, 1, side, side)
-	space, err := NewSpace(t.Context(), Pixels{}, training, nil)
+	space, err := NewSpace(t.Context(), features.NewPixels(), training, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"ebm/evaluate"
+	"ebm/evaluate/features"
 	"ebm/internal/atomicfile"
 	"ebm/internal/npz"
 	"ebm/internal/picture"
@@ -49,7 +50,7 @@ type SelectOptions struct {
 	Crop     int               // of the samples' pictures, as samples.Folder has it
 	// Features are those of the distance, of pictures [C H W] as the model
 	// makes them: samples that were cropped get black borders again.
-	Features  Features
+	Features  *features.Extractor
 	Reference *evaluate.Statistics // of the training pictures in these features
 	Progress  progress.Progress
 	Log       func(line string)
@@ -58,18 +59,18 @@ type SelectOptions struct {
 // Selection says which checkpoint of a run is the best: the one whose samples
 // have the least Fréchet distance to the training pictures (appendix D).
 type Selection struct {
-	Best       string                `json:"best"` // name of the checkpoint's folder
-	Step       int                   `json:"step"`
-	Distance   float64               `json:"distance"` // Fréchet, in squared units of the features
-	Features   evaluate.FeatureMaker `json:"features"`
-	Samples    int                   `json:"samples"`   // of each checkpoint
-	Reference  int                   `json:"reference"` // training pictures
-	Schedule   string                `json:"schedule"`
-	Steps      int                   `json:"langevin_steps"`
-	StepSize   float64               `json:"step_size"`
-	Seed       uint64                `json:"seed"`
-	Candidates []Ranked              `json:"checkpoints"` // in the order of their steps
-	Warnings   []string              `json:"warnings,omitempty"`
+	Best       string         `json:"best"` // name of the checkpoint's folder
+	Step       int            `json:"step"`
+	Distance   float64        `json:"distance"` // Fréchet, in squared units of the features
+	Features   features.Maker `json:"features"`
+	Samples    int            `json:"samples"`   // of each checkpoint
+	Reference  int            `json:"reference"` // training pictures
+	Schedule   string         `json:"schedule"`
+	Steps      int            `json:"langevin_steps"`
+	StepSize   float64        `json:"step_size"`
+	Seed       uint64         `json:"seed"`
+	Candidates []Ranked       `json:"checkpoints"` // in the order of their steps
+	Warnings   []string       `json:"warnings,omitempty"`
 }
 
 // Ranked is a checkpoint with its distance.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/evaluate/features"
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/samples"
 	"ebm/models/autodiff"
@@ -33,7 +34,7 @@ func (b bowl) candidate(t *testing.T, step int, name string, opened *int) Candid
 // choice is written, read again, and found again from the samples on disk.
 func TestSelectTakesTheNearestCheckpoint(t *testing.T) {
 	rt, dir := open(t, 2), t.TempDir()
-	reference, err := Statistics(t.Context(), Pixels{}, All(grainy("grain", 600, side, 1)), nil)
+	reference, err := Statistics(t.Context(), features.NewPixels(), All(grainy("grain", 600, side, 1)), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +44,7 @@ func TestSelectTakesTheNearestCheckpoint(t *testing.T) {
 		bowl{20, 0.5}.candidate(t, 200, "step-200", &opened),
 		bowl{20, 0.9}.candidate(t, 300, "step-300", &opened),
 	}
-	o := SelectOptions{Dir: filepath.Join(dir, "selection"), Settings: langevin.Default(40), Features: Pixels{}, Reference: reference}
+	o := SelectOptions{Dir: filepath.Join(dir, "selection"), Settings: langevin.Default(40), Features: features.NewPixels(), Reference: reference}
 	o.Settings.Schedule.Steps, o.Settings.StepSize = 60, 0.1
 	s, err := Select(t.Context(), rt, list, o)
 	if err != nil {
@@ -57,7 +58,7 @@ func TestSelectTakesTheNearestCheckpoint(t *testing.T) {
 			t.Errorf("%s has the distance %g, the best %g", c.Name, c.Distance, s.Distance)
 		}
 	}
-	if s.Samples != 40 || s.Reference != 600 || s.Features.Network != "pixels" || s.Features.Features != d || s.Steps != 60 || len(s.Warnings) != 2 {
+	if s.Samples != 40 || s.Reference != 600 || s.Features.Network.Kind != features.Pixels || s.Features.Features != d || s.Steps != 60 || len(s.Warnings) != 2 {
 		t.Errorf("%+v does not say how it was found", s)
 	}
 

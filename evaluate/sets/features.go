@@ -19,7 +19,7 @@ const Block = 128
 // side is what the metrics take from one source.
 type side struct {
 	source     *Source
-	maker      *evaluate.FeatureMaker
+	maker      *features.Maker
 	features   *tensor.Tensor // nil unless they are kept
 	logits     *tensor.Tensor
 	statistics *evaluate.Statistics
@@ -34,7 +34,7 @@ type needs struct{ statistics, features, logits bool }
 // extraction is how features are computed.
 type extraction struct {
 	rt       *runtime.Runtime
-	opener   *Opener // nil without a network
+	network  *features.Network // nil without one
 	cache    *features.Cache
 	other    *Source // one side that says what made it, which pictures must agree with; nil without
 	progress progress.Progress
@@ -76,17 +76,17 @@ func (x extraction) side(ctx context.Context, what string, s *Source, n needs) (
 // pictures goes through the pictures of a source block by block.
 func (x extraction) pictures(ctx context.Context, what string, out *side, n needs) error {
 	s := out.source
-	if x.opener == nil {
+	if x.network == nil {
 		return fmt.Errorf("%s: pictures need a feature network", s.Name)
 	}
-	network, err := x.opener.Open(x.rt, s.Channels, s.Height, s.Width)
+	extractor, err := x.network.Open(x.rt, s.Channels, s.Height, s.Width)
 	if err != nil {
 		return err
 	}
-	defer network.Close()
-	maker := network.Maker()
+	defer extractor.Close()
+	maker := extractor.Maker()
 	if x.other != nil {
-		if err := agree(s.Name, maker, x.other.Name, *x.other.maker); err != nil {
+		if err := maker.Compares(s.Name, *x.other.maker, x.other.Name); err != nil {
 			return err
 		}
 	}
@@ -103,9 +103,14 @@ func (x extraction) pictures(ctx context.Context, what string, out *side, n need
 			return err
 		}
 		same.look(pictures)
-		set, err := x.block(ctx, network, pictures, stage, out)
+		begin := time.Now()
+		set, computed, err := x.cache.Features(ctx, extractor, pictures, stage, x.log)
 		if err != nil {
 			return fmt.Errorf("%s: from picture %d on: %w", s.Name, first, err)
+		}
+		if computed {
+			out.seconds += time.Since(begin).Seconds()
+			out.computed += pictures.Shape()[0]
 		}
 		if err := keep.add(set); err != nil {
 			return fmt.Errorf("%s: from picture %d on: %w", s.Name, first, err)
@@ -115,37 +120,6 @@ func (x extraction) pictures(ctx context.Context, what string, out *side, n need
 	out.maker = &maker
 	out.warnings = append(append(out.warnings, same.warnings(s)...), s.outside.warnings()...)
 	return keep.finish(out)
-}
-
-// block returns the features of a block of pictures, from the cache if they
-// are there.
-func (x extraction) block(ctx context.Context, network Network, pictures *tensor.Tensor, stage progress.Stage, out *side) (evaluate.FeatureSet, error) {
-	n := pictures.Shape()[0]
-	var key features.Key
-	if x.cache != nil {
-		key = features.KeyOf(string(makerText(network.Maker())), pictures)
-		kept, found, err := x.cache.Load(key, n)
-		if err != nil {
-			x.log(err.Error() + "; it is computed again")
-		}
-		if found {
-			stage.Skip(int64(n))
-			return evaluate.FeatureSet{Features: kept.Features, Logits: kept.Logits}, nil
-		}
-	}
-	begin := time.Now()
-	set, err := network.Features(ctx, pictures, func(n int) { stage.Add(int64(n)) })
-	if err != nil {
-		return evaluate.FeatureSet{}, err
-	}
-	out.seconds += time.Since(begin).Seconds()
-	out.computed += n
-	if x.cache != nil {
-		if err := x.cache.Store(key, features.Block{Features: set.Features, Logits: set.Logits}); err != nil {
-			return evaluate.FeatureSet{}, err
-		}
-	}
-	return set, nil
 }
 
 // collector takes from blocks what the metrics need.
@@ -158,7 +132,7 @@ type collector struct {
 	multiplier       *evaluate.Multiplier
 }
 
-func (c *collector) add(set evaluate.FeatureSet) (err error) {
+func (c *collector) add(set features.Set) (err error) {
 	d := set.Features.Shape()[1]
 	if c.d == 0 {
 		c.d = d

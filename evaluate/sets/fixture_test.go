@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"ebm/evaluate"
+	"ebm/evaluate/features"
 	"ebm/export"
 	"ebm/internal/npz"
 	"ebm/internal/picture"
@@ -59,9 +59,9 @@ func network(t testing.TB, f func(*graph.Node) *graph.Node) string {
 func same(x *graph.Node) *graph.Node { return x }
 
 // opened is the network of that file.
-func opened(t testing.TB, path string) *Opener {
+func opened(t testing.TB, path string) *features.Network {
 	t.Helper()
-	o, err := OpenONNX(evaluate.ONNXOptions{Path: path, Output: "hidden", Logits: "logits"})
+	o, err := features.ONNXFile(features.ONNXOptions{Path: path, Output: "hidden", Logits: "logits"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,23 +13,23 @@ import (
 	"ebm/runtime/progress"
 )
 
-// The groups of numbers that can be asked for.
+// The metrics that can be asked for.
 const (
-	Frechet  = "fid" // Fréchet distance
-	Score    = "is"  // Inception score
-	Kernel   = "kid" // kernel distance
-	Manifold = "pr"  // precision, recall, density and coverage
+	Frechet        = "fid" // Fréchet distance
+	InceptionScore = "is"
+	Kernel         = "kid" // kernel distance
+	Manifold       = "pr"  // precision, recall, density and coverage
 )
 
-// Groups returns all of them.
-func Groups() []string { return []string{Frechet, Score, Kernel, Manifold} }
+// Names returns the names of all metrics.
+func Names() []string { return []string{Frechet, InceptionScore, Kernel, Manifold} }
 
 // Options say what to compare and how.
 type Options struct {
 	Samples   *Source
-	Reference *Source  // nil when the score alone is wanted
-	Network   *Opener  // nil when no source has pictures
-	Metrics   []string // of Groups; nil takes those that the sources allow
+	Reference *Source           // nil when the score alone is wanted
+	Network   *features.Network // nil when no source has pictures
+	Metrics   []string          // of Names; nil takes those that the sources allow
 
 	Seed             uint32 // of subsets, splits and resampling; 0 means evaluate.DefaultSeed
 	Subsets          int    // of the kernel distance; 0 means 100
@@ -52,20 +52,20 @@ func Run(ctx context.Context, rt *runtime.Runtime, o Options) (*Result, error) {
 	begin := time.Now()
 	named := o.Metrics != nil
 	if !named {
-		o.Metrics = Groups()
+		o.Metrics = Names()
 	}
 	for _, m := range o.Metrics {
-		if !slices.Contains(Groups(), m) {
-			return nil, fmt.Errorf("metric %q, want some of %v", m, Groups())
+		if !slices.Contains(Names(), m) {
+			return nil, fmt.Errorf("metric %q, want some of %v", m, Names())
 		}
 	}
-	x := extraction{rt: rt, opener: o.Network, progress: o.Progress, log: o.Log}
+	x := extraction{rt: rt, network: o.Network, progress: o.Progress, log: o.Log}
 	if x.log == nil {
 		x.log = func(string) {}
 	}
 	if o.CacheDir != "" {
 		var err error
-		if x.cache, err = features.Open(o.CacheDir); err != nil {
+		if x.cache, err = features.OpenCache(o.CacheDir); err != nil {
 			return nil, err
 		}
 	}
@@ -114,7 +114,7 @@ func (r *run) features(ctx context.Context, x extraction) (err error) {
 		statistics: r.wants(Frechet) && o.Reference != nil || o.WriteStatistics != "",
 		features: (r.wants(Kernel) || r.wants(Manifold) || resampled) && compared ||
 			r.wants(Frechet) && o.Extrapolate && o.Reference != nil || o.WriteFeatures != "",
-		logits: r.wants(Score) || o.WriteFeatures != "",
+		logits: r.wants(InceptionScore) || o.WriteFeatures != "",
 	}
 	for _, s := range []*Source{o.Samples, o.Reference} {
 		if s != nil && s.maker != nil {
@@ -132,7 +132,7 @@ func (r *run) features(ctx context.Context, x extraction) (err error) {
 			return err
 		}
 		if a, b := r.samples.maker, r.reference.maker; a != nil && b != nil {
-			if err := agree(o.Samples.Name, *a, o.Reference.Name, *b); err != nil {
+			if err := a.Compares(o.Samples.Name, *b, o.Reference.Name); err != nil {
 				return err
 			}
 		}
@@ -155,9 +155,9 @@ type missing struct{ error }
 // metrics computes what was asked for.
 func (r *run) metrics(ctx context.Context) error {
 	compute := map[string]func(context.Context) ([]Value, error){
-		Frechet: r.frechet, Score: r.score, Kernel: r.kernel, Manifold: r.manifold,
+		Frechet: r.frechet, InceptionScore: r.score, Kernel: r.kernel, Manifold: r.manifold,
 	}
-	for _, metric := range Groups() {
+	for _, metric := range Names() {
 		if !r.wants(metric) {
 			continue
 		}
@@ -194,7 +194,7 @@ func (r *run) frechet(ctx context.Context) ([]Value, error) {
 	}
 	stage.Done()
 	value := Value{
-		Metric: Frechet, Value: got.Distance, Warnings: got.Warnings,
+		Quantity: FrechetDistance, Value: got.Distance, Warnings: got.Warnings,
 		Parts: map[string]float64{"mean": got.Mean, "covariance": got.Covariance},
 	}
 	if err := r.resampleFrechet(ctx, &value); err != nil {
@@ -207,24 +207,21 @@ func (r *run) frechet(ctx context.Context) ([]Value, error) {
 		}
 		d := r.samples.features.Shape()[1]
 		if n := r.samples.source.Count; n < 4*d {
-			r.warn("no %s%s: %d samples of %d features, want %d or more to extrapolate from", Frechet, infinity, n, d, 4*d)
+			r.warn("no %s_%s: %d samples of %d features, want %d or more to extrapolate from", Frechet, Infinity, n, d, 4*d)
 			return values, nil
 		}
 		limit, err := evaluate.FrechetLimit(ctx, r.samples.features, r.reference.statistics, evaluate.LimitOptions{Seed: uint64(r.o.Seed), Progress: r.o.Progress})
 		if err != nil {
 			return nil, err
 		}
-		values = append(values, limitValue(Frechet, limit))
+		values = append(values, limitValue(FrechetDistance, limit))
 	}
 	return values, nil
 }
 
-// infinity ends the names of what is extrapolated to unlimited samples.
-const infinity = "_infinity"
-
-func limitValue(metric string, l evaluate.Limit) Value {
+func limitValue(q Quantity, l evaluate.Limit) Value {
 	return Value{
-		Metric: metric + infinity, Value: l.Value, Error: &l.Error,
+		Quantity: q, Variant: Infinity, Value: l.Value, Error: &l.Error,
 		Parts:    map[string]float64{"slope": l.Slope, "least": float64(l.Counts[0]), "points": float64(len(l.Counts))},
 		Warnings: []string{"extrapolated over the number of samples; the reference's number still counts"},
 	}
@@ -267,7 +264,7 @@ func (r *run) score(ctx context.Context) ([]Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	value := Value{Metric: Score, Value: got.Mean, Deviation: &got.Deviation, Splits: got.Splits, Warnings: got.Warnings}
+	value := Value{Quantity: ClassScore, Value: got.Mean, Deviation: &got.Deviation, Splits: got.Splits, Warnings: got.Warnings}
 	if r.o.Bootstrap > 0 {
 		interval, err := evaluate.BootstrapScore(ctx, r.samples.logits, got.Mean, splits, evaluate.BootstrapOptions{Resamples: r.o.Bootstrap, Seed: uint64(r.o.Seed), Progress: r.o.Progress})
 		if err != nil {
@@ -281,18 +278,18 @@ func (r *run) score(ctx context.Context) ([]Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		values = append(values, Value{Metric: Score + "_unbiased", Value: v, Splits: 1})
+		values = append(values, Value{Quantity: ClassScore, Variant: Unbiased, Value: v, Splits: 1})
 	}
 	if r.o.Extrapolate {
 		if n < 20 {
-			r.warn("no %s%s: %d samples, want 20 or more to extrapolate from", Score, infinity, n)
+			r.warn("no %s_%s: %d samples, want 20 or more to extrapolate from", InceptionScore, Infinity, n)
 			return values, nil
 		}
 		limit, err := evaluate.ScoreLimit(ctx, r.samples.logits, evaluate.LimitOptions{Seed: uint64(r.o.Seed), Progress: r.o.Progress})
 		if err != nil {
 			return nil, err
 		}
-		v := limitValue(Score, limit)
+		v := limitValue(ClassScore, limit)
 		v.Warnings = nil
 		values = append(values, v)
 	}
@@ -338,7 +335,7 @@ func (r *run) kernel(ctx context.Context) ([]Value, error) {
 		return nil, err
 	}
 	value := Value{
-		Metric: Kernel, Value: got.Mean, Deviation: &got.Deviation, Subsets: got.Subsets, SubsetSize: size,
+		Quantity: KernelDistance, Value: got.Mean, Deviation: &got.Deviation, Subsets: got.Subsets, SubsetSize: size,
 		Warnings: append(warnings, got.Warnings...),
 	}
 	if got.Subsets > 1 {
@@ -360,8 +357,8 @@ func (r *run) manifold(ctx context.Context) ([]Value, error) {
 		return nil, err
 	}
 	values := []Value{
-		{Metric: "precision", Value: got.Precision}, {Metric: "recall", Value: got.Recall},
-		{Metric: "density", Value: got.Density}, {Metric: "coverage", Value: got.Coverage},
+		{Quantity: Precision, Value: got.Precision}, {Quantity: Recall, Value: got.Recall},
+		{Quantity: Density, Value: got.Density}, {Quantity: Coverage, Value: got.Coverage},
 	}
 	e := got.Errors
 	for i, standard := range []float64{e.Precision, e.Recall, e.Density, e.Coverage} {
@@ -373,7 +370,7 @@ func (r *run) manifold(ctx context.Context) ([]Value, error) {
 
 // write leaves the files that were asked for.
 func (r *run) write() error {
-	maker := evaluate.FeatureMaker{}
+	maker := features.Maker{}
 	if r.samples.maker != nil {
 		maker = *r.samples.maker
 	}
@@ -388,5 +385,5 @@ func (r *run) write() error {
 	if r.samples.features == nil {
 		return fmt.Errorf("%s has statistics alone, no features to write", r.o.Samples.Name)
 	}
-	return writeFeatures(r.o.WriteFeatures, evaluate.FeatureSet{Features: r.samples.features, Logits: r.samples.logits}, maker)
+	return writeFeatures(r.o.WriteFeatures, features.Set{Features: r.samples.features, Logits: r.samples.logits}, maker)
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"ebm/evaluate"
+	"ebm/evaluate/features"
 	"ebm/internal/npz"
 	"ebm/models/graph"
 	"ebm/models/tensor"
@@ -22,17 +23,17 @@ func TestEveryWayIn(t *testing.T) {
 	rt, net := openRuntime(t), network(t, same)
 	a, b := drawn(300, 8, 0), drawn(280, 8, 60)
 	dir := t.TempDir()
-	features, statistics := filepath.Join(dir, "f.npz"), filepath.Join(dir, "s.npz")
-	o := Options{Samples: open(t, samples(t, a)), Reference: open(t, samples(t, b)), Network: opened(t, net), WriteFeatures: features, WriteStatistics: statistics}
+	written, statistics := filepath.Join(dir, "f.npz"), filepath.Join(dir, "s.npz")
+	o := Options{Samples: open(t, samples(t, a)), Reference: open(t, samples(t, b)), Network: opened(t, net), WriteFeatures: written, WriteStatistics: statistics}
 	want := compare(t, rt, o)
 
 	// From the features by hand: those of a are in the file.
-	e, err := evaluate.NewONNXExtractor(rt, evaluate.ONNXOptions{Path: net, Output: "hidden", Channels: 3, Height: 8, Width: 8})
+	e, err := opened(t, net).Open(rt, 3, 8, 8)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	arrays, err := npz.ReadFile(features)
+	arrays, err := npz.ReadFile(written)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +72,7 @@ func TestEveryWayIn(t *testing.T) {
 	}
 	for name, way := range map[string]string{
 		"a folder of PNG files": folder(t, a), "floats": npy(t, "x.npy", floats), "bytes with channels first": npy(t, "x.npy", a),
-		"a run": run, "features": features, "statistics": statistics,
+		"a run": run, "features": written, "statistics": statistics,
 	} {
 		o := Options{Samples: open(t, way), Reference: open(t, samples(t, b)), Network: opened(t, net)}
 		got := compare(t, rt, o)
@@ -138,7 +139,7 @@ func TestInfrequentNumbers(t *testing.T) {
 	rt := openRuntime(t)
 	r := compare(t, rt, Options{
 		Samples: open(t, samples(t, drawn(300, 8, 0))), Reference: open(t, samples(t, drawn(280, 8, 60))), Network: opened(t, network(t, same)),
-		Unbiased: true, Extrapolate: true, Bootstrap: 20, Metrics: []string{Frechet, Score},
+		Unbiased: true, Extrapolate: true, Bootstrap: 20, Metrics: []string{Frechet, InceptionScore},
 	})
 	var names []string
 	for _, v := range r.Metrics {
@@ -162,10 +163,10 @@ func TestErrors(t *testing.T) {
 	rt, net := openRuntime(t), opened(t, network(t, same))
 	a := samples(t, drawn(20, 8, 0))
 	dir := t.TempDir()
-	features, statistics := filepath.Join(dir, "f.npz"), filepath.Join(dir, "s.npz")
-	compare(t, rt, Options{Samples: open(t, a), Network: net, Metrics: []string{Score}, WriteFeatures: features, WriteStatistics: statistics})
+	written, statistics := filepath.Join(dir, "f.npz"), filepath.Join(dir, "s.npz")
+	compare(t, rt, Options{Samples: open(t, a), Network: net, Metrics: []string{InceptionScore}, WriteFeatures: written, WriteStatistics: statistics})
 
-	tf, err := OpenONNX(evaluate.ONNXOptions{Path: net.File, Output: "hidden", Logits: "logits", Convention: "tf"})
+	tf, err := features.ONNXFile(features.ONNXOptions{Path: net.File, Output: "hidden", Logits: "logits", Convention: "tf"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +179,7 @@ func TestErrors(t *testing.T) {
 		want string
 	}{
 		{"another convention", Options{Samples: open(t, a), Reference: open(t, statistics), Network: tf}, "preprocessing tf against pytorch-fid"},
-		{"another network", Options{Samples: open(t, a), Reference: open(t, features), Network: logarithm}, "weights"},
+		{"another network", Options{Samples: open(t, a), Reference: open(t, written), Network: logarithm}, "weights"},
 		{"NaN features", Options{Samples: open(t, a), Reference: open(t, a), Network: logarithm}, "not finite"},
 		{"NaN in a file", Options{Samples: open(t, npy(t, "f.npy", nan)), Reference: open(t, npy(t, "f.npy", nan))}, "feature 1 of sample 2 is not finite"},
 		{"other numbers of features", Options{Samples: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 4))), Reference: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 5)))}, "4"},
@@ -186,11 +187,11 @@ func TestErrors(t *testing.T) {
 		{"no network", Options{Samples: open(t, a), Reference: open(t, a)}, "need a feature network"},
 		{"no reference", Options{Samples: open(t, a), Network: net, Metrics: []string{Frechet}}, "it needs a reference"},
 		{"statistics for a kernel", Options{Samples: open(t, statistics), Reference: open(t, a), Network: net, Metrics: []string{Kernel}}, "statistics alone"},
-		{"a score without logits", Options{Samples: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 4))), Metrics: []string{Score}}, "has no logits"},
+		{"a score without logits", Options{Samples: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 4))), Metrics: []string{InceptionScore}}, "has no logits"},
 		{"large subsets", Options{Samples: open(t, a), Reference: open(t, a), Network: net, Metrics: []string{Kernel}, SubsetSize: 21}, "20 samples for subsets of 21"},
 		{"few for neighbours", Options{Samples: open(t, samples(t, drawn(5, 8, 0))), Reference: open(t, a), Network: net, Metrics: []string{Manifold}}, "5 samples, want more than 5"},
 		{"a wrong metric", Options{Samples: open(t, a), Metrics: []string{"best"}}, `metric "best"`},
-		{"features of statistics", Options{Samples: open(t, statistics), Reference: open(t, statistics), WriteFeatures: features}, "no features to write"},
+		{"features of statistics", Options{Samples: open(t, statistics), Reference: open(t, statistics), WriteFeatures: written}, "no features to write"},
 	} {
 		if r, err := Run(context.Background(), rt, c.o); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %+v, %v, want an error with %q", c.name, r, err, c.want)

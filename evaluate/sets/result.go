@@ -6,19 +6,20 @@ import (
 	"strings"
 
 	"ebm/evaluate"
+	"ebm/evaluate/features"
 )
 
 // Result is what one comparison found. Its JSON form is described in
 // docs/evaluation.md.
 type Result struct {
-	Samples   Side                   `json:"samples"`
-	Reference *Side                  `json:"reference,omitempty"`
-	Features  *evaluate.FeatureMaker `json:"features,omitempty"` // what made them; nil when nothing says
-	Weights   string                 `json:"weights_file,omitempty"`
-	FileHash  string                 `json:"weights_file_sha256,omitempty"`
-	Metrics   []Value                `json:"metrics"`
-	Warnings  []string               `json:"warnings,omitempty"` // about the sources and the network
-	Seconds   float64                `json:"seconds"`
+	Samples   Side            `json:"samples"`
+	Reference *Side           `json:"reference,omitempty"`
+	Features  *features.Maker `json:"features,omitempty"` // what made them; nil when nothing says
+	Weights   string          `json:"weights_file,omitempty"`
+	FileHash  string          `json:"weights_file_sha256,omitempty"`
+	Metrics   []Value         `json:"metrics"`
+	Warnings  []string        `json:"warnings,omitempty"` // about the sources and the network
+	Seconds   float64         `json:"seconds"`
 }
 
 // Side describes the samples or the reference.
@@ -33,9 +34,52 @@ type Side struct {
 	Seconds  float64 `json:"feature_seconds,omitempty"`
 }
 
+// Quantity is what a number measures, whatever the features.
+type Quantity string
+
+// The quantities.
+const (
+	FrechetDistance Quantity = "frechet"
+	ClassScore      Quantity = "score" // the Inception score, and its like by other networks' logits
+	KernelDistance  Quantity = "kernel"
+	Precision       Quantity = "precision"
+	Recall          Quantity = "recall"
+	Density         Quantity = "density"
+	Coverage        Quantity = "coverage"
+)
+
+// describe returns the quantity's name in Inception features, "" where that is
+// its own, what people call it there and elsewhere, and which of "lower" and
+// "higher" is better.
+func (q Quantity) describe() (name, there, elsewhere, better string) {
+	switch q {
+	case FrechetDistance:
+		return Frechet, "FID", "Fréchet distance", "lower"
+	case ClassScore:
+		return InceptionScore, "Inception score", "score of its classes", "higher"
+	case KernelDistance:
+		return Kernel, "KID", "kernel distance", "lower"
+	}
+	return "", string(q), string(q), "higher"
+}
+
+// Variant says how a number differs from the plain quantity.
+type Variant string
+
+// The variants.
+const (
+	Infinity Variant = "infinity" // extrapolated to unlimited samples
+	Unbiased Variant = "unbiased" // without the bias of few samples, to first order
+)
+
 // Value is one number.
 type Value struct {
-	Metric     string             `json:"metric"`
+	Metric     string             `json:"metric"` // for programs, such as fid or pixels_frechet
+	Quantity   Quantity           `json:"quantity"`
+	Variant    Variant            `json:"variant,omitempty"`
+	Family     features.Kind      `json:"family,omitempty"` // of features, "" where nothing says what made them
+	Label      string             `json:"label"`            // for people
+	Better     string             `json:"better"`           // lower or higher
 	Value      float64            `json:"value"`
 	Deviation  *float64           `json:"deviation,omitempty"` // over splits or subsets
 	Error      *float64           `json:"standard_error,omitempty"`
@@ -80,38 +124,51 @@ func (r *run) describe() {
 	}
 }
 
-// label gives a value its full name and what it was computed from.
+// label gives a value its names and what it was computed from.
 func (r *run) label(v *Value) {
-	if !strings.HasPrefix(v.Metric, Score) {
+	if v.Quantity != ClassScore {
 		v.Reference = r.reference.source.Count
 	}
 	v.Samples = r.samples.source.Count
-	maker := r.result.Features
-	if maker != nil {
-		v.Preprocess, v.Weights = maker.Preprocess, maker.Weights
+	var network features.Identity
+	if maker := r.result.Features; maker != nil {
+		v.Preprocess, v.Weights, network = maker.Preprocess, maker.Weights, maker.Network
 	}
-	v.Metric = metricName(v.Metric, maker)
+	v.Family = network.Kind
+	name, there, elsewhere, better := v.Quantity.describe()
+	v.Better = better
+	switch {
+	case network.Kind == features.Inception:
+		v.Metric, v.Label = name, there
+	case network.Kind == "":
+		v.Metric, v.Label = "features_"+string(v.Quantity), elsewhere
+	default:
+		v.Metric, v.Label = v.qualified(), elsewhere+" in "+network.Label()
+	}
+	if name == "" {
+		v.Metric = string(v.Quantity)
+	}
+	switch v.Variant {
+	case Infinity:
+		v.Label += ", for unlimited samples"
+	case Unbiased:
+		v.Label += ", without its bias"
+	}
+	if v.Variant != "" {
+		v.Metric += "_" + string(v.Variant)
+	}
 }
 
-// metricName calls the numbers of the FID Inception network FID, IS and KID,
-// and others by the network.
-func metricName(name string, maker *evaluate.FeatureMaker) string {
-	group, variant, _ := strings.Cut(name, "_")
-	general := map[string]string{Frechet: "frechet", Score: "score", Kernel: "kernel"}[group]
-	if general == "" || maker != nil && maker.Network == "fid-inception" {
-		return name
+// qualified returns the quantity's name with the family before it.
+func (v Value) qualified() string { return string(v.Family) + "_" + string(v.Quantity) }
+
+// Key returns a name that no number in other features has: that of Metric, and
+// of precision and its kin the family and the quantity.
+func (v Value) Key() string {
+	if v.Metric == string(v.Quantity) && v.Family != "" && v.Family != features.Inception {
+		return v.qualified()
 	}
-	network := "features"
-	if maker != nil && maker.Network != "" {
-		network = maker.Network
-		if strings.HasSuffix(network, "-classifier") { // mnist-classifier
-			network = "classifier"
-		}
-	}
-	if variant != "" {
-		return network + "_" + general + "_" + variant
-	}
-	return network + "_" + general
+	return v.Metric
 }
 
 // setInterval adds how far the value may be off.

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"ebm/evaluate"
+	"ebm/evaluate/features"
 	"ebm/internal/npz"
 	"ebm/internal/picture"
 	"ebm/mdsm/dataset"
@@ -40,9 +41,9 @@ type Source struct {
 
 	read       func(ctx context.Context, first, n int) (*tensor.Tensor, error)
 	close      func() error
-	features   evaluate.FeatureSet
+	features   features.Set
 	statistics *evaluate.Statistics
-	maker      *evaluate.FeatureMaker // nil when a file does not say
+	maker      *features.Maker // nil when a file does not say
 	outside    *outside
 }
 
@@ -215,7 +216,7 @@ func (s *Source) openArrays(path string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		return s.holdFeatures(path, evaluate.FeatureSet{Features: all})
+		return s.holdFeatures(path, features.Set{Features: all})
 	}
 	if err := s.openRows(rows); err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", path, err), rows.Close())
@@ -241,10 +242,10 @@ func (s *Source) openFeatureFile(path string) error {
 	if s.maker, err = makerOf(arrays[makerArray]); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return s.holdFeatures(path, evaluate.FeatureSet{Features: arrays["features"], Logits: arrays["logits"]})
+	return s.holdFeatures(path, features.Set{Features: arrays["features"], Logits: arrays["logits"]})
 }
 
-func (s *Source) holdFeatures(path string, set evaluate.FeatureSet) error {
+func (s *Source) holdFeatures(path string, set features.Set) error {
 	if f := set.Features; f.Rank() != 2 || !f.DType().IsFloat() || f.Len() == 0 {
 		return fmt.Errorf("%s: features are %v, want floats [N d]", path, f)
 	}

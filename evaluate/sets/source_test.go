@@ -2,7 +2,6 @@ package sets
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -113,40 +112,6 @@ func TestDataSetsTakeTheSize(t *testing.T) {
 			t.Errorf("compared with %d pixels: read %v, %v", side, x, err)
 		}
 		s.Close()
-	}
-}
-
-func TestFindInception(t *testing.T) {
-	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	t.Setenv("HOME", t.TempDir())
-	t.Setenv(InceptionVariable, "")
-	_, err := FindInception("")
-	if !errors.Is(err, ErrNoInception) || !strings.Contains(err.Error(), PublishedWeights) || !strings.Contains(err.Error(), "--features-onnx") {
-		t.Errorf("%v", err)
-	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cached := filepath.Join(dir, "ebm", "inception", PublishedWeights)
-	if err := os.MkdirAll(filepath.Dir(cached), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(cached, []byte("x"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := FindInception(""); got != cached || err != nil {
-		t.Errorf("%s, %v, want %s", got, err, cached)
-	}
-	t.Setenv(InceptionVariable, "named.pth")
-	if got, err := FindInception(""); got != "named.pth" || err != nil {
-		t.Errorf("%s, %v", got, err)
-	}
-	if got, err := FindInception("given.pth"); got != "given.pth" || err != nil {
-		t.Errorf("%s, %v", got, err)
-	}
-	if _, err := OpenInception(cached, ""); err == nil {
-		t.Error("a file that holds no weights: no error")
 	}
 }
 

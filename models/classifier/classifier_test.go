@@ -222,7 +222,7 @@ func TestPreprocessRefuses(t *testing.T) {
 		{DType: tensor.Float32, Shape: graph.Batch(28, 28)},
 	} {
 		x := graph.New("bad").Input("x", bad.DType, bad.Shape)
-		if _, err := classifier.Preprocess(x); err == nil || !strings.Contains(err.Error(), "14, 16, 28 or 32") {
+		if _, err := classifier.Preprocess(x); err == nil || !strings.Contains(err.Error(), "[14 16 28 32]") {
 			t.Errorf("%v: error %v", bad, err)
 		}
 	}

@@ -3,7 +3,7 @@ package bench
 import (
 	"context"
 
-	"ebm/evaluate"
+	"ebm/evaluate/features"
 	"ebm/export"
 	"ebm/export/session"
 	"ebm/mdsm"
@@ -123,7 +123,7 @@ func loadFeatures(rt *runtime.Runtime, s Spec) (*Work, error) {
 	if err := w.count(map[string]int{"N": batch}, g); err != nil {
 		return nil, err
 	}
-	extractor, err := evaluate.NewExtractor(rt, evaluate.ExtractorOptions{
+	extractor, err := features.NewInception(rt, features.InceptionOptions{
 		Weights: weights, Channels: shape[0], Height: shape[1], Width: shape[2],
 	})
 	if err != nil {

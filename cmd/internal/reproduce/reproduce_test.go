@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"ebm/cmd/internal/report"
+	"ebm/evaluate/features"
 	"ebm/evaluate/probe"
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/train"
@@ -147,7 +148,7 @@ func TestBestCheckpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(s.Dir, "runs", "run")
-	best, err := s.best(t.Context(), dir, set, probe.Pixels{}, 4)
+	best, err := s.best(t.Context(), dir, set, features.NewPixels(), 4)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,10 +7,10 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"ebm/cmd/internal/report"
 	"ebm/evaluate"
+	"ebm/evaluate/features"
 	"ebm/evaluate/probe"
 	"ebm/evaluate/sets"
 	"ebm/mdsm/dataset"
@@ -18,7 +18,6 @@ import (
 	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/models/zoo"
-	"ebm/runtime"
 )
 
 // scoresItem gives the numbers of a set of samples: FID and Inception score
@@ -53,14 +52,14 @@ func scoresItem(ctx context.Context, s *study) (outcome, error) {
 	for _, network := range networks {
 		r, err := sets.Run(ctx, s.rt, sets.Options{
 			Samples: sets.Held("samples of "+m.name, drawn.pictures), Reference: sets.Held(m.data+":train", probe.All(training)),
-			Network: network, Metrics: groupsOf(hasInception && network == networks[0]), CacheDir: s.featureCache(),
+			Network: network, Metrics: metricsOf(hasInception && network == networks[0]), CacheDir: s.featureCache(),
 			Progress: s.Progress, Log: s.Log,
 		})
 		if err != nil {
 			return o, err
 		}
 		for _, v := range r.Metrics {
-			row := scoreRow(v, r)
+			row := scoreRow(v)
 			row.Same = row.Paper != nil && m.data == "cifar10" && n == 50_000
 			o.rows = append(o.rows, row)
 			deviation := math.NaN()
@@ -86,32 +85,29 @@ func scoresItem(ctx context.Context, s *study) (outcome, error) {
 
 // networks opens the networks whose features are compared: Inception first, if
 // its weights are there.
-func (s *study) networks(data string) (list []*sets.Opener, hasInception bool, err error) {
-	path, err := sets.FindInception(s.Inception)
+func (s *study) networks(data string) (list []*features.Network, hasInception bool, err error) {
+	path, err := features.FindInception(s.Inception)
 	switch {
 	case err == nil:
-		network, err := sets.OpenInception(path, inception.PyTorchFID)
+		network, err := features.InceptionFile(path, inception.PyTorchFID)
 		if err != nil {
 			return nil, false, err
 		}
 		list, hasInception = append(list, network), true
-	case !errors.Is(err, sets.ErrNoInception):
+	case !errors.Is(err, features.ErrNoInception):
 		return nil, false, err
 	}
 	if slices.Contains(zoo.Classifiers(), data) {
-		list = append(list, classifierOf(data))
+		network, err := features.ShippedClassifier(data)
+		if err != nil {
+			return nil, false, err
+		}
+		list = append(list, network)
 	}
 	if len(list) == 0 {
 		return nil, false, fmt.Errorf("samples of %s need a feature network: %w", data, err)
 	}
 	return list, hasInception, nil
-}
-
-// classifierOf is the shipped classifier of a data set as a feature network.
-func classifierOf(data string) *sets.Opener {
-	return &sets.Opener{Open: func(rt *runtime.Runtime, channels, height, _ int) (sets.Network, error) {
-		return probe.OpenClasses(rt, data, channels, height)
-	}}
 }
 
 // featureCache keeps features of training pictures for all items.
@@ -124,13 +120,17 @@ func (s *study) distance(ctx context.Context, m *subject, pictures *tensor.Tenso
 	if !slices.Contains(zoo.Classifiers(), m.data) {
 		return math.NaN(), nil
 	}
+	network, err := features.ShippedClassifier(m.data)
+	if err != nil {
+		return 0, err
+	}
 	training, err := s.set(ctx, m.data, dataset.Train, m.size())
 	if err != nil {
 		return 0, err
 	}
 	r, err := sets.Run(ctx, s.rt, sets.Options{
 		Samples: sets.Held("samples of "+m.name, pictures), Reference: sets.Held(m.data+":train", probe.All(training)),
-		Network: classifierOf(m.data), Metrics: groupsOf(false), CacheDir: s.featureCache(), Progress: s.Progress, Log: s.Log,
+		Network: network, Metrics: metricsOf(false), CacheDir: s.featureCache(), Progress: s.Progress, Log: s.Log,
 	})
 	if err != nil {
 		return 0, err
@@ -138,32 +138,28 @@ func (s *study) distance(ctx context.Context, m *subject, pictures *tensor.Tenso
 	return r.Metrics[0].Value, nil
 }
 
-// groupsOf are the numbers of a network: classes of digits make no Inception
+// metricsOf are the numbers of a network: classes of digits make no Inception
 // score.
-func groupsOf(isInception bool) []string {
+func metricsOf(isInception bool) []string {
 	if isInception {
-		return []string{sets.Frechet, sets.Score}
+		return []string{sets.Frechet, sets.InceptionScore}
 	}
 	return []string{sets.Frechet}
 }
 
 // scoreRow puts a number beside the paper's, if it is of the paper's kind.
-func scoreRow(v sets.Value, r *sets.Result) Row {
-	row := Row{Name: v.Metric, Ours: v.Value}
+func scoreRow(v sets.Value) Row {
+	row := Row{Name: v.Label, Ours: v.Value}
 	if v.Deviation != nil {
 		row.Error = *v.Deviation
 	}
-	network := ""
-	if r.Features != nil {
-		network = r.Features.Network
-	}
 	switch {
-	case v.Metric == sets.Frechet:
-		row.Name, row.Paper, row.Source = "FID", 31.7, "table 1, CIFAR-10"
-	case v.Metric == sets.Score:
-		row.Name, row.Paper, row.Source = "Inception score", 8.31, "table 1, CIFAR-10"
-	case strings.HasSuffix(v.Metric, "frechet"):
-		row.Name, row.Note = "Fréchet distance in features of the "+network, "no FID, and comparable with none"
+	case v.Family != features.Inception:
+		row.Note = "no FID, and comparable with none"
+	case v.Quantity == sets.FrechetDistance:
+		row.Paper, row.Source = 31.7, "table 1, CIFAR-10"
+	case v.Quantity == sets.ClassScore:
+		row.Paper, row.Source = 8.31, "table 1, CIFAR-10"
 	}
 	return row
 }
@@ -266,7 +262,7 @@ func neighboursItem(ctx context.Context, s *study) (outcome, error) {
 	o.settings["neighbours"] = s.n.Neighbours
 	s.differFrom(&o, m, "fashion-mnist", paperMNISTNet)
 	s.differSteps(&o, drawn.record)
-	space, err := probe.NewSpace(ctx, probe.Pixels{}, probe.All(training), s.Progress)
+	space, err := probe.NewSpace(ctx, features.NewPixels(), probe.All(training), s.Progress)
 	if err != nil {
 		return o, err
 	}

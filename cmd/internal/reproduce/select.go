@@ -9,8 +9,8 @@ import (
 	"slices"
 
 	"ebm"
+	"ebm/evaluate/features"
 	"ebm/evaluate/probe"
-	"ebm/evaluate/sets"
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/train"
@@ -31,32 +31,32 @@ func (s *study) checkpointOf(ctx context.Context, dir string, set train.Settings
 	if s.Scale != Paper || !slices.Contains(selectedData(), set.Data.Name) {
 		return dir, nil
 	}
-	path, err := sets.FindInception(s.Inception)
-	if errors.Is(err, sets.ErrNoInception) {
+	path, err := features.FindInception(s.Inception)
+	if errors.Is(err, features.ErrNoInception) {
 		s.Log(dir + ": its last checkpoint is taken, for want of Inception weights by which the paper chooses one")
 		return dir, nil
 	}
 	if err != nil {
 		return "", err
 	}
-	opener, err := sets.OpenInception(path, inception.PyTorchFID)
+	network, err := features.InceptionFile(path, inception.PyTorchFID)
 	if err != nil {
 		return "", err
 	}
-	network, err := opener.Open(s.rt, set.Net.Channels, set.Data.Size, set.Data.Size)
+	extractor, err := network.Open(s.rt, set.Net.Channels, set.Data.Size, set.Data.Size)
 	if err != nil {
 		return "", err
 	}
-	defer network.Close()
-	return s.best(ctx, dir, set, network, selected)
+	defer extractor.Close()
+	return s.best(ctx, dir, set, extractor, selected)
 }
 
 // best returns the folder of the checkpoint whose samples have the least
 // Fréchet distance in some features, which it finds if the run does not say it.
-func (s *study) best(ctx context.Context, dir string, set train.Settings, features probe.Features, count int) (string, error) {
+func (s *study) best(ctx context.Context, dir string, set train.Settings, by *features.Extractor, count int) (string, error) {
 	chosen, err := probe.ReadSelection(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		chosen, err = s.choose(ctx, dir, set, features, count)
+		chosen, err = s.choose(ctx, dir, set, by, count)
 	}
 	if err != nil {
 		return "", fmt.Errorf("%s: choose a checkpoint: %w", dir, err)
@@ -64,7 +64,7 @@ func (s *study) best(ctx context.Context, dir string, set train.Settings, featur
 	return filepath.Join(dir, "checkpoints", chosen.Best), nil
 }
 
-func (s *study) choose(ctx context.Context, dir string, set train.Settings, features probe.Features, count int) (probe.Selection, error) {
+func (s *study) choose(ctx context.Context, dir string, set train.Settings, by *features.Extractor, count int) (probe.Selection, error) {
 	candidates, err := probe.Candidates(dir, func(checkpoint string) (langevin.Files, error) {
 		m, err := ebm.Load(checkpoint)
 		if err != nil {
@@ -79,7 +79,7 @@ func (s *study) choose(ctx context.Context, dir string, set train.Settings, feat
 	if err != nil {
 		return probe.Selection{}, err
 	}
-	reference, err := probe.Statistics(ctx, features, probe.All(training), s.Progress)
+	reference, err := probe.Statistics(ctx, by, probe.All(training), s.Progress)
 	if err != nil {
 		return probe.Selection{}, err
 	}
@@ -87,7 +87,7 @@ func (s *study) choose(ctx context.Context, dir string, set train.Settings, feat
 	sampling.Schedule.Steps, sampling.Seed = s.n.Steps, s.Seed+1
 	chosen, err := probe.Select(ctx, s.rt, candidates, probe.SelectOptions{
 		Dir: filepath.Join(dir, "selection"), Settings: sampling, Crop: training.Height - 2*training.Pad,
-		Features: features, Reference: reference, Progress: s.Progress, Log: s.Log,
+		Features: by, Reference: reference, Progress: s.Progress, Log: s.Log,
 	})
 	if err != nil {
 		return chosen, err

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"ebm"
+	"ebm/evaluate/features"
 	"ebm/evaluate/probe"
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/langevin"
@@ -230,13 +231,18 @@ func (s *study) pool(ctx context.Context, m *subject, count int) (drawing, error
 	return s.draw(ctx, m, "samples", count, s.n.Steps, nil)
 }
 
-// classesOf opens the shipped classifier for pictures of a model with channels, by the data that the model was trained on; ok is false where no classifier
+// classesOf opens the shipped classifier for pictures of a model with channels,
+// by the data that the model was trained on; ok is false where no classifier
 // knows them.
-func classesOf(rt *runtime.Runtime, data string, channels, size int) (c *probe.Classes, ok bool, err error) {
+func classesOf(rt *runtime.Runtime, data string, channels, size int) (c *features.Extractor, ok bool, err error) {
 	name := strings.TrimPrefix(data, "stacked-")
-	if !slices.Contains(zoo.Classifiers(), name) || !slices.Contains([]int{14, 16, 28, 32}, size) {
+	if !features.Recognises(name, size) {
 		return nil, false, nil
 	}
-	c, err = probe.OpenClasses(rt, name, channels, size)
+	network, err := features.ShippedClassifier(name)
+	if err != nil {
+		return nil, false, err
+	}
+	c, err = network.Open(rt, channels, size, size)
 	return c, err == nil, err
 }

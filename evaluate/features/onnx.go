@@ -1,16 +1,19 @@
-package evaluate
+package features
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
-	"ebm/export"
 	"ebm/models/graph"
 	"ebm/models/inception"
 	"ebm/models/tensor"
 	"ebm/runtime"
+	"ebm/runtime/parallel"
 )
 
 // InputRange is what a feature network takes for black and white.
@@ -29,7 +32,7 @@ func InputRanges() []InputRange {
 	return []InputRange{RangeUnit, RangeSigned, RangeByte, RangeImageNet}
 }
 
-// ONNXOptions say how an ONNX file is used as a feature network.
+// ONNXOptions say how an ONNX file makes features.
 type ONNXOptions struct {
 	Path       string
 	Hash       string               // SHA-256 of the file, for the features' maker
@@ -44,36 +47,57 @@ type ONNXOptions struct {
 	Batch      int // pictures at once on each thread; 0 means 8, or what the file fixes
 }
 
-// NewONNXExtractor loads an ONNX file with one input, floats [N C H W] with C
-// of 1 or 3, as a feature network. Pictures are brought to its size and range;
-// grey ones become colour where it takes that, the other way is an error. The
-// caller closes it.
-func NewONNXExtractor(rt *runtime.Runtime, o ONNXOptions) (*Extractor, error) {
+// ONNXFile takes an ONNX file as the network. The options' picture and the
+// file's hash are filled in.
+func ONNXFile(o ONNXOptions) (*Network, error) {
+	hash, err := hashFile(o.Path)
+	if err != nil {
+		return nil, fmt.Errorf("feature network: %w", err)
+	}
+	// Weights beside the file, as large models keep them, are part of it.
+	if beside, err := hashFile(o.Path + ".data"); err == nil {
+		sum := sha256.Sum256([]byte(hash + beside))
+		hash = hex.EncodeToString(sum[:])
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("feature network: %w", err)
+	}
+	o.Hash = hash
+	return &Network{
+		Identity: Identity{Kind: ONNX}, File: o.Path, FileHash: hash,
+		open: func(rt *runtime.Runtime, channels, height, width int) (*Extractor, error) {
+			o := o
+			o.Channels, o.Height, o.Width = channels, height, width
+			return NewONNX(rt, o)
+		},
+	}, nil
+}
+
+// NewONNX loads an ONNX file with one input, floats [N C H W] with C of 1 or
+// 3, as a feature network. Pictures are brought to its size and range; grey
+// ones become colour where it takes that, the other way is an error. The caller
+// closes it.
+func NewONNX(rt *runtime.Runtime, o ONNXOptions) (*Extractor, error) {
 	if o.Convention == "" {
 		o.Convention = inception.PyTorchFID
 	}
 	if o.Range == "" {
 		o.Range = RangeUnit
 	}
-	picture := []int{o.Channels, o.Height, o.Width}
-	if err := checkPicture(picture, o.Batch); err != nil {
+	e, err := newExtractor(rt, []int{o.Channels, o.Height, o.Width}, o.Batch)
+	if err != nil {
 		return nil, err
 	}
-	e := &Extractor{picture: picture, batch: batchOr(o.Batch)}
-	var options runtime.SessionOptions
-	e.workers, options = sideBySide(rt)
-	var err error
-	if e.session, err = rt.LoadFile(o.Path, options); err != nil {
+	if e.session, err = rt.LoadFile(o.Path, runtime.SessionOptions{Threads: parallel.Threads(rt.Info())}); err != nil {
 		return nil, err
 	}
-	if err := e.openONNX(rt, o, options); err != nil {
+	if err := e.openONNX(rt, o); err != nil {
 		return nil, errors.Join(fmt.Errorf("feature network %s: %w", o.Path, err), e.session.Close())
 	}
 	return e, nil
 }
 
 // openONNX reads what the file takes and gives, and loads the way there.
-func (e *Extractor) openONNX(rt *runtime.Runtime, o ONNXOptions, options runtime.SessionOptions) error {
+func (e *Extractor) openONNX(rt *runtime.Runtime, o ONNXOptions) error {
 	in, err := pictureInput(e.session)
 	if err != nil {
 		return err
@@ -88,7 +112,7 @@ func (e *Extractor) openONNX(rt *runtime.Runtime, o ONNXOptions, options runtime
 		}
 	}
 	if n := in.Shape[0]; n > 0 {
-		e.batch, e.fixed = n, true
+		e.layout.Size, e.fixed = n, true
 	}
 	shape := []int{in.Shape[1], in.Shape[2], in.Shape[3]}
 	for i, side := range []int{1, 2} {
@@ -104,17 +128,12 @@ func (e *Extractor) openONNX(rt *runtime.Runtime, o ONNXOptions, options runtime
 	if err != nil {
 		return err
 	}
-	onnx, err := export.Bytes(g, export.Options{})
-	if err != nil {
+	if e.prepare, err = load(rt, g); err != nil {
 		return err
 	}
-	prepare, err := rt.Load(onnx, options)
-	if err != nil {
-		return err
-	}
-	e.prepare, e.input, e.features, e.logits = prepare, in.Name, out.Name, o.Logits
-	e.maker = FeatureMaker{
-		Network: "onnx", Weights: o.Hash, Preprocess: string(o.Convention), Range: string(o.Range),
+	e.input, e.output = in.Name, outputs{features: out.Name, logits: o.Logits}
+	e.maker = Maker{
+		Network: Identity{Kind: ONNX}, Weights: o.Hash, Preprocess: string(o.Convention), Range: string(o.Range),
 		Input: fmt.Sprint(shape), Output: out.Name, Logits: o.Logits,
 	}
 	if len(out.Shape) > 1 && out.Shape[1] > 0 {
@@ -123,7 +142,7 @@ func (e *Extractor) openONNX(rt *runtime.Runtime, o ONNXOptions, options runtime
 	return nil
 }
 
-// pictureInput is the file's only input, which must take pictures.
+// pictureInput returns the file's only input, which must take pictures.
 func pictureInput(s *runtime.Session) (runtime.ValueInfo, error) {
 	ins := s.Inputs()
 	if len(ins) != 1 {
@@ -155,7 +174,7 @@ func chosenOutput(s *runtime.Session, name, flag string) (runtime.ValueInfo, err
 	return runtime.ValueInfo{}, fmt.Errorf("no output %q, it has %s", name, strings.Join(names, ", "))
 }
 
-// graph is the way from pictures x of uint8 to y, what the network takes:
+// graph returns the way from pictures x of uint8 to y, what the network takes:
 // [N shape…] of the given type.
 func (o ONNXOptions) graph(dtype tensor.DType, shape []int) (*graph.Graph, error) {
 	if !slices.Contains(InputRanges(), o.Range) {

@@ -1,4 +1,4 @@
-package evaluate
+package features
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 // inceptionWeights draws weights with the names and shapes of the published ones.
 func inceptionWeights(t *testing.T) *weights.Set {
 	t.Helper()
-	arrays, err := npz.ReadFile("../models/inception/testdata/golden.npz")
+	arrays, err := npz.ReadFile("../../models/inception/testdata/golden.npz")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,10 +60,10 @@ func TestExtractor(t *testing.T) {
 		tensor.Data[uint8](colour)[i] = v
 		tensor.Data[uint8](grey)[i/(3*280)*280+i%280] = v
 	}
-	features := func(o ExtractorOptions, pictures *tensor.Tensor) FeatureSet {
+	features := func(o InceptionOptions, pictures *tensor.Tensor) Set {
 		t.Helper()
 		o.Weights, o.Height, o.Width = set, 20, 14
-		e, err := NewExtractor(rt, o)
+		e, err := NewInception(rt, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,21 +85,21 @@ func TestExtractor(t *testing.T) {
 		}
 		return out
 	}
-	whole := features(ExtractorOptions{Channels: 3}, colour)
+	whole := features(InceptionOptions{Channels: 3}, colour)
 	if whole.Features.String() != "float32[3 2048]" || whole.Logits.String() != "float32[3 1008]" {
 		t.Errorf("%v and %v", whole.Features, whole.Logits)
 	}
 	// A grey picture is one whose colours are equal, and batches change rounding alone.
-	parts := features(ExtractorOptions{Channels: 1, Batch: 2}, grey)
+	parts := features(InceptionOptions{Channels: 1, Batch: 2}, grey)
 	if off := apart(parts.Features, whole.Features); !(off < 1e-5) {
 		t.Errorf("grey pictures in two batches are off by %.2g", off)
 	}
-	other := features(ExtractorOptions{Channels: 1, Convention: inception.TF}, grey)
+	other := features(InceptionOptions{Channels: 1, Convention: inception.TF}, grey)
 	if off := apart(other.Features, whole.Features); !(off > 1e-3) {
 		t.Errorf("another convention changes features by %.2g, want more", off)
 	}
-	for _, o := range []ExtractorOptions{{}, {Weights: set, Channels: 2, Height: 8, Width: 8}, {Weights: set, Channels: 3, Height: 8}, {Weights: &weights.Set{}, Channels: 3, Height: 8, Width: 8}, {Weights: set, Channels: 3, Height: 8, Width: 8, Convention: "best"}} {
-		if e, err := NewExtractor(rt, o); err == nil {
+	for _, o := range []InceptionOptions{{}, {Weights: set, Channels: 2, Height: 8, Width: 8}, {Weights: set, Channels: 3, Height: 8}, {Weights: &weights.Set{}, Channels: 3, Height: 8, Width: 8}, {Weights: set, Channels: 3, Height: 8, Width: 8, Convention: "best"}} {
+		if e, err := NewInception(rt, o); err == nil {
 			e.Close()
 			t.Errorf("%+v: no error", o)
 		}

@@ -1,4 +1,4 @@
-package evaluate
+package features
 
 import (
 	"context"
@@ -63,7 +63,7 @@ func TestONNXExtractor(t *testing.T) {
 		{"float16", tensor.Float16, 3, 3, nil, RangeUnit, func(v float64, _ int) float64 { return v / 255 }, 5e-4},
 	} {
 		const n = 13
-		e, err := NewONNXExtractor(rt, ONNXOptions{
+		e, err := NewONNX(rt, ONNXOptions{
 			Path: featureNetwork(t, c.dtype, c.channels, c.sizes), Output: "flat", Logits: "squares", Range: c.r, Channels: c.picture, Height: 6, Width: 6, Batch: 3,
 		})
 		if err != nil {
@@ -71,14 +71,14 @@ func TestONNXExtractor(t *testing.T) {
 			continue
 		}
 		defer e.Close()
-		pictures, counted := ramp(n, c.picture), 0
-		got, err := e.Features(ctx, pictures, func(k int) { counted += k })
+		pictures := ramp(n, c.picture)
+		got, err := e.Features(ctx, pictures, nil)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		if counted != n || got.Features.Shape()[0] != n || got.Logits.Shape()[0] != n || got.Logits.Shape()[1] != c.channels*36 {
-			t.Errorf("%s: %d pictures, features %v, logits %v", c.name, counted, got.Features, got.Logits)
+		if got.Features.Shape()[0] != n || got.Logits.Shape()[0] != n || got.Logits.Shape()[1] != c.channels*36 {
+			t.Errorf("%s: features %v, logits %v", c.name, got.Features, got.Logits)
 		}
 		for i, v := range tensor.Data[float32](got.Features) {
 			picture, channel, pixel := i/(36*c.channels), i/36%c.channels, i%36
@@ -106,7 +106,7 @@ func TestONNXExtractorResizes(t *testing.T) {
 		tensor.Data[uint8](wide)[i] = tensor.Data[uint8](x)[plane*36+row/2*6+column/3]
 	}
 	for _, convention := range inception.Conventions() {
-		e, err := NewONNXExtractor(rt, ONNXOptions{
+		e, err := NewONNX(rt, ONNXOptions{
 			Path: featureNetwork(t, tensor.Float32, 3, nil), Output: "flat", Range: RangeByte, Convention: convention, Channels: 3, Height: 12, Width: 18,
 		})
 		if err != nil {
@@ -145,14 +145,14 @@ func TestONNXExtractorErrors(t *testing.T) {
 		{"a convention", `preprocessing "best"`, ONNXOptions{Path: colour, Output: "flat", Convention: "best", Channels: 3, Height: 7, Width: 6}},
 		{"no picture", "positive sizes", ONNXOptions{Path: colour, Output: "flat", Channels: 3}},
 	} {
-		if e, err := NewONNXExtractor(rt, c.o); err == nil || !strings.Contains(err.Error(), c.want) {
+		if e, err := NewONNX(rt, c.o); err == nil || !strings.Contains(err.Error(), c.want) {
 			if err == nil {
 				e.Close()
 			}
 			t.Errorf("%s: %v, want an error with %q", c.name, err, c.want)
 		}
 	}
-	e, err := NewONNXExtractor(rt, ONNXOptions{Path: colour, Output: "map", Channels: 3, Height: 6, Width: 6})
+	e, err := NewONNX(rt, ONNXOptions{Path: colour, Output: "map", Channels: 3, Height: 6, Width: 6})
 	if err != nil {
 		t.Fatal(err)
 	}

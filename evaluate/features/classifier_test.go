@@ -1,4 +1,4 @@
-package evaluate
+package features
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/evaluate"
 	"ebm/mdsm/dataset"
 	"ebm/models/classifier"
 	"ebm/models/energy"
@@ -27,17 +28,46 @@ func openRuntime(t *testing.T) *runtime.Runtime {
 	return rt
 }
 
+// shipped are the weights of the default classifier.
+func shipped(t *testing.T) *weights.Set {
+	t.Helper()
+	set, err := zoo.OpenClassifier(DefaultClassifier)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// modes counts the classes that logits [n C classes] say.
+func modes(t *testing.T, logits *tensor.Tensor) evaluate.ModeResult {
+	t.Helper()
+	r, err := evaluate.ModeCoverage(logits, evaluate.ModeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func statisticsOf(t *testing.T, features *tensor.Tensor) *evaluate.Statistics {
+	t.Helper()
+	s, err := evaluate.StatisticsOf(features)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // classified loads a classifier for pictures of the set's shape and returns
 // what it says of them.
-func classified(t *testing.T, rt *runtime.Runtime, o ClassifierOptions, pictures *tensor.Tensor) ClassifierFeatures {
+func classified(t *testing.T, rt *runtime.Runtime, o ClassifierOptions, pictures *tensor.Tensor) Set {
 	t.Helper()
-	o.Channels, o.Size = pictures.Shape()[1], pictures.Shape()[2]
+	o.Weights, o.Channels, o.Size = shipped(t), pictures.Shape()[1], pictures.Shape()[2]
 	c, err := NewClassifier(rt, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	out, err := c.Features(t.Context(), pictures)
+	out, err := c.Features(t.Context(), pictures, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,11 +92,11 @@ func every(t *testing.T, spec dataset.Spec, n int) (*tensor.Tensor, []uint16) {
 
 func TestShippedClassifierKnowsDigits(t *testing.T) {
 	rt := openRuntime(t)
-	var first ClassifierFeatures
+	var first Set
 	for _, size := range []int{28, 16, 32} {
 		pictures, labels := every(t, dataset.Spec{Name: "mnist", Split: dataset.Test, Size: size}, 4)
 		out := classified(t, rt, ClassifierOptions{Batch: size * 5}, pictures)
-		accuracy, err := Accuracy(out.Logits, labels)
+		accuracy, err := evaluate.Accuracy(out.Classes, labels)
 		if err != nil || !(accuracy >= 0.985) {
 			t.Errorf("size %d: %.2f %% of %d right (%v), want 98.5 at least", size, 100*accuracy, len(labels), err)
 		}
@@ -128,17 +158,19 @@ func TestModesOfRealStackedDigits(t *testing.T) {
 	}
 	pictures := tensor.Of(set.Pixels, set.Len(), 3, 28, 28)
 	out := classified(t, openRuntime(t), ClassifierOptions{}, pictures)
-	if got, want := out.Features.Shape()[1], 3*classifier.Default().Features; out.Logits.String() != "float32[8000 3 10]" || got != want {
-		t.Fatalf("logits %v, %d features", out.Logits, got)
+	if got, want := out.Features.Shape()[1], 3*classifier.Default().Features; out.Classes.String() != "float32[8000 3 10]" || got != want {
+		t.Fatalf("logits %v, %d features", out.Classes, got)
 	}
-	got := coverage(t, out.Logits)
+	got := modes(t, out.Classes)
 
-	triples := make([][]int, set.Len())
+	said := tensor.New(tensor.Float32, set.Len(), 3, 10) // what the labels say, as logits
 	for i, l := range set.Labels {
-		triples[i] = []int{int(l) / 100, int(l) / 10 % 10, int(l) % 10}
+		for c, digit := range []int{int(l) / 100, int(l) / 10 % 10, int(l) % 10} {
+			tensor.Data[float32](said)[(i*3+c)*10+digit] = 20
+		}
 	}
-	want := coverage(t, logitsOf(20, 10, triples...))
-	accuracy, err := Accuracy(out.Logits, set.Labels)
+	want := modes(t, said)
+	accuracy, err := evaluate.Accuracy(out.Classes, set.Labels)
 	if err != nil || !(accuracy > 0.955) { // three digits at 98.5 %
 		t.Errorf("%.2f %% of triples right, %v", 100*accuracy, err)
 	}
@@ -162,7 +194,7 @@ func TestChannelsAreDigitsOfTheirOwn(t *testing.T) {
 	pictures, _ := every(t, dataset.Spec{Name: "mnist", Split: dataset.Test, Size: 32}, 400)
 	grey := tensor.Of(tensor.Data[uint8](pictures)[:24*1024], 24, 1, 32, 32)
 	alone, together := classified(t, rt, ClassifierOptions{}, grey), classified(t, rt, ClassifierOptions{Batch: 3}, grey.Reshape(8, 3, 32, 32))
-	if off := apart(together.Logits, alone.Logits); !(off < 1e-5) {
+	if off := apart(together.Classes, alone.Classes); !(off < 1e-5) {
 		t.Errorf("logits are off by %.2g", off)
 	}
 	if off := apart(together.Features, alone.Features); !(off < 1e-5) || together.Features.Shape()[0] != 8 {
@@ -178,7 +210,7 @@ func TestClassifierFrechetOrdersDamage(t *testing.T) {
 	all := classified(t, rt, ClassifierOptions{}, pictures)
 	distance := func(a, b *tensor.Tensor) float64 {
 		t.Helper()
-		d, err := Frechet(t.Context(), statisticsOf(t, a), statisticsOf(t, b))
+		d, err := evaluate.Frechet(t.Context(), statisticsOf(t, a), statisticsOf(t, b))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -217,10 +249,10 @@ func TestClassifierMistakesAreErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, o := range map[string]ClassifierOptions{
-		"[0 0 0]":                 {},
-		"[2 28 28]":               {Channels: 2, Size: 28},
-		"of 14, 16, 28 or 32":     {Channels: 1, Size: 24},
-		"batches of -1":           {Channels: 1, Size: 28, Batch: -1},
+		"[0 0 0]":                 {Weights: shipped(t)},
+		"[2 28 28]":               {Weights: shipped(t), Channels: 2, Size: 28},
+		"of [14 16 28 32]":        {Weights: shipped(t), Channels: 1, Size: 24},
+		"batches of -1":           {Weights: shipped(t), Channels: 1, Size: 28, Batch: -1},
 		"weights of a classifier": {Channels: 1, Size: 28, Weights: &other},
 	} {
 		c, err := NewClassifier(rt, o)
@@ -231,7 +263,7 @@ func TestClassifierMistakesAreErrors(t *testing.T) {
 			t.Errorf("%+v: error %v, want %q", o, err, want)
 		}
 	}
-	c, err := NewClassifier(rt, ClassifierOptions{Channels: 1, Size: 28})
+	c, err := NewClassifier(rt, ClassifierOptions{Weights: shipped(t), Channels: 1, Size: 28})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,13 +274,13 @@ func TestClassifierMistakesAreErrors(t *testing.T) {
 		"uint8[2 1 32 32]":   tensor.New(tensor.Uint8, 2, 1, 32, 32),
 		"no pictures":        tensor.New(tensor.Uint8, 0, 1, 28, 28),
 	} {
-		if _, err := c.Features(t.Context(), pictures); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := c.Features(t.Context(), pictures, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
-	if _, err := c.Features(stopped, tensor.New(tensor.Uint8, 2, 1, 28, 28)); err == nil {
+	if _, err := c.Features(stopped, tensor.New(tensor.Uint8, 2, 1, 28, 28), nil); err == nil {
 		t.Error("stopped: no error")
 	}
 }

@@ -1,0 +1,48 @@
+package features
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"os"
+
+	"ebm/runtime"
+)
+
+// Network is what makes features, for pictures of all sizes that it takes.
+type Network struct {
+	Identity Identity
+	// File is the file of weights and FileHash its SHA-256; both are empty where
+	// the program brings them along.
+	File, FileHash string
+	// Warnings say what is unusual about the network.
+	Warnings []string
+
+	open func(rt *runtime.Runtime, channels, height, width int) (*Extractor, error)
+}
+
+// Open loads the network for pictures [channels height width]. The caller
+// closes it.
+func (n *Network) Open(rt *runtime.Runtime, channels, height, width int) (*Extractor, error) {
+	return n.open(rt, channels, height, width)
+}
+
+// PixelValues returns the network that is none: features are the pictures'
+// values from 0 to 1.
+func PixelValues() *Network {
+	return &Network{Identity: Identity{Kind: Pixels}, open: func(*runtime.Runtime, int, int, int) (*Extractor, error) { return NewPixels(), nil }}
+}
+
+// hashFile returns the SHA-256 of a file.
+func hashFile(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}

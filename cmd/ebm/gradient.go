@@ -18,6 +18,8 @@ func newGradient(a *app) *cobra.Command {
 		d      onnximport.Derivatives
 		sizes  []string
 		values []string
+		choose []string
+		names  string
 		out    string
 		check  bool
 		asJSON bool
@@ -29,9 +31,18 @@ func newGradient(a *app) *cobra.Command {
 writes a new file of standard ONNX operators (opset 17) with the outputs of the
 model and, for every value X that was asked for,
 
-  grad/X   the derivative of Σ OUTPUT by X, in the shape of X
-  hvp/X    with --hvp, the part for X of the Hessian times a vector, whose
-           parts are the inputs v/X
+  grad/X      the derivative of Σ OUTPUT by X, in the shape of X; with --seed
+              that of Σ seed/OUTPUT · OUTPUT, where seed/OUTPUT is an input
+  jvp/OUTPUT  with --jvp, how OUTPUT changes along the inputs tangent/X
+  hvp/X       with --hvp, the part for X of the Hessian times a vector, whose
+              parts are the inputs v/X
+  jac/X       with --jacobian, the derivative of every element of OUTPUT by X
+  hess/X/Y    with --hessian, the derivative of every element of grad/X by Y
+
+jac and hess have in front the axes of constant size of OUTPUT or X; over
+symbolic ones, such as a batch, they are sums. The gradient is left out beside
+--jvp, --jacobian and --hessian unless --grad, --seed or --hvp asks for it. With
+several --of, all of them have one seed each, or else grad/OUTPUT/X and likewise.
 
 Names are those of inputs, outputs, initialisers or any value between. Only
 what OUTPUT depends on has to be read: other outputs are dropped where they
@@ -40,6 +51,8 @@ file, or with --of of that value: node, operator, version, and what may help.
 docs/onnx-import.md lists the operators that are read.`,
 		Example: `  ebm gradient --check classifier.onnx
   ebm gradient classifier.onnx --of logits --wrt input --out classifier.grad.onnx
+  ebm gradient classifier.onnx --of logits --select logits=@label --wrt input --out class.grad.onnx
+  ebm gradient arm.onnx --wrt q --jacobian --names casadi --out arm.jac.onnx
   ebm gradient model.onnx --wrt x --wrt-parameters --size batch=8 --out model.grad.onnx`,
 		Args: exactArgs(1, "an ONNX file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -50,6 +63,16 @@ docs/onnx-import.md lists the operators that are read.`,
 			}
 			if o.Values, err = parseValues(values); err != nil {
 				return err
+			}
+			if d.Select, err = parseSelections(choose); err != nil {
+				return err
+			}
+			switch names {
+			case "default":
+			case "casadi":
+				d.Names = onnximport.CasADiNames()
+			default:
+				return usagef("--names %q, want default or casadi", names)
 			}
 			if check {
 				return checkGradient(a, args[0], o, asJSON)
@@ -64,10 +87,17 @@ docs/onnx-import.md lists the operators that are read.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&d.Of, "of", "", "the value whose sum is differentiated (default: the only output)")
+	f.StringSliceVar(&d.Of, "of", nil, "a value whose sum is differentiated (default: the only output); may be given several times")
 	f.StringSliceVar(&d.Wrt, "wrt", nil, "a value to differentiate by; may be given several times")
 	f.BoolVar(&d.Parameters, "wrt-parameters", false, "also differentiate by every floating-point initialiser")
 	f.BoolVar(&d.HVP, "hvp", false, "also compute the product of the Hessian and a vector")
+	f.BoolVar(&d.Seed, "seed", false, "vector-Jacobian products: weights for the elements of OUTPUT are inputs")
+	f.BoolVar(&d.JVP, "jvp", false, "Jacobian-vector products: directions of every X are inputs")
+	f.BoolVar(&d.Jacobian, "jacobian", false, "all derivatives of OUTPUT's elements")
+	f.BoolVar(&d.Hessian, "hessian", false, "all second derivatives")
+	f.BoolVar(&d.Gradient, "grad", false, "the gradient also beside --jvp, --jacobian and --hessian")
+	f.StringArrayVar(&choose, "select", nil, "elements along the last axis, such as logits=1,3, or logits=@label for an input with one for each row")
+	f.StringVar(&names, "names", "default", "how derivatives are called: default, or casadi for adj_y, fwd_x, jac_y_x")
 	f.StringSliceVar(&sizes, "size", nil, "fix a symbolic dimension, such as N=1; may be given several times")
 	f.StringArrayVar(&values, "value", nil, "make an input of whole numbers a constant, such as shape=1,16 or rate=16000; may be given several times")
 	f.StringVar(&out, "out", "", "the file to write")
@@ -118,6 +148,31 @@ func parseValues(list []string) (map[string]*tensor.Tensor, error) {
 	return values, nil
 }
 
+// parseSelections reads OUTPUT=NUMBER,NUMBER… and OUTPUT=@INPUT.
+func parseSelections(list []string) (map[string]onnximport.Selection, error) {
+	selections := make(map[string]onnximport.Selection)
+	for _, s := range list {
+		at := strings.LastIndex(s, "=")
+		var c onnximport.Selection
+		ok := at > 0
+		if label, found := strings.CutPrefix(s[at+1:], "@"); found {
+			c.Label = label
+			ok = ok && label != ""
+		} else {
+			for _, p := range strings.Split(s[at+1:], ",") {
+				n, err := strconv.Atoi(p)
+				ok = ok && err == nil
+				c.Indices = append(c.Indices, n)
+			}
+		}
+		if !ok {
+			return nil, usagef("--select %q, want OUTPUT=NUMBER,NUMBER… or OUTPUT=@INPUT", s)
+		}
+		selections[s[:at]] = c
+	}
+	return selections, nil
+}
+
 // gradientReport is what gradient prints.
 type gradientReport struct {
 	Path    string               `json:"path"`
@@ -160,8 +215,8 @@ func writeGradient(a *app, in, out string, d onnximport.Derivatives, o onnximpor
 		return fmt.Errorf("%s: %w", in, err)
 	}
 	metadata := maps.Clone(m.Metadata)
-	metadata["gradient_of"] = d.Of
-	if d.Of == "" {
+	metadata["gradient_of"] = strings.Join(d.Of, ",")
+	if len(d.Of) == 0 {
 		metadata["gradient_of"] = m.Graph.Outputs()[0].Name
 	}
 	if err := export.WriteFile(out, m.Graph, export.Options{Doc: m.Doc, Docs: m.Docs, Metadata: metadata, Version: version()}); err != nil {

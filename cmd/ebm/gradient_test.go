@@ -56,6 +56,26 @@ func TestGradientJSONAndSizes(t *testing.T) {
 	}
 }
 
+func TestKindsOfDerivative(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "grad.onnx")
+	for _, c := range []struct {
+		flags []string
+		want  string
+	}{
+		{[]string{"--seed", "--grad"}, "in x float32[batch 5], in seed/y float32[batch 3], out y float32[batch 3], out grad/x float32[batch 5]"},
+		{[]string{"--jvp"}, "in x float32[batch 5], in tangent/x float32[batch 5], out y float32[batch 3], out jvp/y float32[batch 3]"},
+		{[]string{"--jacobian", "--select", "y=2,0"}, "in x float32[batch 5], out y float32[batch 3], out jac/x float32[2 batch 5]"},
+		{[]string{"--hessian"}, "in x float32[batch 5], out y float32[batch 3], out hess/x/x float32[5 batch 5]"},
+		{[]string{"--select", "y=@label"}, "in x float32[batch 5], in label int64[batch], out y float32[batch 3], out grad/x float32[batch 5]"},
+		{[]string{"--seed", "--names", "casadi"}, "in x float32[batch 5], in adj_y float32[batch 3], out y float32[batch 3], out adj_x float32[batch 5]"},
+	} {
+		text := mustRun(t, append([]string{"gradient", goldenModels + "mlp.onnx", "--wrt", "x", "--out", out}, c.flags...)...)
+		if got := strings.NewReplacer("\t", " ", "\n", ", ").Replace(strings.TrimSpace(text)); got != c.want {
+			t.Errorf("%v: %s, want %s", c.flags, got, c.want)
+		}
+	}
+}
+
 // TestGradientCheck lists two operators that are not read, behind one another,
 // and reads the output that needs neither.
 func TestGradientCheck(t *testing.T) {
@@ -112,6 +132,9 @@ func TestGradientRefuses(t *testing.T) {
 		{2, []string{mlp, "--out", out}, "want --wrt NAME or --wrt-parameters"},
 		{2, []string{mlp, "--wrt", "x", "--out", out, "--size", "batch"}, "want NAME=NUMBER"},
 		{2, []string{mlp, "--wrt", "x", "--out", out, "--value", "x=a"}, "want NAME=NUMBER"},
+		{2, []string{mlp, "--wrt", "x", "--out", out, "--select", "y=a"}, "want OUTPUT=NUMBER,NUMBER… or OUTPUT=@INPUT"},
+		{2, []string{mlp, "--wrt", "x", "--out", out, "--names", "short"}, `--names "short", want default or casadi`},
+		{1, []string{mlp, "--wrt", "x", "--of", "y", "--of", "y", "--out", out}, "differentiated twice"},
 		{1, []string{mlp, "--wrt", "z", "--out", out}, `no value is called "z"`},
 		{1, []string{goldenModels + "transformer.onnx", "--wrt", "bias", "--out", out}, "which of the outputs"},
 		{1, []string{goldenModels + "transformer.onnx", "--of", "y", "--wrt", "tokens", "--out", out}, "want floating-point numbers"},

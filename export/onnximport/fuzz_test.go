@@ -64,7 +64,7 @@ func FuzzParse(f *testing.F) {
 			wrt = append(wrt, in.InputName())
 		}
 		if len(m.Graph.Outputs()) > 0 {
-			m.Differentiate(onnximport.Derivatives{Of: m.Graph.Outputs()[0].Name, Wrt: wrt, Parameters: true})
+			m.Differentiate(onnximport.Derivatives{Of: []string{m.Graph.Outputs()[0].Name}, Wrt: wrt, Parameters: true})
 		}
 	})
 }

@@ -44,7 +44,7 @@ func TestGolden(t *testing.T) {
 			// The golden gradients are those of Σ y².
 			y := m.Values[test.of]
 			m.Values["loss"] = g.Mul(y, y)
-			added, err := m.Differentiate(onnximport.Derivatives{Of: "loss", Wrt: []string{test.wrt}, Parameters: true})
+			added, err := m.Differentiate(onnximport.Derivatives{Of: []string{"loss"}, Wrt: []string{test.wrt}, Parameters: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -60,7 +60,7 @@ func TestGolden(t *testing.T) {
 			}
 			y = m.Values[test.of]
 			m.Values["loss"] = g.Mul(y, y)
-			if _, err := m.Differentiate(onnximport.Derivatives{Of: "loss", Wrt: []string{first}, HVP: true}); err != nil {
+			if _, err := m.Differentiate(onnximport.Derivatives{Of: []string{"loss"}, Wrt: []string{first}, HVP: true}); err != nil {
 				t.Fatal(err)
 			}
 			checkGolden(t, rt, m, data, 1e-6, 2e-4)
@@ -84,7 +84,7 @@ func checkGolden(t *testing.T, rt *runtime.Runtime, m *onnximport.Model, data ma
 	inputs := make(map[string]*tensor.Tensor)
 	for _, in := range m.Graph.Inputs() {
 		name := in.InputName()
-		if inputs[name] = data["in/"+name]; strings.HasPrefix(name, onnximport.VectorPrefix) {
+		if inputs[name] = data["in/"+name]; strings.HasPrefix(name, "v/") {
 			inputs[name] = data[name]
 		}
 	}
@@ -114,7 +114,7 @@ func checkGolden(t *testing.T, rt *runtime.Runtime, m *onnximport.Model, data ma
 		if want == nil {
 			continue // PyTorch has another name for it, or a transposed weight
 		}
-		if strings.HasPrefix(out.Name, onnximport.GradientPrefix) {
+		if strings.HasPrefix(out.Name, "grad/") {
 			gradients++
 		}
 		close(t, out.Name, slow[out.Name], want, exact)

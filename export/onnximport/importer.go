@@ -237,10 +237,15 @@ func (im *importer) outputs(g *onnxpb.GraphProto) error {
 	if len(g.Output) == 0 {
 		return errors.New("the model has no outputs")
 	}
-	if v := im.values[im.options.Of]; v != nil && v.absent != "" {
-		return im.unreadable(g, im.options.Of)
-	}
 	var missing []string
+	for _, name := range im.options.Of {
+		if v := im.values[name]; v != nil && v.absent != "" {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		return im.unreadable(g, missing...)
+	}
 	for _, out := range g.Output {
 		name := out.GetName()
 		v := im.values[name]
@@ -267,7 +272,7 @@ func (im *importer) outputs(g *onnxpb.GraphProto) error {
 		}
 		im.document(out)
 	}
-	if im.options.Of == "" && len(missing) > 0 {
+	if len(im.options.Of) == 0 && len(missing) > 0 {
 		return im.unreadable(g, missing...)
 	}
 	for _, name := range missing {

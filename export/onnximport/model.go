@@ -43,9 +43,9 @@ type Options struct {
 	// Values makes inputs constants, such as one that holds a shape, by name.
 	// An element type may be another one of the same kind.
 	Values map[string]*tensor.Tensor
-	// Of is the value that is wanted. Outputs that cannot be read are dropped
-	// then, unless it depends on the same. "" wants all outputs.
-	Of string
+	// Of are the values that are wanted. Outputs that cannot be read are
+	// dropped then, unless they are among them. None wants all outputs.
+	Of []string
 }
 
 // newestOpset is the last version of the standard operator set whose operators
@@ -95,8 +95,8 @@ func Parse(b []byte, o Options) (*Model, error) {
 }
 
 // Check returns all that stands in the way of reading a model, in the order of
-// computation: of the value o.Of and what it depends on, or if that is "" of
-// the whole file.
+// computation: of the values o.Of and what they depend on, or without any of all
+// outputs.
 func Check(path string, o Options) ([]Problem, error) {
 	_, err := Read(path, o)
 	if e := new(Unreadable); errors.As(err, &e) {

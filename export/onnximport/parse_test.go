@@ -402,9 +402,9 @@ func TestDifferentiateRefuses(t *testing.T) {
 		want string
 	}{
 		{onnximport.Derivatives{Wrt: []string{"x"}}, `which of the outputs ["y" "top"]`},
-		{onnximport.Derivatives{Of: "y"}, "nothing to differentiate"},
-		{onnximport.Derivatives{Of: "z", Wrt: []string{"x"}}, `no value is called "z"`},
-		{onnximport.Derivatives{Of: "conv1.weight", Wrt: []string{"x"}}, `value "conv1.weight" does not depend on "x"`},
+		{onnximport.Derivatives{Of: []string{"y"}}, "nothing to differentiate"},
+		{onnximport.Derivatives{Of: []string{"z"}, Wrt: []string{"x"}}, `no value is called "z"`},
+		{onnximport.Derivatives{Of: []string{"conv1.weight"}, Wrt: []string{"x"}}, `value "conv1.weight" does not depend on "x"`},
 	} {
 		if _, err := m.Differentiate(test.d); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%+v: error %v, want one with %q", test.d, err, test.want)
@@ -413,11 +413,11 @@ func TestDifferentiateRefuses(t *testing.T) {
 	if n := len(m.Graph.Outputs()); n != 2 {
 		t.Errorf("%d outputs after errors", n)
 	}
-	added, err := m.Differentiate(onnximport.Derivatives{Of: "y", Wrt: []string{"x", "x"}, HVP: true})
+	added, err := m.Differentiate(onnximport.Derivatives{Of: []string{"y"}, Wrt: []string{"x", "x"}, HVP: true})
 	if err != nil || strings.Join(added, " ") != "grad/x hvp/x" {
 		t.Errorf("added %v, %v", added, err)
 	}
-	if _, err := m.Differentiate(onnximport.Derivatives{Of: "y", Wrt: []string{"x"}}); err == nil {
+	if _, err := m.Differentiate(onnximport.Derivatives{Of: []string{"y"}, Wrt: []string{"x"}}); err == nil {
 		t.Error("a second gradient of the same name: no error")
 	}
 }

@@ -52,7 +52,7 @@ func TestInitialiserAsOutput(t *testing.T) {
 	m, inputs := model(13, map[string]arg{"x": v(3), "w": weight(v(3))}, []string{"w", "y"},
 		node("Mul", []string{"x", "w"}, []string{"y"}, nil))
 	got := parse(t, m, onnximport.Options{})
-	if _, err := got.Differentiate(onnximport.Derivatives{Of: "y", Wrt: []string{"x"}}); err != nil {
+	if _, err := got.Differentiate(onnximport.Derivatives{Of: []string{"y"}, Wrt: []string{"x"}}); err != nil {
 		t.Fatal(err)
 	}
 	out, err := interp.Run(got.Graph, inputs)
@@ -103,8 +103,8 @@ func TestProblemsAreAllListed(t *testing.T) {
 	if err := os.WriteFile(path, bytesOf(problems()), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for of, count := range map[string]int{"": 3, "y": 0, "b": 2} {
-		if got, err := onnximport.Check(path, onnximport.Options{Of: of}); err != nil || len(got) != count {
+	for of, count := range map[string]int{"y": 0, "b": 2, "z": 3} {
+		if got, err := onnximport.Check(path, onnximport.Options{Of: []string{of}}); err != nil || len(got) != count {
 			t.Errorf("of %q: %v, %v, want %d problems", of, got, err, count)
 		}
 	}
@@ -113,14 +113,14 @@ func TestProblemsAreAllListed(t *testing.T) {
 // TestOtherOutputsAreDropped reads one output of a model whose other one
 // cannot be read.
 func TestOtherOutputsAreDropped(t *testing.T) {
-	m := parse(t, problems(), onnximport.Options{Of: "y"})
+	m := parse(t, problems(), onnximport.Options{Of: []string{"y"}})
 	if out := m.Graph.Outputs(); len(out) != 1 || out[0].Name != "y" {
 		t.Errorf("outputs %v, want y", out)
 	}
 	if len(m.Dropped) != 1 || m.Dropped[0].Name != "z" || !strings.Contains(m.Dropped[0].Reason, "Frobnicate") {
 		t.Errorf("dropped %v, want z for Frobnicate", m.Dropped)
 	}
-	if _, err := m.Differentiate(onnximport.Derivatives{Of: "y", Wrt: []string{"x"}}); err != nil {
+	if _, err := m.Differentiate(onnximport.Derivatives{Of: []string{"y"}, Wrt: []string{"x"}}); err != nil {
 		t.Error(err)
 	}
 	// What no output needs may be anything.

@@ -7,6 +7,11 @@
 // they differentiate, so applying Gradient to its own result gives second
 // derivatives, as double backpropagation needs, and any order after that.
 //
+// [JVP] is the derivative of a vector-Jacobian product by its cotangent, in
+// which that is linear, and [Jacobian] and [Hessian] have all rows at once: the
+// adjoint of every operator applied to stacks of cotangents (vectorise.go). So
+// neither needs rules of its own.
+//
 // Operands that do not depend on what is differentiated by get no cotangent
 // at all, and a zero cotangent is never built: branches of zero disappear.
 package autodiff

@@ -11,7 +11,7 @@ import (
 	"ebm"
 	"ebm/cmd/internal/bench"
 	"ebm/cmd/internal/reproduce"
-	"ebm/evaluate"
+	"ebm/evaluate/features"
 	"ebm/evaluate/sets"
 	"ebm/mdsm"
 	"ebm/mdsm/ais"
@@ -142,7 +142,7 @@ func flagValues(command, flag string) func() []string {
 			return names
 		}
 	case "features-range":
-		return func() []string { return texts(evaluate.InputRanges()) }
+		return func() []string { return texts(features.InputRanges()) }
 	case "preprocess":
 		return func() []string { return texts(inception.Conventions()) }
 	case "job":

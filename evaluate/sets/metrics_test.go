@@ -180,7 +180,7 @@ func TestErrors(t *testing.T) {
 	}{
 		{"another convention", Options{Samples: open(t, a), Reference: open(t, statistics), Network: tf}, "preprocessing tf against pytorch-fid"},
 		{"another network", Options{Samples: open(t, a), Reference: open(t, written), Network: logarithm}, "weights"},
-		{"NaN features", Options{Samples: open(t, a), Reference: open(t, a), Network: logarithm}, "not finite"},
+		{"NaN features", Options{Samples: open(t, a), Reference: open(t, a), Network: logarithm}, "is NaN, want a finite number"},
 		{"NaN in a file", Options{Samples: open(t, npy(t, "f.npy", nan)), Reference: open(t, npy(t, "f.npy", nan))}, "feature 1 of sample 2 is not finite"},
 		{"other numbers of features", Options{Samples: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 4))), Reference: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 5)))}, "4"},
 		{"one picture", Options{Samples: open(t, samples(t, drawn(1, 8, 0))), Reference: open(t, a), Network: net}, "pictures: 1, want 2 or more"},

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/models/energy"
 	"ebm/models/rng"
 	"ebm/models/weights"
@@ -83,9 +84,7 @@ func TestWrongUsageIsStatus2(t *testing.T) {
 
 func TestFailuresAreStatus1AndOneClearError(t *testing.T) {
 	damaged := filepath.Join(t.TempDir(), "damaged.safetensors")
-	if err := os.WriteFile(damaged, []byte("not weights at all"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Write(t, damaged, []byte("not weights at all"))
 	tiny := tinyWeights(t)
 	out := t.TempDir()
 	for _, c := range []struct {

@@ -2,8 +2,8 @@ package dataset
 
 import (
 	"context"
+	"ebm/internal/testkit"
 	"math"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -101,10 +101,7 @@ func TestMNISTSizesAgree(t *testing.T) {
 }
 
 func TestPinnedModuleIsTheOneInGoSum(t *testing.T) {
-	sums, err := os.ReadFile("../../go.sum")
-	if err != nil {
-		t.Fatal(err)
-	}
+	sums := testkit.Read(t, "../../go.sum")
 	if want := mnistModule + " " + mnistVersion + " " + mnistSum + "\n"; !strings.Contains(string(sums), want) {
 		t.Errorf("go.sum lacks the line %q", want)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/train"
 	"ebm/models/energy"
@@ -53,7 +54,7 @@ func tinyClassifier() train.ClassifierSettings {
 func TestClassifierLearns(t *testing.T) {
 	dir := t.TempDir()
 	s := tinyClassifier()
-	r, err := train.TrainClassifier(t.Context(), open(t), s, bars(40), train.Options{Dir: dir})
+	r, err := train.TrainClassifier(t.Context(), testkit.Open(t, 0), s, bars(40), train.Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +96,7 @@ func TestClassifierLearns(t *testing.T) {
 }
 
 func TestClassifierResumesToTheSameBits(t *testing.T) {
-	s, data, rt := tinyClassifier(), bars(11), open(t)
+	s, data, rt := tinyClassifier(), bars(11), testkit.Open(t, 0)
 	whole, parts := t.TempDir(), t.TempDir()
 	for _, dir := range []string{whole, parts} {
 		if _, err := train.TrainClassifier(t.Context(), rt, s, data, train.Options{Dir: dir}); err != nil {
@@ -238,10 +239,8 @@ func TestClassifierProblemErrors(t *testing.T) {
 		t.Error("weights of nothing: no error")
 	}
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "config.toml"), nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := train.TrainClassifier(t.Context(), open(t), s, bars(4), train.Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "an energy network") {
+	testkit.Write(t, filepath.Join(dir, "config.toml"), nil)
+	if _, err := train.TrainClassifier(t.Context(), testkit.Open(t, 0), s, bars(4), train.Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "an energy network") {
 		t.Errorf("in the folder of another run: %v", err)
 	}
 }
@@ -279,18 +278,13 @@ func FuzzReadClassifierSettings(f *testing.F) {
 	if err := train.DefaultClassifier("fashion-mnist").Write(dir); err != nil {
 		f.Fatal(err)
 	}
-	b, err := os.ReadFile(filepath.Join(dir, "classifier.toml"))
-	if err != nil {
-		f.Fatal(err)
-	}
+	b := testkit.Read(f, dir, "classifier.toml")
 	f.Add(b)
 	f.Add([]byte("steps = 'many'"))
 	f.Add([]byte("[net]\ndepth = 3"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		path := filepath.Join(t.TempDir(), "c.toml")
-		if err := os.WriteFile(path, b, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Write(t, path, b)
 		s, err := train.ReadClassifierSettings(path)
 		if err != nil || s.Validate() != nil {
 			return

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/train"
 	"ebm/models/tensor"
@@ -21,7 +22,7 @@ import (
 // TestResume stops a run in several ways and goes on; weights, moments and
 // averages must be those of a run that was never stopped, bit for bit.
 func TestResume(t *testing.T) {
-	rt := open(t)
+	rt := testkit.Open(t, 0)
 	s, data := tiny()
 	whole := t.TempDir()
 	if _, err := train.Run(t.Context(), rt, problem(t, s, data, func(int) {}), loop(s, whole)); err != nil {
@@ -124,7 +125,7 @@ func lossesOf(t *testing.T, dir string) []line {
 // TestTrain goes through Train: the folder explains itself, other settings
 // cannot be resumed, and more steps can.
 func TestTrain(t *testing.T) {
-	rt := open(t)
+	rt := testkit.Open(t, 0)
 	s, data := tiny()
 	s.Steps, s.Output.KeepCheckpoints = 12, 2
 	dir := filepath.Join(t.TempDir(), "new", "run")
@@ -204,7 +205,7 @@ func TestTrain(t *testing.T) {
 func TestBudget(t *testing.T) {
 	s, data := tiny()
 	dir := t.TempDir()
-	r, err := train.Train(t.Context(), open(t), s, data, train.Options{Dir: dir, Budget: time.Nanosecond})
+	r, err := train.Train(t.Context(), testkit.Open(t, 0), s, data, train.Options{Dir: dir, Budget: time.Nanosecond})
 	if err != nil || r.Step != 1 || !slices.Equal(steps(t, dir), []int{1}) || len(readMetrics(t, dir)) != 1 {
 		t.Errorf("result %+v, error %v", r, err)
 	}
@@ -212,7 +213,7 @@ func TestBudget(t *testing.T) {
 
 // TestNotFinite puts a value that is no number into a batch.
 func TestNotFinite(t *testing.T) {
-	rt := open(t)
+	rt := testkit.Open(t, 0)
 	s, data := tiny()
 	s.Output.CheckpointEvery = 2
 	dir := t.TempDir()
@@ -294,7 +295,7 @@ func TestBatches(t *testing.T) {
 
 // TestDamagedCheckpoints resumes from folders in which something is wrong.
 func TestDamagedCheckpoints(t *testing.T) {
-	rt := open(t)
+	rt := testkit.Open(t, 0)
 	s, data := tiny()
 	s.Steps = 2
 	for name, damage := range map[string]func(dir string) error{
@@ -364,7 +365,7 @@ func TestProblemErrors(t *testing.T) {
 	if _, err := train.NewProblem(s, data, p.Initial); err == nil || !strings.Contains(err.Error(), "missing lq.bias") {
 		t.Errorf("error %v for weights that lack one", err)
 	}
-	if _, err := train.Run(t.Context(), open(t), p, loop(s, t.TempDir())); err == nil || !strings.Contains(err.Error(), "lq.bias has no initial value") {
+	if _, err := train.Run(t.Context(), testkit.Open(t, 0), p, loop(s, t.TempDir())); err == nil || !strings.Contains(err.Error(), "lq.bias has no initial value") {
 		t.Errorf("error %v for a parameter without a value", err)
 	}
 }

@@ -2,11 +2,11 @@ package train_test
 
 import (
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/mdsm/train"
 )
@@ -127,9 +127,7 @@ func TestSettingsErrors(t *testing.T) {
 		"seed = 18446744073709551615":       "c.toml",
 		"\x00":                              "c.toml",
 	} {
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Write(t, path, []byte(text))
 		if _, err := train.ReadSettings(path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%q: error %v, want one with %q and the file", text, err, want)
 		}
@@ -189,10 +187,7 @@ func FuzzReadSettings(f *testing.F) {
 		if err := s.Write(dir); err != nil {
 			f.Fatal(err)
 		}
-		b, err := os.ReadFile(filepath.Join(dir, "config.toml"))
-		if err != nil {
-			f.Fatal(err)
-		}
+		b := testkit.Read(f, dir, "config.toml")
 		f.Add(b)
 	}
 	f.Add([]byte(""))
@@ -202,9 +197,7 @@ func FuzzReadSettings(f *testing.F) {
 	f.Add([]byte("data.size = 99999999999999999999"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		path := filepath.Join(t.TempDir(), "c.toml")
-		if err := os.WriteFile(path, b, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Write(t, path, b)
 		s, err := train.ReadSettings(path)
 		if err != nil || s.Validate() != nil {
 			return

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/models/energy"
 	"ebm/models/graph"
-	"ebm/models/interp"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 )
@@ -110,10 +110,7 @@ func TestToyEnergies(t *testing.T) {
 	value := func(e func(*graph.Node) *graph.Node) []float64 {
 		g := graph.New("toy")
 		g.Output("energy", e(g.Input("x", tensor.Float64, graph.Batch(2))))
-		out, err := interp.Run(g, map[string]*tensor.Tensor{"x": points})
-		if err != nil {
-			t.Fatal(err)
-		}
+		out := testkit.Interpret(t, g, map[string]*tensor.Tensor{"x": points})
 		return out["energy"].Float64s()
 	}
 	mixture := energy.Mixture{Means: [][]float64{{1, 0}, {-1, 0.5}}, Sigma: 0.4}.Smoothed(0.3)

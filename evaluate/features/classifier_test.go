@@ -185,10 +185,10 @@ func TestChannelsAreDigitsOfTheirOwn(t *testing.T) {
 	pictures, _ := every(t, dataset.Spec{Name: "mnist", Split: dataset.Test, Size: 32}, 400)
 	grey := tensor.Of(tensor.Data[uint8](pictures)[:24*1024], 24, 1, 32, 32)
 	alone, together := classified(t, rt, ClassifierOptions{}, grey), classified(t, rt, ClassifierOptions{Batch: 3}, grey.Reshape(8, 3, 32, 32))
-	if off := testkit.Apart(together.Classes, alone.Classes); !(off < 1e-5) {
+	if off := testkit.Difference(together.Classes.Float64s(), alone.Classes.Float64s()); !(off < 1e-5) {
 		t.Errorf("logits are off by %.2g", off)
 	}
-	if off := testkit.Apart(together.Features, alone.Features); !(off < 1e-5) || together.Features.Shape()[0] != 8 {
+	if off := testkit.Difference(together.Features.Float64s(), alone.Features.Float64s()); !(off < 1e-5) || together.Features.Shape()[0] != 8 {
 		t.Errorf("features %v are off by %.2g", together.Features, off)
 	}
 }

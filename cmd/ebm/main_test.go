@@ -92,8 +92,8 @@ func TestFailuresAreStatus1AndOneClearError(t *testing.T) {
 		want []string
 	}{
 		{[]string{"train", "--preset", "imagenet"}, []string{`unknown preset "imagenet"`, "cifar10"}},
-		{[]string{"train", "--preset", "mnist", "--size", "20"}, []string{"multiple of 8, not 20"}},
-		{[]string{"train", "--preset", "mnist", "--sigma-min", "4"}, []string{"4 to 3"}},
+		{[]string{"train", "--preset", "mnist", "--size", "20"}, []string{"a multiple of 8"}},
+		{[]string{"train", "--preset", "mnist", "--sigma-min", "4"}, []string{"noise.min 4, want a positive number up to the largest level, 3"}},
 		{[]string{"train", "--config", filepath.Join(out, "none.toml")}, []string{"none.toml"}},
 		{[]string{"train", "--resume", "--out", filepath.Join(out, "none")}, []string{"none"}},
 		{[]string{"export", "--run", "nowhere", "--out", out}, []string{"nowhere", "shipped model"}},
@@ -191,7 +191,7 @@ func TestTrainResumesExactly(t *testing.T) {
 	if code, _, stderr := ebmRun(t, args(parts)...); code != 1 || !strings.Contains(stderr, "--resume") {
 		t.Errorf("began a run over another one: %d %s", code, stderr)
 	}
-	if code, _, stderr := ebmRun(t, args(parts, "--resume", "--batch", "5")...); code != 1 || !strings.Contains(stderr, "batch is 4 (want 5)") {
+	if code, _, stderr := ebmRun(t, args(parts, "--resume", "--batch", "5")...); code != 1 || !strings.Contains(stderr, "batch 4, want 5") {
 		t.Errorf("went on with other settings: %d %s", code, stderr)
 	}
 	mustRun(t, "train", "--resume", "--out", parts, "--quiet")

@@ -111,8 +111,8 @@ func TestClassifierResumesToTheSameBits(t *testing.T) {
 		t.Errorf("began over another run: %v", err)
 	}
 	for want, change := range map[string]func(*train.ClassifierSettings){
-		"batch = 8 (want batch = 9)":       func(s *train.ClassifierSettings) { s.Batch = 9 },
-		"features = 4 (want features = 5)": func(s *train.ClassifierSettings) { s.Net.Features = 5 },
+		"batch 8, want 9":        func(s *train.ClassifierSettings) { s.Batch = 9 },
+		"net.features 4, want 5": func(s *train.ClassifierSettings) { s.Net.Features = 5 },
 	} {
 		other := s
 		change(&other)
@@ -240,21 +240,21 @@ func TestClassifierProblemErrors(t *testing.T) {
 	}
 	dir := t.TempDir()
 	testkit.Write(t, filepath.Join(dir, "config.toml"), nil)
-	if _, err := train.TrainClassifier(t.Context(), testkit.Open(t, 0), s, bars(4), train.Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "an energy network") {
+	if _, err := train.TrainClassifier(t.Context(), testkit.Open(t, 0), s, bars(4), train.Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "a run with config.toml") {
 		t.Errorf("in the folder of another run: %v", err)
 	}
 }
 
 func TestClassifierSettings(t *testing.T) {
 	for want, change := range map[string]func(*train.ClassifierSettings){
-		"0 steps":     func(s *train.ClassifierSettings) { s.Steps = 0 },
-		"batches of":  func(s *train.ClassifierSettings) { s.Batch = -1 },
-		"by 32 pixel": func(s *train.ClassifierSettings) { s.Shift = 32 },
-		"0 channels":  func(s *train.ClassifierSettings) { s.Net.Dim = 0 },
-		"seed":        func(s *train.ClassifierSettings) { s.Seed = 1 << 63 },
-		"schedule":    func(s *train.ClassifierSettings) { s.Optimiser.LearningRate.Schedule = "never" },
-		"average 1":   func(s *train.ClassifierSettings) { s.Optimiser.EMA = 1 },
-		"every -1":    func(s *train.ClassifierSettings) { s.Output.CheckpointEvery = -1 },
+		"steps 0,":         func(s *train.ClassifierSettings) { s.Steps = 0 },
+		"batch -1,":        func(s *train.ClassifierSettings) { s.Batch = -1 },
+		"shift 32,":        func(s *train.ClassifierSettings) { s.Shift = 32 },
+		"net.dim 0,":       func(s *train.ClassifierSettings) { s.Net.Dim = 0 },
+		"seed":             func(s *train.ClassifierSettings) { s.Seed = 1 << 63 },
+		"schedule":         func(s *train.ClassifierSettings) { s.Optimiser.LearningRate.Schedule = "never" },
+		"optimiser.ema 1,": func(s *train.ClassifierSettings) { s.Optimiser.EMA = 1 },
+		"every -1":         func(s *train.ClassifierSettings) { s.Output.CheckpointEvery = -1 },
 	} {
 		s := train.DefaultClassifier("mnist")
 		if err := s.Validate(); err != nil {

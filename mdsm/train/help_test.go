@@ -36,7 +36,7 @@ func tiny() (train.Settings, *dataset.Set) {
 func loop(s train.Settings, dir string) train.Loop {
 	return train.Loop{
 		Steps: s.Steps, LearningRate: s.Optimiser.LearningRate, Dir: dir, CheckpointEvery: s.Output.CheckpointEvery,
-		KeepCheckpoints: s.Output.KeepCheckpoints, LogEvery: s.Output.LogEvery, Describe: s.Describe(),
+		KeepCheckpoints: s.Output.KeepCheckpoints, LogEvery: s.Output.LogEvery,
 	}
 }
 

@@ -142,7 +142,7 @@ func TestPreprocessKeepsDigits(t *testing.T) {
 			for i := range index {
 				index[i] = i
 			}
-			set.Fill(first, index, nil)
+			set.Fill(first, index)
 		}
 		if size == 14 {
 			set.Pixels = cropped(set)

@@ -88,7 +88,7 @@ func TestValidateNamesTheWrongSetting(t *testing.T) {
 		want   string
 	}{
 		{func(r *energy.ResNet) { r.Net = "res50" }, `unknown network "res50"`},
-		{func(r *energy.ResNet) { r.Size = 24 }, "multiple of 16, not 24"},
+		{func(r *energy.ResNet) { r.Size = 24 }, "of size 24, want a multiple of 16"},
 		{func(r *energy.ResNet) { r.Dim = 0 }, "dim 0"},
 		{func(r *energy.ResNet) { r.Head = "cubic" }, `unknown head "cubic"`},
 		{func(r *energy.ResNet) { r.Activation = "gelu" }, `unknown activation "gelu"`},

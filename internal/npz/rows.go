@@ -1,6 +1,7 @@
 package npz
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -93,6 +94,7 @@ type RowReader struct {
 	r      io.Reader
 	closer io.Closer
 	size   int64 // bytes that r is known to hold
+	whole  bool  // whether r ends with the array and is to be checked there
 	next   int
 }
 
@@ -100,6 +102,7 @@ type RowReader struct {
 // Fortran order with more than one, are errors.
 func NewRowReader(r io.Reader) (*RowReader, error) { return newRowReader(r, nil, 0) }
 
+// newRowReader reads rows of a file that ends with them when closer is not nil.
 func newRowReader(r io.Reader, closer io.Closer, size int64) (*RowReader, error) {
 	h, err := ReadHeader(r)
 	if err != nil {
@@ -111,19 +114,20 @@ func newRowReader(r io.Reader, closer io.Closer, size int64) (*RowReader, error)
 	if h.Fortran && len(h.Shape) > 1 {
 		return nil, fmt.Errorf("npy: rows of %v%v are scattered in Fortran order", h.DType, h.Shape)
 	}
-	return &RowReader{Header: h, r: r, closer: closer, size: size}, nil
+	return &RowReader{Header: h, r: r, closer: closer, size: size, whole: closer != nil}, nil
 }
 
 // Next returns the next rows, at most n of them and fewer only at the end, as
 // a tensor of shape [rows, row shape…]. After the last row it returns io.EOF.
-// It panics unless n > 0.
+// The last rows of what [OpenRows] opened come when the file's sum is checked,
+// so that numbers of a damaged file never all arrive. It panics unless n > 0.
 func (r *RowReader) Next(n int) (*tensor.Tensor, error) {
 	if n <= 0 {
 		panic(fmt.Sprintf("npz: Next of %d rows", n))
 	}
 	n = min(n, r.Shape[0]-r.next)
 	if n == 0 {
-		return nil, io.EOF
+		return nil, cmp.Or(r.check(), io.EOF)
 	}
 	shape := append([]int{n}, r.Shape[1:]...)
 	t, err := ReadElements(r.r, r.DType, shape, r.size)
@@ -131,7 +135,24 @@ func (r *RowReader) Next(n int) (*tensor.Tensor, error) {
 		return nil, fmt.Errorf("npy: rows %d to %d of %d: %w", r.next, r.next+n-1, r.Shape[0], err)
 	}
 	r.next += n
+	if r.next == r.Shape[0] {
+		if err := r.check(); err != nil {
+			return nil, err
+		}
+	}
 	return t, nil
+}
+
+// check reads on to the end of a file, where an archive's sum is compared, once.
+func (r *RowReader) check() error {
+	if !r.whole {
+		return nil
+	}
+	if err := atEnd(r.r); err != nil {
+		return fmt.Errorf("npy: after %d rows: %w", r.Shape[0], err)
+	}
+	r.whole = false
+	return nil
 }
 
 // Close closes the file that [OpenRows] opened.

@@ -1,0 +1,31 @@
+package dataset
+
+import (
+	"bytes"
+	"testing"
+)
+
+// BenchmarkFill brings a batch of 64 pictures of 32×32×3 to floats, half of
+// them flipped.
+func BenchmarkFill(b *testing.B) {
+	s := &Set{Channels: 3, Height: 32, Width: 32, Pixels: make([]uint8, 64*3072)}
+	dst, index, flip := make([]float32, len(s.Pixels)), make([]int, 64), make([]bool, 64)
+	for i := range index {
+		index[i], flip[i] = 63-i, i%2 == 0
+	}
+	b.SetBytes(int64(len(s.Pixels)))
+	for b.Loop() {
+		s.Fill(dst, index, flip)
+	}
+}
+
+// BenchmarkReadIDX reads and hashes 1000 pictures of 28×28.
+func BenchmarkReadIDX(b *testing.B) {
+	data := idxBytes(make([]uint8, 784000), 1000, 28, 28)
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		if _, err := readIDX(bytes.NewReader(data), 3); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

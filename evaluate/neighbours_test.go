@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"ebm/internal/testkit"
+	"ebm/internal/npz"
 	"ebm/models/tensor"
 )
 
@@ -17,7 +17,10 @@ import (
 // explains the names.
 func peers(t testing.TB) map[string]*tensor.Tensor {
 	t.Helper()
-	arrays := testkit.Arrays(t, "testdata/neighbours.npz")
+	arrays, err := npz.ReadFile("testdata/neighbours.npz")
+	if err != nil {
+		t.Fatal(err)
+	}
 	return arrays
 }
 

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"ebm/internal/npz"
-	"ebm/internal/testkit"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 )
@@ -36,7 +35,7 @@ func TestStatisticsAgreeWithNumPy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := statisticsOf(t, testkit.Arrays(t, "testdata/golden.npz")["a"])
+	got := statisticsOf(t, golden(t)["a"])
 	if want.Count != 0 || got.Count != 1200 {
 		t.Errorf("counts %d and %d, want 0 in the file and 1200", want.Count, got.Count)
 	}
@@ -148,7 +147,9 @@ func TestStatisticsFileErrors(t *testing.T) {
 		if err := npz.Write(&b, test.arrays, npz.Store); err != nil {
 			t.Fatal(err)
 		}
-		testkit.Write(t, path, b.Bytes())
+		if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := ReadStatistics(path); err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%v, want %q and the file", err, test.want)
 		}
@@ -260,13 +261,18 @@ func TestFrechetOfKnownDistributions(t *testing.T) {
 }
 
 func FuzzReadStatistics(f *testing.F) {
-	seed := testkit.Read(f, "testdata/pytorch_fid.npz")
+	seed, err := os.ReadFile("testdata/pytorch_fid.npz")
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Add(seed)
 	f.Add(seed[:len(seed)/2])
 	f.Add([]byte("PK"))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		path := filepath.Join(t.TempDir(), "s.npz")
-		testkit.Write(t, path, file)
+		if err := os.WriteFile(path, file, 0o600); err != nil {
+			t.Fatal(err)
+		}
 		if s, err := ReadStatistics(path); err == nil && len(s.Covariance) != len(s.Mean)*len(s.Mean) {
 			t.Errorf("%d means and %d covariances", len(s.Mean), len(s.Covariance))
 		}

@@ -5,9 +5,10 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"ebm/internal/testkit"
+	"ebm/export"
 	"ebm/models/autodiff"
 	g "ebm/models/graph"
+	"ebm/models/interp"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )
@@ -99,7 +100,7 @@ func FuzzLowering(f *testing.F) {
 	for seed := range uint64(40) {
 		f.Add(seed)
 	}
-	rt := testkit.Open(f, 1)
+	rt := open(f)
 	f.Fuzz(func(t *testing.T, seed uint64) {
 		graph, ok := grown(seed)
 		if !ok {
@@ -109,7 +110,10 @@ func FuzzLowering(f *testing.F) {
 		if !steady(t, graph, values) {
 			return
 		}
-		model := testkit.Encode(t, graph)
+		model, err := export.Bytes(graph, export.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
 		session, err := rt.Load(model, runtime.SessionOptions{})
 		if err != nil {
 			t.Fatalf("%v\n%v", err, graph)
@@ -149,12 +153,18 @@ func grown(seed uint64) (graph *g.Graph, ok bool) {
 // does.
 func steady(t *testing.T, graph *g.Graph, values map[string]*tensor.Tensor) bool {
 	t.Helper()
-	at := testkit.Interpret(t, graph, values)
+	at, err := interp.Run(graph, values)
+	if err != nil {
+		t.Fatal(err)
+	}
 	x := values["x"].Clone()
 	for i := range tensor.Data[float32](x) {
 		tensor.Data[float32](x)[i] *= 1 + 1e-6
 	}
-	beside := testkit.Interpret(t, graph, map[string]*tensor.Tensor{"x": x})
+	beside, err := interp.Run(graph, map[string]*tensor.Tensor{"x": x})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, a := range at {
 		for i, b := range beside[name].Float64s() {
 			if !(math.Abs(a.Float64s()[i]-b) <= 1e-5) {

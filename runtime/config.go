@@ -59,9 +59,11 @@ type Config struct {
 	// which is several times faster on newer devices and leaves about three
 	// digits. It means nothing on the CPU.
 	TF32 bool
-	// Log, when not nil, gets one line when Auto falls back to the CPU and one
-	// before something is fetched.
+	// Log, when not nil, gets one line when Auto falls back to the CPU though
+	// there is a CUDA build or device, and one before something is fetched.
 	Log func(line string)
+
+	local bool // nothing is fetched
 }
 
 func (c Config) check() error {
@@ -85,15 +87,15 @@ func (c Config) log(format string, args ...any) {
 
 // Info describes what Open found.
 type Info struct {
-	Library   string     // the shared library's file
-	Source    Source     // which step of the search found it
-	Version   string     // ONNX Runtime's version, such as "1.28.2"
-	Providers []Provider // the providers that work here, best first
-	Provider  Provider   // the one in use: CPU or CUDA
-	Fallback  string     // why Auto took the CPU, in one line; empty otherwise
-	Device    int        // the number of the CUDA device
-	Threads   int        // threads of a run on the CPU
-	TF32      bool       // CUDA's products may round to TF32
+	Library   string     `json:"library"`            // the shared library's file
+	Source    Source     `json:"source"`             // which step of the search found it
+	Version   string     `json:"version"`            // ONNX Runtime's version, such as "1.28.2"
+	Providers []Provider `json:"providers"`          // the providers that work here, best first
+	Provider  Provider   `json:"provider"`           // the one in use: CPU or CUDA
+	Fallback  string     `json:"fallback,omitempty"` // why Auto took the CPU, in one line; empty otherwise
+	Device    int        `json:"device"`             // the number of the CUDA device
+	Threads   int        `json:"threads"`            // threads of a run on the CPU
+	TF32      bool       `json:"tf32"`               // CUDA's products may round to TF32
 }
 
 // Engine says in a few words what computes, such as "onnxruntime 1.28.2 cpu":

@@ -40,10 +40,65 @@ type InstallOptions struct {
 
 // Installed describes an installed build.
 type Installed struct {
-	Dir      string   // its folder
-	Library  string   // the main library's file
-	Version  string   // ONNX Runtime's version
-	Provider Provider // CPU or CUDA
+	Dir      string   `json:"dir"`      // its folder
+	Library  string   `json:"library"`  // the main library's file
+	Version  string   `json:"version"`  // ONNX Runtime's version
+	Provider Provider `json:"provider"` // CPU or CUDA
+}
+
+// InstalledBuilds lists the builds that Install has put into the user cache, or
+// into dir where that is not "".
+func InstalledBuilds(dir string) ([]Installed, error) {
+	var err error
+	if dir == "" {
+		if dir, err = cacheRoot(); err != nil {
+			return nil, err
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	var list []Installed
+	for _, e := range entries {
+		version, provider, ok := strings.Cut(e.Name(), "-")
+		if !ok || !isVersion(version) || provider != string(CPU) && provider != string(CUDA) {
+			continue
+		}
+		i := Installed{Dir: filepath.Join(dir, e.Name()), Version: version, Provider: Provider(provider)}
+		i.Library = filepath.Join(i.Dir, libraryName())
+		list = append(list, i)
+	}
+	return list, nil
+}
+
+// Uninstall removes a build that InstalledBuilds lists. It is moved aside
+// first, so that half a build is never found.
+func Uninstall(i Installed) error {
+	aside, err := os.MkdirTemp(filepath.Dir(i.Dir), ".unpack-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.Rename(i.Dir, filepath.Join(aside, "removed")), os.RemoveAll(aside))
+}
+
+// Wanted says which package Install would fetch without files, and the folder
+// that the build would get, which is replaced if it is there.
+func Wanted(opts InstallOptions) (what, dir string, err error) {
+	if opts.Provider == Auto {
+		opts.Provider = CPU
+	}
+	selected, err := selectBuilds(knownBuilds(), opts.Provider, opts.Version, goruntime.GOOS+"/"+goruntime.GOARCH)
+	if err != nil {
+		return "", "", err
+	}
+	if dir = opts.Dir; dir == "" {
+		if dir, err = cacheRoot(); err != nil {
+			return "", "", err
+		}
+	}
+	b := selected[0]
+	return fmt.Sprint(b.parts[0]), filepath.Join(dir, b.version+"-"+string(b.provider)), nil
 }
 
 // Install puts a build of ONNX Runtime into the user cache, where Open finds

@@ -74,7 +74,9 @@ func (r *Runtime) chooseProvider(cfg Config) error {
 		return err
 	default:
 		r.info.Fallback = err.reason()
-		cfg.log("computing on the CPU: %s", r.info.Fallback)
+		if hasDevice() || isFile(filepath.Join(filepath.Dir(r.info.Library), providerFiles()[1])) {
+			cfg.log("computing on the CPU, not with CUDA: 'ebm runtime info' says why")
+		}
 	}
 	return nil
 }

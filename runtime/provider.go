@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"os/exec"
 	"path/filepath"
 	goruntime "runtime"
 	"slices"
@@ -113,8 +115,19 @@ func missingLibraries(path string) []string {
 	return missing
 }
 
-// probeCUDA finds out whether CUDA works here, by running a convolution on it.
+// hasDevice reports whether the machine seems to have a device of NVIDIA's: its
+// driver's files are there, in Linux or in the Linux of Windows.
+func hasDevice() bool {
+	for _, path := range []string{"/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg", "/proc/driver/nvidia/version"} {
+		if _, err := os.Stat(path); err == nil {
+			return true
+		}
+	}
+	_, err := exec.LookPath("nvidia-smi")
+	return goruntime.GOOS == "windows" && err == nil
+}
 
+// probeCUDA finds out whether CUDA works here, by running a convolution on it.
 func probeCUDA(library, version string, device int) *ProviderError {
 	if wrong := checkCUDAFiles(library, version); wrong != nil {
 		return wrong

@@ -55,6 +55,17 @@ func pinnedFile(goos, goarch string) (string, bool) {
 	return filepath.Join("lib", filepath.FromSlash(folder)), ok
 }
 
+// Locate says which library Open would take, and its version where the file
+// tells it. It neither loads the library nor fetches one that is not there.
+func Locate(ctx context.Context, cfg Config) (Info, error) {
+	cfg.local = true
+	lib, err := findLibrary(ctx, cfg)
+	if err == nil {
+		err = lib.inspect()
+	}
+	return Info{Library: lib.path, Source: lib.source, Version: lib.version}, err
+}
+
 // findLibrary goes through the steps of the search. A library that the user
 // named must be there; the other steps are passed over when they have none.
 func findLibrary(ctx context.Context, cfg Config) (library, error) {
@@ -212,7 +223,11 @@ func inModuleCache(ctx context.Context, cfg Config) (library, error) {
 			Problem: fmt.Sprintf("no module carries one for %s/%s, and none was found elsewhere", goruntime.GOOS, goruntime.GOARCH),
 			Remedy:  "name its file with --ort-library or " + libraryVariable}
 	}
-	dir, err := modcache.Dir(ctx, module.path, module.version, module.sum, func(line string) {
+	find := modcache.Dir
+	if cfg.local {
+		find = modcache.Cached
+	}
+	dir, err := find(ctx, module.path, module.version, module.sum, func(line string) {
 		cfg.log("%s, once (36 MB: ONNX Runtime's library)", line)
 	})
 	if err != nil {

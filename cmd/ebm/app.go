@@ -1,13 +1,18 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
+	"os"
+	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/term"
 
 	"ebm/cmd/internal/terminal"
 	"ebm/runtime"
@@ -108,11 +113,65 @@ func (a *app) close() {
 	}
 }
 
-// version is the program's version as the Go toolchain recorded it.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(devel)"
+// least is the least value that a flag may have.
+type least struct {
+	flag         string
+	value, least float64
+}
+
+// atLeast returns wrong usage for the first flag that is below its least value,
+// or no number.
+func atLeast(flags ...least) error {
+	for _, f := range flags {
+		if !(f.value >= f.least) {
+			return usagef("--%s %g, want %g or more", f.flag, f.value, f.least)
+		}
 	}
-	return info.Main.Version
+	return nil
+}
+
+// table prints lines whose cells end at tabs: in columns in a terminal, and as
+// they are in a pipe.
+func (a *app) table(text string) {
+	if !isTerminal(a.stdout) {
+		a.printf("%s", text)
+		return
+	}
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
+	io.WriteString(w, text) // into memory, which does not fail
+	w.Flush()
+	a.printf("%s", b.String())
+}
+
+// confirm returns nil if what is to be done was agreed to: by the flag --yes, or
+// by an answer in a terminal.
+func (a *app) confirm(ctx context.Context, in io.Reader, yes bool, what string) error {
+	if yes {
+		return nil
+	}
+	if !isTerminal(in) || !isTerminal(a.stderr) {
+		return usagef("this would %s, want --yes to do so", what)
+	}
+	fmt.Fprintf(a.stderr, "This will %s.\nGo on? [y/N] ", what)
+	answer := make(chan string, 1)
+	go func() { // which an interrupt does not wait for
+		line, _ := bufio.NewReader(in).ReadString('\n') // an end of input is no yes
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case said := <-answer:
+		if said != "y" && said != "yes" {
+			return errors.New("nothing was changed")
+		}
+		return nil
+	}
+}
+
+// isTerminal reports whether f is a terminal.
+func isTerminal(f any) bool {
+	file, ok := f.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
 }

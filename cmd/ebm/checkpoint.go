@@ -35,7 +35,7 @@ func checkpointOf(run, which string) (string, error) {
 		return findCheckpoint(run, s.Step)
 	}
 	step, err := strconv.Atoi(which)
-	if err != nil {
+	if err != nil || step < 0 {
 		return "", usagef("--checkpoint %q, want newest, best or the number of a step", which)
 	}
 	return findCheckpoint(run, step)

@@ -115,7 +115,7 @@ func (f *composeFlags) compose(ctx context.Context, a *app) error {
 		c.Classes = append(c.Classes, mdsm.ClassTerm{Logits: logits, Class: class, Weight: f.classWeight, Noisy: f.noisy})
 	}
 	if err := c.Validate(); err != nil {
-		return err
+		return usageError{err}
 	}
 	if f.images != "" {
 		var err error
@@ -123,7 +123,7 @@ func (f *composeFlags) compose(ctx context.Context, a *app) error {
 			return err
 		}
 		if err := c.Validate(); err != nil {
-			return err
+			return usageError{err}
 		}
 	}
 	return f.write(a, c, pad, data)

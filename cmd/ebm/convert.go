@@ -11,7 +11,7 @@ import (
 )
 
 func newConvert(a *app) *cobra.Command {
-	var force, half bool
+	var force, half, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "convert IN OUT",
 		Short: "Convert weights between .safetensors, .pt/.pth and .npz",
@@ -38,11 +38,15 @@ whose weights (averaged, if the run averages) go out with what is known of them.
 			if err := weights.Save(out, set); err != nil {
 				return err
 			}
+			if asJSON {
+				return a.printJSON(map[string]any{"path": out, "tensors": set.Len(), "weights_sha256": set.Hash()})
+			}
 			a.printf("%s\t%d tensors\n", out, set.Len())
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&half, "float16", false, "round floating-point tensors to float16, for half the size")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was written as JSON")
 	cmd.Flags().BoolVar(&force, "force", false, "replace OUT if it exists")
 	return cmd
 }

@@ -20,6 +20,7 @@ import (
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/samples"
 	"ebm/mdsm/train"
+	"ebm/models/tensor"
 	"ebm/models/zoo"
 )
 
@@ -43,6 +44,7 @@ fetches through the Go module proxy: ONNX Runtime's library and MNIST.`,
 	cmd.Flags().IntVar(&d.steps, "steps", 300, "training steps at most")
 	cmd.Flags().DurationVar(&d.budget, "budget", 75*time.Second, "training time at most")
 	cmd.Flags().IntVar(&d.count, "count", 64, "samples to draw")
+	cmd.Flags().BoolVar(&d.asJSON, "json", false, "print where everything is, and how good, as JSON")
 	return cmd
 }
 
@@ -52,6 +54,7 @@ type demo struct {
 	out          string
 	steps, count int
 	budget       time.Duration
+	asJSON       bool
 
 	began    time.Time
 	took     []timing
@@ -105,15 +108,30 @@ func (d *demo) run(ctx context.Context) error {
 	if err := d.report(); err != nil {
 		return err
 	}
+	if err := d.print(); err != nil {
+		return err
+	}
+	if !d.score.Passed() {
+		return errors.New("a check failed, see the report")
+	}
+	return nil
+}
+
+// print says where what was made is, and how good it is.
+func (d *demo) print() error {
+	if d.asJSON {
+		return d.printJSON(map[string]any{
+			"path": d.out, "samples": filepath.Join(d.out, "samples", "grid.png"), "model": filepath.Join(d.out, "model"), "report": filepath.Join(d.out, "report.html"),
+			"certificate": d.score, "passed": d.score.Passed(), "modes_covered": d.modes.Covered, "modes": d.modes.Modes, "confident": d.modes.Confident,
+			"seconds": time.Since(d.began).Seconds(),
+		})
+	}
 	d.printf("samples   %s\nmodel     %s\nreport    %s\n", filepath.Join(d.out, "samples", "grid.png"), filepath.Join(d.out, "model"), filepath.Join(d.out, "report.html"))
 	for _, c := range d.score.Checks {
 		d.printf("checked   %s: error %.2g of the largest magnitude, want at most %.0g\n", c.Name, c.Worst(), c.Tolerance)
 	}
 	d.printf("digits    %d of %d, and the classifier is sure of %.0f %% of the samples\n", d.modes.Covered, d.modes.Modes, 100*d.modes.Confident)
 	d.printf("took      %v\n", time.Since(d.began).Round(time.Second))
-	if !d.score.Passed() {
-		return errors.New("a check failed, see the report")
-	}
 	return nil
 }
 
@@ -184,7 +202,10 @@ func (d *demo) export(context.Context) error {
 
 // verify checks the exported gradient on training pictures with noise.
 func (d *demo) verify(ctx context.Context) error {
-	x := dataset.Tensor(d.data, []int{0, 1, 2, 3})
+	const pictures = 4
+	shape := d.model.Network.InputShape()
+	x := tensor.New(tensor.Float32, append([]int{pictures}, shape...)...)
+	d.data.Fill(tensor.Data[float32](x), []int{0, 1, 2, 3}, nil)
 	var err error
 	d.score, err = certify(ctx, d.app, d.model, verify.Options{Pictures: x, Sigmas: []float64{0.1, 0.5, 1, 3}, ScoreTolerance: 1e-6})
 	if err != nil {

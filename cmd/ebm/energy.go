@@ -50,6 +50,9 @@ type chosen struct {
 // ONNX file that computes one. sigma0, when it is not 0, is believed in place
 // of what a file says.
 func loadEnergy(ref string, sigma0 float64) (chosen, error) {
+	if err := atLeast(least{"sigma0", sigma0, 0}); err != nil {
+		return chosen{}, err
+	}
 	if strings.EqualFold(filepath.Ext(ref), ".onnx") {
 		m, err := onnximport.Read(ref, onnximport.Options{})
 		if err != nil {

@@ -71,12 +71,12 @@ func (f *modelFlags) load() (*ebm.Model, error) {
 	check("channels", f.net.Channels, m.Network.Channels, f.net.Channels != 0)
 	check("size", f.net.Size, m.Network.Size, f.net.Size != 0)
 	if len(differ) > 0 {
-		return nil, fmt.Errorf("%s: %s", ref, strings.Join(differ, "; "))
+		return nil, usagef("%s: %s", ref, strings.Join(differ, "; "))
 	}
 	if f.act != "" {
 		m.Network.Activation = energy.Activation(f.act)
 		if err := m.Network.Validate(); err != nil {
-			return nil, err
+			return nil, usageError{err}
 		}
 	}
 	return m, nil

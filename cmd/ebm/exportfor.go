@@ -44,6 +44,11 @@ var forAlone = []string{"name", "steps", "step-size", "seed"}
 
 // check refuses flags that mean nothing without --for, or for its target.
 func (f *otherFlags) check(fs *pflag.FlagSet) error {
+	if fs.Changed("name") {
+		if err := bundle.CheckName(f.name); err != nil {
+			return usagef("--%w", err)
+		}
+	}
 	for _, name := range forAlone {
 		switch {
 		case !fs.Changed(name):

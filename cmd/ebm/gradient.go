@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"strconv"
@@ -211,7 +212,9 @@ func writeGradient(a *app, in, out string, d onnximport.Derivatives, o onnximpor
 	if err != nil {
 		return err
 	}
-	if _, err := m.Differentiate(d); err != nil {
+	if _, err := m.Differentiate(d); errors.Is(err, onnximport.ErrNoValue) {
+		return usagef("%s: %w", in, err)
+	} else if err != nil {
 		return fmt.Errorf("%s: %w", in, err)
 	}
 	metadata := maps.Clone(m.Metadata)

@@ -36,7 +36,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRoot(a)
 	root.SetArgs(args)
 	ran := false
-	root.PersistentPreRun = func(*cobra.Command, []string) { ran = true }
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		ran = true
+		_, err := a.config()
+		return err
+	}
 	err := root.ExecuteContext(ctx)
 	a.close()
 	switch {
@@ -56,6 +60,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func newRoot(a *app) *cobra.Command {
+	var asked bool // for the version
 	root := &cobra.Command{
 		Use:   "ebm",
 		Short: "Energy-based models in Go, exported to ONNX with their gradients",
@@ -66,8 +71,14 @@ step, a Langevin sampler) and runs them through ONNX Runtime.
 Begin with:  ebm demo`,
 		SilenceErrors: true, SilenceUsage: true,
 		Args: knownCommand,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if asked {
+				return printVersion(cmd.Context(), a, false)
+			}
+			return cmd.Help()
+		},
 	}
+	root.Flags().BoolVar(&asked, "version", false, "print the version, the commit and what it was built with")
 	root.PersistentFlags().SortFlags = false
 	a.addFlags(root.PersistentFlags())
 	for _, g := range []struct {

@@ -62,10 +62,12 @@ by its data (compose --classifier mnist:7). With a NAME it says all of one.`,
 					m.print(a)
 				}
 			default:
-				a.printf("name\tkind\tnetwork\tdata\tparameters\tmeasured\n")
+				var b strings.Builder
+				b.WriteString("name\tkind\tdata\tparameters\tmeasured\n")
 				for _, m := range list {
-					a.printf("%s\t%s\t%s\t%s\t%d\t%s\n", m.Name, m.Kind, m.Network, m.Data, m.Weights, m.measured())
+					fmt.Fprintf(&b, "%s\t%s\t%s\t%d\t%s\n", m.Name, m.Kind, m.Data, m.Weights, m.measured())
 				}
+				a.table(b.String())
 			}
 			return nil
 		},
@@ -136,13 +138,13 @@ func count(w energy.Weights) int {
 // measured says how good the model is.
 func (m shippedModel) measured() string {
 	if m.Pictures > 0 {
-		return fmt.Sprintf("%.2f %% of %d test pictures", 100*m.Accuracy, m.Pictures)
+		return fmt.Sprintf("%.2f %% of %d pictures", 100*m.Accuracy, m.Pictures)
 	}
-	return fmt.Sprintf("loss %.4g after %d steps", m.Loss, m.Steps)
+	return fmt.Sprintf("loss %.4g, %d steps", m.Loss, m.Steps)
 }
 
 // print says all of one model.
 func (m shippedModel) print(a *app) {
-	a.printf("%s\t%s\nabout\t%s\nnetwork\t%s\ndata\t%s\nparameters\t%d\nmeasured\t%s\ntrained\t%d steps of %d, %.2g hours on %s, ended %s\ncommand\t%s\nweights\t%s (SHA-256)\n",
-		m.Name, m.Kind, m.About, m.Network, m.Data, m.Weights, m.measured(), m.Steps, m.Batch, m.Hours, m.Machine, m.Date, m.Command, m.Hash)
+	a.table(fmt.Sprintf("%s\t%s\nabout\t%s\nnetwork\t%s\ndata\t%s\nparameters\t%d\nmeasured\t%s\ntrained\t%d steps of %d, %.2g hours on %s, ended %s\ncommand\t%s\nweights\t%s (SHA-256)\n",
+		m.Name, m.Kind, m.About, m.Network, m.Data, m.Weights, m.measured(), m.Steps, m.Batch, m.Hours, m.Machine, m.Date, m.Command, m.Hash))
 }

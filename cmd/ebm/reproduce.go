@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"ebm/cmd/internal/reproduce"
+	"ebm/mdsm/dataset"
 )
 
 type reproduceFlags struct {
@@ -108,6 +109,11 @@ func (f *reproduceFlags) reproduce(ctx context.Context, a *app, names []string) 
 	items, err := findItems(names)
 	if err != nil {
 		return usageError{err}
+	}
+	for name := range f.data {
+		if !slices.Contains(dataset.Names(), name) {
+			return usagef("--data %s, want one of %s", name, strings.Join(dataset.Names(), ", "))
+		}
 	}
 	if f.out == "" {
 		f.out = filepath.Join("reproduction", string(scale))

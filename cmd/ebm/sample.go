@@ -151,6 +151,9 @@ func (f *sampleFlags) settings() (langevin.Settings, error) {
 	if f.run == "" {
 		return langevin.Settings{}, usagef("want --run REF, the model to sample from")
 	}
+	if err := atLeast(least{"grid", float64(f.grid), 0}, least{"chains", float64(f.watched), 0}, least{"crop", float64(f.crop), -1}); err != nil {
+		return langevin.Settings{}, err
+	}
 	kind, err := langevin.ParseCooling(f.schedule)
 	if err != nil {
 		return langevin.Settings{}, usageError{err}
@@ -214,6 +217,9 @@ type sampled struct {
 // loadSampled finds what ref names: a model with weights, or an ONNX file
 // with the score of one.
 func loadSampled(ctx context.Context, ref string, sigma0 float64) (sampled, error) {
+	if err := atLeast(least{"sigma0", sigma0, 0}); err != nil {
+		return sampled{}, err
+	}
 	if strings.EqualFold(filepath.Ext(ref), ".onnx") {
 		models, meta, err := ebm.ReadONNX(ctx, ref)
 		if sigma0 != 0 {

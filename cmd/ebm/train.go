@@ -113,7 +113,9 @@ func (f *trainFlags) settings(flags *pflag.FlagSet) (train.Settings, error) {
 	case f.preset != "" && f.config != "":
 		return s, usagef("--preset and --config exclude each other")
 	case f.preset != "":
-		s, err = train.Preset(f.preset)
+		if s, err = train.Preset(f.preset); err != nil {
+			err = usageError{err}
+		}
 		if f.out == "" {
 			f.out = filepath.Join("runs", f.preset)
 		}
@@ -141,7 +143,7 @@ func (f *trainFlags) settings(flags *pflag.FlagSet) (train.Settings, error) {
 // trainRun trains in a run's folder and prints where it ended.
 func trainRun(ctx context.Context, a *app, s train.Settings, out string, resume bool) error {
 	if err := s.Validate(); err != nil {
-		return err
+		return usageError{err}
 	}
 	if !resume {
 		if _, err := os.Stat(filepath.Join(out, "config.toml")); err == nil {

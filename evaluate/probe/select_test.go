@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"ebm/evaluate/features"
-	"ebm/internal/testkit"
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/samples"
 	"ebm/models/autodiff"
@@ -24,7 +23,7 @@ func (b bowl) candidate(t *testing.T, step int, name string, opened *int) Candid
 	x := g.Input("x", tensor.Float32, graph.Batch(1, side, side))
 	d := graph.Shift(x, -b.m)
 	g.Output("score", graph.Neg(autodiff.Gradient(graph.Scale(graph.ReduceSum(graph.Mul(d, d), 1, 2, 3), b.a/2), x)[0]))
-	onnx := testkit.Encode(t, g)
+	onnx := encode(t, g)
 	return Candidate{Step: step, Name: name, Open: func() (langevin.Files, error) {
 		*opened++
 		return langevin.Files{Score: onnx, Sigma0: sigma0}, nil
@@ -34,7 +33,7 @@ func (b bowl) candidate(t *testing.T, step int, name string, opened *int) Candid
 // Of bowls with different middles the one at the pictures' grey wins, its
 // choice is written, read again, and found again from the samples on disk.
 func TestSelectTakesTheNearestCheckpoint(t *testing.T) {
-	rt, dir := testkit.Open(t, 2), t.TempDir()
+	rt, dir := open(t, 2), t.TempDir()
 	reference, err := Statistics(t.Context(), features.NewPixels(), All(grainy("grain", 600, side, 1)), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +62,9 @@ func TestSelectTakesTheNearestCheckpoint(t *testing.T) {
 		t.Errorf("%+v does not say how it was found", s)
 	}
 
-	testkit.Mkdir(t, dir, "checkpoints")
+	if err := os.MkdirAll(filepath.Join(dir, "checkpoints"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := ReadSelection(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("before there is one: %v", err)
 	}
@@ -72,7 +73,9 @@ func TestSelectTakesTheNearestCheckpoint(t *testing.T) {
 		return found
 	}
 	for _, c := range list {
-		testkit.Mkdir(t, dir, "checkpoints", c.Name)
+		if err := os.MkdirAll(filepath.Join(dir, "checkpoints", c.Name), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	first := s
 	first.Best = "step-100"
@@ -115,7 +118,7 @@ func TestReadSamplesUndoesCropping(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sampler, err := langevin.New(testkit.Open(t, 1), models)
+	sampler, err := langevin.New(open(t, 1), models)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -129,7 +129,7 @@ func (t Target) Write(ctx context.Context, dir string, s Source, o Options) (Res
 	if err := t.Check(o.Kinds); err != nil {
 		return Result{}, err
 	}
-	if err := checkName(s.Name); err != nil {
+	if err := CheckName(s.Name); err != nil {
 		return Result{}, err
 	}
 	if len(o.Kinds) == 0 {
@@ -144,7 +144,8 @@ func (t Target) Write(ctx context.Context, dir string, s Source, o Options) (Res
 
 var errName = errors.New("want letters, digits, '-', '_' and '.', with a letter or digit first")
 
-func checkName(name string) error {
+// CheckName returns an error for a name that cannot be part of names of files.
+func CheckName(name string) error {
 	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !inName(r) }) || strings.ContainsAny(name[:1], "-_.") {
 		return fmt.Errorf("name %q: %w", name, errName)
 	}

@@ -37,6 +37,15 @@ func Dir(ctx context.Context, path, version, sum string, log func(string)) (stri
 	return dir, nil
 }
 
+// Cached is Dir for a module that is there already: nothing is fetched.
+func Cached(_ context.Context, path, version, sum string, _ func(string)) (string, error) {
+	dir, ok := cached(path, version, sum)
+	if !ok {
+		return "", fmt.Errorf("module %s@%s is not in the module cache", path, version)
+	}
+	return dir, nil
+}
+
 // cached looks for the module in the cache folder that the environment
 // implies. The go command writes the checksum beside the downloaded archive
 // after checking it, and unpacks a module under a temporary name, so that both

@@ -1,17 +1,19 @@
 package mcmc
 
 import (
+	"context"
 	"math"
 	"slices"
 	"testing"
 
-	"ebm/internal/testkit"
+	"ebm/export"
 	"ebm/mdsm"
 	"ebm/mdsm/hmc"
 	"ebm/models/energy"
 	"ebm/models/graph"
 	"ebm/models/rng"
 	"ebm/models/tensor"
+	"ebm/runtime"
 )
 
 const sigma0 = 0.1
@@ -23,7 +25,10 @@ func encode(t testing.TB, g *graph.Graph, err error) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := testkit.Encode(t, g)
+	b, err := export.Bytes(g, export.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return b
 }
 
@@ -39,7 +44,11 @@ func models(t testing.TB, n energy.Network, w energy.Weights, leapfrog int) File
 
 func sampler(t testing.TB, threads int, m Files) *Sampler {
 	t.Helper()
-	rt := testkit.Open(t, threads)
+	rt, err := runtime.Open(context.Background(), runtime.Config{Provider: runtime.CPU, Threads: threads})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { rt.Close() })
 	s, err := New(rt, m)
 	if err != nil {
 		t.Fatal(err)

@@ -4,13 +4,12 @@ import (
 	"path/filepath"
 	"testing"
 
-	"ebm/internal/testkit"
 	"ebm/mdsm/train"
 )
 
 // A trial makes the updates that a run makes: its losses are the run's.
 func TestTrialMakesTheStepsOfARun(t *testing.T) {
-	rt := testkit.Open(t, 0)
+	rt := open(t)
 	s, data := tiny()
 	s.Steps, s.Shards, s.Output.LogEvery = 5, 2, 1
 	s.Optimiser.LearningRate = train.LearningRate{Schedule: train.Constant, Initial: 1e-3}

@@ -3,19 +3,24 @@ package train_test
 import (
 	"bytes"
 	"math"
+	"os"
 	"path/filepath"
 	"testing"
 
-	"ebm/internal/testkit"
 	"ebm/mdsm/train"
 	"ebm/models/weights"
+	"ebm/runtime"
 )
 
 // trained trains with the settings and returns the folder of the last
 // checkpoint.
 func trained(t *testing.T, s train.Settings, threads int) string {
 	t.Helper()
-	rt := testkit.Open(t, threads)
+	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU, Threads: threads})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rt.Close()
 	_, data := tiny()
 	r, err := train.Train(t.Context(), rt, s, data, train.Options{Dir: filepath.Join(t.TempDir(), "run")})
 	if err != nil {
@@ -65,7 +70,10 @@ func TestShardsDoNotDependOnThreads(t *testing.T) {
 	s.Steps, s.Shards = 10, 2
 	var first []byte
 	for _, threads := range []int{1, 2} {
-		b := testkit.Read(t, filepath.Join(trained(t, s, threads), "model.safetensors"))
+		b, err := os.ReadFile(filepath.Join(trained(t, s, threads), "model.safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
 		if first == nil {
 			first = b
 		} else if !bytes.Equal(first, b) {

@@ -7,20 +7,26 @@ import (
 	"strings"
 	"testing"
 
-	"ebm/internal/testkit"
+	"ebm/export"
+	"ebm/internal/npz"
 	"ebm/mdsm/dataset"
 	"ebm/models/autodiff"
 	"ebm/models/classifier"
 	"ebm/models/energy"
 	"ebm/models/graph"
+	"ebm/models/interp"
 	"ebm/models/rng"
 	"ebm/models/tensor"
+	"ebm/runtime"
 )
 
 // golden reads what PyTorch says; testdata/make_golden.py describes the names.
 func golden(t *testing.T) (map[string]*tensor.Tensor, energy.Weights) {
 	t.Helper()
-	values := testkit.Arrays(t, "testdata/golden.npz")
+	values, err := npz.ReadFile("testdata/golden.npz")
+	if err != nil {
+		t.Fatal(err)
+	}
 	w := make(energy.Weights)
 	for name, v := range values {
 		if p, ok := strings.CutPrefix(name, "param/"); ok {
@@ -93,12 +99,26 @@ func TestAgreesWithPyTorch(t *testing.T) {
 		t.Fatalf("recognised %v, %v", n, err)
 	}
 	in := map[string]*tensor.Tensor{"bytes": values["bytes"], "given": values["x"], "label": values["label"]}
-	out := testkit.Interpret(t, whole(n, w, tensor.Float64), in)
+	out, err := interp.Run(whole(n, w, tensor.Float64), in)
+	if err != nil {
+		t.Fatal(err)
+	}
 	agrees(t, values, out, 1e-12)
 
-	rt := testkit.Open(t, 0)
-	model := testkit.Encode(t, whole(n, w, tensor.Float32))
-	s := testkit.Load(t, rt, model)
+	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rt.Close()
+	model, err := export.Bytes(whole(n, w, tensor.Float32), export.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := rt.Load(model, runtime.SessionOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
 	if out, err = s.Run(t.Context(), in); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +133,10 @@ func TestCrossEntropyIsStable(t *testing.T) {
 	loss := classifier.CrossEntropy(logits, g.Input("steep_label", tensor.Int64, graph.Dims(4)))
 	g.Output("loss", loss)
 	g.Output("grad", autodiff.Gradient(loss, logits)[0])
-	out := testkit.Interpret(t, g, map[string]*tensor.Tensor{"steep": values["steep"], "steep_label": values["steep_label"]})
+	out, err := interp.Run(g, map[string]*tensor.Tensor{"steep": values["steep"], "steep_label": values["steep_label"]})
+	if err != nil {
+		t.Fatal(err)
+	}
 	got, want := out["loss"].Float64s()[0], values["steep_loss"].Float64s()[0]
 	if !(math.Abs(got-want) <= 1e-12*want) {
 		t.Errorf("cross-entropy %g, want %g", got, want)
@@ -128,7 +151,11 @@ func TestCrossEntropyIsStable(t *testing.T) {
 // A digit is the same to the network, to the bit, in every size that data
 // sets have, and in every channel.
 func TestPreprocessKeepsDigits(t *testing.T) {
-	rt := testkit.Open(t, 0)
+	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rt.Close()
 	const count = 300
 	var first []float32
 	for _, size := range []int{16, 14, 28, 32} {
@@ -142,7 +169,7 @@ func TestPreprocessKeepsDigits(t *testing.T) {
 			for i := range index {
 				index[i] = i
 			}
-			set.Fill(first, index)
+			set.Fill(first, index, nil)
 		}
 		if size == 14 {
 			set.Pixels = cropped(set)
@@ -154,10 +181,20 @@ func TestPreprocessKeepsDigits(t *testing.T) {
 				t.Fatal(err)
 			}
 			g.Output("seen", x)
-			model := testkit.Encode(t, g)
-			s := testkit.Load(t, rt, model)
+			model, err := export.Bytes(g, export.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := rt.Load(model, runtime.SessionOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
 			pictures := tensor.Of(set.Pixels[:count*size*size], count/channels, channels, size, size)
-			out := testkit.Run(t, s, map[string]*tensor.Tensor{"x": pictures})
+			out, err := s.Run(t.Context(), map[string]*tensor.Tensor{"x": pictures})
+			if err != nil {
+				t.Fatal(err)
+			}
 			if !slices.Equal(tensor.Data[float32](out["seen"]), first) {
 				t.Errorf("size %d in %d channels: not what the set at 16 holds", size, channels)
 			}

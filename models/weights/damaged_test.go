@@ -2,7 +2,6 @@ package weights
 
 import (
 	"archive/zip"
-	"ebm/internal/testkit"
 	"errors"
 	"io"
 	"os"
@@ -15,9 +14,14 @@ func TestDamagedFiles(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a")
 	for _, file := range []string{"zip.pt", "legacy.pt"} {
-		data := testkit.Read(t, "testdata", file)
+		data, err := os.ReadFile(filepath.Join("testdata", file))
+		if err != nil {
+			t.Fatal(err)
+		}
 		for n := 0; n < len(data); n += 61 {
-			testkit.Write(t, path, data[:n])
+			if err := os.WriteFile(path, data[:n], 0o666); err != nil {
+				t.Fatal(err)
+			}
 			if _, err := Load(path); err == nil || !strings.Contains(err.Error(), path) {
 				t.Fatalf("%s cut to %d bytes: error %v", file, n, err)
 			}
@@ -26,7 +30,9 @@ func TestDamagedFiles(t *testing.T) {
 	for name, content := range map[string]string{
 		"nothing": "", "text": "hello, world", "pickle": "\x80\x02K\x01.", "array": "\x93NUMPY\x01\x00",
 	} {
-		testkit.Write(t, path, []byte(content))
+		if err := os.WriteFile(path, []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := Load(path); err == nil {
 			t.Errorf("%s was accepted", name)
 		}
@@ -141,13 +147,18 @@ func TestDamagedMembers(t *testing.T) {
 
 func FuzzLoad(f *testing.F) {
 	for _, name := range []string{"zip.pt", "legacy.pt", "zip_protocol4.pt", "sections.pt", "foreign.pt", "foreign_legacy.pt", "module.pt"} {
-		data := testkit.Read(f, "testdata", name)
+		data, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			f.Fatal(err)
+		}
 		f.Add(data)
 	}
 	f.Add(st(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 7))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		path := filepath.Join(t.TempDir(), "a")
-		testkit.Write(t, path, data)
+		if err := os.WriteFile(path, data, 0o666); err != nil {
+			t.Fatal(err)
+		}
 		s, err := Load(path)
 		if err != nil {
 			return

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"ebm/internal/metrics"
-	"ebm/internal/testkit"
 	"ebm/mdsm/train"
 	"ebm/models/energy"
 	"ebm/models/rng"
@@ -70,7 +69,9 @@ func set(t *testing.T, metadata map[string]string, pairs ...any) *weights.Set {
 
 func save(t *testing.T, path string, s *weights.Set) string {
 	t.Helper()
-	testkit.Mkdir(t, filepath.Dir(path))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if err := weights.Save(path, s); err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +157,9 @@ func run(t *testing.T) string {
 		t.Fatal(err)
 	}
 	s.Steps, s.Net.Name, s.Net.Dim, s.Data.Size = 4000, tiny.Net, tiny.Dim, tiny.Size
-	testkit.Mkdir(t, dir, "model")
+	if err := os.MkdirAll(filepath.Join(dir, "model"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Write(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +181,9 @@ func run(t *testing.T) string {
 		one := tensor.Of([]float32{1})
 		save(t, filepath.Join(at, stateFile), set(t, map[string]string{"step": step}, "ln1.bias.m", one, "ln1.bias.v", one, "ln1.bias.ema", one))
 	}
-	testkit.Write(t, filepath.Join(dir, "model", "score.onnx"), sampler(t))
+	if err := os.WriteFile(filepath.Join(dir, "model", "score.onnx"), sampler(t), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	return dir
 }
 
@@ -211,7 +216,9 @@ func TestErrors(t *testing.T) {
 	dir := run(t)
 	at := func(elem ...string) string { return filepath.Join(append([]string{dir}, elem...)...) }
 	write := func(path, content string) string {
-		testkit.Write(t, path, []byte(content))
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
 		return path
 	}
 	wantError(t, at("nothing"), at("nothing"), "no such file, folder or shipped model")
@@ -252,7 +259,9 @@ func TestLooksLikeONNX(t *testing.T) {
 		{"b", "\x08\x01\x00\x00\x00\x00\x00\x00{", false}, {"c", "PK\x03\x04", false}, {"d", "", false},
 	} {
 		path := filepath.Join(dir, test.name)
-		testkit.Write(t, path, []byte(test.content))
+		if err := os.WriteFile(path, []byte(test.content), 0o644); err != nil {
+			t.Fatal(err)
+		}
 		if got, err := looksLikeONNX(path); got != test.want || err != nil {
 			t.Errorf("%s with %q: %v, %v, want %v", test.name, test.content, got, err, test.want)
 		}

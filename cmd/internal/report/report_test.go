@@ -2,7 +2,6 @@ package report
 
 import (
 	"bytes"
-	"ebm/internal/testkit"
 	"encoding/base64"
 	"encoding/json"
 	"flag"
@@ -94,9 +93,14 @@ func TestGolden(t *testing.T) {
 	} {
 		path := filepath.Join("testdata", name)
 		if *update {
-			testkit.Write(t, path, []byte(got))
+			if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
 		}
-		want := testkit.Read(t, path)
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if got != string(want) {
 			t.Errorf("%s differs from what is written; run with -update and look at the difference", path)
 		}

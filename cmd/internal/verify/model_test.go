@@ -12,7 +12,6 @@ import (
 	"ebm/cmd/internal/verify"
 	"ebm/export"
 	"ebm/internal/npz"
-	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/graph"
 	"ebm/models/tensor"
@@ -21,7 +20,7 @@ import (
 // TestForeignModel certifies the energy that PyTorch exported, and a score
 // model without its weights' file.
 func TestForeignModel(t *testing.T) {
-	rt := testkit.Open(t, 0)
+	rt := open(t)
 	o := quick
 	o.Reference = reference(t, goldenFile)
 	c, err := verify.Model(t.Context(), rt, "../../../testdata/energy.onnx", o)
@@ -55,7 +54,7 @@ func TestFixedBatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := verify.Options{Sigmas: []float64{0, 1, 2}, Directions: 1, Reference: reference(t, goldenFile), WithoutTraining: true}
-	rt := testkit.Open(t, 0)
+	rt := open(t)
 	c, err := verify.Model(t.Context(), rt, path, o)
 	if err != nil || !c.Passed() || len(c.Checks) != 5 {
 		t.Errorf("alone: checks %q, failed %q, error %v", names(c), failed(c), err)
@@ -68,7 +67,7 @@ func TestFixedBatch(t *testing.T) {
 }
 
 func TestModelErrors(t *testing.T) {
-	rt := testkit.Open(t, 0)
+	rt := open(t)
 	build := func(f func(g *graph.Graph)) string {
 		g := graph.New("odd")
 		f(g)
@@ -112,7 +111,7 @@ const ran = `{"python": "3.0", "runtimes": {"onnxruntime": {"status": "ran", "ve
 // energy and score of the golden tensors, right and wrong ones.
 func TestOtherRuntimes(t *testing.T) {
 	net, w := torch(t)
-	rt := testkit.Open(t, 0)
+	rt := open(t)
 	golden := reference(t, goldenFile)
 	write := func(change float32) string {
 		path := filepath.Join(t.TempDir(), "out.npz")

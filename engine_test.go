@@ -5,22 +5,18 @@ import (
 	"testing"
 
 	"ebm"
+	"ebm/internal/testkit"
 	"ebm/mdsm/langevin"
 	"ebm/models/energy"
 	"ebm/models/rng"
 	"ebm/models/tensor"
-	"ebm/runtime"
 )
 
 // TestFastSampler holds chains of the sampler in the layout that sessions have,
 // with a network wide enough for all its forms, to those of the files that are
 // exported.
 func TestFastSampler(t *testing.T) {
-	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rt.Close()
+	rt := testkit.Open(t, 0)
 	n := energy.ResNet{Net: "res6", Channels: 1, Dim: 64, Size: 8}
 	m := &ebm.Model{Network: n, Weights: energy.Init(n, rng.New(1)), Sigma0: 0.1}
 	models, err := m.Files()

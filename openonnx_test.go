@@ -1,41 +1,21 @@
 package ebm_test
 
 import (
-	"math"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"ebm"
-	"ebm/internal/npz"
+	"ebm/internal/testkit"
 	"ebm/models/tensor"
 	"ebm/models/weights"
 )
-
-// difference returns the largest |a − b| over the largest |b|.
-func difference(t *testing.T, a, b *tensor.Tensor) float64 {
-	t.Helper()
-	if !slices.Equal(a.Shape(), b.Shape()) {
-		t.Fatalf("shapes of %v and %v differ", a, b)
-	}
-	worst, largest := 0.0, 0.0
-	bs := b.Float64s()
-	for i, v := range a.Float64s() {
-		worst, largest = max(worst, math.Abs(v-bs[i])), max(largest, math.Abs(bs[i]))
-	}
-	return worst / largest
-}
 
 // TestOpenONNX holds engines of ONNX files against PyTorch's golden tensors: of
 // the energy that PyTorch exported, and of a score that was exported here.
 func TestOpenONNX(t *testing.T) {
 	ctx := t.Context()
-	golden, err := npz.ReadFile("testdata/reference.npz")
-	if err != nil {
-		t.Fatal(err)
-	}
+	golden := testkit.Arrays(t, "testdata/reference.npz")
 	m, err := ebm.Load("testdata/weights.pth")
 	if err != nil {
 		t.Fatal(err)
@@ -70,18 +50,18 @@ func TestOpenONNX(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := difference(t, energy, golden["energy"]); d > 1e-6 {
+		if d := testkit.Apart(energy, golden["energy"]); d > 1e-6 {
 			t.Errorf("%s: the energy is off by %.2g", path, d)
 		}
-		if d := difference(t, score, golden["score"]); d > 1e-6 {
+		if d := testkit.Apart(score, golden["score"]); d > 1e-6 {
 			t.Errorf("%s: the score is off by %.2g", path, d)
 		}
 		got, err := e.Denoise(ctx, golden["x"])
-		if err != nil || difference(t, got, clean) > 1e-6 {
+		if err != nil || testkit.Apart(got, clean) > 1e-6 {
 			t.Errorf("%s: denoising differs from the weights' (%v)", path, err)
 		}
 		drawn, err := e.Sample(ctx, ebm.Sampling{Count: 3, Steps: 10, Seed: 4})
-		if err != nil || difference(t, drawn, samples) > 1e-4 {
+		if err != nil || testkit.Apart(drawn, samples) > 1e-4 {
 			t.Errorf("%s: samples differ from the weights' (%v)", path, err)
 		}
 	}
@@ -97,14 +77,9 @@ func TestOpenONNXErrors(t *testing.T) {
 	if err := m.WriteONNX(hvp, ebm.HVPKind, 0); err != nil {
 		t.Fatal(err)
 	}
-	whole, err := os.ReadFile("testdata/energy.onnx")
-	if err != nil {
-		t.Fatal(err)
-	}
+	whole := testkit.Read(t, "testdata/energy.onnx")
 	cut := filepath.Join(dir, "cut.onnx")
-	if err := os.WriteFile(cut, whole[:len(whole)/2], 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Write(t, cut, whole[:len(whole)/2])
 	for path, want := range map[string]string{
 		hvp:                             "want energy or score",
 		cut:                             "cut.onnx",

@@ -7,20 +7,9 @@ import (
 	"slices"
 	"testing"
 
-	"ebm/internal/npz"
+	"ebm/internal/testkit"
 	"ebm/models/tensor"
 )
-
-// golden reads what pytorch-fid, torch-fidelity and NumPy say of the features
-// in it; testdata/make_golden.py explains the names.
-func golden(t testing.TB) map[string]*tensor.Tensor {
-	t.Helper()
-	arrays, err := npz.ReadFile("testdata/golden.npz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return arrays
-}
 
 // near fails unless got is within a relative tolerance of want.
 func near(t *testing.T, what string, got, want, relative float64) {
@@ -44,7 +33,7 @@ func statisticsOf(t testing.TB, features *tensor.Tensor) *Statistics {
 // The pairs have full covariances (ab), singular ones (ce: 20 and 24 samples
 // of 32 features), and a full with a singular one (cf).
 func TestFrechetAgreesWithPeers(t *testing.T) {
-	g := golden(t)
+	g := testkit.Arrays(t, "testdata/golden.npz")
 	for _, pair := range []string{"ab", "ce", "cf"} {
 		a, b := statisticsOf(t, g[pair[:1]]), statisticsOf(t, g[pair[1:]])
 		for _, order := range [][2]*Statistics{{a, b}, {b, a}} {
@@ -68,7 +57,7 @@ func TestFrechetAgreesWithPeers(t *testing.T) {
 }
 
 func TestKernelDistanceAgreesWithTorchFidelity(t *testing.T) {
-	g := golden(t)
+	g := testkit.Arrays(t, "testdata/golden.npz")
 	got, err := KernelDistance(context.Background(), g["a"], g["b"], KernelOptions{SubsetSize: 200})
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +77,7 @@ func TestKernelDistanceAgreesWithTorchFidelity(t *testing.T) {
 }
 
 func TestInceptionScoreAgreesWithTorchFidelity(t *testing.T) {
-	g := golden(t)
+	g := testkit.Arrays(t, "testdata/golden.npz")
 	logits := g["logits"]
 	probabilities := tensor.Of(logits.Float64s(), logits.Shape()...)
 	for i := range logits.Shape()[0] {
@@ -111,7 +100,7 @@ func TestInceptionScoreAgreesWithTorchFidelity(t *testing.T) {
 }
 
 func TestManifoldAgreesWithPeers(t *testing.T) {
-	g := golden(t)
+	g := testkit.Arrays(t, "testdata/golden.npz")
 	for _, pair := range []string{"ab", "fc"} {
 		got, err := Manifold(context.Background(), g[pair[:1]], g[pair[1:]], ManifoldOptions{})
 		if err != nil {
@@ -130,7 +119,7 @@ func TestManifoldAgreesWithPeers(t *testing.T) {
 }
 
 func TestRandomStateIsNumPys(t *testing.T) {
-	g := golden(t)
+	g := testkit.Arrays(t, "testdata/golden.npz")
 	for _, seed := range []uint32{0, 2020, math.MaxUint32} {
 		s := newRandomState(seed)
 		for i, want := range tensor.Data[int64](g[fmt.Sprintf("words_%d", seed)]) {

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/models/rng"
 	"ebm/models/tensor"
-	"ebm/runtime"
 )
 
 // normal draws n vectors of d independent standard normal numbers.
@@ -217,7 +217,7 @@ func TestManifoldErrors(t *testing.T) {
 // Products through ONNX Runtime are those in Go, and so are the numbers.
 func TestMultiplier(t *testing.T) {
 	ctx := context.Background()
-	m, err := NewMultiplier(openRuntime(t))
+	m, err := NewMultiplier(testkit.Open(t, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,14 +248,4 @@ func TestMultiplier(t *testing.T) {
 	if a.Precision != b.Precision || a.Recall != b.Recall || a.Density != b.Density || a.Coverage != b.Coverage {
 		t.Errorf("%+v and %+v", a, b)
 	}
-}
-
-func openRuntime(t *testing.T) *runtime.Runtime {
-	t.Helper()
-	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU, Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { rt.Close() })
-	return rt
 }

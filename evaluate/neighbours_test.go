@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"ebm/internal/npz"
+	"ebm/internal/testkit"
 	"ebm/models/tensor"
 )
 
@@ -17,10 +17,7 @@ import (
 // explains the names.
 func peers(t testing.TB) map[string]*tensor.Tensor {
 	t.Helper()
-	arrays, err := npz.ReadFile("testdata/neighbours.npz")
-	if err != nil {
-		t.Fatal(err)
-	}
+	arrays := testkit.Arrays(t, "testdata/neighbours.npz")
 	return arrays
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"ebm/internal/npz"
+	"ebm/internal/testkit"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 )
@@ -35,7 +36,7 @@ func TestStatisticsAgreeWithNumPy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := statisticsOf(t, golden(t)["a"])
+	got := statisticsOf(t, testkit.Arrays(t, "testdata/golden.npz")["a"])
 	if want.Count != 0 || got.Count != 1200 {
 		t.Errorf("counts %d and %d, want 0 in the file and 1200", want.Count, got.Count)
 	}
@@ -147,9 +148,7 @@ func TestStatisticsFileErrors(t *testing.T) {
 		if err := npz.Write(&b, test.arrays, npz.Store); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Write(t, path, b.Bytes())
 		if _, err := ReadStatistics(path); err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%v, want %q and the file", err, test.want)
 		}
@@ -261,18 +260,13 @@ func TestFrechetOfKnownDistributions(t *testing.T) {
 }
 
 func FuzzReadStatistics(f *testing.F) {
-	seed, err := os.ReadFile("testdata/pytorch_fid.npz")
-	if err != nil {
-		f.Fatal(err)
-	}
+	seed := testkit.Read(f, "testdata/pytorch_fid.npz")
 	f.Add(seed)
 	f.Add(seed[:len(seed)/2])
 	f.Add([]byte("PK"))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		path := filepath.Join(t.TempDir(), "s.npz")
-		if err := os.WriteFile(path, file, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Write(t, path, file)
 		if s, err := ReadStatistics(path); err == nil && len(s.Covariance) != len(s.Mean)*len(s.Mean) {
 			t.Errorf("%d means and %d covariances", len(s.Mean), len(s.Covariance))
 		}

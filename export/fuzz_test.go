@@ -5,10 +5,9 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"ebm/export"
+	"ebm/internal/testkit"
 	"ebm/models/autodiff"
 	g "ebm/models/graph"
-	"ebm/models/interp"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )
@@ -100,7 +99,7 @@ func FuzzLowering(f *testing.F) {
 	for seed := range uint64(40) {
 		f.Add(seed)
 	}
-	rt := open(f)
+	rt := testkit.Open(f, 1)
 	f.Fuzz(func(t *testing.T, seed uint64) {
 		graph, ok := grown(seed)
 		if !ok {
@@ -110,10 +109,7 @@ func FuzzLowering(f *testing.F) {
 		if !steady(t, graph, values) {
 			return
 		}
-		model, err := export.Bytes(graph, export.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		model := testkit.Encode(t, graph)
 		session, err := rt.Load(model, runtime.SessionOptions{})
 		if err != nil {
 			t.Fatalf("%v\n%v", err, graph)
@@ -153,18 +149,12 @@ func grown(seed uint64) (graph *g.Graph, ok bool) {
 // does.
 func steady(t *testing.T, graph *g.Graph, values map[string]*tensor.Tensor) bool {
 	t.Helper()
-	at, err := interp.Run(graph, values)
-	if err != nil {
-		t.Fatal(err)
-	}
+	at := testkit.Interpret(t, graph, values)
 	x := values["x"].Clone()
 	for i := range tensor.Data[float32](x) {
 		tensor.Data[float32](x)[i] *= 1 + 1e-6
 	}
-	beside, err := interp.Run(graph, map[string]*tensor.Tensor{"x": x})
-	if err != nil {
-		t.Fatal(err)
-	}
+	beside := testkit.Interpret(t, graph, map[string]*tensor.Tensor{"x": x})
 	for name, a := range at {
 		for i, b := range beside[name].Float64s() {
 			if !(math.Abs(a.Float64s()[i]-b) <= 1e-5) {

@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"ebm/export"
+	"ebm/internal/testkit"
 	"ebm/models/autodiff"
 	g "ebm/models/graph"
-	"ebm/models/interp"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )
@@ -39,7 +39,7 @@ func TestEveryOperator(t *testing.T) {
 // derivatives, with the interpreter: with and without passes, with a batch
 // that is symbolic and with one that is fixed.
 func TestLowering(t *testing.T) {
-	rt := open(t)
+	rt := testkit.Open(t, 1)
 	for i, r := range table() {
 		t.Run(r.name, func(t *testing.T) {
 			graph := r.graph()
@@ -138,16 +138,6 @@ func uses(graph *g.Graph, op g.Op) bool {
 	return slices.ContainsFunc(graph.Nodes(), func(n *g.Node) bool { return n.Op() == op })
 }
 
-func open(t testing.TB) *runtime.Runtime {
-	t.Helper()
-	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU, Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { rt.Close() })
-	return rt
-}
-
 func load(t testing.TB, rt *runtime.Runtime, graph *g.Graph, o export.Options) *runtime.Session {
 	t.Helper()
 	model, err := export.Bytes(graph, o)
@@ -168,14 +158,8 @@ const exact = 1e-5
 // agree runs a session and compares each output with the interpreter's.
 func agree(t testing.TB, session *runtime.Session, graph *g.Graph, inputs map[string]*tensor.Tensor, tolerance float64) {
 	t.Helper()
-	want, err := interp.Run(graph, inputs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := session.Run(t.Context(), inputs)
-	if err != nil {
-		t.Fatal(err)
-	}
+	want := testkit.Interpret(t, graph, inputs)
+	got := testkit.Run(t, session, inputs)
 	for _, out := range graph.Outputs() {
 		compare(t, out.Name, got[out.Name], want[out.Name], out.Node.DType(), tolerance)
 	}

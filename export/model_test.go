@@ -12,6 +12,7 @@ import (
 
 	"ebm/export"
 	"ebm/export/onnxpb"
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	g "ebm/models/graph"
@@ -139,7 +140,7 @@ func TestOutputsOfAllKinds(t *testing.T) {
 		f.Output(fmt.Sprintf("scan %d", i), r)
 	}
 	for _, passes := range [][]export.Pass{nil, {}} {
-		session := load(t, open(t), f, export.Options{Passes: passes})
+		session := load(t, testkit.Open(t, 1), f, export.Options{Passes: passes})
 		agree(t, session, f, map[string]*tensor.Tensor{"x": n(2, 3).value(source(), nil)}, exact)
 		for i, out := range session.Outputs() {
 			if want := f.Outputs()[i].Name; out.Name != want {
@@ -185,7 +186,7 @@ func TestNamesThatMeet(t *testing.T) {
 			t.Errorf("weight mul_%d has lost its name", i+180)
 		}
 	}
-	agree(t, load(t, open(t), f, export.Options{}), f, values, exact)
+	agree(t, load(t, testkit.Open(t, 1), f, export.Options{}), f, values, exact)
 }
 
 // TestNamesTwice exports graphs in which names are used twice: for an input
@@ -211,14 +212,14 @@ func TestNamesTwice(t *testing.T) {
 	x = f.Input("x", tensor.Float32, g.Dims(2))
 	a, b := f.Weight("w", tensor.Of([]float32{1, 2}, 2)), f.Weight("w", tensor.Of([]float32{3, 4}, 2))
 	f.Output("y", g.Add(g.Mul(x, a), b))
-	agree(t, load(t, open(t), f, export.Options{}), f, map[string]*tensor.Tensor{"x": tensor.Of([]float32{5, 6}, 2)}, exact)
+	agree(t, load(t, testkit.Open(t, 1), f, export.Options{}), f, map[string]*tensor.Tensor{"x": tensor.Of([]float32{5, 6}, 2)}, exact)
 }
 
 // TestFixedSizes replaces symbols by numbers, inside of Scans too.
 func TestFixedSizes(t *testing.T) {
 	net := energy.ResNet{Net: "res6", Channels: 1, Dim: 2, Size: 8}
 	f := mdsm.SamplerGraph(net, energy.Init(net, rng.New(3)))
-	session := load(t, open(t), f, export.Options{Sizes: map[string]int{"N": 2}})
+	session := load(t, testkit.Open(t, 1), f, export.Options{Sizes: map[string]int{"N": 2}})
 	want := map[string]string{"x": "float32[2 1 8 8]", "noise": "float32[K 2 1 8 8]", "temperature": "float32[K]", "step_size": "float32[1]"}
 	for _, in := range session.Inputs() {
 		if in.String() != want[in.Name] {

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"ebm/export"
+	"ebm/internal/testkit"
 	g "ebm/models/graph"
-	"ebm/models/interp"
 	"ebm/models/tensor"
 )
 
@@ -58,14 +58,8 @@ func same(t *testing.T, before, after *g.Graph, inputs map[string]*tensor.Tensor
 	if err := after.Verify(); err != nil {
 		t.Fatal(err)
 	}
-	want, err := interp.Run(before, inputs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := interp.Run(after, inputs)
-	if err != nil {
-		t.Fatal(err)
-	}
+	want := testkit.Interpret(t, before, inputs)
+	got := testkit.Interpret(t, after, inputs)
 	for name, w := range want {
 		compare(t, name, got[name], w, w.DType(), exact)
 	}
@@ -133,11 +127,8 @@ func TestIntegersStayExact(t *testing.T) {
 	three := g.Broadcast(f.Constant(tensor.Of([]int32{3})), g.Dims(2))
 	f.Output("w", g.Mul(g.Mul(small, three), three))
 	values := map[string]*tensor.Tensor{"x": tensor.Of([]int64{1}, 1), "z": tensor.Of([]int32{5, -7}, 2)}
-	session := load(t, open(t), f, export.Options{})
-	out, err := session.Run(t.Context(), values)
-	if err != nil {
-		t.Fatal(err)
-	}
+	session := load(t, testkit.Open(t, 1), f, export.Options{})
+	out := testkit.Run(t, session, values)
 	if got, want := tensor.Data[int64](out["y"])[0], int64(3*(1<<53+1)); got != want {
 		t.Errorf("y = %d, want %d", got, want)
 	}

@@ -10,18 +10,13 @@ import (
 
 	"ebm/export"
 	"ebm/export/onnxpb"
+	"ebm/internal/testkit"
 	"ebm/mdsm"
-	"ebm/models/energy"
 	g "ebm/models/graph"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )
-
-func smallNet() (energy.ResNet, energy.Weights) {
-	net := energy.ResNet{Net: "res6", Channels: 1, Dim: 8, Size: 16}
-	return net, energy.Init(net, rng.New(3))
-}
 
 // operators counts the operators of a model, those in bodies too.
 func operators(graph *onnxpb.GraphProto, count map[string]int) map[string]int {
@@ -51,21 +46,8 @@ func session(t *testing.T, rt *runtime.Runtime, m *onnxpb.ModelProto) *runtime.S
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := rt.Load(b, runtime.SessionOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
+	s := testkit.Load(t, rt, b)
 	return s
-}
-
-func execute(t *testing.T, s *runtime.Session, in map[string]*tensor.Tensor) map[string]*tensor.Tensor {
-	t.Helper()
-	out, err := s.Run(t.Context(), in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
 }
 
 func uniform(shape ...int) *tensor.Tensor {
@@ -74,19 +56,9 @@ func uniform(shape ...int) *tensor.Tensor {
 	return x
 }
 
-// relative returns max|a−b| / max|b|.
-func relative(a, b *tensor.Tensor) float64 {
-	worst, scale := 0.0, 0.0
-	bs := b.Float64s()
-	for i, v := range a.Float64s() {
-		worst, scale = math.Max(worst, math.Abs(v-bs[i])), math.Max(scale, math.Abs(bs[i]))
-	}
-	return worst / scale
-}
-
 func TestHalfPrecision(t *testing.T) {
-	rt := open(t)
-	net, w := smallNet()
+	rt := testkit.Open(t, 1)
+	net, w := testkit.Network(8, 16, 3)
 	x := uniform(3, 1, 16, 16)
 	for _, graph := range []*g.Graph{mdsm.EnergyGraph(net, w), mdsm.ScoreGraph(net, w), mdsm.DenoiseGraph(net, w, 0.1)} {
 		plain := model(t, graph, export.Options{})
@@ -113,11 +85,11 @@ func TestHalfPrecision(t *testing.T) {
 		}
 		in := map[string]*tensor.Tensor{"x": x}
 		rounded := model(t, graph, export.Options{Passes: append(export.Passes(), export.RoundedToHalf())})
-		got, want := execute(t, session(t, rt, half), in), execute(t, session(t, rt, plain), in)
-		judged := execute(t, session(t, rt, rounded), in)
+		got, want := testkit.Run(t, session(t, rt, half), in), testkit.Run(t, session(t, rt, plain), in)
+		judged := testkit.Run(t, session(t, rt, rounded), in)
 		for name := range want {
 			// The denoised picture is x to within the score's error, which is small.
-			e, r := relative(got[name], want[name]), relative(judged[name], want[name])
+			e, r := testkit.Apart(got[name], want[name]), testkit.Apart(judged[name], want[name])
 			if e > 5e-3 || e == 0 || r > 5e-3 || r == 0 {
 				t.Errorf("%s: %s differs by %.2g of its largest value, by %.2g when rounded at each step", graph.Name(), name, e, r)
 			}
@@ -129,20 +101,20 @@ func TestHalfPrecision(t *testing.T) {
 // TestHalfPrecisionInAScan moves a sampler whose steps are small against x:
 // rounding x itself would show.
 func TestHalfPrecisionInAScan(t *testing.T) {
-	rt := open(t)
-	net, w := smallNet()
+	rt := testkit.Open(t, 1)
+	net, w := testkit.Network(8, 16, 3)
 	graph := mdsm.SamplerGraph(net, w)
 	in := map[string]*tensor.Tensor{
 		"x": uniform(2, 1, 16, 16), "noise": uniform(5, 2, 1, 16, 16),
 		"temperature": uniform(5), "step_size": tensor.Of([]float32{1e-4}, 1),
 	}
 	half := model(t, graph, export.Options{Passes: append(export.Passes(), export.HalfPrecision())})
-	got := execute(t, session(t, rt, half), in)
-	want := execute(t, session(t, rt, model(t, graph, export.Options{})), in)
-	if e := relative(got["x_next"], want["x_next"]); e > 1e-6 {
+	got := testkit.Run(t, session(t, rt, half), in)
+	want := testkit.Run(t, session(t, rt, model(t, graph, export.Options{})), in)
+	if e := testkit.Apart(got["x_next"], want["x_next"]); e > 1e-6 {
 		t.Errorf("x_next differs by %.2g of its largest value", e)
 	}
-	if e := relative(got["energy"], want["energy"]); e > 5e-3 {
+	if e := testkit.Apart(got["energy"], want["energy"]); e > 5e-3 {
 		t.Errorf("energy differs by %.2g of its largest value", e)
 	}
 	if n := operators(half.Graph, map[string]int{})["Cast"]; n == 0 {
@@ -151,8 +123,8 @@ func TestHalfPrecisionInAScan(t *testing.T) {
 }
 
 func TestQuantiseWeights(t *testing.T) {
-	rt := open(t)
-	net, w := smallNet()
+	rt := testkit.Open(t, 1)
+	net, w := testkit.Network(8, 16, 3)
 	in := map[string]*tensor.Tensor{
 		"x": uniform(2, 1, 16, 16), "noise": uniform(5, 2, 1, 16, 16),
 		"temperature": uniform(5), "step_size": tensor.Of([]float32{1e-2}, 1),
@@ -175,9 +147,9 @@ func TestQuantiseWeights(t *testing.T) {
 		for _, v := range plain.Graph.Input {
 			use[v.GetName()] = in[v.GetName()]
 		}
-		got, want := execute(t, session(t, rt, ints), use), execute(t, session(t, rt, plain), use)
+		got, want := testkit.Run(t, session(t, rt, ints), use), testkit.Run(t, session(t, rt, plain), use)
 		for name := range want {
-			if e := relative(got[name], want[name]); e > 0.05 || e == 0 {
+			if e := testkit.Apart(got[name], want[name]); e > 0.05 || e == 0 {
 				t.Errorf("%s: %s differs by %.2g of its largest value", graph.Name(), name, e)
 			} else {
 				t.Logf("%s: %s %.2g", graph.Name(), name, e)
@@ -202,7 +174,7 @@ func TestQuantiseIsItsFormula(t *testing.T) {
 	if _, err := export.QuantiseWeights(m); err != nil {
 		t.Fatal(err)
 	}
-	out := execute(t, session(t, open(t), m), map[string]*tensor.Tensor{"x": tensor.New(tensor.Float32, 3, each, 1)})
+	out := testkit.Run(t, session(t, testkit.Open(t, 1), m), map[string]*tensor.Tensor{"x": tensor.New(tensor.Float32, 3, each, 1)})
 	for i, v := range tensor.Data[float32](out["y"]) {
 		scale := []float64{12.7 / 127, 1, 1e-3 / 127}[i/each]
 		if d := math.Abs(float64(v - data[i])); d > scale*0.5001 {
@@ -238,7 +210,7 @@ func walk(steps int) *g.Graph {
 }
 
 func TestDrawNoise(t *testing.T) {
-	rt := open(t)
+	rt := testkit.Open(t, 1)
 	const steps, batch = 50, 100
 	m := model(t, walk(steps), export.Options{})
 	if err := export.DrawNoise(m, "noise", 7); err != nil {
@@ -249,7 +221,7 @@ func TestDrawNoise(t *testing.T) {
 	}
 	in := map[string]*tensor.Tensor{"x": uniform(batch, 4)}
 	s := session(t, rt, m)
-	first := execute(t, s, in)
+	first := testkit.Run(t, s, in)
 	drawn := tensor.Data[float32](first["drawn"])
 	each := batch * 4
 
@@ -275,17 +247,17 @@ func TestDrawNoise(t *testing.T) {
 		t.Errorf("mean %g, variance %g, correlation of steps %g, want 0, 1, 0", mean, variance, correlation)
 	}
 	// A session goes on; another one with the seed begins again.
-	if again := execute(t, s, in); slices.Equal(tensor.Data[float32](again["drawn"]), drawn) {
+	if again := testkit.Run(t, s, in); slices.Equal(tensor.Data[float32](again["drawn"]), drawn) {
 		t.Error("a second run drew the same")
 	}
-	if same := execute(t, session(t, rt, m), in); !slices.Equal(tensor.Data[float32](same["drawn"]), drawn) {
+	if same := testkit.Run(t, session(t, rt, m), in); !slices.Equal(tensor.Data[float32](same["drawn"]), drawn) {
 		t.Error("a second session drew something else")
 	}
 	other := model(t, walk(steps), export.Options{})
 	if err := export.DrawNoise(other, "noise", 8); err != nil {
 		t.Fatal(err)
 	}
-	if differs := execute(t, session(t, rt, other), in); slices.Equal(tensor.Data[float32](differs["drawn"]), drawn) {
+	if differs := testkit.Run(t, session(t, rt, other), in); slices.Equal(tensor.Data[float32](differs["drawn"]), drawn) {
 		t.Error("another seed drew the same")
 	}
 }
@@ -309,7 +281,7 @@ func TestDrawNoiseRefuses(t *testing.T) {
 			t.Errorf("%q, seed %d: an error changed the model", c.input, c.seed)
 		}
 	}
-	net, w := smallNet()
+	net, w := testkit.Network(8, 16, 3)
 	m := model(t, mdsm.ScoreGraph(net, w), export.Options{})
 	if err := export.DrawNoise(m, "x", 0); err == nil || !strings.Contains(err.Error(), "one Scan") {
 		t.Errorf("a model without a Scan: %v", err)

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"ebm/internal/npz"
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/graph"
 	"ebm/models/tensor"
@@ -37,10 +37,7 @@ func linearStep(a mdsm.Adam, dtype tensor.DType, scale float64, shapes map[strin
 // TestAdamAgreesWithPyTorch makes the three steps of adam.npz, which
 // models/energy/testdata/make_golden.py describes.
 func TestAdamAgreesWithPyTorch(t *testing.T) {
-	golden, err := npz.ReadFile("../models/energy/testdata/adam.npz")
-	if err != nil {
-		t.Fatal(err)
-	}
+	golden := testkit.Arrays(t, "../models/energy/testdata/adam.npz")
 	number := func(name string) float64 { return golden[name].Float64s()[0] }
 	adam := mdsm.Adam{Beta1: number("beta1"), Beta2: number("beta2"), Epsilon: number("epsilon")}
 	names := []string{"a", "b"}
@@ -48,10 +45,10 @@ func TestAdamAgreesWithPyTorch(t *testing.T) {
 	for _, c := range []struct {
 		name, suffix string
 		dtype        tensor.DType
-		run          func(*testing.T, *graph.Graph, values) values
+		run          func(testing.TB, *graph.Graph, values) values
 		tolerance    float64
 	}{
-		{"interpreter", "64", tensor.Float64, interpret, 1e-14},
+		{"interpreter", "64", tensor.Float64, testkit.Interpret, 1e-14},
 		{"ONNX Runtime", "", tensor.Float32, execute, 1e-6},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -77,7 +74,7 @@ func TestAdamAgreesWithPyTorch(t *testing.T) {
 					}
 				}
 				out := c.run(t, g, in)
-				near(t, "grad_norm", out["grad_norm"], []float64{math.Sqrt(square)}, 1e-6)
+				testkit.Near(t, "grad_norm", out["grad_norm"], []float64{math.Sqrt(square)}, 1e-6)
 				for _, p := range names {
 					for output, file := range map[string]string{".next": "next", ".m.next": "m", ".v.next": "v"} {
 						// Each element by itself: gradients go from 0 to 10⁴.
@@ -122,13 +119,13 @@ func TestAdamInPlainGo(t *testing.T) {
 				p[i] -= rate * (m[i] / (1 - math.Pow(a.Beta1, n))) / (math.Sqrt(v[i]/(1-math.Pow(a.Beta2, n))) + a.Epsilon)
 				average[i] = decay*average[i] + (1-decay)*p[i]
 			}
-			out := interpret(t, g, in)
+			out := testkit.Interpret(t, g, in)
 			what := fmt.Sprintf("%+v, step %d: ", a, step)
-			near(t, what+"p", out["p.next"], p, 1e-13)
-			near(t, what+"m", out["p.m.next"], m, 1e-13)
-			near(t, what+"v", out["p.v.next"], v, 1e-13)
+			testkit.Near(t, what+"p", out["p.next"], p, 1e-13)
+			testkit.Near(t, what+"m", out["p.m.next"], m, 1e-13)
+			testkit.Near(t, what+"v", out["p.v.next"], v, 1e-13)
 			if a.EMA > 0 {
-				near(t, what+"average", out["p.ema.next"], average, 1e-13)
+				testkit.Near(t, what+"average", out["p.ema.next"], average, 1e-13)
 			} else if out["p.ema.next"] != nil {
 				t.Error("there is an average that was not asked for")
 			}

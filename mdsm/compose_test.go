@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/classifier"
 	"ebm/models/energy"
@@ -32,7 +33,7 @@ func score64(t *testing.T, c mdsm.Composition, x *tensor.Tensor) values {
 	score, e := mdsm.Score(func(x *graph.Node) *graph.Node { return c.Energy(x, nil) }, g.Input("x", tensor.Float64, graph.Batch(c.InputShape()...)))
 	g.Output("energy", e)
 	g.Output("score", score)
-	return interpret(t, g, values{"x": x})
+	return testkit.Interpret(t, g, values{"x": x})
 }
 
 // Normal distributions with weights multiply to the normal distribution of
@@ -66,7 +67,7 @@ func TestComposedGaussians(t *testing.T) {
 				t.Errorf("T = %g, point %d: energy off by %g, and by %g at point 0", temperature, i, got, offset)
 			}
 		}
-		near(t, "score", out["score"], scores, 1e-12)
+		testkit.Near(t, "score", out["score"], scores, 1e-12)
 		// The jump by the product's noise leads to its mean at once.
 		jump := execute(t, mdsm.DenoiseGraph(c, nil, c.Sigma0()), values{"x": x})
 		for i, v := range jump["denoised"].Float64s() {
@@ -118,7 +119,7 @@ func TestComposedRegion(t *testing.T) {
 		p := x.Float64s()[2*i : 2*i+2]
 		want = append(want, -4*p[0]-16*(p[0]-3), -4*p[1])
 	}
-	near(t, "score", out["score"], want, 1e-12)
+	testkit.Near(t, "score", out["score"], want, 1e-12)
 }
 
 // With logits that are linear in x, −v·log p(class|x) has a known gradient; at
@@ -145,8 +146,8 @@ func TestComposedClasses(t *testing.T) {
 			energies = append(energies, 2*((p[0]-mean)*(p[0]-mean)+p[1]*p[1])-v*math.Log(probability))
 			scores = append(scores, -4*(p[0]-mean)+v*3*(1-probability)*moves, -4*p[1])
 		}
-		near(t, "energy", out["energy"], energies, 1e-12)
-		near(t, "score", out["score"], scores, 1e-12)
+		testkit.Near(t, "energy", out["energy"], energies, 1e-12)
+		testkit.Near(t, "score", out["score"], scores, 1e-12)
 	}
 }
 
@@ -163,7 +164,7 @@ func TestComposedClassifier(t *testing.T) {
 	at := func(x *tensor.Tensor, side int) []float64 {
 		g := graph.New("logits")
 		g.Output("logits", mdsm.ClassifierLogits(n, w)(g.Input("x", tensor.Float64, graph.Batch(1, side, side))))
-		return interpret(t, g, values{"x": x})["logits"].Float64s()
+		return testkit.Interpret(t, g, values{"x": x})["logits"].Float64s()
 	}
 	want := at(small, 16)
 	for i, v := range at(large, 32) {

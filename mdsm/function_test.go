@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/graph"
@@ -24,10 +25,10 @@ func TestFunction(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := values{"x": normal(1, 3, 2)}
-	want := interpret(t, mdsm.ScoreGraph(given{[]int{2}, bowl().energy}, nil), in)
-	got := interpret(t, mdsm.ScoreGraph(n, nil), in)
-	near(t, "energy", got["energy"], want["energy"].Float64s(), 1e-12)
-	near(t, "score", got["score"], want["score"].Float64s(), 1e-12)
+	want := testkit.Interpret(t, mdsm.ScoreGraph(given{[]int{2}, bowl().energy}, nil), in)
+	got := testkit.Interpret(t, mdsm.ScoreGraph(n, nil), in)
+	testkit.Near(t, "energy", got["energy"], want["energy"].Float64s(), 1e-12)
+	testkit.Near(t, "score", got["score"], want["score"].Float64s(), 1e-12)
 
 	// It goes into a Scan as well, and a network's own graph is one.
 	net := energy.ResNet{Net: "res6", Channels: 1, Dim: 3, Size: 8}
@@ -37,7 +38,7 @@ func TestFunction(t *testing.T) {
 		t.Fatal(err)
 	}
 	in = values{"x": normal(1, 2, 1, 8, 8), "noise": normal(2, 3, 2, 1, 8, 8), "step_size": f64([]int{1}, 0.02), "temperature": f64([]int{3}, 4, 2, 0)}
-	near(t, "chain", execute(t, mdsm.SamplerGraph(same, nil), in)["x_next"], execute(t, mdsm.SamplerGraph(net, w), in)["x_next"].Float64s(), 1e-6)
+	testkit.Near(t, "chain", execute(t, mdsm.SamplerGraph(same, nil), in)["x_next"], execute(t, mdsm.SamplerGraph(net, w), in)["x_next"].Float64s(), 1e-6)
 }
 
 func TestFunctionsThatAreNoEnergies(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/graph"
@@ -126,16 +127,16 @@ func TestTrajectory(t *testing.T) {
 			g := trajectory(t, q, steps)
 			in := q.start(x, p, u, h)
 			for _, c := range []struct {
-				run       func(*testing.T, *graph.Graph, values) values
+				run       func(testing.TB, *graph.Graph, values) values
 				tolerance float64
-			}{{interpret, 1e-6}, {execute, 1e-5}} { // the graph is of float32
+			}{{testkit.Interpret, 1e-6}, {execute, 1e-5}} { // the graph is of float32
 				out := c.run(t, g, in)
-				near(t, "x", out["x_next"], next, c.tolerance)
-				near(t, "energy", out["energy_next"], energies, c.tolerance)
-				near(t, "score", out["score_next"], scores, c.tolerance)
-				near(t, "reference", out["reference_next"], references, c.tolerance)
-				near(t, "change", out["change"], change, c.tolerance)
-				near(t, "probability", out["probability"], probability, c.tolerance)
+				testkit.Near(t, "x", out["x_next"], next, c.tolerance)
+				testkit.Near(t, "energy", out["energy_next"], energies, c.tolerance)
+				testkit.Near(t, "score", out["score_next"], scores, c.tolerance)
+				testkit.Near(t, "reference", out["reference_next"], references, c.tolerance)
+				testkit.Near(t, "change", out["change"], change, c.tolerance)
+				testkit.Near(t, "probability", out["probability"], probability, c.tolerance)
 			}
 		}
 	}
@@ -157,7 +158,7 @@ func TestTrajectoriesReturn(t *testing.T) {
 	run := func(x, p, h []float64) values {
 		in := q.start(x, p, []float64{0}, h)
 		delete(in, "uniform")
-		return interpret(t, g, in)
+		return testkit.Interpret(t, g, in)
 	}
 	there := run(x, p, h)
 	turned := there["momentum"].Float64s()
@@ -165,8 +166,8 @@ func TestTrajectoriesReturn(t *testing.T) {
 		turned[i] = -turned[i]
 	}
 	back := run(there["x"].Float64s(), turned, h)
-	near(t, "x after the way back", back["x"], x, 1e-12)
-	near(t, "momentum after the way back", back["momentum"], []float64{-p[0], -p[1]}, 1e-12)
+	testkit.Near(t, "x after the way back", back["x"], x, 1e-12)
+	testkit.Near(t, "momentum after the way back", back["momentum"], []float64{-p[0], -p[1]}, 1e-12)
 
 	// The error of the energy is of second order: a half of the step, a quarter.
 	coarse := there["change"].Float64s()[0]
@@ -191,14 +192,14 @@ func TestMALAProposesLangevin(t *testing.T) {
 	for i := range h {
 		h[i] = eps * math.Sqrt(temperature)
 	}
-	out := interpret(t, trajectory(t, q, 1), q.start(x, n, zero, h))
+	out := testkit.Interpret(t, trajectory(t, q, 1), q.start(x, n, zero, h))
 
 	g := graph.New("langevin")
 	at := g.Input("x", tensor.Float64, graph.Batch(2))
 	next, _ := mdsm.Langevin(q.energy, at, g.Input("noise", tensor.Float64, graph.Batch(2)), g.Input("step_size", tensor.Float64, graph.Dims(1)), g.Input("temperature", tensor.Float64, nil))
 	g.Output("x", next)
-	want := interpret(t, g, values{"x": f64([]int{4, 2}, x...), "noise": f64([]int{4, 2}, n...), "step_size": f64([]int{1}, eps), "temperature": f64(nil, temperature)})
-	near(t, "x", out["x_next"], want["x"].Float64s(), 1e-6)
+	want := testkit.Interpret(t, g, values{"x": f64([]int{4, 2}, x...), "noise": f64([]int{4, 2}, n...), "step_size": f64([]int{1}, eps), "temperature": f64(nil, temperature)})
+	testkit.Near(t, "x", out["x_next"], want["x"].Float64s(), 1e-6)
 }
 
 // TestMetropolis has the decisions for changes of every kind, also in ONNX
@@ -214,10 +215,10 @@ func TestMetropolis(t *testing.T) {
 		"change":  f64([]int{9}, -2, 0, math.Ln2, math.Ln2, 1e4, inf, -inf, nan, -1e30),
 		"uniform": f64([]int{9}, 0.9999, 0.9999, 0.4999, 0.5001, 0, 0, 0, 0, 0.9999),
 	}
-	for _, run := range []func(*testing.T, *graph.Graph, values) values{interpret, execute} {
+	for _, run := range []func(testing.TB, *graph.Graph, values) values{testkit.Interpret, execute} {
 		out := run(t, g, in)
-		near(t, "taken", out["taken"], []float64{1, 1, 1, 0, 0, 0, 0, 0, 1}, 0)
-		near(t, "probability", out["probability"], []float64{1, 1, 0.5, 0.5, 0, 0, 0, 0, 1}, 1e-6)
+		testkit.Near(t, "taken", out["taken"], []float64{1, 1, 1, 0, 0, 0, 0, 0, 1}, 0)
+		testkit.Near(t, "probability", out["probability"], []float64{1, 1, 0.5, 0.5, 0, 0, 0, 0, 1}, 1e-6)
 	}
 }
 
@@ -250,10 +251,10 @@ func TestReference(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := interpret(t, g, values{"x": f64([]int{1, 1, 2, 2}, 0.5, 1.5, -0.5, 2.5)})
-	near(t, "energy", out["energy"], []float64{12}, 1e-6)
-	near(t, "score", out["score"], []float64{-3, -3, -3, -3}, 1e-6)
-	near(t, "reference", out["reference"], []float64{6. / 8}, 1e-6)
+	out := testkit.Interpret(t, g, values{"x": f64([]int{1, 1, 2, 2}, 0.5, 1.5, -0.5, 2.5)})
+	testkit.Near(t, "energy", out["energy"], []float64{12}, 1e-6)
+	testkit.Near(t, "score", out["score"], []float64{-3, -3, -3, -3}, 1e-6)
+	testkit.Near(t, "reference", out["reference"], []float64{6. / 8}, 1e-6)
 	for _, bad := range []mdsm.Reference{{}, {Sigma: -1}, {Sigma: math.NaN()}, {Mean: math.NaN(), Sigma: 1}, {Sigma: math.Inf(1)}} {
 		if _, err := mdsm.StateGraph(given{[]int{2}, bowl().energy}, nil, bad); err == nil {
 			t.Errorf("%+v is accepted", bad)

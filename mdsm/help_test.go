@@ -1,15 +1,12 @@
 package mdsm_test
 
 import (
-	"math"
 	"math/rand/v2"
 	"testing"
 
-	"ebm/export"
+	"ebm/internal/testkit"
 	"ebm/models/graph"
-	"ebm/models/interp"
 	"ebm/models/tensor"
-	"ebm/runtime"
 )
 
 // values are tensors by the names of inputs or outputs.
@@ -36,58 +33,10 @@ func single(in values) values {
 	return out
 }
 
-// interpret evaluates a graph in float64.
-func interpret(t *testing.T, g *graph.Graph, in values) values {
-	t.Helper()
-	out, err := interp.Run(g, in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
 // execute runs a float32 graph in ONNX Runtime.
-func execute(t *testing.T, g *graph.Graph, in values) values {
+func execute(t testing.TB, g *graph.Graph, in values) values {
 	t.Helper()
-	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU, Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rt.Close()
-	model, err := export.Bytes(g, export.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	session, err := rt.Load(model, runtime.SessionOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer session.Close()
-	out, err := session.Run(t.Context(), single(in))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-// near compares numbers; the largest error may be tolerance times the largest
-// magnitude.
-func near(t *testing.T, what string, got *tensor.Tensor, want []float64, tolerance float64) {
-	t.Helper()
-	if got == nil || got.Len() != len(want) {
-		t.Errorf("%s: %v, want %d numbers", what, got, len(want))
-		return
-	}
-	scale := 0.0
-	for _, w := range want {
-		scale = math.Max(scale, math.Abs(w))
-	}
-	for i, v := range got.Float64s() {
-		if !(math.Abs(v-want[i]) <= tolerance*scale) {
-			t.Errorf("%s: element %d is %.17g, want %.17g (of at most %g)", what, i, v, want[i], scale)
-			return
-		}
-	}
+	return testkit.RunModel(t, testkit.Open(t, 1), testkit.Encode(t, g), single(in))
 }
 
 // quadratic is the energy E(x) = ½ xᵀAx + b·x of points [N 2], whose gradient

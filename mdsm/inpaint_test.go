@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/graph"
@@ -40,10 +41,10 @@ func TestInpaintIsItsFormula(t *testing.T) {
 			p[hidden] += -c.eps*c.eps/2*q.gradient(seen)[hidden] + c.eps*math.Sqrt(c.temperature)*noise[hidden]
 			want = append(want, p...)
 		}
-		out := interpret(t, g, values{"x": at, "noise": n, "hidden": f64([]int{2, 2}, 0, 1, 1, 0), "step_size": f64([]int{1}, c.eps), "temperature": f64(nil, c.temperature)})
-		near(t, "next", out["next"], want, 1e-14)
-		near(t, "energy", out["energy"], energies, 1e-14)
-		near(t, "clean", out["clean"], jumps, 1e-14)
+		out := testkit.Interpret(t, g, values{"x": at, "noise": n, "hidden": f64([]int{2, 2}, 0, 1, 1, 0), "step_size": f64([]int{1}, c.eps), "temperature": f64(nil, c.temperature)})
+		testkit.Near(t, "next", out["next"], want, 1e-14)
+		testkit.Near(t, "energy", out["energy"], energies, 1e-14)
+		testkit.Near(t, "clean", out["clean"], jumps, 1e-14)
 	}
 }
 
@@ -65,16 +66,16 @@ func TestInpaintModels(t *testing.T) {
 	}
 	chain, jump := mdsm.InpaintGraph(net, w, 0.1), mdsm.DenoiseHiddenGraph(net, w, 0.1)
 	out := execute(t, chain, in)
-	near(t, "nothing hidden", out["x_next"], in["x"].AsFloat32().Float64s(), 0)
-	near(t, "nothing hidden, jump", execute(t, jump, pick("x", "hidden"))["denoised"], in["x"].AsFloat32().Float64s(), 0)
+	testkit.Near(t, "nothing hidden", out["x_next"], in["x"].AsFloat32().Float64s(), 0)
+	testkit.Near(t, "nothing hidden, jump", execute(t, jump, pick("x", "hidden"))["denoised"], in["x"].AsFloat32().Float64s(), 0)
 
 	for i := range tensor.Data[float64](in["hidden"]) {
 		tensor.Data[float64](in["hidden"])[i] = 1
 	}
 	out = execute(t, chain, in)
 	want := execute(t, mdsm.SamplerGraph(net, w), pick("x", "noise", "step_size", "temperature"))
-	near(t, "all hidden", out["x_next"], want["x_next"].Float64s(), 1e-6)
-	near(t, "all hidden, energies", out["energy"], want["energy"].Float64s(), 1e-6)
+	testkit.Near(t, "all hidden", out["x_next"], want["x_next"].Float64s(), 1e-6)
+	testkit.Near(t, "all hidden, energies", out["energy"], want["energy"].Float64s(), 1e-6)
 	wantJump := execute(t, mdsm.DenoiseGraph(net, w, 0.1), pick("x"))
-	near(t, "all hidden, jump", execute(t, jump, pick("x", "hidden"))["denoised"], wantJump["denoised"].Float64s(), 1e-6)
+	testkit.Near(t, "all hidden, jump", execute(t, jump, pick("x", "hidden"))["denoised"], wantJump["denoised"].Float64s(), 1e-6)
 }

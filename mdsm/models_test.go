@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/graph"
-	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 
@@ -34,9 +34,9 @@ func TestLangevinIsItsFormula(t *testing.T) {
 				want = append(want, p[j]-c.eps*c.eps/2*slope[j]+c.eps*math.Sqrt(c.temperature)*noise.Float64s()[2*i+j])
 			}
 		}
-		out := interpret(t, g, values{"x": at, "noise": noise, "step_size": f64([]int{1}, c.eps), "temperature": f64(nil, c.temperature)})
-		near(t, fmt.Sprintf("ε = %g, T = %g", c.eps, c.temperature), out["next"], want, 1e-14)
-		near(t, "energy", out["energy"], energies, 1e-14)
+		out := testkit.Interpret(t, g, values{"x": at, "noise": noise, "step_size": f64([]int{1}, c.eps), "temperature": f64(nil, c.temperature)})
+		testkit.Near(t, fmt.Sprintf("ε = %g, T = %g", c.eps, c.temperature), out["next"], want, 1e-14)
+		testkit.Near(t, "energy", out["energy"], energies, 1e-14)
 	}
 }
 
@@ -56,29 +56,24 @@ func TestDenoiseIsItsFormula(t *testing.T) {
 		want = append(want, p[0]-sigma0*sigma0*slope[0], p[1]-sigma0*sigma0*slope[1])
 		energies = append(energies, q.value(p))
 	}
-	out := interpret(t, g, values{"x": at})
-	near(t, "clean", out["clean"], want, 1e-14)
-	near(t, "energy", out["energy"], energies, 1e-14)
-}
-
-func small() (energy.ResNet, energy.Weights) {
-	net := energy.ResNet{Net: "res6", Channels: 1, Dim: 3, Size: 8}
-	return net, energy.Init(net, rng.New(4))
+	out := testkit.Interpret(t, g, values{"x": at})
+	testkit.Near(t, "clean", out["clean"], want, 1e-14)
+	testkit.Near(t, "energy", out["energy"], energies, 1e-14)
 }
 
 // TestSamplerIsItsSteps runs K steps at once and one after the other, in the
 // interpreter and in ONNX Runtime.
 func TestSamplerIsItsSteps(t *testing.T) {
-	net, w := small()
+	net, w := testkit.Network(3, 8, 4)
 	const k, n = 3, 2
 	sampler := mdsm.SamplerGraph(net, w)
 	x, noise := normal(1, n, 1, 8, 8), normal(2, k, n, 1, 8, 8)
 	temperatures, size := []float64{4, 1, 0}, f64([]int{1}, 0.2)
 	for _, c := range []struct {
 		name      string
-		run       func(*testing.T, *graph.Graph, values) values
+		run       func(testing.TB, *graph.Graph, values) values
 		tolerance float64
-	}{{"interpreter", interpret, 1e-13}, {"ONNX Runtime", execute, 1e-6}} {
+	}{{"interpreter", testkit.Interpret, 1e-13}, {"ONNX Runtime", execute, 1e-6}} {
 		t.Run(c.name, func(t *testing.T) {
 			all := c.run(t, sampler, values{"x": x, "noise": noise, "temperature": f64([]int{k}, temperatures...), "step_size": size})
 			at, each := x, noise.Len()/k
@@ -88,13 +83,13 @@ func TestSamplerIsItsSteps(t *testing.T) {
 					"noise": f64([]int{1, n, 1, 8, 8}, noise.Float64s()[i*each:(i+1)*each]...)})
 				if i == 0 {
 					e := c.run(t, mdsm.EnergyGraph(net, w), values{"x": x})
-					near(t, "first energy", out["energy"], e["energy"].Float64s(), c.tolerance)
+					testkit.Near(t, "first energy", out["energy"], e["energy"].Float64s(), c.tolerance)
 				}
 				at = out["x_next"]
 				trace = append(trace, out["energy"].Float64s()...)
 			}
-			near(t, "x_next", all["x_next"], at.Float64s(), c.tolerance)
-			near(t, "energy", all["energy"], trace, c.tolerance)
+			testkit.Near(t, "x_next", all["x_next"], at.Float64s(), c.tolerance)
+			testkit.Near(t, "energy", all["energy"], trace, c.tolerance)
 		})
 	}
 }
@@ -104,7 +99,7 @@ func TestSamplerIsItsSteps(t *testing.T) {
 // differences of the score, denoising with both, and a step of the sampler at
 // T = 0 with the score.
 func TestModelsAgree(t *testing.T) {
-	net, w := small()
+	net, w := testkit.Network(3, 8, 4)
 	x, v := normal(1, 2, 1, 8, 8), normal(2, 2, 1, 8, 8)
 	move := func(h float64) *tensor.Tensor {
 		y := x.Clone()
@@ -115,7 +110,7 @@ func TestModelsAgree(t *testing.T) {
 	}
 	const h = 1e-7
 	score := mdsm.ScoreGraph(net, w)
-	at, plus, minus := interpret(t, score, values{"x": x}), interpret(t, score, values{"x": move(h)}), interpret(t, score, values{"x": move(-h)})
+	at, plus, minus := testkit.Interpret(t, score, values{"x": x}), testkit.Interpret(t, score, values{"x": move(h)}), testkit.Interpret(t, score, values{"x": move(-h)})
 	along := make([]float64, 2)
 	for i, s := range at["score"].Float64s() {
 		along[i/64] -= s * v.Float64s()[i]
@@ -127,23 +122,23 @@ func TestModelsAgree(t *testing.T) {
 		}
 		return d
 	}
-	near(t, "slope of the energy", tensor.Of(along, 2), difference("energy", 1), 1e-6)
-	hvp := interpret(t, mdsm.HessianGraph(net, w), values{"x": x, "v": v})
-	near(t, "Hessian's product", hvp["hvp"], difference("score", -1), 1e-5)
+	testkit.Near(t, "slope of the energy", tensor.Of(along, 2), difference("energy", 1), 1e-6)
+	hvp := testkit.Interpret(t, mdsm.HessianGraph(net, w), values{"x": x, "v": v})
+	testkit.Near(t, "Hessian's product", hvp["hvp"], difference("score", -1), 1e-5)
 
-	near(t, "energy", interpret(t, mdsm.EnergyGraph(net, w), values{"x": x})["energy"], at["energy"].Float64s(), 0)
-	denoised := interpret(t, mdsm.DenoiseGraph(net, w, 0.1), values{"x": x})
-	near(t, "energy beside denoising", denoised["energy"], at["energy"].Float64s(), 0)
+	testkit.Near(t, "energy", testkit.Interpret(t, mdsm.EnergyGraph(net, w), values{"x": x})["energy"], at["energy"].Float64s(), 0)
+	denoised := testkit.Interpret(t, mdsm.DenoiseGraph(net, w, 0.1), values{"x": x})
+	testkit.Near(t, "energy beside denoising", denoised["energy"], at["energy"].Float64s(), 0)
 	want := make([]float64, x.Len())
 	for i, s := range at["score"].Float64s() {
 		want[i] = x.Float64s()[i] + 0.01*s
 	}
-	near(t, "denoised", denoised["denoised"], want, 1e-8) // σ₀² is a float32 constant
+	testkit.Near(t, "denoised", denoised["denoised"], want, 1e-8) // σ₀² is a float32 constant
 }
 
 // TestNamesOfModels holds the names and types that exported files have.
 func TestNamesOfModels(t *testing.T) {
-	net, w := small()
+	net, w := testkit.Network(3, 8, 4)
 	o := mdsm.Objective{Sigma0: 0.1, Weighting: mdsm.InverseVariance}
 	averaging := mdsm.PaperAdam()
 	averaging.EMA = 0.999

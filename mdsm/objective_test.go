@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/autodiff"
 	"ebm/models/energy"
@@ -43,8 +44,8 @@ func TestLossIsItsFormula(t *testing.T) {
 				want += l(s) * math.Pow(clean[j]-noisy[j]+sigma0*sigma0*slope[j], 2) / n
 			}
 		}
-		got := interpret(t, lossGraph(q.energy, graph.Batch(2), sigma0, weighting), values{"x": x, "noise": noise, "sigma": f64([]int{n}, sigma...)})
-		near(t, string(weighting), got["loss"], []float64{want}, 1e-13)
+		got := testkit.Interpret(t, lossGraph(q.energy, graph.Batch(2), sigma0, weighting), values{"x": x, "noise": noise, "sigma": f64([]int{n}, sigma...)})
+		testkit.Near(t, string(weighting), got["loss"], []float64{want}, 1e-13)
 	}
 }
 
@@ -59,9 +60,9 @@ func TestLossOfPictures(t *testing.T) {
 	for _, v := range noise.Float64s() {
 		want += v * v / 2
 	}
-	got := interpret(t, lossGraph(flat, graph.Batch(3, 4, 4), 0.1, mdsm.InverseVariance),
+	got := testkit.Interpret(t, lossGraph(flat, graph.Batch(3, 4, 4), 0.1, mdsm.InverseVariance),
 		values{"x": normal(4, 2, 3, 4, 4), "noise": noise, "sigma": f64([]int{2}, 0.1, 3)})
-	near(t, "loss", got["loss"], []float64{want}, 1e-12)
+	testkit.Near(t, "loss", got["loss"], []float64{want}, 1e-12)
 }
 
 // TestLossAtTheTrueScore takes data from N(x₀, s²) and the energy
@@ -84,7 +85,7 @@ func TestLossAtTheTrueScore(t *testing.T) {
 	g.Output("slope", autodiff.Gradient(loss, a)[0])
 	ideal := 1 / (s*s + sigma0*sigma0)
 	for _, c := range []struct{ a, sign float64 }{{0, -1}, {ideal - 0.1, -1}, {ideal, 0}, {ideal + 0.1, 1}, {-ideal, -1}} {
-		out := interpret(t, g, values{
+		out := testkit.Interpret(t, g, values{
 			"x": f64([]int{4, 1}, x0+s, x0+s, x0-s, x0-s), "noise": f64([]int{4, 1}, 1, -1, 1, -1),
 			"sigma": f64([]int{4}, sigma0, sigma0, sigma0, sigma0), "a": f64(nil, c.a),
 		})
@@ -114,7 +115,7 @@ func TestLossOfAPoint(t *testing.T) {
 		g.Output([]string{"by centre", "by a"}[i], d)
 	}
 	point := []float64{0.2, 0.5, 0.9}
-	out := interpret(t, g, values{
+	out := testkit.Interpret(t, g, values{
 		"x": f64([]int{3, 3}, append(append(point, point...), point...)...), "noise": normal(5, 3, 3),
 		"sigma": f64([]int{3}, 0.1, 0.6, 3), "centre": f64([]int{3}, point...), "a": f64(nil, 1/(2*sigma0*sigma0)),
 	})
@@ -148,7 +149,7 @@ func TestLossOfUntrainedNetworks(t *testing.T) {
 			in[p.Name+suffix] = tensor.New(tensor.Float32, p.Shape...)
 		}
 	}
-	before := interpret(t, g, in)
+	before := testkit.Interpret(t, g, in)
 	first := before["loss"].Float64s()[0]
 	if math.Abs(first/64-1) > 0.25 {
 		t.Errorf("the loss is %g, want about 64", first)
@@ -156,7 +157,7 @@ func TestLossOfUntrainedNetworks(t *testing.T) {
 	for _, p := range net.Parameters() {
 		in[p.Name] = before[p.Name+".next"]
 	}
-	if second := interpret(t, g, in)["loss"].Float64s()[0]; !(second < first) {
+	if second := testkit.Interpret(t, g, in)["loss"].Float64s()[0]; !(second < first) {
 		t.Errorf("the loss went from %g to %g", first, second)
 	}
 }

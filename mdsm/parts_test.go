@@ -3,6 +3,7 @@ package mdsm_test
 import (
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/rng"
@@ -32,8 +33,8 @@ func TestPartsMakeTheObjective(t *testing.T) {
 	for _, v := range parts["loss"].Float64s() {
 		mean += v / 3
 	}
-	near(t, "mean of the losses", tensor.Of([]float64{mean}, 1), []float64{want}, 1e-5)
+	testkit.Near(t, "mean of the losses", tensor.Of([]float64{mean}, 1), []float64{want}, 1e-5)
 	for i, s := range []float64{0.1, 0.7, 3} {
-		near(t, "loss over error", tensor.Of([]float64{parts["loss"].Float64s()[i]}, 1), []float64{parts["error"].Float64s()[i] / s}, 1e-6)
+		testkit.Near(t, "loss over error", tensor.Of([]float64{parts["loss"].Float64s()[i]}, 1), []float64{parts["error"].Float64s()[i] / s}, 1e-6)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"ebm/internal/npz"
+	"ebm/internal/testkit"
 )
 
 func decode[T any](t *testing.T, text string) T {
@@ -60,10 +61,7 @@ func TestLikelihoodOfAModel(t *testing.T) {
 			t.Errorf("the result does not say %q:\n%s", want, text)
 		}
 	}
-	kept, err := os.ReadFile(filepath.Join(out, "likelihood.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	kept := testkit.Read(t, out, "likelihood.json")
 	if again := mustRun(t, append(args, "--json")...); again != string(kept) {
 		t.Errorf("again: %s, kept: %s", again, kept)
 	}

@@ -20,7 +20,6 @@ import (
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/samples"
 	"ebm/mdsm/train"
-	"ebm/models/tensor"
 	"ebm/models/zoo"
 )
 
@@ -202,10 +201,7 @@ func (d *demo) export(context.Context) error {
 
 // verify checks the exported gradient on training pictures with noise.
 func (d *demo) verify(ctx context.Context) error {
-	const pictures = 4
-	shape := d.model.Network.InputShape()
-	x := tensor.New(tensor.Float32, append([]int{pictures}, shape...)...)
-	d.data.Fill(tensor.Data[float32](x), []int{0, 1, 2, 3}, nil)
+	x := dataset.Tensor(d.data, []int{0, 1, 2, 3})
 	var err error
 	d.score, err = certify(ctx, d.app, d.model, verify.Options{Pictures: x, Sigmas: []float64{0.1, 0.5, 1, 3}, ScoreTolerance: 1e-6})
 	if err != nil {

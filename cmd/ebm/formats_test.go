@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"testing"
 
 	"ebm/internal/npz"
+	"ebm/internal/testkit"
 	"ebm/models/weights"
 )
 
@@ -18,21 +18,11 @@ import (
 // commands). Every later version opens, resumes and reads them.
 const formats = "testdata/formats"
 
-// copied returns a copy of a folder of formats that a command may write to.
-func copied(t *testing.T, name string) string {
-	t.Helper()
-	dir := filepath.Join(t.TempDir(), name)
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join(formats, name))); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
 // finishedRun returns the old version's run with its last checkpoint, whatever
 // this processor would train.
 func finishedRun(t *testing.T) string {
 	t.Helper()
-	run := copied(t, "run")
+	run := testkit.Copy(t, filepath.Join(formats, "run"))
 	last := filepath.Join(run, "checkpoints", "step-00000006")
 	if err := os.CopyFS(last, os.DirFS(filepath.Join(formats, "step-00000006"))); err != nil {
 		t.Fatal(err)
@@ -40,23 +30,10 @@ func finishedRun(t *testing.T) string {
 	return run
 }
 
-// apart returns the largest difference of two lists over the largest value.
-func apart(t *testing.T, a, b []float64) float64 {
-	t.Helper()
-	if len(a) != len(b) {
-		t.Fatalf("%d values, want %d", len(a), len(b))
-	}
-	worst, largest := 0.0, 0.0
-	for i := range a {
-		worst, largest = max(worst, math.Abs(a[i]-b[i])), max(largest, math.Abs(b[i]))
-	}
-	return worst / largest
-}
-
 // TestFormatsResumeRun goes on from an old checkpoint and comes to the weights
 // that the old version came to.
 func TestFormatsResumeRun(t *testing.T) {
-	run := copied(t, "run")
+	run := testkit.Copy(t, filepath.Join(formats, "run"))
 	mustRun(t, "train", "--provider", "cpu", "--threads", "2", "--resume", "--out", run)
 	got, err := weights.Load(filepath.Join(run, "checkpoints", "step-00000006", "model.safetensors"))
 	if err != nil {
@@ -72,7 +49,7 @@ func TestFormatsResumeRun(t *testing.T) {
 	// Another kind of processor may round differently.
 	for name, w := range want.All() {
 		g, _ := got.Get(name)
-		if g == nil || apart(t, g.Float64s(), w.Float64s()) > 1e-5 {
+		if g == nil || testkit.Difference(g.Float64s(), w.Float64s()) > 1e-5 {
 			t.Errorf("%s is %v, want the old version's %v within 1e-5", name, g, w)
 		}
 	}
@@ -103,20 +80,14 @@ func TestFormatsWeights(t *testing.T) {
 
 // TestFormatsSamples reads finished samples and finishes killed ones.
 func TestFormatsSamples(t *testing.T) {
-	unfinished := copied(t, "unfinished")
+	unfinished := testkit.Copy(t, filepath.Join(formats, "unfinished"))
 	out := mustRun(t, "sample", "--provider", "cpu", "--run", finishedRun(t), "--count", "8", "--batch", "2", "--steps", "1500",
 		"--seed", "5", "--float32", "--chains", "0", "--grid", "4", "--out", unfinished)
 	if !strings.Contains(out, "0 drawn now") {
 		t.Errorf("the shards of the old version were not taken: %s", out)
 	}
-	got, err := os.ReadFile(filepath.Join(unfinished, "samples_float32.npy"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := os.ReadFile(filepath.Join(formats, "unfinished.npy"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := testkit.Read(t, unfinished, "samples_float32.npy")
+	want := testkit.Read(t, formats, "unfinished.npy")
 	if !bytes.Equal(got, want) {
 		t.Error("samples_float32.npy differs from the old version's")
 	}
@@ -142,7 +113,7 @@ func TestFormatsONNX(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := apart(t, got.Float64s(), want.Float64s()); d > 1e-4 {
+		if d := testkit.Difference(got.Float64s(), want.Float64s()); d > 1e-4 {
 			t.Errorf("%s: samples are off by %.2g of the largest value", name, d)
 		}
 	}
@@ -150,7 +121,7 @@ func TestFormatsONNX(t *testing.T) {
 
 // TestFormatsLikelihood takes up finished chains of the old version.
 func TestFormatsLikelihood(t *testing.T) {
-	out := copied(t, "likelihood")
+	out := testkit.Copy(t, filepath.Join(formats, "likelihood"))
 	before, err := os.ReadDir(out)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"ebm/export/onnxpb"
+	"ebm/internal/testkit"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )
@@ -24,21 +25,14 @@ func TestGradient(t *testing.T) {
 			t.Errorf("the report lacks %q:\n%s", want, text)
 		}
 	}
-	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU, Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rt.Close()
+	rt := testkit.Open(t, 1)
 	session, err := rt.LoadFile(out, runtime.SessionOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer session.Close()
 	x := tensor.Of([]float32{1, 2, 3, 4, 5, 5, 4, 3, 2, 1}, 2, 5)
-	got, err := session.Run(t.Context(), map[string]*tensor.Tensor{"x": x, "v/x": x})
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := testkit.Run(t, session, map[string]*tensor.Tensor{"x": x, "v/x": x})
 	if g := got["grad/x"]; g == nil || g.String() != "float32[2 5]" {
 		t.Errorf("grad/x is %v", g)
 	}
@@ -98,9 +92,7 @@ func TestGradientCheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(two, b, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Write(t, two, b)
 	code, stdout, stderr := ebmRun(t, "gradient", "--check", two)
 	if code != 1 || !strings.Contains(stderr, "2 things stand in the way") ||
 		!strings.Contains(stdout, `"a" (Frobnicate) of operator set 17`) || !strings.Contains(stdout, `"z" (Sideways)`) {
@@ -119,9 +111,7 @@ func TestGradientRefuses(t *testing.T) {
 	dir := t.TempDir()
 	out := filepath.Join(dir, "grad.onnx")
 	broken := filepath.Join(dir, "broken.onnx")
-	if err := os.WriteFile(broken, []byte("not a model"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Write(t, broken, []byte("not a model"))
 	mlp := goldenModels + "mlp.onnx"
 	for _, c := range []struct {
 		code int

@@ -3,8 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"ebm/internal/testkit"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -58,12 +58,8 @@ func TestFlagsStandUnderTheirTitles(t *testing.T) {
 
 func TestValuesComplete(t *testing.T) {
 	t.Chdir(t.TempDir())
-	if err := os.MkdirAll("runs/mine", 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile("runs/mine/config.toml", nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Mkdir(t, "runs/mine")
+	testkit.Write(t, "runs/mine/config.toml", nil)
 	for _, c := range []struct{ line, want string }{
 		{"sample --provider c", "cpu cuda"},
 		{"sample --run ", "fashion16 mnist16 runs/mine"},

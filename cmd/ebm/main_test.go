@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/models/energy"
 	"ebm/models/rng"
 	"ebm/models/weights"
@@ -62,7 +63,7 @@ func TestWrongUsageIsStatus2(t *testing.T) {
 		{[]string{"train"}, "--preset"},
 		{[]string{"train", "--preset", "mnist", "--config", "x.toml"}, "exclude"},
 		{[]string{"train", "--preset", "imagenet"}, "stacked-mnist"},
-		{[]string{"train", "--preset", "mnist", "--size", "20"}, "multiple of 8, not 20"},
+		{[]string{"train", "--preset", "mnist", "--size", "20"}, "a multiple of 8"},
 		{[]string{"export", "--weights", "testdata/formats/weights.safetensors", "--dim", "8", "--out", dir}, "--dim 8, but the weights are of 2"},
 		{[]string{"train", "extra"}, "extra"},
 		{[]string{"export", "--run", "mnist16"}, "--out"},
@@ -86,9 +87,7 @@ func TestWrongUsageIsStatus2(t *testing.T) {
 
 func TestFailuresAreStatus1AndOneClearError(t *testing.T) {
 	damaged := filepath.Join(t.TempDir(), "damaged.safetensors")
-	if err := os.WriteFile(damaged, []byte("not weights at all"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Write(t, damaged, []byte("not weights at all"))
 	out := t.TempDir()
 	for _, c := range []struct {
 		args []string
@@ -190,7 +189,7 @@ func TestTrainResumesExactly(t *testing.T) {
 	if code, _, stderr := ebmRun(t, args(parts)...); code != 1 || !strings.Contains(stderr, "--resume") {
 		t.Errorf("began a run over another one: %d %s", code, stderr)
 	}
-	if code, _, stderr := ebmRun(t, args(parts, "--resume", "--batch", "5")...); code != 1 || !strings.Contains(stderr, "batch is 4 (want 5)") {
+	if code, _, stderr := ebmRun(t, args(parts, "--resume", "--batch", "5")...); code != 1 || !strings.Contains(stderr, "batch 4, want 5") {
 		t.Errorf("went on with other settings: %d %s", code, stderr)
 	}
 	mustRun(t, "train", "--resume", "--out", parts, "--quiet")

@@ -47,7 +47,7 @@ func (f *pictureFlags) pictures(ctx context.Context, a *app, shape []int) (*tens
 	for _, note := range set.Notes {
 		a.log(f.images + ": " + note)
 	}
-	if has := []int{set.Channels, set.Height, set.Width}; !slices.Equal(has, shape) {
+	if has := set.Shape(); !slices.Equal(has, shape) {
 		return nil, fmt.Errorf("%s: its pictures are %v, the model wants %v", f.images, has, shape)
 	}
 	n := set.Len()
@@ -58,7 +58,5 @@ func (f *pictureFlags) pictures(ctx context.Context, a *app, shape []int) (*tens
 	for i := range index {
 		index[i] = i
 	}
-	x := tensor.New(tensor.Float32, append([]int{n}, shape...)...)
-	set.Fill(tensor.Data[float32](x), index, nil)
-	return x, nil
+	return dataset.Tensor(set, index), nil
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"ebm/cmd/internal/verify"
+	"ebm/internal/testkit"
 )
 
 const verifyData = "../../testdata"
@@ -22,10 +23,7 @@ func TestVerifyReference(t *testing.T) {
 			t.Errorf("the certificate does not say %q:\n%s", want, text)
 		}
 	}
-	b, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := testkit.Read(t, out)
 	var c struct {
 		Passed bool
 		verify.Certificate

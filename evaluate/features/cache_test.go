@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ebm/internal/npz"
+	"ebm/internal/testkit"
 	"ebm/models/tensor"
 )
 
@@ -81,10 +82,7 @@ func TestDamagedBlocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := c.path(k)
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	whole := testkit.Read(t, path)
 	flipped := append([]byte(nil), whole...)
 	flipped[len(flipped)/3] ^= 0x10
 	nan := block(4)
@@ -142,21 +140,14 @@ func FuzzLoad(f *testing.F) {
 	if err := c.store(k, block(4)); err != nil {
 		f.Fatal(err)
 	}
-	whole, err := os.ReadFile(c.path(k))
-	if err != nil {
-		f.Fatal(err)
-	}
+	whole := testkit.Read(f, c.path(k))
 	f.Add(whole)
 	f.Add(whole[:40])
 	f.Fuzz(func(t *testing.T, file []byte) {
 		c := &Cache{t.TempDir()}
 		path := c.path(k)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, file, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Mkdir(t, filepath.Dir(path))
+		testkit.Write(t, path, file)
 		b, found, err := c.load(k, 4)
 		if found != (err == nil) || found && b.Features.Shape()[0] != 4 {
 			t.Errorf("%v, %v, %v", b, found, err)

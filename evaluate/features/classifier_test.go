@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"ebm/evaluate"
+	"ebm/internal/testkit"
 	"ebm/mdsm/dataset"
 	"ebm/models/classifier"
 	"ebm/models/energy"
@@ -17,16 +18,6 @@ import (
 	"ebm/models/zoo"
 	"ebm/runtime"
 )
-
-func openRuntime(t *testing.T) *runtime.Runtime {
-	t.Helper()
-	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU, Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { rt.Close() })
-	return rt
-}
 
 // shipped are the weights of the default classifier.
 func shipped(t *testing.T) *weights.Set {
@@ -91,7 +82,7 @@ func every(t *testing.T, spec dataset.Spec, n int) (*tensor.Tensor, []uint16) {
 }
 
 func TestShippedClassifierKnowsDigits(t *testing.T) {
-	rt := openRuntime(t)
+	rt := testkit.Open(t, 1)
 	var first Set
 	for _, size := range []int{28, 16, 32} {
 		pictures, labels := every(t, dataset.Spec{Name: "mnist", Split: dataset.Test, Size: size}, 4)
@@ -104,7 +95,7 @@ func TestShippedClassifierKnowsDigits(t *testing.T) {
 		// Sizes and batches change rounding alone.
 		if first.Features == nil {
 			first = out
-		} else if off := apart(out.Features, first.Features); !(off < 1e-5) {
+		} else if off := testkit.Apart(out.Features, first.Features); !(off < 1e-5) {
 			t.Errorf("features at size %d are off by %.2g", size, off)
 		}
 	}
@@ -157,7 +148,7 @@ func TestModesOfRealStackedDigits(t *testing.T) {
 		t.Fatal(err)
 	}
 	pictures := tensor.Of(set.Pixels, set.Len(), 3, 28, 28)
-	out := classified(t, openRuntime(t), ClassifierOptions{}, pictures)
+	out := classified(t, testkit.Open(t, 1), ClassifierOptions{}, pictures)
 	if got, want := out.Features.Shape()[1], 3*classifier.Default().Features; out.Classes.String() != "float32[8000 3 10]" || got != want {
 		t.Fatalf("logits %v, %d features", out.Classes, got)
 	}
@@ -190,14 +181,14 @@ func TestModesOfRealStackedDigits(t *testing.T) {
 
 // A channel of a picture is classified as that digit alone.
 func TestChannelsAreDigitsOfTheirOwn(t *testing.T) {
-	rt := openRuntime(t)
+	rt := testkit.Open(t, 1)
 	pictures, _ := every(t, dataset.Spec{Name: "mnist", Split: dataset.Test, Size: 32}, 400)
 	grey := tensor.Of(tensor.Data[uint8](pictures)[:24*1024], 24, 1, 32, 32)
 	alone, together := classified(t, rt, ClassifierOptions{}, grey), classified(t, rt, ClassifierOptions{Batch: 3}, grey.Reshape(8, 3, 32, 32))
-	if off := apart(together.Classes, alone.Classes); !(off < 1e-5) {
+	if off := testkit.Difference(together.Classes.Float64s(), alone.Classes.Float64s()); !(off < 1e-5) {
 		t.Errorf("logits are off by %.2g", off)
 	}
-	if off := apart(together.Features, alone.Features); !(off < 1e-5) || together.Features.Shape()[0] != 8 {
+	if off := testkit.Difference(together.Features.Float64s(), alone.Features.Float64s()); !(off < 1e-5) || together.Features.Shape()[0] != 8 {
 		t.Errorf("features %v are off by %.2g", together.Features, off)
 	}
 }
@@ -205,7 +196,7 @@ func TestChannelsAreDigitsOfTheirOwn(t *testing.T) {
 // The distance orders sets as eyes do: other digits of the same hands are
 // closer than noisy ones, and ones without some digits.
 func TestClassifierFrechetOrdersDamage(t *testing.T) {
-	rt := openRuntime(t)
+	rt := testkit.Open(t, 1)
 	pictures, labels := every(t, dataset.Spec{Name: "mnist", Split: dataset.Test, Size: 16}, 2)
 	all := classified(t, rt, ClassifierOptions{}, pictures)
 	distance := func(a, b *tensor.Tensor) float64 {
@@ -243,7 +234,7 @@ func TestClassifierFrechetOrdersDamage(t *testing.T) {
 }
 
 func TestClassifierMistakesAreErrors(t *testing.T) {
-	rt := openRuntime(t)
+	rt := testkit.Open(t, 1)
 	var other weights.Set
 	if err := other.Add("ln1.weight", tensor.New(tensor.Float32, 1, 4)); err != nil {
 		t.Fatal(err)

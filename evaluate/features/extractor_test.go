@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"ebm/internal/npz"
+	"ebm/internal/testkit"
 	"ebm/models/inception"
 	"ebm/models/rng"
 	"ebm/models/tensor"
@@ -17,10 +17,7 @@ import (
 // inceptionWeights draws weights with the names and shapes of the published ones.
 func inceptionWeights(t *testing.T) *weights.Set {
 	t.Helper()
-	arrays, err := npz.ReadFile("../../models/inception/testdata/golden.npz")
-	if err != nil {
-		t.Fatal(err)
-	}
+	arrays := testkit.Arrays(t, "../../models/inception/testdata/golden.npz")
 	var set weights.Set
 	for i, line := range strings.Split(strings.TrimSpace(string(tensor.Data[uint8](arrays["names"]))), "\n") {
 		name, sizes, _ := strings.Cut(line, " ")
@@ -51,7 +48,7 @@ func inceptionWeights(t *testing.T) *weights.Set {
 
 func TestExtractor(t *testing.T) {
 	ctx := context.Background()
-	rt := openRuntime(t)
+	rt := testkit.Open(t, 1)
 	set := inceptionWeights(t)
 	grey := tensor.New(tensor.Uint8, 3, 1, 20, 14)
 	colour := tensor.New(tensor.Uint8, 3, 3, 20, 14)
@@ -91,11 +88,11 @@ func TestExtractor(t *testing.T) {
 	}
 	// A grey picture is one whose colours are equal, and batches change rounding alone.
 	parts := features(InceptionOptions{Channels: 1, Batch: 2}, grey)
-	if off := apart(parts.Features, whole.Features); !(off < 1e-5) {
+	if off := testkit.Apart(parts.Features, whole.Features); !(off < 1e-5) {
 		t.Errorf("grey pictures in two batches are off by %.2g", off)
 	}
 	other := features(InceptionOptions{Channels: 1, Convention: inception.TF}, grey)
-	if off := apart(other.Features, whole.Features); !(off > 1e-3) {
+	if off := testkit.Apart(other.Features, whole.Features); !(off > 1e-3) {
 		t.Errorf("another convention changes features by %.2g, want more", off)
 	}
 	for _, o := range []InceptionOptions{{}, {Weights: set, Channels: 2, Height: 8, Width: 8}, {Weights: set, Channels: 3, Height: 8}, {Weights: &weights.Set{}, Channels: 3, Height: 8, Width: 8}, {Weights: set, Channels: 3, Height: 8, Width: 8, Convention: "best"}} {
@@ -104,14 +101,4 @@ func TestExtractor(t *testing.T) {
 			t.Errorf("%+v: no error", o)
 		}
 	}
-}
-
-// apart is the largest difference over the largest magnitude.
-func apart(a, b *tensor.Tensor) float64 {
-	off, largest := 0.0, 0.0
-	values := b.Float64s()
-	for i, v := range a.Float64s() {
-		off, largest = max(off, math.Abs(v-values[i])), max(largest, math.Abs(v))
-	}
-	return off / largest
 }

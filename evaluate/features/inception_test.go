@@ -1,6 +1,7 @@
 package features
 
 import (
+	"ebm/internal/testkit"
 	"errors"
 	"os"
 	"path/filepath"
@@ -21,12 +22,8 @@ func TestFindInception(t *testing.T) {
 		t.Fatal(err)
 	}
 	cached := filepath.Join(dir, "ebm", "inception", PublishedWeights)
-	if err := os.MkdirAll(filepath.Dir(cached), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(cached, []byte("x"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Mkdir(t, filepath.Dir(cached))
+	testkit.Write(t, cached, []byte("x"))
 	if got, err := FindInception(""); got != cached || err != nil {
 		t.Errorf("%s, %v, want %s", got, err, cached)
 	}

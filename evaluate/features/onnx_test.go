@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"ebm/export"
+	"ebm/internal/testkit"
 	"ebm/models/graph"
 	"ebm/models/inception"
 	"ebm/models/tensor"
@@ -41,7 +42,7 @@ func ramp(n, channels int) *tensor.Tensor {
 }
 
 func TestONNXExtractor(t *testing.T) {
-	rt, ctx := openRuntime(t), context.Background()
+	rt, ctx := testkit.Open(t, 1), context.Background()
 	for _, c := range []struct {
 		name     string
 		dtype    tensor.DType
@@ -98,7 +99,7 @@ func TestONNXExtractor(t *testing.T) {
 
 // Another size is resized to, by the convention that was chosen.
 func TestONNXExtractorResizes(t *testing.T) {
-	rt := openRuntime(t)
+	rt := testkit.Open(t, 1)
 	x := ramp(2, 3)
 	wide := tensor.New(tensor.Uint8, 2, 3, 12, 18)
 	for i := range wide.Len() {
@@ -130,7 +131,7 @@ func TestONNXExtractorResizes(t *testing.T) {
 }
 
 func TestONNXExtractorErrors(t *testing.T) {
-	rt := openRuntime(t)
+	rt := testkit.Open(t, 1)
 	colour, grey := featureNetwork(t, tensor.Float32, 3, nil), featureNetwork(t, tensor.Float32, 1, nil)
 	for _, c := range []struct {
 		name, want string

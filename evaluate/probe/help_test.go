@@ -1,10 +1,9 @@
 package probe
 
 import (
-	"math"
 	"testing"
 
-	"ebm/export"
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/mdsm/dataset"
 	"ebm/models/autodiff"
@@ -19,25 +18,6 @@ const (
 	side   = 4
 	d      = side * side
 )
-
-func open(t testing.TB, threads int) *runtime.Runtime {
-	t.Helper()
-	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU, Threads: threads})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { rt.Close() })
-	return rt
-}
-
-func encode(t testing.TB, g *graph.Graph) []byte {
-	t.Helper()
-	b, err := export.Bytes(g, export.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 // bowl is the energy a·‖x − m‖²/2 of grey pictures of side×side pixels: that
 // of a normal distribution, whose every number is known.
@@ -54,7 +34,7 @@ func (b bowl) model(t testing.TB, rt *runtime.Runtime, withEnergy bool) *Model {
 		g.Output("energy", e)
 	}
 	g.Output("score", graph.Neg(autodiff.Gradient(e, x)[0]))
-	m, err := Open(rt, Source{Score: encode(t, g), Objective: mdsm.Objective{Sigma0: sigma0, Weighting: mdsm.InverseVariance}})
+	m, err := Open(rt, Source{Score: testkit.Encode(t, g), Objective: mdsm.Objective{Sigma0: sigma0, Weighting: mdsm.InverseVariance}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,11 +63,3 @@ func grainy(name string, n, side int, seed uint64) *dataset.Set {
 }
 
 func all(set *dataset.Set) Pictures { return Choose(set, set.Len(), 7) }
-
-// within fails unless got is at most so far from want.
-func within(t *testing.T, what string, got, want, off float64) {
-	t.Helper()
-	if !(math.Abs(got-want) <= off) {
-		t.Errorf("%s: %g, want %g to within %g", what, got, want, off)
-	}
-}

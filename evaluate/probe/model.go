@@ -201,7 +201,7 @@ type values = map[string]*tensor.Tensor
 func (m *Model) group(ctx context.Context, p Pictures, index []int, sigma float64, draw uint32) (values, error) {
 	x, noise, level := m.layout.New(), m.layout.New(), tensor.New(tensor.Float32, m.layout.Size)
 	each := m.layout.Each()
-	p.Set.Fill(tensor.Data[float32](x)[:len(index)*each], index, nil)
+	p.Set.Fill(tensor.Data[float32](x)[:len(index)*each], index)
 	source := rng.New(p.Seed)
 	for i, at := range index {
 		source.Normal(tensor.Data[float32](noise)[i*each:(i+1)*each], rng.Probe, uint64(at), draw)

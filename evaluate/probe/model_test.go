@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/mdsm/dataset"
 	"ebm/runtime/progress"
@@ -19,7 +20,7 @@ import (
 // expectation is known as well.
 func TestLevelsOfABowl(t *testing.T) {
 	const a, m, n = 3.0, 0.2, 3000
-	model := bowl{a, m}.model(t, open(t, 2), true)
+	model := bowl{a, m}.model(t, testkit.Open(t, 2), true)
 	set := flat("grey", n, 255)
 	r2 := d * (1 - m) * (1 - m)
 	sigmas := []float64{0.1, 0.5, 2}
@@ -33,10 +34,10 @@ func TestLevelsOfABowl(t *testing.T) {
 		// The jump's error is (1−c)²σ²‖n‖² + c²r² + a cross term of mean 0, with c = aσ₀².
 		c := a * sigma0 * sigma0
 		square := (1-c)*(1-c)*s2*d + c*c*r2
-		within(t, "energy", l.Energy, a*(r2+s2*d)/2, 5*deviation/math.Sqrt(n))
-		within(t, "its deviation", l.EnergyDeviation, deviation, 0.05*deviation)
-		within(t, "what is left", l.Left, square/(s2*d), 0.03*square/(s2*d))
-		within(t, "loss", l.Loss, square/s2, 0.03*square/s2)
+		testkit.Within(t, "energy", l.Energy, a*(r2+s2*d)/2, 5*deviation/math.Sqrt(n))
+		testkit.Within(t, "its deviation", l.EnergyDeviation, deviation, 0.05*deviation)
+		testkit.Within(t, "what is left", l.Left, square/(s2*d), 0.03*square/(s2*d))
+		testkit.Within(t, "loss", l.Loss, square/s2, 0.03*square/s2)
 	}
 }
 
@@ -44,7 +45,7 @@ func TestLevelsOfABowl(t *testing.T) {
 // number of threads.
 func TestReadingsDependOnThePictureAlone(t *testing.T) {
 	set := grainy("grain", 700, side, 1)
-	one, two := bowl{1, 0.5}.model(t, open(t, 1), true), bowl{1, 0.5}.model(t, open(t, 2), true)
+	one, two := bowl{1, 0.5}.model(t, testkit.Open(t, 1), true), bowl{1, 0.5}.model(t, testkit.Open(t, 2), true)
 	whole, err := one.Read(t.Context(), all(set), 0.3, 5, progress.Silent{})
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +79,7 @@ func TestChoose(t *testing.T) {
 }
 
 func TestReadRefuses(t *testing.T) {
-	model := bowl{1, 0.5}.model(t, open(t, 1), true)
+	model := bowl{1, 0.5}.model(t, testkit.Open(t, 1), true)
 	for _, c := range []struct {
 		set   *dataset.Set
 		sigma float64
@@ -99,10 +100,10 @@ func TestReadRefuses(t *testing.T) {
 	if _, err := model.Read(ctx, all(flat("grey", 2, 1)), 1, 0, progress.Silent{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("after cancelling: %v", err)
 	}
-	if _, err := Open(open(t, 1), Source{Score: []byte("no model"), Objective: mdsm.Objective{Sigma0: 1, Weighting: mdsm.Uniform}}); err == nil {
+	if _, err := Open(testkit.Open(t, 1), Source{Score: []byte("no model"), Objective: mdsm.Objective{Sigma0: 1, Weighting: mdsm.Uniform}}); err == nil {
 		t.Error("opened what is no model")
 	}
-	if _, err := Open(open(t, 1), Source{Objective: mdsm.Objective{Weighting: mdsm.Uniform}}); err == nil || !strings.Contains(err.Error(), "sigma0 0") {
+	if _, err := Open(testkit.Open(t, 1), Source{Objective: mdsm.Objective{Weighting: mdsm.Uniform}}); err == nil || !strings.Contains(err.Error(), "sigma0 0") {
 		t.Errorf("without σ₀: %v", err)
 	}
 }

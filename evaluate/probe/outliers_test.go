@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"ebm/internal/testkit"
 	"strings"
 	"testing"
 )
@@ -9,7 +10,7 @@ import (
 // pictures too, but a set that is darker than the test set less: then the
 // AUROC falls below a half, as for SVHN in the paper.
 func TestOutliersTellWhichSideIsHigher(t *testing.T) {
-	model := bowl{40, 0}.model(t, open(t, 2), true)
+	model := bowl{40, 0}.model(t, testkit.Open(t, 2), true)
 	scores, err := model.Outliers(t.Context(), []Group{
 		{"train", Training, all(flat("train", 400, 80, 90, 100))},
 		{"test", HeldOut, all(flat("test", 300, 80, 90, 100))},
@@ -41,11 +42,11 @@ func TestOutliersTellWhichSideIsHigher(t *testing.T) {
 	}
 	// E = 40‖x‖²/2 at x + σ₀n, known for the flat set.
 	want := 20 * (d*(250.0/255)*(250.0/255) + d*sigma0*sigma0)
-	within(t, "mean energy of the bright set", scores[0].Groups[2].Mean, want, 0.02*want)
+	testkit.Within(t, "mean energy of the bright set", scores[0].Groups[2].Mean, want, 0.02*want)
 }
 
 func TestOutliersOfAScoreAlone(t *testing.T) {
-	model := bowl{1, 0}.model(t, open(t, 1), false)
+	model := bowl{1, 0}.model(t, testkit.Open(t, 1), false)
 	groups := []Group{{"test", HeldOut, all(flat("test", 9, 80))}, {"other", Other, all(flat("other", 9, 250))}}
 	scores, err := model.Outliers(t.Context(), groups, OutlierOptions{Sigmas: []float64{0.2}})
 	if err != nil || len(scores) != 1 || model.HasEnergy() {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"ebm/evaluate/features"
+	"ebm/internal/testkit"
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/samples"
 	"ebm/models/autodiff"
@@ -23,7 +24,7 @@ func (b bowl) candidate(t *testing.T, step int, name string, opened *int) Candid
 	x := g.Input("x", tensor.Float32, graph.Batch(1, side, side))
 	d := graph.Shift(x, -b.m)
 	g.Output("score", graph.Neg(autodiff.Gradient(graph.Scale(graph.ReduceSum(graph.Mul(d, d), 1, 2, 3), b.a/2), x)[0]))
-	onnx := encode(t, g)
+	onnx := testkit.Encode(t, g)
 	return Candidate{Step: step, Name: name, Open: func() (langevin.Files, error) {
 		*opened++
 		return langevin.Files{Score: onnx, Sigma0: sigma0}, nil
@@ -33,7 +34,7 @@ func (b bowl) candidate(t *testing.T, step int, name string, opened *int) Candid
 // Of bowls with different middles the one at the pictures' grey wins, its
 // choice is written, read again, and found again from the samples on disk.
 func TestSelectTakesTheNearestCheckpoint(t *testing.T) {
-	rt, dir := open(t, 2), t.TempDir()
+	rt, dir := testkit.Open(t, 2), t.TempDir()
 	reference, err := Statistics(t.Context(), features.NewPixels(), All(grainy("grain", 600, side, 1)), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -62,9 +63,7 @@ func TestSelectTakesTheNearestCheckpoint(t *testing.T) {
 		t.Errorf("%+v does not say how it was found", s)
 	}
 
-	if err := os.MkdirAll(filepath.Join(dir, "checkpoints"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Mkdir(t, dir, "checkpoints")
 	if _, err := ReadSelection(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("before there is one: %v", err)
 	}
@@ -73,9 +72,7 @@ func TestSelectTakesTheNearestCheckpoint(t *testing.T) {
 		return found
 	}
 	for _, c := range list {
-		if err := os.MkdirAll(filepath.Join(dir, "checkpoints", c.Name), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Mkdir(t, dir, "checkpoints", c.Name)
 	}
 	first := s
 	first.Best = "step-100"
@@ -118,7 +115,7 @@ func TestReadSamplesUndoesCropping(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sampler, err := langevin.New(open(t, 1), models)
+	sampler, err := langevin.New(testkit.Open(t, 1), models)
 	if err != nil {
 		t.Fatal(err)
 	}

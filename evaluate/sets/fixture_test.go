@@ -16,16 +16,6 @@ import (
 	"ebm/runtime"
 )
 
-func openRuntime(t testing.TB) *runtime.Runtime {
-	t.Helper()
-	rt, err := runtime.Open(context.Background(), runtime.Config{Provider: runtime.CPU})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { rt.Close() })
-	return rt
-}
-
 // drawn makes coloured pictures [n 3 size size] that differ in their means,
 // within limits that differ by shade.
 func drawn(n, size, shade int) *tensor.Tensor {

@@ -13,6 +13,7 @@ import (
 	"ebm/evaluate"
 	"ebm/evaluate/features"
 	"ebm/internal/npz"
+	"ebm/internal/testkit"
 	"ebm/models/graph"
 	"ebm/models/tensor"
 )
@@ -20,7 +21,7 @@ import (
 // Whatever way the pictures come, the numbers are those of package evaluate on
 // the features.
 func TestEveryWayIn(t *testing.T) {
-	rt, net := openRuntime(t), network(t, same)
+	rt, net := testkit.Open(t, 0), network(t, same)
 	a, b := drawn(300, 8, 0), drawn(280, 8, 60)
 	dir := t.TempDir()
 	written, statistics := filepath.Join(dir, "f.npz"), filepath.Join(dir, "s.npz")
@@ -33,10 +34,7 @@ func TestEveryWayIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	arrays, err := npz.ReadFile(written)
-	if err != nil {
-		t.Fatal(err)
-	}
+	arrays := testkit.Arrays(t, written)
 	fb, err := e.Features(context.Background(), b, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -64,9 +62,7 @@ func TestEveryWayIn(t *testing.T) {
 		tensor.Data[float32](floats)[i] = float32(v) / 255
 	}
 	run := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(run, "samples"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Mkdir(t, run, "samples")
 	if err := os.Rename(samples(t, a), filepath.Join(run, "samples", "samples.npz")); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +90,7 @@ func TestEveryWayIn(t *testing.T) {
 // A run that was killed goes on with the blocks that are missing, and damaged
 // ones are computed again.
 func TestCacheGoesOn(t *testing.T) {
-	rt, net, cache := openRuntime(t), opened(t, network(t, same)), t.TempDir()
+	rt, net, cache := testkit.Open(t, 0), opened(t, network(t, same)), t.TempDir()
 	a, b := samples(t, drawn(300, 8, 0)), samples(t, drawn(Block, 8, 60))
 	var logged []string
 	once := func() *Result {
@@ -136,7 +132,7 @@ func TestCacheGoesOn(t *testing.T) {
 }
 
 func TestInfrequentNumbers(t *testing.T) {
-	rt := openRuntime(t)
+	rt := testkit.Open(t, 0)
 	r := compare(t, rt, Options{
 		Samples: open(t, samples(t, drawn(300, 8, 0))), Reference: open(t, samples(t, drawn(280, 8, 60))), Network: opened(t, network(t, same)),
 		Unbiased: true, Extrapolate: true, Bootstrap: 20, Metrics: []string{Frechet, InceptionScore},
@@ -160,7 +156,7 @@ func TestInfrequentNumbers(t *testing.T) {
 
 // What must not pass for a number.
 func TestErrors(t *testing.T) {
-	rt, net := openRuntime(t), opened(t, network(t, same))
+	rt, net := testkit.Open(t, 0), opened(t, network(t, same))
 	a := samples(t, drawn(20, 8, 0))
 	dir := t.TempDir()
 	written, statistics := filepath.Join(dir, "f.npz"), filepath.Join(dir, "s.npz")
@@ -201,7 +197,7 @@ func TestErrors(t *testing.T) {
 
 // Results that are numbers but say too little carry a warning.
 func TestWarnings(t *testing.T) {
-	rt, net := openRuntime(t), opened(t, network(t, same))
+	rt, net := testkit.Open(t, 0), opened(t, network(t, same))
 	a := samples(t, drawn(20, 8, 0))
 	plain := tensor.New(tensor.Uint8, 12, 3, 8, 8)
 	mixed := drawn(12, 8, 0)
@@ -241,11 +237,8 @@ func TestWarnings(t *testing.T) {
 
 // The JSON form is what docs/evaluation.md says.
 func TestJSONIsDocumented(t *testing.T) {
-	document, err := os.ReadFile("../../docs/evaluation.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	rt := openRuntime(t)
+	document := testkit.Read(t, "../../docs/evaluation.md")
+	rt := testkit.Open(t, 0)
 	r := compare(t, rt, Options{
 		Samples: open(t, samples(t, drawn(120, 8, 0))), Reference: open(t, samples(t, drawn(100, 8, 60))), Network: opened(t, network(t, same)),
 		Unbiased: true, Extrapolate: true, Bootstrap: 20,
@@ -282,7 +275,7 @@ func collect(v any, keys map[string]bool) {
 }
 
 func TestInterrupted(t *testing.T) {
-	rt := openRuntime(t)
+	rt := testkit.Open(t, 0)
 	ctx, stop := context.WithCancel(context.Background())
 	stop()
 	_, err := Run(ctx, rt, Options{Samples: open(t, samples(t, drawn(20, 8, 0))), Network: opened(t, network(t, same))})

@@ -10,15 +10,13 @@ import (
 
 	"ebm/internal/npz"
 	"ebm/internal/picture"
+	"ebm/internal/testkit"
 	"ebm/models/tensor"
 )
 
 func TestSourcesThatCannotBe(t *testing.T) {
 	cut := samples(t, drawn(40, 8, 0))
-	whole, err := os.ReadFile(cut)
-	if err != nil {
-		t.Fatal(err)
-	}
+	whole := testkit.Read(t, cut)
 	short := filepath.Join(t.TempDir(), "short.npz")
 	damaged := folder(t, drawn(3, 8, 0))
 	mixed := folder(t, drawn(3, 8, 0))
@@ -70,16 +68,11 @@ func TestSourcesThatCannotBe(t *testing.T) {
 // Pictures whose file ends early, or is damaged after its header, are found
 // while they are read.
 func TestDamagedWhileReading(t *testing.T) {
-	rt, net := openRuntime(t), opened(t, network(t, same))
+	rt, net := testkit.Open(t, 0), opened(t, network(t, same))
 	dir := folder(t, drawn(3, 8, 0))
 	path := filepath.Join(dir, "000001.png")
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, whole[:len(whole)-40], 0o644); err != nil {
-		t.Fatal(err)
-	}
+	whole := testkit.Read(t, path)
+	testkit.Write(t, path, whole[:len(whole)-40])
 	array := npy(t, "x.npy", drawn(200, 8, 0))
 	if err := os.Truncate(array, 20000); err != nil {
 		t.Fatal(err)
@@ -118,18 +111,13 @@ func TestDataSetsTakeTheSize(t *testing.T) {
 // FuzzOpen opens and reads files that anything may have written.
 func FuzzOpen(f *testing.F) {
 	for _, path := range []string{samples(f, drawn(3, 4, 0)), npy(f, "x.npz", tensor.New(tensor.Float32, 3, 4)), npy(f, "x.npz", tensor.New(tensor.Float32, 2, 1, 4, 4))} {
-		file, err := os.ReadFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
+		file := testkit.Read(f, path)
 		f.Add(file)
 		f.Add(file[:len(file)/2])
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		path := filepath.Join(t.TempDir(), "x.npz")
-		if err := os.WriteFile(path, file, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Write(t, path, file)
 		s, err := Open(context.Background(), path, SourceOptions{})
 		if err != nil {
 			return

@@ -18,13 +18,13 @@ import (
 	"ebm/export"
 	"ebm/export/bundle"
 	"ebm/export/onnxpb"
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/graph"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/models/weights"
-	"ebm/runtime"
 )
 
 // source is a small network with large random weights.
@@ -65,16 +65,6 @@ func source(t testing.TB) bundle.Source {
 	}
 }
 
-func open(t *testing.T) *runtime.Runtime {
-	t.Helper()
-	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU, Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { rt.Close() })
-	return rt
-}
-
 func write(t *testing.T, target, dir string, s bundle.Source, o bundle.Options) bundle.Result {
 	t.Helper()
 	form, err := bundle.Find(target)
@@ -104,20 +94,6 @@ func files(t *testing.T, dir string) map[string]string {
 		t.Fatal(err)
 	}
 	return all
-}
-
-func run(t *testing.T, rt *runtime.Runtime, model string, in map[string]*tensor.Tensor) map[string]*tensor.Tensor {
-	t.Helper()
-	s, err := rt.Load([]byte(model), runtime.SessionOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	out, err := s.Run(t.Context(), in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
 }
 
 func random(shape ...int) *tensor.Tensor {
@@ -152,7 +128,7 @@ func plain(t *testing.T, s bundle.Source, kind string) string {
 // TestEveryTarget checks what all of them have in common: the files that are
 // said to be there are, with equal bytes the second time, and other files stay.
 func TestEveryTarget(t *testing.T) {
-	s, rt := source(t), open(t)
+	s, rt := source(t), testkit.Open(t, 1)
 	want := map[string][]string{
 		"triton": {"small_energy/1/model.onnx", "small_energy/config.pbtxt", "small_sampler/1/model.onnx", "small_sampler/config.pbtxt",
 			"small_score/1/model.onnx", "small_score/config.pbtxt"},
@@ -179,9 +155,7 @@ func TestEveryTarget(t *testing.T) {
 			t.Errorf("%s wrote %q, want %q", target.Name, names, want[target.Name])
 		}
 		mine := filepath.Join(dir, "mine.txt")
-		if err := os.WriteFile(mine, []byte("stays"), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Write(t, mine, []byte("stays"))
 		write(t, target.Name, dir, s, bundle.Options{Runtime: rt})
 		second := files(t, dir)
 		if second["mine.txt"] != "stays" || len(second) != len(first)+1 {
@@ -196,7 +170,7 @@ func TestEveryTarget(t *testing.T) {
 }
 
 func TestTritonConfigurations(t *testing.T) {
-	s, rt, dir := source(t), open(t), t.TempDir()
+	s, rt, dir := source(t), testkit.Open(t, 1), t.TempDir()
 	write(t, "triton", dir, s, bundle.Options{})
 	got := files(t, dir)
 	for _, kind := range []string{"energy", "score", "sampler"} {
@@ -248,7 +222,7 @@ output {
 	if c := got["small_train/config.pbtxt"]; !strings.Contains(c, "name: \"step\"\n  data_type: TYPE_INT64\n  dims: [ 1 ]\n") {
 		t.Errorf("no step among the inputs:\n%.600s", c)
 	}
-	if out := run(t, rt, got["small_score/1/model.onnx"], map[string]*tensor.Tensor{"x": random(4, 1, 16, 16)}); out["energy"].Len() != 4 {
+	if out := testkit.RunModel(t, rt, []byte(got["small_score/1/model.onnx"]), map[string]*tensor.Tensor{"x": random(4, 1, 16, 16)}); out["energy"].Len() != 4 {
 		t.Errorf("energies %v, want 4", out["energy"])
 	}
 }
@@ -294,13 +268,13 @@ func TestHubFolder(t *testing.T) {
 }
 
 func TestGenerator(t *testing.T) {
-	s, rt, dir := source(t), open(t), t.TempDir()
+	s, rt, dir := source(t), testkit.Open(t, 1), t.TempDir()
 	result := write(t, "torch-fidelity", dir, s, bundle.Options{Seed: 5})
 	model := files(t, dir)["generator.onnx"]
 	z := tensor.New(tensor.Float32, 3, 256)
 	rng.New(1).Normal(tensor.Data[float32](z), rng.Probe, 0, 0)
 	in := map[string]*tensor.Tensor{"z": z}
-	out := run(t, rt, model, in)
+	out := testkit.RunModel(t, rt, []byte(model), in)
 	x := out["images"]
 	if len(out) != 1 || x.DType() != tensor.Uint8 || !slices.Equal(x.Shape(), []int{3, 3, 12, 12}) {
 		t.Fatalf("%v, want images uint8[3 3 12 12]", out)
@@ -311,12 +285,12 @@ func TestGenerator(t *testing.T) {
 			t.Errorf("picture %d is not grey", i)
 		}
 	}
-	if again := run(t, rt, model, in)["images"]; !slices.Equal(tensor.Data[uint8](again), tensor.Data[uint8](x)) {
+	if again := testkit.RunModel(t, rt, []byte(model), in)["images"]; !slices.Equal(tensor.Data[uint8](again), tensor.Data[uint8](x)) {
 		t.Error("a new session drew other pictures of the same z and seed")
 	}
 	other := t.TempDir()
 	write(t, "torch-fidelity", other, s, bundle.Options{Seed: 6})
-	if differs := run(t, rt, files(t, other)["generator.onnx"], in)["images"]; slices.Equal(tensor.Data[uint8](differs), tensor.Data[uint8](x)) {
+	if differs := testkit.RunModel(t, rt, []byte(files(t, other)["generator.onnx"]), in)["images"]; slices.Equal(tensor.Data[uint8](differs), tensor.Data[uint8](x)) {
 		t.Error("another seed drew the same pictures")
 	}
 	if !strings.Contains(result.Use, "--input1-model-z-size 256 ") {
@@ -326,7 +300,7 @@ func TestGenerator(t *testing.T) {
 
 // TestReducedPrecision runs the variants on pictures that were no probes.
 func TestReducedPrecision(t *testing.T) {
-	s, rt := source(t), open(t)
+	s, rt := source(t), testkit.Open(t, 1)
 	x := random(6, 1, 16, 16)
 	for target, most := range map[string]float64{"float16": 0.03, "int8": 0.1} {
 		dir := t.TempDir()
@@ -357,7 +331,7 @@ func TestReducedPrecision(t *testing.T) {
 				in["noise"], in["temperature"] = random(2, 6, 1, 16, 16), random(2)
 				in["step_size"] = tensor.Of([]float32{0.02}, 1)
 			}
-			got, want := run(t, rt, b, in), run(t, rt, plain(t, s, kind), in)
+			got, want := testkit.RunModel(t, rt, []byte(b), in), testkit.RunModel(t, rt, []byte(plain(t, s, kind)), in)
 			for name := range want {
 				d, ok := stated[kind+" "+name]
 				if !ok || d.Max == 0 || d.Relative > most || meta[name+"_error"] != d.String() {
@@ -371,7 +345,7 @@ func TestReducedPrecision(t *testing.T) {
 		if r := write(t, target, dir, s, bundle.Options{Runtime: rt, Kinds: []string{"score"}, Batch: 6}); len(r.Errors) != 2 {
 			t.Errorf("%s with a fixed batch: %+v", target, r)
 		}
-		run(t, rt, files(t, dir)["score.onnx"], map[string]*tensor.Tensor{"x": x})
+		testkit.RunModel(t, rt, []byte(files(t, dir)["score.onnx"]), map[string]*tensor.Tensor{"x": x})
 	}
 }
 
@@ -395,7 +369,7 @@ func TestOverflow(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	if _, err := half.Write(t.Context(), dir, s, bundle.Options{Runtime: open(t)}); err == nil || !strings.Contains(err.Error(), "not finite") {
+	if _, err := half.Write(t.Context(), dir, s, bundle.Options{Runtime: testkit.Open(t, 1)}); err == nil || !strings.Contains(err.Error(), "not finite") {
 		t.Errorf("maps of 1e7 in float16: %v", err)
 	}
 	if got := files(t, dir); len(got) > 0 {
@@ -431,9 +405,7 @@ func TestErrors(t *testing.T) {
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Write(t, file, nil)
 	named := s
 	named.Name = "a/b"
 	lost := s

@@ -8,7 +8,7 @@ import (
 	"ebm/export"
 	"ebm/export/onnximport"
 	"ebm/export/onnxpb"
-	"ebm/models/interp"
+	"ebm/internal/testkit"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )
@@ -32,23 +32,10 @@ func derive(t *testing.T, rt *runtime.Runtime, d onnximport.Derivatives, inputs 
 	if _, err := m.Differentiate(d); err != nil {
 		t.Fatal(err)
 	}
-	out, err := interp.Run(m.Graph, inputs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := export.Bytes(m.Graph, export.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	session, err := rt.Load(b, runtime.SessionOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer session.Close()
-	fast, err := session.Run(t.Context(), inputs)
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := testkit.Interpret(t, m.Graph, inputs)
+	b := testkit.Encode(t, m.Graph)
+	session := testkit.Load(t, rt, b)
+	fast := testkit.Run(t, session, inputs)
 	for name, want := range out {
 		close(t, name+" in ONNX Runtime", fast[name], want, 1e-5)
 	}
@@ -58,11 +45,7 @@ func derive(t *testing.T, rt *runtime.Runtime, d onnximport.Derivatives, inputs 
 // TestKindsOfDerivative derives each kind from others: rows of a Jacobian by
 // seeds, columns by tangents, and the same for the Hessian.
 func TestKindsOfDerivative(t *testing.T) {
-	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU, Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rt.Close()
+	rt := testkit.Open(t, 1)
 	rng := rand.New(rand.NewPCG(1, 2))
 	x, along := random(rng, 2, 4), random(rng, 2, 4)
 	run := func(d onnximport.Derivatives, more map[string]*tensor.Tensor) map[string]*tensor.Tensor {
@@ -179,10 +162,7 @@ func TestThirdOrder(t *testing.T) {
 		for i, v := range x.Float64s() {
 			tensor.Data[float64](moved)[i] = v + h
 		}
-		out, err := interp.Run(m.Graph, map[string]*tensor.Tensor{"x": moved})
-		if err != nil {
-			t.Fatal(err)
-		}
+		out := testkit.Interpret(t, m.Graph, map[string]*tensor.Tensor{"x": moved})
 		return out
 	}
 	const h = 1e-4

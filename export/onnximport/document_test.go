@@ -3,11 +3,11 @@ package onnximport_test
 import (
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
 	"ebm/export/onnximport"
+	"ebm/internal/testkit"
 )
 
 var update = flag.Bool("update", false, "write the table of operators into the document")
@@ -16,10 +16,7 @@ var update = flag.Bool("update", false, "write the table of operators into the d
 // are read.
 func TestDocument(t *testing.T) {
 	const path = "../../docs/onnx-import.md"
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := testkit.Read(t, path)
 	head, rest, ok1 := strings.Cut(string(b), "-update -->\n")
 	_, tail, ok2 := strings.Cut(rest, "<!-- end -->")
 	if !ok1 || !ok2 {
@@ -34,9 +31,7 @@ func TestDocument(t *testing.T) {
 	switch {
 	case want == string(b):
 	case *update:
-		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Write(t, path, []byte(want))
 	default:
 		t.Errorf("the table of operators in %s is not that of the code; run this test with -update", path)
 	}

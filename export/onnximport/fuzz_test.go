@@ -1,7 +1,6 @@
 package onnximport_test
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -10,6 +9,7 @@ import (
 	"ebm/export"
 	"ebm/export/onnximport"
 	"ebm/export/onnxpb"
+	"ebm/internal/testkit"
 )
 
 // FuzzParse looks for bytes that make the importer panic, hang or take
@@ -20,10 +20,7 @@ func FuzzParse(f *testing.F) {
 		f.Fatalf("seeds: %v, %v", files, err)
 	}
 	for _, path := range files {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
+		b := testkit.Read(f, path)
 		f.Add(b)
 		f.Add(b[:len(b)/2])
 		// The nodes alone: mutations of weights teach nothing.

@@ -5,11 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"ebm/export"
 	"ebm/export/onnximport"
-	"ebm/internal/npz"
+	"ebm/internal/testkit"
 	g "ebm/models/graph"
-	"ebm/models/interp"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )
@@ -18,11 +16,7 @@ import (
 // products with PyTorch's in float64, and what ONNX Runtime makes of the
 // written file with them in float32.
 func TestGolden(t *testing.T) {
-	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU, Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rt.Close()
+	rt := testkit.Open(t, 1)
 	for _, test := range []struct {
 		name, of, wrt string
 		parameters    int // whose gradients PyTorch names alike, at least
@@ -33,10 +27,7 @@ func TestGolden(t *testing.T) {
 		{"torchscript", "y", "bias", 9},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			data, err := npz.ReadFile(filepath.Join("testdata", test.name+".npz"))
-			if err != nil {
-				t.Fatal(err)
-			}
+			data := testkit.Arrays(t, filepath.Join("testdata", test.name+".npz"))
 			m, err := onnximport.Read(filepath.Join("testdata", test.name+".onnx"), onnximport.Options{})
 			if err != nil {
 				t.Fatal(err)
@@ -88,23 +79,10 @@ func checkGolden(t *testing.T, rt *runtime.Runtime, m *onnximport.Model, data ma
 			inputs[name] = data[name]
 		}
 	}
-	slow, err := interp.Run(m.Graph, inputs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := export.Bytes(m.Graph, export.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	session, err := rt.Load(b, runtime.SessionOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer session.Close()
-	fast, err := session.Run(t.Context(), inputs)
-	if err != nil {
-		t.Fatal(err)
-	}
+	slow := testkit.Interpret(t, m.Graph, inputs)
+	b := testkit.Encode(t, m.Graph)
+	session := testkit.Load(t, rt, b)
+	fast := testkit.Run(t, session, inputs)
 	gradients := 0
 	for _, out := range m.Graph.Outputs() {
 		want := data[out.Name]

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"testing"
 
-	"ebm/export"
 	"ebm/export/onnximport"
 	"ebm/export/onnxpb"
+	"ebm/internal/testkit"
 	"ebm/models/autodiff"
 	"ebm/models/gradcheck"
 	g "ebm/models/graph"
@@ -40,11 +40,7 @@ func (r row) file() (*onnxpb.ModelProto, map[string]*tensor.Tensor) {
 // with the imported graph in the interpreter, with the exported file in ONNX
 // Runtime again, and its gradient with finite differences.
 func TestOperators(t *testing.T) {
-	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU, Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rt.Close()
+	rt := testkit.Open(t, 1)
 	for i, row := range rows() {
 		t.Run(fmt.Sprintf("%s %d", row.op, i), func(t *testing.T) {
 			p, inputs := row.file()
@@ -53,18 +49,12 @@ func TestOperators(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := original(t, rt, p, m, inputs)
-			got, err := interp.Run(m.Graph, inputs)
-			if err != nil {
-				t.Fatal(err)
-			}
+			got := testkit.Interpret(t, m.Graph, inputs)
 			for name, w := range want {
 				close(t, name, got[name], w, 2e-5)
 			}
-			again, err := export.Bytes(m.Graph, export.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for name, y := range runONNX(t, rt, again, inputs) {
+			again := testkit.Encode(t, m.Graph)
+			for name, y := range testkit.RunModel(t, rt, again, inputs) {
 				close(t, name+" exported", y, want[name], 2e-5)
 			}
 			if !row.kinks {
@@ -87,21 +77,7 @@ func original(t *testing.T, rt *runtime.Runtime, p *onnxpb.ModelProto, m *onnxim
 		}
 		p.Graph.Output[i] = inputInfo(out.Name, tensor.New(out.Node.DType(), size...))
 	}
-	return runONNX(t, rt, bytesOf(p), inputs)
-}
-
-func runONNX(t *testing.T, rt *runtime.Runtime, b []byte, inputs map[string]*tensor.Tensor) map[string]*tensor.Tensor {
-	t.Helper()
-	session, err := rt.Load(b, runtime.SessionOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer session.Close()
-	out, err := session.Run(t.Context(), inputs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
+	return testkit.RunModel(t, rt, bytesOf(p), inputs)
 }
 
 // gradients compares the derivative of a weighted sum of all floating-point

@@ -4,20 +4,18 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
 
-	"ebm/export"
 	"ebm/export/onnximport"
 	"ebm/export/onnxpb"
+	"ebm/internal/testkit"
 	g "ebm/models/graph"
 	"ebm/models/interp"
 	"ebm/models/tensor"
-	"ebm/runtime"
 )
 
 // parse imports a model, and fails the test when that does.
@@ -47,10 +45,7 @@ func TestShapesAreFollowed(t *testing.T) {
 	if s := got.Values["y"].Shape().String(); s != "[2·N 6]" {
 		t.Errorf("y has shape %s, want [2·N 6]", s)
 	}
-	out, err := interp.Run(got.Graph, inputs)
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := testkit.Interpret(t, got.Graph, inputs)
 	if n := out["n"]; n.Len() != 1 || n.Float64s()[0] != 4 {
 		t.Errorf("2·N is %v", n.Raw())
 	}
@@ -80,22 +75,12 @@ func TestExpandIsFollowed(t *testing.T) {
 func TestRangeOfSymbol(t *testing.T) {
 	m, inputs := rangeModel()
 	got := parse(t, m, onnximport.Options{})
-	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU, Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rt.Close()
-	b, err := export.Bytes(got.Graph, export.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	slow, err := interp.Run(got.Graph, inputs)
-	if err != nil {
-		t.Fatal(err)
-	}
+	rt := testkit.Open(t, 1)
+	b := testkit.Encode(t, got.Graph)
+	slow := testkit.Interpret(t, got.Graph, inputs)
 	want := tensor.Of([]float64{0, 1, 2, 3}, 4)
 	close(t, "y", slow["y"], want, 0)
-	close(t, "y in ONNX Runtime", runONNX(t, rt, b, inputs)["y"], want, 0)
+	close(t, "y in ONNX Runtime", testkit.RunModel(t, rt, b, inputs)["y"], want, 0)
 }
 
 // TestMeanOverSymbol divides by a number of elements that is known at run
@@ -104,10 +89,7 @@ func TestMeanOverSymbol(t *testing.T) {
 	m, _ := model(13, map[string]arg{"x": v(2, 3)}, []string{"y"}, node("ReduceMean", []string{"x"}, []string{"y"}, attrs{"axes": []int{0}, "keepdims": 0}))
 	symbolicInput(m, "x")
 	got := parse(t, m, onnximport.Options{})
-	out, err := interp.Run(got.Graph, map[string]*tensor.Tensor{"x": tensor.Of([]float32{1, 2, 3, 4, 5, 9}, 2, 3)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := testkit.Interpret(t, got.Graph, map[string]*tensor.Tensor{"x": tensor.Of([]float32{1, 2, 3, 4, 5, 9}, 2, 3)})
 	close(t, "y", out["y"], tensor.Of([]float64{2.5, 3.5, 6}, 3), 1e-12)
 }
 
@@ -143,10 +125,7 @@ func TestHalfPrecision(t *testing.T) {
 		if d := got.Graph.Outputs()[0].Node.DType(); d != tensor.Float16 {
 			t.Errorf("the output is %v", d)
 		}
-		out, err := interp.Run(got.Graph, inputs)
-		if err != nil {
-			t.Fatal(err)
-		}
+		out := testkit.Interpret(t, got.Graph, inputs)
 		close(t, "y", out["y"], tensor.Of([]float64{1.5, -1}, 2), 0)
 	}
 }
@@ -156,12 +135,8 @@ func TestExternalData(t *testing.T) {
 	raw := make([]byte, 4+8)
 	binary.LittleEndian.PutUint32(raw[4:], math.Float32bits(2))
 	binary.LittleEndian.PutUint32(raw[8:], math.Float32bits(3))
-	if err := os.WriteFile(filepath.Join(dir, "weights.bin"), raw, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(filepath.Dir(dir), "secret.bin"), raw, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Write(t, filepath.Join(dir, "weights.bin"), raw)
+	testkit.Write(t, filepath.Join(filepath.Dir(dir), "secret.bin"), raw)
 	external := func(pairs ...string) *onnxpb.ModelProto {
 		m, _ := model(13, map[string]arg{"x": v(2), "w": weight(v(2))}, []string{"y"}, node("Mul", []string{"x", "w"}, []string{"y"}, nil))
 		w := m.Graph.Initializer[0]
@@ -172,9 +147,7 @@ func TestExternalData(t *testing.T) {
 		return m
 	}
 	path := filepath.Join(dir, "model.onnx")
-	if err := os.WriteFile(path, bytesOf(external("location", "weights.bin", "offset", "4", "length", "8")), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Write(t, path, bytesOf(external("location", "weights.bin", "offset", "4", "length", "8")))
 	m, err := onnximport.Read(path, onnximport.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -227,10 +200,7 @@ func TestBranches(t *testing.T) {
 			if fixed && strings.Contains(got.Graph.String(), "Where") {
 				t.Errorf("a branch that is known is chosen at run time:\n%v", got.Graph)
 			}
-			out, err := interp.Run(got.Graph, inputs)
-			if err != nil {
-				t.Fatal(err)
-			}
+			out := testkit.Interpret(t, got.Graph, inputs)
 			want := inputs["x"].AsFloat64().Clone()
 			for i, x := range tensor.Data[float64](want) {
 				if tensor.Data[float64](want)[i] = x + 1; yes {
@@ -389,10 +359,7 @@ func TestRefusals(t *testing.T) {
 
 // TestDifferentiateRefuses also has what is left as it was.
 func TestDifferentiateRefuses(t *testing.T) {
-	b, err := export.Bytes(network(), export.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := testkit.Encode(t, network())
 	m, err := onnximport.Parse(b, onnximport.Options{Sizes: map[string]int{"N": 2}})
 	if err != nil {
 		t.Fatal(err)

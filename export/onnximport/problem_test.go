@@ -2,7 +2,6 @@ package onnximport_test
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"ebm/export/onnximport"
 	"ebm/export/onnxpb"
+	"ebm/internal/testkit"
 	"ebm/models/interp"
 	"ebm/models/tensor"
 )
@@ -55,10 +55,7 @@ func TestInitialiserAsOutput(t *testing.T) {
 	if _, err := got.Differentiate(onnximport.Derivatives{Of: []string{"y"}, Wrt: []string{"x"}}); err != nil {
 		t.Fatal(err)
 	}
-	out, err := interp.Run(got.Graph, inputs)
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := testkit.Interpret(t, got.Graph, inputs)
 	close(t, "grad/x", out["grad/x"], out["w"], 0)
 }
 
@@ -100,9 +97,7 @@ func TestProblemsAreAllListed(t *testing.T) {
 	}
 
 	path := filepath.Join(t.TempDir(), "model.onnx")
-	if err := os.WriteFile(path, bytesOf(problems()), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Write(t, path, bytesOf(problems()))
 	for of, count := range map[string]int{"y": 0, "b": 2, "z": 3} {
 		if got, err := onnximport.Check(path, onnximport.Options{Of: []string{of}}); err != nil || len(got) != count {
 			t.Errorf("of %q: %v, %v, want %d problems", of, got, err, count)

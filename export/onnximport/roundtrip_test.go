@@ -8,9 +8,9 @@ import (
 
 	"ebm/export"
 	"ebm/export/onnximport"
+	"ebm/internal/testkit"
 	"ebm/models/autodiff"
 	g "ebm/models/graph"
-	"ebm/models/interp"
 	"ebm/models/tensor"
 )
 
@@ -78,14 +78,8 @@ func TestRoundTrip(t *testing.T) {
 // sameValues compares the outputs of two graphs by name.
 func sameValues(t *testing.T, a, b *g.Graph, inputs map[string]*tensor.Tensor, tolerance float64) {
 	t.Helper()
-	want, err := interp.Run(a, inputs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := interp.Run(b, inputs)
-	if err != nil {
-		t.Fatal(err)
-	}
+	want := testkit.Interpret(t, a, inputs)
+	got := testkit.Interpret(t, b, inputs)
 	if len(got) != len(want) {
 		t.Errorf("%d outputs, want %d", len(got), len(want))
 	}

@@ -3,7 +3,6 @@ package onnxpb_test
 import (
 	"encoding/binary"
 	"math"
-	"os"
 	"slices"
 	"testing"
 
@@ -14,6 +13,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"ebm/export/onnxpb"
+	"ebm/internal/testkit"
 )
 
 // TestReadsFileOfOnnxPackage reads a file that the onnx package wrote
@@ -165,10 +165,7 @@ func TestBesideOnnxGo(t *testing.T) {
 
 func readGolden(t *testing.T) *onnxpb.ModelProto {
 	t.Helper()
-	data, err := os.ReadFile("testdata/affine.onnx.bin")
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := testkit.Read(t, "testdata/affine.onnx.bin")
 	m := new(onnxpb.ModelProto)
 	if err := proto.Unmarshal(data, m); err != nil {
 		t.Fatal(err)

@@ -6,9 +6,9 @@ import (
 	"testing"
 
 	"ebm/export"
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/energy"
-	"ebm/models/interp"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime"
@@ -17,7 +17,7 @@ import (
 // TestRows holds batches that are cut into parts, evenly or not, and batches
 // that are not, to the interpreter.
 func TestRows(t *testing.T) {
-	rt := open(t)
+	rt := testkit.Open(t, 0)
 	n := energy.ResNet{Net: "res6", Channels: 1, Dim: 16, Size: 16}
 	g := mdsm.ScoreGraph(n, energy.Init(n, rng.New(1)))
 	loaded := 0
@@ -30,10 +30,7 @@ func TestRows(t *testing.T) {
 	}
 	for _, batch := range []int{1, 2, 5, 3*r.part + 1, 4 * r.part, 2} {
 		in := inputs(g, batch, nil)
-		want, err := interp.Run(g, in)
-		if err != nil {
-			t.Fatal(err)
-		}
+		want := testkit.Interpret(t, g, in)
 		got, err := r.Run(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)
@@ -58,7 +55,7 @@ func TestRows(t *testing.T) {
 // TestRowsMistakes makes sure that errors speak of what was given, not of a
 // part of it.
 func TestRowsMistakes(t *testing.T) {
-	rt := open(t)
+	rt := testkit.Open(t, 0)
 	n := energy.ResNet{Net: "res6", Channels: 1, Dim: 8, Size: 16}
 	g := mdsm.ScoreGraph(n, energy.Init(n, rng.New(1)))
 	r := NewRows(rt, n.InputShape(), func(block int) ([]byte, error) { return export.Bytes(g, export.Options{Block: block}) })

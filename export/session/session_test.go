@@ -1,27 +1,16 @@
 package session
 
 import (
-	"context"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/graph"
-	"ebm/models/interp"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime"
 )
-
-func open(t *testing.T) *runtime.Runtime {
-	t.Helper()
-	rt, err := runtime.Open(context.Background(), runtime.Config{Provider: runtime.CPU})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { rt.Close() })
-	return rt
-}
 
 // inputs draws numbers for every input: weights as networks begin with, and
 // standard normal ones elsewhere.
@@ -59,10 +48,7 @@ type option struct {
 // interpreter's.
 func hold(t *testing.T, rt *runtime.Runtime, g *graph.Graph, in map[string]*tensor.Tensor, tolerance float64, options ...option) {
 	t.Helper()
-	want, err := interp.Run(g, in)
-	if err != nil {
-		t.Fatal(err)
-	}
+	want := testkit.Interpret(t, g, in)
 	for _, o := range options {
 		s, err := Load(rt, g, o.sizes, runtime.SessionOptions{Threads: o.threads})
 		if err != nil {
@@ -84,7 +70,7 @@ func hold(t *testing.T, rt *runtime.Runtime, g *graph.Graph, in map[string]*tens
 // TestLoad holds what Load makes of networks, with convolutions of every kind
 // in blocks, to the interpreter.
 func TestLoad(t *testing.T) {
-	rt := open(t)
+	rt := testkit.Open(t, 0)
 	t.Logf("blocks of %d channels", Block(rt))
 	grey := energy.ResNet{Net: "res12", Channels: 1, Dim: 16, Size: 16}
 	colour := energy.ResNet{Net: "res6", Channels: 3, Dim: 32, Size: 16, Activation: energy.Swish}
@@ -105,7 +91,7 @@ func TestLoad(t *testing.T) {
 
 // TestCheck makes sure that blocks of the wrong size are found out.
 func TestCheck(t *testing.T) {
-	rt := open(t)
+	rt := testkit.Open(t, 0)
 	right := Block(rt)
 	if right == 0 {
 		t.Skip("this ONNX Runtime has no operators on blocks")

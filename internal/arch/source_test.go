@@ -130,6 +130,10 @@ func floorOf(dir string) int {
 // which formats read and write.
 const crossing = "models/tensor"
 
+// forTests is the package of helpers that tests share: it imports anything,
+// and no file but a test imports it.
+const forTests = "internal/testkit"
+
 // layerTable reads the table under the heading Floors of the document: rows
 // with a layer, its folders as code, and what they are for.
 func layerTable(document string) (map[string]layer, error) {
@@ -206,10 +210,15 @@ func check(packages map[string][]source, layers map[string]layer) []string {
 		}
 		for _, f := range files {
 			for _, p := range f.imports {
-				if other, ours := folder(p); ours {
-					if to, known := layers[other]; known && !to.below(at) && !(at.floor == 0 && other == crossing) {
-						complain("%s: %s of layer %v imports %s of layer %v, want one below", f.path, dir, at, other, to)
-					}
+				if dir == forTests {
+					continue
+				}
+				other, ours := folder(p)
+				if to, known := layers[other]; ours && known && !to.below(at) && !(at.floor == 0 && other == crossing) {
+					complain("%s: %s of layer %v imports %s of layer %v, want one below", f.path, dir, at, other, to)
+				}
+				if ours && other == forTests {
+					complain("%s: imports %s, which is for tests alone", f.path, other)
 				}
 				for _, r := range rules {
 					if (p == r.path || strings.HasPrefix(p, r.path+"/")) && !slices.Contains(r.only, dir) && !f.generated {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/graph"
@@ -127,13 +128,8 @@ func TestStatesAreOfTheirSettings(t *testing.T) {
 		t.Fatalf("kept are %v, error %v", files, err)
 	}
 	for _, path := range files {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, data[:len(data)/2], 0o644); err != nil {
-			t.Fatal(err)
-		}
+		data := testkit.Read(t, path)
+		testkit.Write(t, path, data[:len(data)/2])
 	}
 	r, lines := run(short(), pictures(20))
 	if !slices.Equal(r.Log, want.Log) {

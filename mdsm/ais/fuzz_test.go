@@ -2,11 +2,11 @@ package ais
 
 import (
 	"bytes"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"ebm/internal/npz"
+	"ebm/internal/testkit"
 	"ebm/mdsm/hmc"
 	"ebm/models/tensor"
 	"ebm/runtime/parallel"
@@ -31,10 +31,7 @@ func FuzzState(f *testing.F) {
 		if err := (store{path: path, sum: sum}).save(c); err != nil {
 			f.Fatal(err)
 		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
+		data := testkit.Read(f, path)
 		f.Add(data)
 	}
 	var b bytes.Buffer
@@ -45,9 +42,7 @@ func FuzzState(f *testing.F) {
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, data []byte) {
 		path := filepath.Join(dir, "any.npz")
-		if err := os.WriteFile(path, data, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Write(t, path, data)
 		s := store{path: path, sum: sum, log: func(string) {}}
 		c := group()
 		ok, err := s.load(c)

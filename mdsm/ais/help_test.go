@@ -1,24 +1,19 @@
 package ais
 
 import (
-	"context"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm/hmc"
 	"ebm/models/energy"
 	"ebm/models/rng"
 	"ebm/models/tensor"
-	"ebm/runtime"
 )
 
 // estimator returns that of a network with some settings.
 func estimator(t testing.TB, n energy.Network, w energy.Weights, set Settings, threads int) *Estimator {
 	t.Helper()
-	rt, err := runtime.Open(context.Background(), runtime.Config{Provider: runtime.CPU, Threads: threads})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { rt.Close() })
+	rt := testkit.Open(t, threads)
 	f, err := hmc.NewFiles(n, w, set.Reference, set.Leapfrog)
 	if err != nil {
 		t.Fatal(err)

@@ -26,13 +26,7 @@ func Pictures(ctx context.Context, path string, shape []int) (*tensor.Tensor, er
 	if set.Height != shape[1] || set.Width != shape[2] {
 		return nil, fmt.Errorf("%s: pictures are %d×%d, want %d×%d", path, set.Height, set.Width, shape[1], shape[2])
 	}
-	x := tensor.New(tensor.Float32, append([]int{set.Len()}, shape...)...)
-	index := make([]int, set.Len())
-	for i := range index {
-		index[i] = i
-	}
-	set.Fill(tensor.Data[float32](x), index, nil)
-	return x, nil
+	return Tensor(set, nil), nil
 }
 
 // readArray reads the one array of a NumPy file, or its arr_0: uint8 with the

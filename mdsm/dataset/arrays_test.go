@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"ebm/internal/npz"
+	"ebm/internal/testkit"
 	"ebm/mdsm/dataset"
 	"ebm/models/tensor"
 )
@@ -66,9 +67,7 @@ func TestPicturesThatDoNotFit(t *testing.T) {
 		return npz.WriteNpy(w, tensor.New(tensor.Uint8, 5, 8, 8, 1))
 	})
 	other := filepath.Join(dir, "other.txt")
-	if err := os.WriteFile(other, []byte("text"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Write(t, other, []byte("text"))
 	for path, want := range map[string]string{
 		grey:                           "uint8[5 8 8 1]",
 		other:                          "other.txt",

@@ -72,29 +72,22 @@ func (s *Set) Picture(i int) []uint8 {
 	return s.Pixels[i*n : (i+1)*n : (i+1)*n]
 }
 
+// Shape returns the shape of one picture, [Channels Height Width].
+func (s *Set) Shape() []int { return []int{s.Channels, s.Height, s.Width} }
+
 // Fill writes the pictures with the given numbers into dst, which has the
 // shape [len(index), Channels, Height, Width], as values in [0, 1]: each byte
-// divided by 255. Pictures whose flip is true are mirrored left to right; a
-// nil flip mirrors none. It panics when dst or flip has another length or a
-// number is not in [0, Len()), which are errors of the program.
-func (s *Set) Fill(dst []float32, index []int, flip []bool) {
+// divided by 255. It panics when dst has another length or a number is not in
+// [0, Len()), which are errors of the program.
+func (s *Set) Fill(dst []float32, index []int) {
 	n := s.Channels * s.Height * s.Width
-	if len(dst) != len(index)*n || (flip != nil && len(flip) != len(index)) {
-		panic(fmt.Sprintf("dataset: Fill of %d pictures of %d values into %d values with %d flips",
-			len(index), n, len(dst), len(flip)))
+	if len(dst) != len(index)*n {
+		panic(fmt.Sprintf("dataset: Fill of %d pictures of %d values into %d values", len(index), n, len(dst)))
 	}
 	for k, i := range index {
-		src, out := s.Picture(i), dst[k*n:(k+1)*n]
-		if flip == nil || !flip[k] {
-			for j, p := range src {
-				out[j] = float32(p) / 255
-			}
-			continue
-		}
-		for row := 0; row < n; row += s.Width {
-			for j, p := range src[row : row+s.Width] {
-				out[row+s.Width-1-j] = float32(p) / 255
-			}
+		out := dst[k*n : (k+1)*n]
+		for j, p := range s.Picture(i) {
+			out[j] = float32(p) / 255
 		}
 	}
 }

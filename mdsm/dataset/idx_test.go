@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"ebm/internal/testkit"
 	"encoding/binary"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -40,12 +40,8 @@ func folderOf(t testing.TB, files map[string][]byte) string {
 	root := t.TempDir()
 	for name, data := range files {
 		at := filepath.Join(root, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(at, data, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Mkdir(t, filepath.Dir(at))
+		testkit.Write(t, at, data)
 	}
 	return root
 }

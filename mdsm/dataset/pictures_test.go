@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"ebm/internal/testkit"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -300,9 +301,7 @@ func FuzzPicture(f *testing.F) {
 			return
 		}
 		name := filepath.Join(t.TempDir(), "x")
-		if err := os.WriteFile(name, data, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Write(t, name, data)
 		square := min(h.width, h.height)
 		for _, channels := range []int{1, 3} {
 			_ = readPicture(make([]uint8, channels*h.width*h.height), name, h,

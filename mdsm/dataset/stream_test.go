@@ -3,12 +3,12 @@ package dataset
 import (
 	"context"
 	"image/color"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/models/tensor"
 )
 
@@ -55,9 +55,7 @@ func TestFolderInParts(t *testing.T) {
 		t.Error("no folder: no error")
 	}
 	// Changed since it was listed.
-	if err := os.WriteFile(filepath.Join(dir, "f.png"), files["a.png"][:30], 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Write(t, filepath.Join(dir, "f.png"), files["a.png"][:30])
 	if _, err := f.Read(context.Background(), 4, 1); err == nil || !strings.Contains(err.Error(), "f.png") {
 		t.Errorf("a damaged file: %v", err)
 	}

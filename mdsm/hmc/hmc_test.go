@@ -4,11 +4,11 @@ import (
 	"math"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/rng"
 	"ebm/models/tensor"
-	"ebm/runtime"
 	"ebm/runtime/parallel"
 )
 
@@ -86,11 +86,7 @@ func TestNumbers(t *testing.T) {
 
 // TestModelsThatDoNotFit has models of two shapes, and the wrong way round.
 func TestModelsThatDoNotFit(t *testing.T) {
-	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU, Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rt.Close()
+	rt := testkit.Open(t, 1)
 	of := func(dim int) Files {
 		d, err := energy.Toy("gaussian", dim)
 		if err != nil {

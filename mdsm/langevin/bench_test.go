@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/rng"
@@ -20,7 +21,7 @@ func BenchmarkOverhead(b *testing.B) {
 			const count, steps = 64, 20
 			w := energy.Init(net, rng.New(3))
 			s := sampler(b, 0, models(b, net))
-			score, err := open(b, 0).Load(encode(b, mdsm.ScoreGraph(net, w)), runtime.SessionOptions{})
+			score, err := testkit.Open(b, 0).Load(testkit.Encode(b, mdsm.ScoreGraph(net, w)), runtime.SessionOptions{})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -21,6 +21,7 @@ import (
 
 	"ebm/internal/atomicfile"
 	"ebm/internal/npz"
+	"ebm/internal/testkit"
 	"ebm/mdsm/samples"
 	"ebm/models/tensor"
 )
@@ -35,24 +36,6 @@ func write(t *testing.T, s *Sampler, set Settings, f samples.Folder) samples.Wri
 		t.Fatal(err)
 	}
 	return w
-}
-
-func read(t *testing.T, elem ...string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join(elem...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-func sameFiles(t *testing.T, got, want string, names ...string) {
-	t.Helper()
-	for _, name := range names {
-		if !bytes.Equal(read(t, got, name), read(t, want, name)) {
-			t.Errorf("%s differs", name)
-		}
-	}
 }
 
 func shardsOf(t *testing.T, dir string) []string {
@@ -76,10 +59,7 @@ func TestWrite(t *testing.T) {
 
 	// The archives hold the samples, cropped, channels last.
 	want, process := all(t, s, set)
-	arrays, err := npz.ReadFile(filepath.Join(dir, samples.ArchiveFile))
-	if err != nil {
-		t.Fatal(err)
-	}
+	arrays := testkit.Arrays(t, filepath.Join(dir, samples.ArchiveFile))
 	floats, err := npz.ReadNpyFile(filepath.Join(dir, samples.Float32File))
 	if err != nil {
 		t.Fatal(err)
@@ -118,14 +98,14 @@ func TestWrite(t *testing.T) {
 	equalBits(t, "denoised snapshot", p.Snapshots[3].Denoised, tensor.Of(tensor.Data[float32](want)[:20*256], 20, 1, 16, 16))
 
 	// Pictures.
-	if _, err := png.Decode(bytes.NewReader(read(t, dir, samples.GridFile))); err != nil {
+	if _, err := png.Decode(bytes.NewReader(testkit.Read(t, dir, samples.GridFile))); err != nil {
 		t.Error(err)
 	}
-	animation, err := gif.DecodeAll(bytes.NewReader(read(t, dir, samples.AnimationFile)))
+	animation, err := gif.DecodeAll(bytes.NewReader(testkit.Read(t, dir, samples.AnimationFile)))
 	if err != nil || len(animation.Image) != 5 {
 		t.Errorf("the animation has %d frames, error %v", len(animation.Image), err)
 	}
-	picture, err := png.Decode(bytes.NewReader(read(t, dir, samples.PicturesDir, "000039.png")))
+	picture, err := png.Decode(bytes.NewReader(testkit.Read(t, dir, samples.PicturesDir, "000039.png")))
 	if err != nil || picture.Bounds().Dx() != 14 {
 		t.Errorf("picture 39: %v", err)
 	}
@@ -138,14 +118,14 @@ func TestWrite(t *testing.T) {
 		t.Errorf("a second time: %+v", w)
 	}
 	// A trace that is missing is made again, alone.
-	trace := read(t, dir, samples.TraceFile)
+	trace := testkit.Read(t, dir, samples.TraceFile)
 	if err := os.Remove(filepath.Join(dir, samples.TraceFile)); err != nil {
 		t.Fatal(err)
 	}
 	if w := write(t, s, set, f); w.Made != 0 {
 		t.Errorf("for the trace: %+v", w)
 	}
-	if !bytes.Equal(trace, read(t, dir, samples.TraceFile)) {
+	if !bytes.Equal(trace, testkit.Read(t, dir, samples.TraceFile)) {
 		t.Error("the trace differs")
 	}
 }
@@ -182,7 +162,7 @@ func TestResume(t *testing.T) {
 	if made > 100 {
 		t.Errorf("%d samples were made in the last round", made)
 	}
-	sameFiles(t, stopped, whole, samples.ArchiveFile, samples.TraceFile, samples.SnapshotsFile, samples.RecordFile)
+	testkit.SameFiles(t, stopped, whole, samples.ArchiveFile, samples.TraceFile, samples.SnapshotsFile, samples.RecordFile)
 }
 
 // writeShard writes samples as a sound shard of the documented name.
@@ -244,7 +224,7 @@ func TestKill(t *testing.T) {
 	if w := write(t, s, set, f); w.Reused < 3*16 || w.Made == 0 {
 		t.Errorf("after the kill: %+v", w)
 	}
-	sameFiles(t, killed, whole, samples.ArchiveFile, samples.Float32File, samples.RecordFile)
+	testkit.SameFiles(t, killed, whole, samples.ArchiveFile, samples.Float32File, samples.RecordFile)
 	entries, err := os.ReadDir(killed)
 	if err != nil || len(entries) != 3 {
 		t.Errorf("the folder holds %v, %v", entries, err)
@@ -268,19 +248,15 @@ func TestDamagedShards(t *testing.T) {
 	if len(shards) < 3 {
 		t.Fatalf("only %d shards", len(shards))
 	}
-	damage := read(t, shards[0])
+	damage := testkit.Read(t, shards[0])
 	damage[len(damage)-100] ^= 1
-	if err := os.WriteFile(shards[0], damage, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Write(t, shards[0], damage)
 	if err := os.Truncate(shards[1], 50); err != nil {
 		t.Fatal(err)
 	}
 	// Something foreign, and a shard that overlaps another one.
 	for _, name := range []string{"note.txt", "000000000000+3.zzzzzzzz.npy"} {
-		if err := os.WriteFile(filepath.Join(broken, "shards", name), []byte("x"), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Write(t, filepath.Join(broken, "shards", name), []byte("x"))
 	}
 	third, err := npz.ReadNpyFile(shards[2])
 	if err != nil {
@@ -298,7 +274,7 @@ func TestDamagedShards(t *testing.T) {
 	if w.Reused != 16*(len(shards)-2) {
 		t.Errorf("%d samples were reused of %d shards", w.Reused, len(shards))
 	}
-	sameFiles(t, broken, whole, samples.ArchiveFile)
+	testkit.SameFiles(t, broken, whole, samples.ArchiveFile)
 }
 
 func TestMismatch(t *testing.T) {
@@ -365,7 +341,7 @@ func TestMerge(t *testing.T) {
 	if w.Count != 50 {
 		t.Errorf("%+v", w)
 	}
-	sameFiles(t, merged.Dir, whole.Dir, samples.ArchiveFile, samples.Float32File, samples.RecordFile, samples.GridFile, samples.TraceFile, samples.SnapshotsFile)
+	testkit.SameFiles(t, merged.Dir, whole.Dir, samples.ArchiveFile, samples.Float32File, samples.RecordFile, samples.GridFile, samples.TraceFile, samples.SnapshotsFile)
 
 	refused := func(what string, parts ...string) {
 		t.Helper()
@@ -406,9 +382,7 @@ func TestFolderErrors(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, samples.RecordFile), []byte("{}"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Write(t, filepath.Join(dir, samples.RecordFile), []byte("{}"))
 	if _, err := s.Write(t.Context(), short(1, 1), samples.Folder{Dir: dir}); err == nil || !strings.Contains(err.Error(), samples.RecordFile) {
 		t.Errorf("a record of nothing: error %v", err)
 	}

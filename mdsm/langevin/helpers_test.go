@@ -2,41 +2,20 @@ package langevin
 
 import (
 	"context"
-	"math"
 	"testing"
 
-	"ebm/export"
+	"ebm/internal/testkit"
 	"ebm/mdsm/samples"
 	"ebm/models/energy"
 	"ebm/models/graph"
 	"ebm/models/rng"
 	"ebm/models/tensor"
-	"ebm/runtime"
 )
 
 const sigma0 = 0.1
 
 // small is a network whose groups have 16 samples.
 var small = energy.ResNet{Net: "res6", Channels: 1, Dim: 4, Size: 16}
-
-func open(t testing.TB, threads int) *runtime.Runtime {
-	t.Helper()
-	rt, err := runtime.Open(context.Background(), runtime.Config{Provider: runtime.CPU, Threads: threads})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { rt.Close() })
-	return rt
-}
-
-func encode(t testing.TB, g *graph.Graph) []byte {
-	t.Helper()
-	b, err := export.Bytes(g, export.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 func models(t testing.TB, n energy.Network) Files {
 	t.Helper()
@@ -49,7 +28,7 @@ func models(t testing.TB, n energy.Network) Files {
 
 func sampler(t testing.TB, threads int, m Files) *Sampler {
 	t.Helper()
-	s, err := New(open(t, threads), m)
+	s, err := New(testkit.Open(t, threads), m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,17 +69,7 @@ func all(t testing.TB, s *Sampler, set Settings) (*tensor.Tensor, *samples.Proce
 // equalBits reports the first difference of float32 tensors.
 func equalBits(t testing.TB, what string, got, want *tensor.Tensor) {
 	t.Helper()
-	a, b := tensor.Data[float32](got), tensor.Data[float32](want)
-	if len(a) != len(b) {
-		t.Errorf("%s: %v, want %v", what, got, want)
-		return
-	}
-	for i := range a {
-		if math.Float32bits(a[i]) != math.Float32bits(b[i]) {
-			t.Errorf("%s: element %d is %.9g, want %.9g", what, i, a[i], b[i])
-			return
-		}
-	}
+	testkit.SameBits(t, what, tensor.Data[float32](got), tensor.Data[float32](want))
 }
 
 // points is an energy of points without parameters.

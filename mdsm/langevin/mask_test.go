@@ -6,11 +6,11 @@ import (
 	"image/color"
 	"image/png"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/models/tensor"
 )
 
@@ -41,9 +41,7 @@ func maskFile(t testing.TB, width, height int, hidden ...image.Point) string {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "mask.png")
-	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Write(t, path, b.Bytes())
 	return path
 }
 
@@ -90,10 +88,7 @@ func TestMasks(t *testing.T) {
 
 // FuzzMask decodes any bytes as a mask.
 func FuzzMask(f *testing.F) {
-	data, err := os.ReadFile(maskFile(f, 4, 4, image.Pt(1, 1)))
-	if err != nil {
-		f.Fatal(err)
-	}
+	data := testkit.Read(f, maskFile(f, 4, 4, image.Pt(1, 1)))
 	f.Add(data)
 	f.Add(data[:40])
 	f.Fuzz(func(t *testing.T, data []byte) {

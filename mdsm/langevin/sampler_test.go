@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/mdsm/samples"
 	"ebm/models/energy"
@@ -62,7 +63,7 @@ func TestSameBits(t *testing.T) {
 // The chain is eq. (8) with the random numbers of each sample, and eq. (9).
 func TestAgainstPlainLoop(t *testing.T) {
 	w := energy.Init(small, rng.New(3))
-	session, err := open(t, 1).Load(encode(t, mdsm.ScoreGraph(small, w)), runtime.SessionOptions{})
+	session, err := testkit.Open(t, 1).Load(testkit.Encode(t, mdsm.ScoreGraph(small, w)), runtime.SessionOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,10 +73,7 @@ func TestAgainstPlainLoop(t *testing.T) {
 		for i, v := range x {
 			tensor.Data[float32](in)[i] = float32(v)
 		}
-		out, err := session.Run(t.Context(), map[string]*tensor.Tensor{"x": in})
-		if err != nil {
-			t.Fatal(err)
-		}
+		out := testkit.Run(t, session, map[string]*tensor.Tensor{"x": in})
 		return out["score"].Float64s()
 	}
 	const index, steps, stepSize = 21, 30, 0.02
@@ -113,7 +111,7 @@ func TestAgainstPlainLoop(t *testing.T) {
 
 func TestScoreInGo(t *testing.T) {
 	w := energy.Init(small, rng.New(3))
-	m := Files{Score: encode(t, mdsm.ScoreGraph(small, w)), Sigma0: sigma0}
+	m := Files{Score: testkit.Encode(t, mdsm.ScoreGraph(small, w)), Sigma0: sigma0}
 	set := short(20, 12)
 	set.Watch = samples.Watch{Chains: 3, Snapshots: []int{12}}
 	want, process := all(t, sampler(t, 2, models(t, small)), set)
@@ -197,7 +195,7 @@ func TestDivergenceAndCancelling(t *testing.T) {
 }
 
 func TestModelsThatDoNotFit(t *testing.T) {
-	rt := open(t, 1)
+	rt := testkit.Open(t, 1)
 	m := models(t, small)
 	other := models(t, energy.ResNet{Net: "res6", Channels: 1, Dim: 4, Size: 8})
 	for name, bad := range map[string]Files{

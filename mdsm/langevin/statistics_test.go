@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/tensor"
@@ -34,7 +35,7 @@ func TestGaussian(t *testing.T) {
 	const sigma, count, stepSize = 0.5, 8192, 0.2
 	gaussian := energy.Mixture{Means: [][]float64{{0.8, -0.3}}, Sigma: sigma}
 	net := points{2, gaussian.Energy}
-	s := sampler(t, 2, Files{Sampler: encode(t, mdsm.SamplerGraph(net, nil)), Denoise: encode(t, mdsm.DenoiseGraph(net, nil, 0.3))})
+	s := sampler(t, 2, Files{Sampler: testkit.Encode(t, mdsm.SamplerGraph(net, nil)), Denoise: testkit.Encode(t, mdsm.DenoiseGraph(net, nil, 0.3))})
 	for _, temperature := range []float64{1, 4} {
 		set := Settings{Schedule: Schedule{Cooling: Constant, Steps: 200, Cool: temperature}, StepSize: stepSize, Start: Start{Mean: 0.5, Sigma: 1}, Count: count, Seed: 3, Raw: true}
 		h := stepSize * stepSize / 2
@@ -70,7 +71,7 @@ func TestMixture(t *testing.T) {
 	const count = 8192
 	mixture := energy.Mixture{Means: [][]float64{{-0.5, 0}, {0.7, 0.2}}, Sigma: 0.4}
 	net := points{2, mixture.Energy}
-	s := sampler(t, 2, Files{Sampler: encode(t, mdsm.SamplerGraph(net, nil))})
+	s := sampler(t, 2, Files{Sampler: testkit.Encode(t, mdsm.SamplerGraph(net, nil))})
 	set := Settings{Schedule: Schedule{Cooling: Constant, Steps: 600, Cool: 1}, StepSize: 0.1, Start: Start{Sigma: 1}, Count: count, Seed: 4, Raw: true}
 	x, _ := all(t, s, set)
 	mean, covariance := moments(x)

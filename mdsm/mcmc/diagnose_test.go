@@ -1,20 +1,16 @@
 package mcmc
 
 import (
+	"ebm/internal/testkit"
 	"math"
 	"strings"
 	"testing"
-
-	"ebm/internal/npz"
 )
 
 // TestDiagnosticsAgreeWithArviZ compares with the values of ArviZ that
 // testdata/make_golden.py describes.
 func TestDiagnosticsAgreeWithArviZ(t *testing.T) {
-	golden, err := npz.ReadFile("testdata/diagnostics.npz")
-	if err != nil {
-		t.Fatal(err)
-	}
+	golden := testkit.Arrays(t, "testdata/diagnostics.npz")
 	n := 0
 	for key, draws := range golden {
 		name, ok := strings.CutPrefix(key, "draws/")

@@ -1,39 +1,21 @@
 package mcmc
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"ebm/internal/npz"
+	"ebm/internal/testkit"
 	"ebm/mdsm/samples"
 	"ebm/models/energy"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 )
-
-func sameFiles(t *testing.T, got, want string, names ...string) {
-	t.Helper()
-	for _, name := range names {
-		a, err := os.ReadFile(filepath.Join(got, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := os.ReadFile(filepath.Join(want, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(a, b) {
-			t.Errorf("%s differs", name)
-		}
-	}
-}
 
 // TestWrite compares a folder with the chains themselves, and with one whose
 // writing was stopped again and again, and with one of two machines.
@@ -52,7 +34,7 @@ func TestWrite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sameBits(t, "samples", tensor.Data[float32](got), tensor.Data[float32](want.X))
+	testkit.SameBits(t, "samples", tensor.Data[float32](got), tensor.Data[float32](want.X))
 
 	r, err := ReadReport(whole.Dir)
 	if err != nil {
@@ -85,7 +67,7 @@ func TestWrite(t *testing.T) {
 		}
 	}
 	names := []string{samples.ArchiveFile, samples.Float32File, samples.RecordFile, samples.ChainsFile, samples.GridFile}
-	sameFiles(t, stopped.Dir, whole.Dir, names...)
+	testkit.SameFiles(t, stopped.Dir, whole.Dir, names...)
 
 	var parts []string
 	for i := range 2 {
@@ -101,7 +83,7 @@ func TestWrite(t *testing.T) {
 	if _, err := samples.Merge(t.Context(), merged, parts, nil); err != nil {
 		t.Fatal(err)
 	}
-	sameFiles(t, merged.Dir, whole.Dir, names...)
+	testkit.SameFiles(t, merged.Dir, whole.Dir, names...)
 
 	set.StepSize *= 2
 	var mismatch *samples.MismatchError

@@ -1,19 +1,17 @@
 package mcmc
 
 import (
-	"context"
 	"math"
 	"slices"
 	"testing"
 
-	"ebm/export"
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/mdsm/hmc"
 	"ebm/models/energy"
 	"ebm/models/graph"
 	"ebm/models/rng"
 	"ebm/models/tensor"
-	"ebm/runtime"
 )
 
 const sigma0 = 0.1
@@ -25,10 +23,7 @@ func encode(t testing.TB, g *graph.Graph, err error) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := export.Bytes(g, export.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := testkit.Encode(t, g)
 	return b
 }
 
@@ -44,11 +39,7 @@ func models(t testing.TB, n energy.Network, w energy.Weights, leapfrog int) File
 
 func sampler(t testing.TB, threads int, m Files) *Sampler {
 	t.Helper()
-	rt, err := runtime.Open(context.Background(), runtime.Config{Provider: runtime.CPU, Threads: threads})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { rt.Close() })
+	rt := testkit.Open(t, threads)
 	s, err := New(rt, m)
 	if err != nil {
 		t.Fatal(err)

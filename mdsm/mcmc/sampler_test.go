@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/models/energy"
 	"ebm/models/rng"
 	"ebm/models/tensor"
@@ -25,16 +26,6 @@ func brief(m Method, chains int) Settings {
 	return s
 }
 
-func sameBits(t *testing.T, what string, got, want []float32) {
-	t.Helper()
-	for i := range want {
-		if len(got) != len(want) || math.Float32bits(got[i]) != math.Float32bits(want[i]) {
-			t.Errorf("%s: %d values, element %d differs", what, len(got), i)
-			return
-		}
-	}
-}
-
 // A chain must not depend on anything but its index, the seed and the settings.
 func TestSameBits(t *testing.T) {
 	w := energy.Init(small, rng.New(3))
@@ -46,7 +37,7 @@ func TestSameBits(t *testing.T) {
 		for _, batch := range []int{0, 16} {
 			set.Batch = batch
 			got := all(t, two, set)
-			sameBits(t, string(method), tensor.Data[float32](got.X), tensor.Data[float32](want.X))
+			testkit.SameBits(t, string(method), tensor.Data[float32](got.X), tensor.Data[float32](want.X))
 			if !slices.Equal(got.StepSize, want.StepSize) || !slices.Equal(got.Acceptance, want.Acceptance) || !slices.EqualFunc(got.Energy, want.Energy, slices.Equal) {
 				t.Errorf("%s: step sizes, acceptance or energies differ", method)
 			}
@@ -55,7 +46,7 @@ func TestSameBits(t *testing.T) {
 		part.First, part.Count = 13, 8
 		got := all(t, two, part)
 		each := 256 * set.Draws
-		sameBits(t, string(method)+", a part", tensor.Data[float32](got.X), tensor.Data[float32](want.X)[13*each:21*each])
+		testkit.SameBits(t, string(method)+", a part", tensor.Data[float32](got.X), tensor.Data[float32](want.X)[13*each:21*each])
 	}
 }
 
@@ -142,7 +133,7 @@ func TestStart(t *testing.T) {
 	set.Warmup, set.Draws, set.StepSize, set.Raw, set.Start = 0, 1, 1e-12, true, Start{From: x}
 	got := all(t, s, set)
 	for i := range 5 {
-		sameBits(t, "start", tensor.Data[float32](got.X)[i*256:(i+1)*256], tensor.Data[float32](x)[i%3*256:(i%3+1)*256])
+		testkit.SameBits(t, "start", tensor.Data[float32](got.X)[i*256:(i+1)*256], tensor.Data[float32](x)[i%3*256:(i%3+1)*256])
 	}
 	// The jump is x + σ₀²·score.
 	set.Raw = false

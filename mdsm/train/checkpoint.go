@@ -124,8 +124,9 @@ func save(dir string, step int, order []string, values map[string]*tensor.Tensor
 	return path, err
 }
 
-// restore copies the checkpoint into values, which says what is wanted.
-func (c Checkpoint) restore(values map[string]*tensor.Tensor) error {
+// restore copies the checkpoint into values, which says what is wanted. It must
+// not say of itself other than describe does.
+func (c Checkpoint) restore(values map[string]*tensor.Tensor, describe map[string]string) error {
 	found := make(map[string]*tensor.Tensor)
 	for _, file := range []string{modelName, stateName} {
 		set, err := weights.Load(filepath.Join(c.Dir, file))
@@ -134,6 +135,15 @@ func (c Checkpoint) restore(values map[string]*tensor.Tensor) error {
 		}
 		for name, t := range set.All() {
 			found[name] = t
+		}
+		had := maps.Clone(describe)
+		for key := range had {
+			if says, ok := set.Metadata[key]; ok && key != "step" {
+				had[key] = says
+			}
+		}
+		if err := continues(c.Dir, had, describe); err != nil {
+			return err
 		}
 	}
 	for name, t := range values {

@@ -2,14 +2,9 @@ package train
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 
-	"ebm/internal/atomicfile"
 	"ebm/mdsm"
 	"ebm/mdsm/dataset"
 	"ebm/models/classifier"
@@ -31,53 +26,7 @@ const classifierSide = 2 * classifier.Size
 // newest checkpoint there, which must be of the same settings and pictures.
 func TrainClassifier(ctx context.Context, rt *runtime.Runtime, s ClassifierSettings, data *dataset.Set, o Options) (Result, error) {
 	s.Data.Hash = data.Hash()
-	if err := s.Validate(); err != nil {
-		return Result{}, err
-	}
-	if err := s.prepare(o); err != nil {
-		return Result{}, err
-	}
-	problem, err := NewClassifierProblem(s, data, o.Start)
-	if err != nil {
-		return Result{}, err
-	}
-	if err := s.Write(o.Dir); err != nil {
-		return Result{}, err
-	}
-	return Run(ctx, rt, problem, Loop{
-		Steps: s.Steps, Budget: o.Budget, LearningRate: s.Optimiser.LearningRate, Dir: o.Dir, Resume: o.Resume,
-		CheckpointEvery: s.Output.CheckpointEvery, KeepCheckpoints: s.Output.KeepCheckpoints, LogEvery: s.Output.LogEvery,
-		Describe: s.Describe(), Progress: o.Progress,
-	})
-}
-
-// prepare makes the run's folder, or looks whether the run there is one that
-// these settings can go on with.
-func (s ClassifierSettings) prepare(o Options) error {
-	had, err := ReadClassifierSettings(o.Dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return err
-	case !o.Resume:
-		return fmt.Errorf("%s holds a run already: resume it, or choose another folder", o.Dir)
-	default:
-		if err := s.continues(had); err != nil {
-			return fmt.Errorf("resume %s: %w", o.Dir, err)
-		}
-	}
-	if _, err := os.Stat(filepath.Join(o.Dir, configName)); err == nil {
-		return fmt.Errorf("%s holds the run of an energy network: choose another folder", o.Dir)
-	}
-	for _, dir := range []string{o.Dir, filepath.Join(o.Dir, checkpointsName)} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
-		if err := atomicfile.Clean(dir); err != nil {
-			return err
-		}
-	}
-	return nil
+	return trainIn(ctx, rt, s, o, func() (Problem, error) { return NewClassifierProblem(s, data, o.Start) })
 }
 
 // NewClassifierProblem makes the training problem of the settings: batches of
@@ -102,8 +51,8 @@ func NewClassifierProblem(s ClassifierSettings, data *dataset.Set, first energy.
 	x := tensor.New(tensor.Float32, append([]int{s.Batch}, net.InputShape()...)...)
 	labels := tensor.New(tensor.Int64, s.Batch)
 	p := Problem{
-		Step: ClassifierGraph(net, s.adam()), Optimiser: s.adam(), Initial: first,
-		Batch: map[string]*tensor.Tensor{"x": x, "label": labels},
+		Step: ClassifierGraph(net, s.Optimiser.adam()), Optimiser: s.Optimiser.adam(), Initial: first,
+		Batch: map[string]*tensor.Tensor{"x": x, "label": labels}, Describe: s.Describe(),
 	}
 	for _, parameter := range net.Parameters() {
 		p.Order = append(p.Order, parameter.Name)

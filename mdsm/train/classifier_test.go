@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/train"
 	"ebm/models/energy"
@@ -53,7 +54,7 @@ func tinyClassifier() train.ClassifierSettings {
 func TestClassifierLearns(t *testing.T) {
 	dir := t.TempDir()
 	s := tinyClassifier()
-	r, err := train.TrainClassifier(t.Context(), open(t), s, bars(40), train.Options{Dir: dir})
+	r, err := train.TrainClassifier(t.Context(), testkit.Open(t, 0), s, bars(40), train.Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +96,7 @@ func TestClassifierLearns(t *testing.T) {
 }
 
 func TestClassifierResumesToTheSameBits(t *testing.T) {
-	s, data, rt := tinyClassifier(), bars(11), open(t)
+	s, data, rt := tinyClassifier(), bars(11), testkit.Open(t, 0)
 	whole, parts := t.TempDir(), t.TempDir()
 	for _, dir := range []string{whole, parts} {
 		if _, err := train.TrainClassifier(t.Context(), rt, s, data, train.Options{Dir: dir}); err != nil {
@@ -110,8 +111,8 @@ func TestClassifierResumesToTheSameBits(t *testing.T) {
 		t.Errorf("began over another run: %v", err)
 	}
 	for want, change := range map[string]func(*train.ClassifierSettings){
-		"batch = 8 (want batch = 9)":       func(s *train.ClassifierSettings) { s.Batch = 9 },
-		"features = 4 (want features = 5)": func(s *train.ClassifierSettings) { s.Net.Features = 5 },
+		"batch 8, want 9":        func(s *train.ClassifierSettings) { s.Batch = 9 },
+		"net.features 4, want 5": func(s *train.ClassifierSettings) { s.Net.Features = 5 },
 	} {
 		other := s
 		change(&other)
@@ -238,24 +239,22 @@ func TestClassifierProblemErrors(t *testing.T) {
 		t.Error("weights of nothing: no error")
 	}
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "config.toml"), nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := train.TrainClassifier(t.Context(), open(t), s, bars(4), train.Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "an energy network") {
+	testkit.Write(t, filepath.Join(dir, "config.toml"), nil)
+	if _, err := train.TrainClassifier(t.Context(), testkit.Open(t, 0), s, bars(4), train.Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "a run with config.toml") {
 		t.Errorf("in the folder of another run: %v", err)
 	}
 }
 
 func TestClassifierSettings(t *testing.T) {
 	for want, change := range map[string]func(*train.ClassifierSettings){
-		"0 steps":     func(s *train.ClassifierSettings) { s.Steps = 0 },
-		"batches of":  func(s *train.ClassifierSettings) { s.Batch = -1 },
-		"by 32 pixel": func(s *train.ClassifierSettings) { s.Shift = 32 },
-		"0 channels":  func(s *train.ClassifierSettings) { s.Net.Dim = 0 },
-		"seed":        func(s *train.ClassifierSettings) { s.Seed = 1 << 63 },
-		"schedule":    func(s *train.ClassifierSettings) { s.Optimiser.LearningRate.Schedule = "never" },
-		"average 1":   func(s *train.ClassifierSettings) { s.Optimiser.EMA = 1 },
-		"every -1":    func(s *train.ClassifierSettings) { s.Output.CheckpointEvery = -1 },
+		"steps 0,":         func(s *train.ClassifierSettings) { s.Steps = 0 },
+		"batch -1,":        func(s *train.ClassifierSettings) { s.Batch = -1 },
+		"shift 32,":        func(s *train.ClassifierSettings) { s.Shift = 32 },
+		"net.dim 0,":       func(s *train.ClassifierSettings) { s.Net.Dim = 0 },
+		"seed":             func(s *train.ClassifierSettings) { s.Seed = 1 << 63 },
+		"schedule":         func(s *train.ClassifierSettings) { s.Optimiser.LearningRate.Schedule = "never" },
+		"optimiser.ema 1,": func(s *train.ClassifierSettings) { s.Optimiser.EMA = 1 },
+		"every -1":         func(s *train.ClassifierSettings) { s.Output.CheckpointEvery = -1 },
 	} {
 		s := train.DefaultClassifier("mnist")
 		if err := s.Validate(); err != nil {
@@ -279,18 +278,13 @@ func FuzzReadClassifierSettings(f *testing.F) {
 	if err := train.DefaultClassifier("fashion-mnist").Write(dir); err != nil {
 		f.Fatal(err)
 	}
-	b, err := os.ReadFile(filepath.Join(dir, "classifier.toml"))
-	if err != nil {
-		f.Fatal(err)
-	}
+	b := testkit.Read(f, dir, "classifier.toml")
 	f.Add(b)
 	f.Add([]byte("steps = 'many'"))
 	f.Add([]byte("[net]\ndepth = 3"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		path := filepath.Join(t.TempDir(), "c.toml")
-		if err := os.WriteFile(path, b, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Write(t, path, b)
 		s, err := train.ReadClassifierSettings(path)
 		if err != nil || s.Validate() != nil {
 			return

@@ -1,19 +1,9 @@
 package train
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"math"
-	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
 
-	"github.com/BurntSushi/toml"
-
-	"ebm/internal/atomicfile"
-	"ebm/mdsm"
 	"ebm/models/classifier"
 )
 
@@ -70,35 +60,14 @@ func (s ClassifierSettings) Network() classifier.Network {
 	return classifier.Network{Dim: s.Net.Dim, Features: s.Net.Features, Classes: s.Net.Classes}
 }
 
-func (s ClassifierSettings) adam() mdsm.Adam {
-	return Settings{Optimiser: s.Optimiser}.Adam()
-}
-
-// Validate reports the first setting that cannot be.
+// Validate reports the first setting that cannot be, as a *SettingError.
 func (s ClassifierSettings) Validate() error {
-	if err := s.Network().Validate(); err != nil {
-		return err
-	}
-	if s.Steps < 1 || s.Batch < 1 {
-		return fmt.Errorf("%d steps of batches of %d, want one or more of each", s.Steps, s.Batch)
-	}
-	if s.Shift < 0 || s.Shift >= classifierSide {
-		return fmt.Errorf("shifts by %d pixels, want a number from 0 to %d", s.Shift, classifierSide-1)
-	}
-	if s.Seed > math.MaxInt64 { // TOML's numbers end there
-		return fmt.Errorf("seed %d, want a number from 0 to %d", s.Seed, math.MaxInt64)
-	}
-	if err := s.Optimiser.LearningRate.Validate(); err != nil {
-		return err
-	}
-	if err := s.adam().Validate(); err != nil {
-		return err
-	}
-	if s.Output.CheckpointEvery < 0 || s.Output.KeepCheckpoints < 0 || s.Output.LogEvery < 1 {
-		return fmt.Errorf("checkpoints every %d steps, %d kept, metrics every %d steps, want numbers from 0, 0 and 1",
-			s.Output.CheckpointEvery, s.Output.KeepCheckpoints, s.Output.LogEvery)
-	}
-	return nil
+	return firstOf(
+		training(s.Steps, s.Batch, s.Seed, s.Optimiser, s.Output),
+		when(s.Shift >= 0 && s.Shift < classifierSide, "shift", s.Shift, fmt.Sprintf("a number of pixels from 0 to %d", classifierSide-1)),
+		atLeast("net.dim", s.Net.Dim, 1), atLeast("net.features", s.Net.Features, 1), atLeast("net.classes", s.Net.Classes, 2),
+		s.Network().Validate(),
+	)
 }
 
 // Describe returns what files of this run's weights say about themselves.
@@ -109,61 +78,22 @@ func (s ClassifierSettings) Describe() map[string]string {
 	}
 }
 
-const classifierConfigName = "classifier.toml"
-
 // ReadClassifierSettings reads classifier.toml of a run's folder, or a file
 // like it. Keys that do not exist are an error that names them.
 func ReadClassifierSettings(path string) (ClassifierSettings, error) {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		path = filepath.Join(path, classifierConfigName)
-	}
-	var s ClassifierSettings
-	meta, err := toml.DecodeFile(path, &s)
-	if err != nil {
-		return ClassifierSettings{}, fmt.Errorf("settings %s: %w", path, err)
-	}
-	if unknown := meta.Undecoded(); len(unknown) > 0 {
-		return ClassifierSettings{}, fmt.Errorf("settings %s: unknown key %q", path, unknown[0].String())
-	}
-	return s, nil
+	return readConfig[ClassifierSettings](path, ClassifierConfigFile)
 }
 
 // Write writes s as classifier.toml into a run's folder.
-func (s ClassifierSettings) Write(dir string) error {
-	text, err := s.text()
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteFile(filepath.Join(dir, classifierConfigName), []byte(text))
-}
+func (s ClassifierSettings) Write(dir string) error { return writeConfig(dir, ClassifierConfigFile, s) }
 
-func (s ClassifierSettings) text() (string, error) {
-	var b bytes.Buffer
-	if err := toml.NewEncoder(&b).Encode(s); err != nil {
-		return "", fmt.Errorf("settings: %w", err)
-	}
-	return b.String(), nil
-}
+func (s ClassifierSettings) file() string { return ClassifierConfigFile }
 
-// continues reports whether a run with the settings had can go on with s.
-// What does not change the numbers may differ, and so may the number of
-// steps, which sets where the run ends.
-func (s ClassifierSettings) continues(had ClassifierSettings) error {
+// agree takes over what does not change the numbers, and the number of steps,
+// which sets where the run ends.
+func (s ClassifierSettings) agree(had ClassifierSettings) ClassifierSettings {
 	had.Steps, had.Output, had.Data.Dir = s.Steps, s.Output, s.Data.Dir
-	if had == s {
-		return nil
-	}
-	before, err1 := had.text()
-	after, err2 := s.text()
-	if err := errors.Join(err1, err2); err != nil {
-		return err
-	}
-	var differ []string
-	wanted := strings.Split(after, "\n")
-	for i, line := range strings.Split(before, "\n") {
-		if i < len(wanted) && line != wanted[i] {
-			differ = append(differ, fmt.Sprintf("%s (want %s)", strings.TrimSpace(line), strings.TrimSpace(wanted[i])))
-		}
-	}
-	return fmt.Errorf("the run there has other settings: %s", strings.Join(differ, ", "))
+	return had
 }
+
+func (s ClassifierSettings) loop() Loop { return newLoop(s.Steps, s.Optimiser, s.Output) }

@@ -4,16 +4,14 @@ import (
 	"math"
 	"testing"
 
-	"ebm/export"
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/mdsm/train"
 	"ebm/models/energy"
 	"ebm/models/graph"
-	"ebm/models/interp"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/models/weights"
-	"ebm/runtime"
 )
 
 // points is the problem of learning a density of points in the plane at the
@@ -63,7 +61,7 @@ func TestDensityIsRecovered(t *testing.T) {
 	adam := mdsm.PaperAdam()
 	adam.EMA = 0.995
 	dir := t.TempDir()
-	rt := open(t)
+	rt := testkit.Open(t, 0)
 	result, err := train.Run(t.Context(), rt, points(net, mixture, sigma0, 512, adam), train.Loop{
 		Steps: 2000, LearningRate: train.LearningRate{Schedule: train.Cosine, Initial: 1e-2, Final: 1e-4}, Dir: dir, LogEvery: 500,
 	})
@@ -86,23 +84,10 @@ func TestDensityIsRecovered(t *testing.T) {
 	score, e := mdsm.Score(mixture.Smoothed(sigma0).Energy, in)
 	g.Output("score", score)
 	g.Output("energy", e)
-	truth, err := interp.Run(g, map[string]*tensor.Tensor{"x": x})
-	if err != nil {
-		t.Fatal(err)
-	}
-	model, err := export.Bytes(mdsm.ScoreGraph(net, w), export.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	session, err := rt.Load(model, runtime.SessionOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer session.Close()
-	got, err := session.Run(t.Context(), map[string]*tensor.Tensor{"x": x})
-	if err != nil {
-		t.Fatal(err)
-	}
+	truth := testkit.Interpret(t, g, map[string]*tensor.Tensor{"x": x})
+	model := testkit.Encode(t, mdsm.ScoreGraph(net, w))
+	session := testkit.Load(t, rt, model)
+	got := testkit.Run(t, session, map[string]*tensor.Tensor{"x": x})
 	var wrong, square float64
 	a, b := got["score"].Float64s(), truth["score"].Float64s()
 	for i := range b {

@@ -3,26 +3,14 @@ package train_test
 import (
 	"bytes"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/train"
 	"ebm/models/rng"
-	"ebm/runtime"
 )
-
-func open(t *testing.T) *runtime.Runtime {
-	t.Helper()
-	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { rt.Close() })
-	return rt
-}
 
 // tiny is a run of some milliseconds a step, with everything that a step can
 // have: mirror images and averaged weights.
@@ -48,7 +36,7 @@ func tiny() (train.Settings, *dataset.Set) {
 func loop(s train.Settings, dir string) train.Loop {
 	return train.Loop{
 		Steps: s.Steps, LearningRate: s.Optimiser.LearningRate, Dir: dir, CheckpointEvery: s.Output.CheckpointEvery,
-		KeepCheckpoints: s.Output.KeepCheckpoints, LogEvery: s.Output.LogEvery, Describe: s.Describe(),
+		KeepCheckpoints: s.Output.KeepCheckpoints, LogEvery: s.Output.LogEvery,
 	}
 }
 
@@ -98,10 +86,7 @@ func content(t *testing.T, dir, file string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := os.ReadFile(filepath.Join(c.Dir, file))
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := testkit.Read(t, c.Dir, file)
 	return b
 }
 
@@ -115,10 +100,7 @@ type line struct {
 
 func readMetrics(t *testing.T, dir string) []line {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(dir, "metrics.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := testkit.Read(t, dir, "metrics.jsonl")
 	var list []line
 	for text := range strings.Lines(string(b)) {
 		var l line

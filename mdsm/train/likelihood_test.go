@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/mdsm/train"
 	"ebm/models/energy"
@@ -52,7 +53,7 @@ func TestLikelihoodFindsTheVariance(t *testing.T) {
 		},
 	}
 	dir := t.TempDir()
-	_, err := train.Run(t.Context(), open(t), p, train.Loop{
+	_, err := train.Run(t.Context(), testkit.Open(t, 0), p, train.Loop{
 		Steps: 400, Dir: dir, LogEvery: 100,
 		LearningRate: train.LearningRate{Schedule: train.Cosine, Initial: 0.05, Final: 1e-3},
 	})

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"time"
 
 	"ebm/internal/metrics"
 	"ebm/mdsm"
+	"ebm/models/energy"
 	"ebm/models/graph"
 	"ebm/models/tensor"
 	"ebm/runtime"
@@ -32,20 +34,25 @@ type Problem struct {
 	Batch map[string]*tensor.Tensor
 	// Fill makes the batch of step t = 1, 2, …. It depends on t alone.
 	Fill func(t int)
+	// Describe is what files of the weights say about themselves. A run goes on
+	// from checkpoints alone that say no other.
+	Describe map[string]string
 }
 
 // Loop says how long a run goes on and what it leaves behind.
 type Loop struct {
-	Steps           int
+	Steps           int           // updates to make in all
 	Budget          time.Duration // stop after this time even if steps are left, 0 for never
 	LearningRate    LearningRate
-	Dir             string // the run's folder
-	CheckpointEvery int    // steps between checkpoints; the last step always makes one
-	KeepCheckpoints int    // how many to keep, 0 for all
-	LogEvery        int    // steps between lines of metrics
-	Resume          bool   // go on from the newest checkpoint, if there is one
-	Describe        map[string]string
-	Progress        progress.Progress
+	Dir             string            // the run's folder, made if it is not there; "" leaves nothing on the disk
+	CheckpointEvery int               // steps between checkpoints, 0 for none but that of the last step
+	KeepCheckpoints int               // how many to keep, 0 for all
+	LogEvery        int               // steps between lines of metrics, 0 for none but that of the last step
+	Resume          bool              // go on from the newest checkpoint, if there is one
+	Hook            Hook              // called after every update, nil for none
+	Progress        progress.Progress // nil shows nothing
+
+	ready func() error // called when everything is loaded and the folder is made
 }
 
 // Result is where a run ended.
@@ -54,7 +61,9 @@ type Result struct {
 	Made       int     // updates made now
 	Loss       float64 // mean over the last LogEvery steps, NaN when no step was made
 	Seconds    float64 // spent in steps now
-	Checkpoint string  // the folder of the last checkpoint
+	Checkpoint string  // the folder of the last checkpoint, "" where there is none
+	// Weights are those at the end, averaged where the run averages.
+	Weights energy.Weights
 }
 
 // NonFiniteError says that a loss or gradient became infinite or not a
@@ -74,10 +83,15 @@ func (e *NonFiniteError) Error() string {
 	return fmt.Sprintf("step %d: loss %g, gradient norm %g are not finite; %s; try a lower learning rate, a larger smallest noise level, or another seed", e.Step, e.Loss, e.GradNorm, kept)
 }
 
-// Run trains until Loop.Steps updates have been made in all, or the budget is
-// used up. When ctx is done it makes a last checkpoint and returns ctx's error
-// with the result so far.
+// Run trains until Loop.Steps updates have been made in all, the budget is
+// used up, or the hook has enough. When ctx is done it makes a last checkpoint
+// and returns ctx's error with the result so far. A folder that holds a run is
+// an error without Resume, and so is one with checkpoints of another problem; a
+// loss that is not finite is a *NonFiniteError.
 func Run(ctx context.Context, rt *runtime.Runtime, p Problem, l Loop) (Result, error) {
+	if err := firstOf(atLeast("steps", l.Steps, 1), l.LearningRate.Validate()); err != nil {
+		return Result{}, err
+	}
 	s, err := start(p, l)
 	if err != nil {
 		return Result{}, err
@@ -87,20 +101,33 @@ func Run(ctx context.Context, rt *runtime.Runtime, p Problem, l Loop) (Result, e
 		return Result{}, err
 	}
 	defer u.close()
-
-	log, err := openMetrics(l, s.step)
+	log, err := s.open()
 	if err != nil {
 		return Result{}, err
 	}
 	result, err := s.run(ctx, u, log)
-	return result, errors.Join(err, log.Close())
+	return result, errors.Join(err, log.close())
 }
 
-func openMetrics(l Loop, step int) (*metrics.Writer, error) {
-	if step > 0 {
-		return metrics.Resume(l.Dir, int64(step))
+// open makes the run's folder ready and opens its metrics.
+func (s *state) open() (*log, error) {
+	if s.Dir == "" {
+		return new(log), nil
 	}
-	return metrics.Create(l.Dir)
+	if err := prepare(s.Dir); err != nil {
+		return nil, err
+	}
+	if s.ready != nil {
+		if err := s.ready(); err != nil {
+			return nil, err
+		}
+	}
+	if s.step > 0 {
+		w, err := metrics.Resume(s.Dir, int64(s.step))
+		return &log{w}, err
+	}
+	w, err := metrics.Create(s.Dir)
+	return &log{w}, err
 }
 
 // state is a run in progress. Weights and optimiser state live in two sets of
@@ -122,6 +149,9 @@ func start(p Problem, l Loop) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
+	if l.Dir == "" {
+		return s, nil
+	}
 	c, err := Newest(l.Dir)
 	if errors.Is(err, ErrNoCheckpoint) {
 		return s, nil
@@ -132,7 +162,7 @@ func start(p Problem, l Loop) (*state, error) {
 	if !l.Resume {
 		return nil, fmt.Errorf("%s holds a run already, up to step %d: resume it, or choose another folder", l.Dir, c.Step)
 	}
-	if err := c.restore(s.values[0]); err != nil {
+	if err := c.restore(s.values[0], p.Describe); err != nil {
 		return nil, err
 	}
 	s.step, s.lastCheckpoint = c.Step, c.Dir
@@ -167,7 +197,7 @@ func fresh(p Problem, l Loop) (*state, error) {
 	return s, nil
 }
 
-func (s *state) run(ctx context.Context, u updater, log *metrics.Writer) (Result, error) {
+func (s *state) run(ctx context.Context, u updater, log *log) (Result, error) {
 	stage := progress.Begin(s.Progress, "train", int64(s.Steps), "it")
 	stage.Skip(int64(s.step))
 	defer stage.Done()
@@ -185,39 +215,33 @@ func (s *state) run(ctx context.Context, u updater, log *metrics.Writer) (Result
 		if stopped = ctx.Err(); stopped != nil {
 			break
 		}
-		t := s.step + 1
-		lr := s.LearningRate.At(t, s.Steps)
-		tensor.Data[float32](s.rate)[0] = float32(lr)
-		tensor.Data[int64](s.t)[0] = int64(t)
-		begin := time.Now()
-		s.Fill(t)
-		if err := u.update(ctx, current); err != nil {
-			if ctx.Err() != nil {
-				stopped = ctx.Err()
+		made, err := s.update(ctx, u, current, window)
+		if err != nil {
+			if stopped = ctx.Err(); stopped != nil {
 				break
 			}
-			return result, fmt.Errorf("step %d: %w", t, err)
-		}
-		loss, norm := float64(tensor.Data[float32](s.loss)[0]), float64(tensor.Data[float32](s.gradNorm)[0])
-		if !finite(loss) || !finite(norm) {
-			return result, &NonFiniteError{t, loss, norm, s.lastCheckpoint}
+			return result, err
 		}
 		current = 1 - current
-		s.step = t
-		window.add(loss, norm, time.Since(begin))
+		logged, enough, err := s.after(ctx, made, current)
+		if err != nil {
+			return result, err
+		}
+		t := s.step
 		stage.Set(int64(t))
-		last = t == s.Steps || !deadline.IsZero() && time.Now().After(deadline)
+		last = enough || t == s.Steps || !deadline.IsZero() && time.Now().After(deadline)
 
-		if t%s.LogEvery == 0 || last {
+		if every(t, s.LogEvery) || last {
 			result.Loss = window.mean()
 			stage.Note(note(result.Loss, deadline))
 			result.Seconds += window.seconds
-			if err := log.Add(int64(t), window.values(lr)); err != nil {
-				return result, err
-			}
+			logged = window.values(made.LearningRate, logged)
 			window = newWindow()
 		}
-		if s.CheckpointEvery > 0 && t%s.CheckpointEvery == 0 || last {
+		if err := log.add(t, logged); err != nil {
+			return result, err
+		}
+		if every(t, s.CheckpointEvery) || last {
 			if err := s.checkpoint(log, current); err != nil {
 				return result, err
 			}
@@ -229,9 +253,33 @@ func (s *state) run(ctx context.Context, u updater, log *metrics.Writer) (Result
 		}
 	}
 	result.Seconds += window.seconds
-	result.Step, result.Made, result.Checkpoint = s.step, s.step-began, s.lastCheckpoint
+	result.Step, result.Made, result.Checkpoint, result.Weights = s.step, s.step-began, s.lastCheckpoint, s.weights(current)
 	return result, stopped
 }
+
+// update makes the next update, which reads one set of the state's tensors and
+// writes the other, and adds it to the window.
+func (s *state) update(ctx context.Context, u updater, from int, w *window) (Update, error) {
+	t := s.step + 1
+	made := Update{Step: t, LearningRate: s.LearningRate.At(t, s.Steps)}
+	tensor.Data[float32](s.rate)[0] = float32(made.LearningRate)
+	tensor.Data[int64](s.t)[0] = int64(t)
+	begin := time.Now()
+	s.Fill(t)
+	if err := u.update(ctx, from); err != nil {
+		return made, fmt.Errorf("step %d: %w", t, err)
+	}
+	made.Loss, made.GradNorm = float64(tensor.Data[float32](s.loss)[0]), float64(tensor.Data[float32](s.gradNorm)[0])
+	if !finite(made.Loss) || !finite(made.GradNorm) {
+		return made, &NonFiniteError{t, made.Loss, made.GradNorm, s.lastCheckpoint}
+	}
+	s.step = t
+	w.add(made.Loss, made.GradNorm, time.Since(begin))
+	return made, nil
+}
+
+// every reports whether t is a multiple of n; nothing is one of 0.
+func every(t, n int) bool { return n > 0 && t%n == 0 }
 
 // note is what the progress display says beside the steps.
 func note(loss float64, deadline time.Time) string {
@@ -243,8 +291,11 @@ func note(loss float64, deadline time.Time) string {
 }
 
 // checkpoint writes a checkpoint of the current state and removes old ones.
-func (s *state) checkpoint(log *metrics.Writer, current int) error {
-	if err := log.Sync(); err != nil {
+func (s *state) checkpoint(log *log, current int) error {
+	if s.Dir == "" {
+		return nil
+	}
+	if err := log.sync(); err != nil {
 		return err
 	}
 	dir, err := save(s.Dir, s.step, s.Order, s.values[current], s.Describe)
@@ -273,11 +324,14 @@ func (w *window) add(loss, norm float64, d time.Duration) {
 
 func (w *window) mean() float64 { return w.loss / float64(w.n) }
 
-func (w *window) values(learningRate float64) map[string]float64 {
+// values returns the window's line of metrics, and what a hook logged with it.
+func (w *window) values(learningRate float64, logged map[string]float64) map[string]float64 {
 	n := float64(w.n)
-	return map[string]float64{
+	line := map[string]float64{
 		"loss": w.loss / n, "grad_norm": w.norm / n, "learning_rate": learningRate, "steps_per_second": n / w.seconds,
 	}
+	maps.Copy(line, logged)
+	return line
 }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

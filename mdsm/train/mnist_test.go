@@ -3,6 +3,7 @@ package train_test
 import (
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/train"
 )
@@ -23,7 +24,7 @@ func TestMNIST(t *testing.T) {
 	s.Optimiser.LearningRate = train.LearningRate{Schedule: train.Constant, Initial: 1e-2}
 	s.Output.LogEvery = 10
 	dir := t.TempDir()
-	if _, err := train.Train(t.Context(), open(t), s, data, train.Options{Dir: dir}); err != nil {
+	if _, err := train.Train(t.Context(), testkit.Open(t, 0), s, data, train.Options{Dir: dir}); err != nil {
 		t.Fatal(err)
 	}
 	lines := readMetrics(t, dir)

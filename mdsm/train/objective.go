@@ -4,7 +4,9 @@ import (
 	"fmt"
 
 	"ebm/mdsm"
+	"ebm/mdsm/dataset"
 	"ebm/models/energy"
+	"ebm/models/graph"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 )
@@ -17,14 +19,6 @@ const (
 	Denoising  Objective = "denoising"  // multiscale denoising score matching, eq. (7)
 	Likelihood Objective = "likelihood" // maximum likelihood with short-run Langevin dynamics
 )
-
-func (o Objective) validate() error {
-	switch o {
-	case "", Denoising, Likelihood:
-		return nil
-	}
-	return fmt.Errorf("unknown objective %q, want %s or %s", o, Denoising, Likelihood)
-}
 
 // ChainSettings describe the chains inside every update of Likelihood.
 type ChainSettings struct {
@@ -39,21 +33,42 @@ func (c ChainSettings) shortRun() mdsm.ShortRun {
 	return mdsm.ShortRun{Steps: c.Steps, StepSize: c.StepSize, Temperature: c.Temperature, Sigma: c.DataNoise, Regularise: c.Regularise}
 }
 
-// pose gives p the step of the objective and the tensors beside x, and returns
-// what fills them for a step.
-func (s Settings) pose(p *Problem, net energy.Network, source rng.Source) (fill func(t int), err error) {
-	if s.Objective == Likelihood {
-		return s.poseLikelihood(p, net, source), nil
+// NewProblem makes the training problem of the settings: the step of the
+// objective, and batches of pictures with the noise that it wants. first has
+// the first weights, nil for random ones.
+func NewProblem(s Settings, data dataset.Data, first energy.Weights) (Problem, error) {
+	m := Matching{
+		Network: s.Network(), Data: data, Batch: s.Batch, Noise: s.Noise, Optimiser: s.Adam(),
+		Shards: s.Shards, Mirror: s.Data.Flip, Seed: s.Seed, Start: first,
 	}
-	levels, err := s.Noise.Spacing.Levels(s.Noise.Min, s.Noise.Max, s.Batch)
+	pose := m.denoising
+	if s.Objective == Likelihood {
+		pose = m.likelihood(s.Chains.shortRun())
+	}
+	p, err := m.pose(pose)
+	if err != nil {
+		return Problem{}, fmt.Errorf("%s: %w", s.Data.Name, err)
+	}
+	p.Describe = s.Describe()
+	return p, nil
+}
+
+// denoising is the objective of eq. (7).
+func (m Matching) denoising(p *Problem, source rng.Source) (fill func(t int), err error) {
+	levels, err := m.Noise.Spacing.Levels(m.Noise.Min, m.Noise.Max, m.Batch)
 	if err != nil {
 		return nil, err
 	}
-	p.Step = mdsm.TrainGraph(net, s.Denoising(), s.Adam())
-	if n := s.shards(); n > 1 {
-		p.Shards = &Shards{n, mdsm.GradientGraph(net, s.Denoising(), n), mdsm.UpdateGraph(net, s.Adam(), n)}
+	loss := mdsm.Objective{Sigma0: m.Noise.Sigma0, Weighting: m.Noise.Weighting}
+	if err := graph.Catch(func() {
+		p.Step = mdsm.TrainGraph(m.Network, loss, m.Optimiser)
+		if n := m.shards(); n > 1 {
+			p.Shards = &Shards{n, mdsm.GradientGraph(m.Network, loss, n), mdsm.UpdateGraph(m.Network, m.Optimiser, n)}
+		}
+	}); err != nil {
+		return nil, err
 	}
-	noise, sigma := like(p.Batch["x"]), tensor.New(tensor.Float32, s.Batch)
+	noise, sigma := like(p.Batch["x"]), tensor.New(tensor.Float32, m.Batch)
 	for i, level := range levels {
 		tensor.Data[float32](sigma)[i] = float32(level)
 	}
@@ -63,21 +78,26 @@ func (s Settings) pose(p *Problem, net energy.Network, source rng.Source) (fill 
 	}, nil
 }
 
-// poseLikelihood is pose for Likelihood: chains begin at uniform noise.
-func (s Settings) poseLikelihood(p *Problem, net energy.Network, source rng.Source) (fill func(t int)) {
-	run := s.Chains.shortRun()
-	p.Step = run.TrainGraph(net, s.Adam())
-	if n := s.shards(); n > 1 {
-		p.Shards = &Shards{n, run.GradientGraph(net, n), mdsm.UpdateGraph(net, s.Adam(), n)}
-	}
-	x := p.Batch["x"]
-	noise, start := like(x), like(x)
-	kicks := tensor.New(tensor.Float32, append([]int{s.Batch, run.Steps}, x.Shape()[1:]...)...)
-	p.Batch["noise"], p.Batch["start"], p.Batch["chain_noise"] = noise, start, kicks
-	return func(t int) {
-		eachRow(noise, func(i int, row []float32) { source.Normal(row, rng.TrainNoise, uint64(i), uint32(t)) })
-		eachRow(start, func(i int, row []float32) { source.Uniform(row, rng.ChainStart, uint64(i), uint32(t)) })
-		eachRow(kicks, func(i int, row []float32) { source.Normal(row, rng.ChainNoise, uint64(i), uint32(t)) })
+// likelihood is the objective of Likelihood: chains begin at uniform noise.
+func (m Matching) likelihood(run mdsm.ShortRun) objective {
+	return func(p *Problem, source rng.Source) (fill func(t int), err error) {
+		if err := graph.Catch(func() {
+			p.Step = run.TrainGraph(m.Network, m.Optimiser)
+			if n := m.shards(); n > 1 {
+				p.Shards = &Shards{n, run.GradientGraph(m.Network, n), mdsm.UpdateGraph(m.Network, m.Optimiser, n)}
+			}
+		}); err != nil {
+			return nil, err
+		}
+		x := p.Batch["x"]
+		noise, start := like(x), like(x)
+		kicks := tensor.New(tensor.Float32, append([]int{m.Batch, run.Steps}, x.Shape()[1:]...)...)
+		p.Batch["noise"], p.Batch["start"], p.Batch["chain_noise"] = noise, start, kicks
+		return func(t int) {
+			eachRow(noise, func(i int, row []float32) { source.Normal(row, rng.TrainNoise, uint64(i), uint32(t)) })
+			eachRow(start, func(i int, row []float32) { source.Uniform(row, rng.ChainStart, uint64(i), uint32(t)) })
+			eachRow(kicks, func(i int, row []float32) { source.Normal(row, rng.ChainNoise, uint64(i), uint32(t)) })
+		}, nil
 	}
 }
 

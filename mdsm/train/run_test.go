@@ -1,9 +1,11 @@
 package train_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -12,8 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"ebm/internal/metrics"
+	"ebm/internal/testkit"
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/train"
+	"ebm/models/energy"
 	"ebm/models/tensor"
 	"ebm/models/weights"
 )
@@ -21,7 +26,7 @@ import (
 // TestResume stops a run in several ways and goes on; weights, moments and
 // averages must be those of a run that was never stopped, bit for bit.
 func TestResume(t *testing.T) {
-	rt := open(t)
+	rt := testkit.Open(t, 0)
 	s, data := tiny()
 	whole := t.TempDir()
 	if _, err := train.Run(t.Context(), rt, problem(t, s, data, func(int) {}), loop(s, whole)); err != nil {
@@ -124,7 +129,7 @@ func lossesOf(t *testing.T, dir string) []line {
 // TestTrain goes through Train: the folder explains itself, other settings
 // cannot be resumed, and more steps can.
 func TestTrain(t *testing.T) {
-	rt := open(t)
+	rt := testkit.Open(t, 0)
 	s, data := tiny()
 	s.Steps, s.Output.KeepCheckpoints = 12, 2
 	dir := filepath.Join(t.TempDir(), "new", "run")
@@ -168,7 +173,7 @@ func TestTrain(t *testing.T) {
 	}
 	other := s
 	other.Noise.Max = 2
-	if _, err := train.Train(t.Context(), rt, other, data, train.Options{Dir: dir, Resume: true}); err == nil || !strings.Contains(err.Error(), "noise.max is 3 (want 2)") {
+	if _, err := train.Train(t.Context(), rt, other, data, train.Options{Dir: dir, Resume: true}); err == nil || !strings.Contains(err.Error(), "noise.max 3, want 2") {
 		t.Errorf("error %v for other settings", err)
 	}
 	changed := *data
@@ -204,7 +209,7 @@ func TestTrain(t *testing.T) {
 func TestBudget(t *testing.T) {
 	s, data := tiny()
 	dir := t.TempDir()
-	r, err := train.Train(t.Context(), open(t), s, data, train.Options{Dir: dir, Budget: time.Nanosecond})
+	r, err := train.Train(t.Context(), testkit.Open(t, 0), s, data, train.Options{Dir: dir, Budget: time.Nanosecond})
 	if err != nil || r.Step != 1 || !slices.Equal(steps(t, dir), []int{1}) || len(readMetrics(t, dir)) != 1 {
 		t.Errorf("result %+v, error %v", r, err)
 	}
@@ -212,7 +217,7 @@ func TestBudget(t *testing.T) {
 
 // TestNotFinite puts a value that is no number into a batch.
 func TestNotFinite(t *testing.T) {
-	rt := open(t)
+	rt := testkit.Open(t, 0)
 	s, data := tiny()
 	s.Output.CheckpointEvery = 2
 	dir := t.TempDir()
@@ -294,7 +299,7 @@ func TestBatches(t *testing.T) {
 
 // TestDamagedCheckpoints resumes from folders in which something is wrong.
 func TestDamagedCheckpoints(t *testing.T) {
-	rt := open(t)
+	rt := testkit.Open(t, 0)
 	s, data := tiny()
 	s.Steps = 2
 	for name, damage := range map[string]func(dir string) error{
@@ -353,7 +358,7 @@ func TestProblemErrors(t *testing.T) {
 	}
 	none := *data
 	none.Pixels = nil
-	if _, err := train.NewProblem(s, &none, nil); err == nil || !strings.Contains(err.Error(), "no pictures") {
+	if _, err := train.NewProblem(s, &none, nil); err == nil || !strings.Contains(err.Error(), "without an x") {
 		t.Errorf("error %v for no pictures", err)
 	}
 	p, err := train.NewProblem(s, data, nil)
@@ -364,7 +369,94 @@ func TestProblemErrors(t *testing.T) {
 	if _, err := train.NewProblem(s, data, p.Initial); err == nil || !strings.Contains(err.Error(), "missing lq.bias") {
 		t.Errorf("error %v for weights that lack one", err)
 	}
-	if _, err := train.Run(t.Context(), open(t), p, loop(s, t.TempDir())); err == nil || !strings.Contains(err.Error(), "lq.bias has no initial value") {
+	if _, err := train.Run(t.Context(), testkit.Open(t, 0), p, loop(s, t.TempDir())); err == nil || !strings.Contains(err.Error(), "lq.bias has no initial value") {
 		t.Errorf("error %v for a parameter without a value", err)
 	}
+}
+
+// TestFailedStartLeavesNothing starts with weights that do not fit, and then as
+// it should have been; and a run that never reached a checkpoint gives way.
+func TestFailedStartLeavesNothing(t *testing.T) {
+	rt := testkit.Open(t, 0)
+	s, data := tiny()
+	s.Steps = 2
+	dir := filepath.Join(t.TempDir(), "run")
+	if _, err := train.Train(t.Context(), rt, s, data, train.Options{Dir: dir, Start: energy.Weights{}}); err == nil {
+		t.Fatal("weights of nothing: no error")
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a start that failed left %s (%v)", dir, err)
+	}
+	wild := s
+	wild.Optimiser.LearningRate = train.LearningRate{Schedule: train.Constant, Initial: 1e30}
+	if _, err := train.Train(t.Context(), rt, wild, data, train.Options{Dir: dir}); !errors.As(err, new(*train.NonFiniteError)) {
+		t.Fatalf("error %v of a learning rate of 1e30", err)
+	}
+	if r, err := train.Train(t.Context(), rt, s, data, train.Options{Dir: dir}); err != nil || r.Made != 2 || len(readMetrics(t, dir)) != 1 {
+		t.Errorf("result %+v, error %v after a run without a checkpoint", r, err)
+	}
+}
+
+// TestFinishedRunStaysAsItIs resumes a run that has no step left.
+func TestFinishedRunStaysAsItIs(t *testing.T) {
+	rt := testkit.Open(t, 0)
+	s, data := tiny()
+	s.Steps = 3
+	dir := t.TempDir()
+	if _, err := train.Train(t.Context(), rt, s, data, train.Options{Dir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(filepath.Join(dir, train.ConfigFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Steps, s.Output.LogEvery = 2, 77
+	r, err := train.Train(t.Context(), rt, s, data, train.Options{Dir: dir, Resume: true})
+	after, errRead := os.ReadFile(filepath.Join(dir, train.ConfigFile))
+	if err != nil || errRead != nil || r.Made != 0 || r.Step != 3 || len(r.Weights) == 0 || !bytes.Equal(before, after) {
+		t.Errorf("result %+v, errors %v and %v; the settings became\n%s", r, err, errRead, after)
+	}
+}
+
+// TestHook logs a number at every step, reads the weights and ends the run; the
+// weights are those of a run without a hook.
+func TestHook(t *testing.T) {
+	rt := testkit.Open(t, 0)
+	s, data := tiny()
+	s.Steps = 30
+	dir := t.TempDir()
+	l := loop(s, dir)
+	l.LearningRate = train.LearningRate{Schedule: train.Constant, Initial: 1e-3}
+	var seen []int
+	l.Hook = func(_ context.Context, u train.Update) error {
+		seen = append(seen, u.Step)
+		if !(u.Loss > 0) || !(u.GradNorm > 0) || u.LearningRate != 1e-3 || u.Weights().Check(s.Network()) != nil {
+			t.Errorf("update %+v", u)
+		}
+		u.Log(map[string]float64{"doubled": float64(2 * u.Step)})
+		if u.Step == 7 {
+			return train.ErrStop
+		}
+		return nil
+	}
+	r, err := train.Run(t.Context(), rt, problem(t, s, data, func(int) {}), l)
+	if err != nil || r.Step != 7 || r.Checkpoint == "" || !slices.Equal(seen, []int{1, 2, 3, 4, 5, 6, 7}) {
+		t.Errorf("result %+v, error %v, the hook saw %v", r, err, seen)
+	}
+	records, err := metrics.ReadFile(filepath.Join(dir, metrics.LinesFile))
+	if err != nil || len(records) != 7 || records[1].Values["doubled"] != 4 || records[2].Values["loss"] == 0 {
+		t.Errorf("metrics %v, error %v", records, err)
+	}
+	own := errors.New("of the hook")
+	l.Hook = func(context.Context, train.Update) error { return own }
+	l.Resume = true
+	if _, err := train.Run(t.Context(), rt, problem(t, s, data, func(int) {}), l); !errors.Is(err, own) {
+		t.Errorf("error %v, want the hook's", err)
+	}
+	// Without a hook the same steps give the same weights.
+	l.Hook, l.Resume, l.Dir, l.Steps = nil, false, t.TempDir(), 7
+	if _, err := train.Run(t.Context(), rt, problem(t, s, data, func(int) {}), l); err != nil {
+		t.Fatal(err)
+	}
+	sameState(t, "with a hook", dir, l.Dir)
 }

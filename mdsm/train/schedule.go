@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Schedule names how the learning rate falls over a run.
@@ -22,12 +23,13 @@ type LearningRate struct {
 	Final    float64  `toml:"final"` // the end of Cosine
 }
 
+// Schedules returns all schedules, the default first.
+func Schedules() []Schedule { return []Schedule{Cosine, Steps, Constant} }
+
 // Validate reports rates that cannot be.
 func (l LearningRate) Validate() error {
-	switch l.Schedule {
-	case Constant, Cosine, Steps:
-	default:
-		return fmt.Errorf("unknown learning-rate schedule %q, want %s, %s or %s", l.Schedule, Constant, Cosine, Steps)
+	if !slices.Contains(Schedules(), l.Schedule) {
+		return fmt.Errorf("schedule %q of the learning rate, want one of %v", l.Schedule, Schedules())
 	}
 	if !(l.Initial > 0) || math.IsInf(l.Initial, 0) || !(l.Final >= 0) || l.Final > l.Initial {
 		return fmt.Errorf("learning rate %g falling to %g, want a positive rate and a final one no larger", l.Initial, l.Final)

@@ -1,19 +1,9 @@
 package train
 
 import (
-	"bytes"
 	"fmt"
-	"maps"
-	"math"
-	"os"
-	"path/filepath"
-	"reflect"
-	"slices"
-	"strings"
+	"strconv"
 
-	"github.com/BurntSushi/toml"
-
-	"ebm/internal/atomicfile"
 	"ebm/mdsm"
 	"ebm/models/energy"
 )
@@ -97,8 +87,9 @@ func (s Settings) Network() energy.ResNet {
 }
 
 // Adam returns the optimiser that s trains with.
-func (s Settings) Adam() mdsm.Adam {
-	o := s.Optimiser
+func (s Settings) Adam() mdsm.Adam { return s.Optimiser.adam() }
+
+func (o OptimiserSettings) adam() mdsm.Adam {
 	return mdsm.Adam{Beta1: o.Beta1, Beta2: o.Beta2, Epsilon: o.Epsilon, EMA: o.EMA}
 }
 
@@ -107,115 +98,63 @@ func (s Settings) Denoising() mdsm.Objective {
 	return mdsm.Objective{Sigma0: s.Noise.Sigma0, Weighting: s.Noise.Weighting}
 }
 
-// shards returns the largest number of equal parts of a batch up to Shards.
-func (s Settings) shards() int {
-	n := max(s.Shards, 1)
-	for s.Batch%n != 0 {
-		n--
-	}
-	return n
-}
-
-// Validate reports the first setting that cannot be.
+// Validate reports the first setting that cannot be, as a *SettingError.
 func (s Settings) Validate() error {
-	if err := s.Network().Validate(); err != nil {
-		return err
+	net := s.Network()
+	err := firstOf(
+		training(s.Steps, s.Batch, s.Seed, s.Optimiser, s.Output),
+		atLeast("shards", s.Shards, 0),
+		oneOf("net.name", s.Net.Name, energy.Nets()...),
+		atLeast("net.channels", s.Net.Channels, 1), atLeast("net.dim", s.Net.Dim, 1), atLeast("data.size", s.Data.Size, 1),
+		when(s.Data.Size%net.SizeMultiple() == 0, "data.size", s.Data.Size, fmt.Sprintf("a multiple of %d for %s", net.SizeMultiple(), s.Net.Name)),
+		oneOf("net.head", s.Net.Head, energy.Quadratic, energy.LinearSum, ""),
+		oneOf("net.activation", s.Net.Activation, append(energy.Activations(), "")...),
+		s.Noise.validate(),
+		oneOf("objective", s.Objective, Denoising, Likelihood, ""),
+	)
+	if err == nil && s.Objective == Likelihood {
+		err = s.Chains.validate()
 	}
-	if s.Shards < 0 {
-		return fmt.Errorf("%d shards of a batch, want a number from 0", s.Shards)
-	}
-	if s.Steps < 1 || s.Batch < 1 {
-		return fmt.Errorf("%d steps of batches of %d, want one or more of each", s.Steps, s.Batch)
-	}
-	if !(s.Noise.Sigma0 > 0) {
-		return fmt.Errorf("sigma0 %g, want a positive noise level", s.Noise.Sigma0)
-	}
-	if s.Seed > math.MaxInt64 { // TOML's numbers end there
-		return fmt.Errorf("seed %d, want a number from 0 to %d", s.Seed, math.MaxInt64)
-	}
-	if err := s.Objective.validate(); err != nil {
-		return err
-	}
-	if s.Objective == Likelihood {
-		if err := s.Chains.shortRun().Validate(); err != nil {
-			return err
-		}
-	}
-	if _, err := s.Noise.Spacing.Levels(s.Noise.Min, s.Noise.Max, 1); err != nil {
-		return err
-	}
-	if err := s.Noise.Weighting.Validate(); err != nil {
-		return err
-	}
-	if err := s.Optimiser.LearningRate.Validate(); err != nil {
-		return err
-	}
-	if err := s.Adam().Validate(); err != nil {
-		return err
-	}
-	if s.Output.CheckpointEvery < 0 || s.Output.KeepCheckpoints < 0 || s.Output.LogEvery < 1 {
-		return fmt.Errorf("checkpoints every %d steps, %d kept, metrics every %d steps, want numbers from 0, 0 and 1",
-			s.Output.CheckpointEvery, s.Output.KeepCheckpoints, s.Output.LogEvery)
-	}
-	return nil
+	return err
 }
 
-const configName = "config.toml"
+// Describe returns what files of this run's weights say about themselves.
+func (s Settings) Describe() map[string]string {
+	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+	d := map[string]string{
+		"net": s.Net.Name, "dim": strconv.Itoa(s.Net.Dim), "channels": strconv.Itoa(s.Net.Channels), "size": strconv.Itoa(s.Data.Size),
+		"head": string(s.Net.Head), "activation": string(s.Net.Activation),
+		"data": s.Data.Name, "sigma0": number(s.Noise.Sigma0),
+		"sigma_min": number(s.Noise.Min), "sigma_max": number(s.Noise.Max), "sigma_spacing": string(s.Noise.Spacing),
+		"weighting": string(s.Noise.Weighting), "data_range": "[0, 1]",
+	}
+	if s.Data.Pad > 0 {
+		d["pad"] = strconv.Itoa(s.Data.Pad)
+	}
+	if s.Preset != "" {
+		d["preset"] = s.Preset
+	}
+	return d
+}
 
 // ReadSettings reads config.toml of a run's folder, or a file like it. Keys
 // that do not exist are an error that names them.
-func ReadSettings(path string) (Settings, error) {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		path = filepath.Join(path, configName)
-	}
-	var s Settings
-	meta, err := toml.DecodeFile(path, &s)
-	if err != nil {
-		return Settings{}, fmt.Errorf("settings %s: %w", path, err)
-	}
-	if unknown := meta.Undecoded(); len(unknown) > 0 {
-		return Settings{}, fmt.Errorf("settings %s: unknown key %q", path, unknown[0].String())
-	}
-	return s, nil
-}
+func ReadSettings(path string) (Settings, error) { return readConfig[Settings](path, ConfigFile) }
 
 // Write writes s as config.toml into a run's folder.
-func (s Settings) Write(dir string) error {
-	var b bytes.Buffer
-	if err := toml.NewEncoder(&b).Encode(s); err != nil {
-		return fmt.Errorf("settings: %w", err)
-	}
-	return atomicfile.WriteFile(filepath.Join(dir, configName), b.Bytes())
-}
-
-// differences lists the settings in which a run differs from what is wanted,
-// as "key had (want other)".
-func differences(had, wanted Settings) []string {
-	a, b := had.Values(), wanted.Values()
-	var list []string
-	for _, key := range slices.Sorted(maps.Keys(b)) {
-		if a[key] != b[key] {
-			list = append(list, fmt.Sprintf("%s is %s (want %s)", key, a[key], b[key]))
-		}
-	}
-	return list
-}
+func (s Settings) Write(dir string) error { return writeConfig(dir, ConfigFile, s) }
 
 // Values returns every setting as text by its path in the file, such as
 // "noise.sigma0".
-func (s Settings) Values() map[string]string {
-	all := make(map[string]string)
-	var walk func(prefix string, v reflect.Value)
-	walk = func(prefix string, v reflect.Value) {
-		for i := range v.NumField() {
-			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("toml"), ",")
-			if f := v.Field(i); f.Kind() == reflect.Struct {
-				walk(prefix+name+".", f)
-			} else {
-				all[prefix+name] = fmt.Sprint(f.Interface())
-			}
-		}
-	}
-	walk("", reflect.ValueOf(s))
-	return all
+func (s Settings) Values() map[string]string { return values(&s) }
+
+func (s Settings) file() string { return ConfigFile }
+
+// agree takes over what does not change the numbers, and the number of steps,
+// which sets where the run ends (and how the learning rate falls).
+func (s Settings) agree(had Settings) Settings {
+	had.Steps, had.Output, had.Data.Dir, had.Start = s.Steps, s.Output, s.Data.Dir, s.Start
+	return had
 }
+
+func (s Settings) loop() Loop { return newLoop(s.Steps, s.Optimiser, s.Output) }

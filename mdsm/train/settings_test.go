@@ -2,11 +2,11 @@ package train_test
 
 import (
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/mdsm/train"
 )
@@ -127,9 +127,7 @@ func TestSettingsErrors(t *testing.T) {
 		"seed = 18446744073709551615":       "c.toml",
 		"\x00":                              "c.toml",
 	} {
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Write(t, path, []byte(text))
 		if _, err := train.ReadSettings(path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%q: error %v, want one with %q and the file", text, err, want)
 		}
@@ -145,26 +143,26 @@ func TestSettingsValidate(t *testing.T) {
 	for want, change := range map[string]func(*train.Settings){
 		`"res13"`:                   func(s *train.Settings) { s.Net.Name = "res13" },
 		"dim 0":                     func(s *train.Settings) { s.Net.Dim = 0 },
-		"0 channels":                func(s *train.Settings) { s.Net.Channels = 0 },
+		"net.channels 0,":           func(s *train.Settings) { s.Net.Channels = 0 },
 		"multiple of 8":             func(s *train.Settings) { s.Data.Size = 12 },
 		`"cubic"`:                   func(s *train.Settings) { s.Net.Head = "cubic" },
 		`"sine"`:                    func(s *train.Settings) { s.Net.Activation = "sine" },
-		"0 steps":                   func(s *train.Settings) { s.Steps = 0 },
-		"batches of -1":             func(s *train.Settings) { s.Batch = -1 },
+		"steps 0,":                  func(s *train.Settings) { s.Steps = 0 },
+		"batch -1,":                 func(s *train.Settings) { s.Batch = -1 },
 		"seed 18446744073709551615": func(s *train.Settings) { s.Seed = math.MaxUint64 },
 		"sigma0 0":                  func(s *train.Settings) { s.Noise.Sigma0 = 0 },
 		"sigma0 NaN":                func(s *train.Settings) { s.Noise.Sigma0 = math.NaN() },
-		"from 2 to 1":               func(s *train.Settings) { s.Noise.Min, s.Noise.Max = 2, 1 },
-		`"uneven"`:                  func(s *train.Settings) { s.Noise.Spacing = "uneven" },
-		`"heavy"`:                   func(s *train.Settings) { s.Noise.Weighting = "heavy" },
-		`"ramp"`:                    func(s *train.Settings) { s.Optimiser.LearningRate.Schedule = "ramp" },
-		"learning rate 0":           func(s *train.Settings) { s.Optimiser.LearningRate.Initial = 0 },
-		"β = (1, 0.95)":             func(s *train.Settings) { s.Optimiser.Beta1 = 1 },
-		"average 2":                 func(s *train.Settings) { s.Optimiser.EMA = 2 },
-		"ε = 0":                     func(s *train.Settings) { s.Optimiser.Epsilon = 0 },
-		"checkpoints every":         func(s *train.Settings) { s.Output.CheckpointEvery = -1 },
-		"-3 kept":                   func(s *train.Settings) { s.Output.KeepCheckpoints = -3 },
-		"metrics every 0":           func(s *train.Settings) { s.Output.LogEvery = 0 },
+		"noise.min 2, want a positive number up to the largest level, 1": func(s *train.Settings) { s.Noise.Min, s.Noise.Max = 2, 1 },
+		`"uneven"`:                    func(s *train.Settings) { s.Noise.Spacing = "uneven" },
+		`"heavy"`:                     func(s *train.Settings) { s.Noise.Weighting = "heavy" },
+		`"ramp"`:                      func(s *train.Settings) { s.Optimiser.LearningRate.Schedule = "ramp" },
+		"learning_rate.initial 0,":    func(s *train.Settings) { s.Optimiser.LearningRate.Initial = 0 },
+		"optimiser.beta1 1,":          func(s *train.Settings) { s.Optimiser.Beta1 = 1 },
+		"optimiser.ema 2,":            func(s *train.Settings) { s.Optimiser.EMA = 2 },
+		"optimiser.epsilon 0,":        func(s *train.Settings) { s.Optimiser.Epsilon = 0 },
+		"output.checkpoint_every -1,": func(s *train.Settings) { s.Output.CheckpointEvery = -1 },
+		"output.keep_checkpoints -3,": func(s *train.Settings) { s.Output.KeepCheckpoints = -3 },
+		"output.log_every 0,":         func(s *train.Settings) { s.Output.LogEvery = 0 },
 	} {
 		s, _ := tiny()
 		if err := s.Validate(); err != nil {
@@ -189,10 +187,7 @@ func FuzzReadSettings(f *testing.F) {
 		if err := s.Write(dir); err != nil {
 			f.Fatal(err)
 		}
-		b, err := os.ReadFile(filepath.Join(dir, "config.toml"))
-		if err != nil {
-			f.Fatal(err)
-		}
+		b := testkit.Read(f, dir, "config.toml")
 		f.Add(b)
 	}
 	f.Add([]byte(""))
@@ -202,9 +197,7 @@ func FuzzReadSettings(f *testing.F) {
 	f.Add([]byte("data.size = 99999999999999999999"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		path := filepath.Join(t.TempDir(), "c.toml")
-		if err := os.WriteFile(path, b, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Write(t, path, b)
 		s, err := train.ReadSettings(path)
 		if err != nil || s.Validate() != nil {
 			return

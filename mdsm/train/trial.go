@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"fmt"
 
 	"ebm/models/tensor"
 	"ebm/runtime"
@@ -19,11 +18,10 @@ type Trial struct {
 // NewTrial loads the problem into the runtime, in the form that Run would
 // use. The learning rate of its updates is constant. The caller closes it.
 func NewTrial(rt *runtime.Runtime, p Problem, learningRate float64) (*Trial, error) {
-	s, err := fresh(p, Loop{})
+	s, err := fresh(p, Loop{LearningRate: LearningRate{Schedule: Constant, Initial: learningRate}})
 	if err != nil {
 		return nil, err
 	}
-	tensor.Data[float32](s.rate)[0] = float32(learningRate)
 	u, err := s.newUpdater(rt)
 	if err != nil {
 		return nil, err
@@ -34,17 +32,10 @@ func NewTrial(rt *runtime.Runtime, p Problem, learningRate float64) (*Trial, err
 // Step fills the next batch and makes the next update, number 1 first. A loss
 // or gradient that is not finite is a *NonFiniteError.
 func (t *Trial) Step(ctx context.Context) error {
-	s := t.state
-	step := s.step + 1
-	tensor.Data[int64](s.t)[0] = int64(step)
-	s.Fill(step)
-	if err := t.updater.update(ctx, t.current); err != nil {
-		return fmt.Errorf("step %d: %w", step, err)
+	if _, err := t.state.update(ctx, t.updater, t.current, newWindow()); err != nil {
+		return err
 	}
-	if loss, norm := t.Loss(), float64(tensor.Data[float32](s.gradNorm)[0]); !finite(loss) || !finite(norm) {
-		return &NonFiniteError{Step: step, Loss: loss, GradNorm: norm}
-	}
-	t.current, s.step = 1-t.current, step
+	t.current = 1 - t.current
 	return nil
 }
 

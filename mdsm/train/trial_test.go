@@ -4,12 +4,13 @@ import (
 	"path/filepath"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm/train"
 )
 
 // A trial makes the updates that a run makes: its losses are the run's.
 func TestTrialMakesTheStepsOfARun(t *testing.T) {
-	rt := open(t)
+	rt := testkit.Open(t, 0)
 	s, data := tiny()
 	s.Steps, s.Shards, s.Output.LogEvery = 5, 2, 1
 	s.Optimiser.LearningRate = train.LearningRate{Schedule: train.Constant, Initial: 1e-3}

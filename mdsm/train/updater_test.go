@@ -3,24 +3,19 @@ package train_test
 import (
 	"bytes"
 	"math"
-	"os"
 	"path/filepath"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm/train"
 	"ebm/models/weights"
-	"ebm/runtime"
 )
 
 // trained trains with the settings and returns the folder of the last
 // checkpoint.
 func trained(t *testing.T, s train.Settings, threads int) string {
 	t.Helper()
-	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU, Threads: threads})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rt.Close()
+	rt := testkit.Open(t, threads)
 	_, data := tiny()
 	r, err := train.Train(t.Context(), rt, s, data, train.Options{Dir: filepath.Join(t.TempDir(), "run")})
 	if err != nil {
@@ -70,10 +65,7 @@ func TestShardsDoNotDependOnThreads(t *testing.T) {
 	s.Steps, s.Shards = 10, 2
 	var first []byte
 	for _, threads := range []int{1, 2} {
-		b, err := os.ReadFile(filepath.Join(trained(t, s, threads), "model.safetensors"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		b := testkit.Read(t, filepath.Join(trained(t, s, threads), "model.safetensors"))
 		if first == nil {
 			first = b
 		} else if !bytes.Equal(first, b) {

@@ -7,26 +7,20 @@ import (
 	"strings"
 	"testing"
 
-	"ebm/export"
-	"ebm/internal/npz"
+	"ebm/internal/testkit"
 	"ebm/mdsm/dataset"
 	"ebm/models/autodiff"
 	"ebm/models/classifier"
 	"ebm/models/energy"
 	"ebm/models/graph"
-	"ebm/models/interp"
 	"ebm/models/rng"
 	"ebm/models/tensor"
-	"ebm/runtime"
 )
 
 // golden reads what PyTorch says; testdata/make_golden.py describes the names.
 func golden(t *testing.T) (map[string]*tensor.Tensor, energy.Weights) {
 	t.Helper()
-	values, err := npz.ReadFile("testdata/golden.npz")
-	if err != nil {
-		t.Fatal(err)
-	}
+	values := testkit.Arrays(t, "testdata/golden.npz")
 	w := make(energy.Weights)
 	for name, v := range values {
 		if p, ok := strings.CutPrefix(name, "param/"); ok {
@@ -99,26 +93,12 @@ func TestAgreesWithPyTorch(t *testing.T) {
 		t.Fatalf("recognised %v, %v", n, err)
 	}
 	in := map[string]*tensor.Tensor{"bytes": values["bytes"], "given": values["x"], "label": values["label"]}
-	out, err := interp.Run(whole(n, w, tensor.Float64), in)
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := testkit.Interpret(t, whole(n, w, tensor.Float64), in)
 	agrees(t, values, out, 1e-12)
 
-	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rt.Close()
-	model, err := export.Bytes(whole(n, w, tensor.Float32), export.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := rt.Load(model, runtime.SessionOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	rt := testkit.Open(t, 0)
+	model := testkit.Encode(t, whole(n, w, tensor.Float32))
+	s := testkit.Load(t, rt, model)
 	if out, err = s.Run(t.Context(), in); err != nil {
 		t.Fatal(err)
 	}
@@ -133,10 +113,7 @@ func TestCrossEntropyIsStable(t *testing.T) {
 	loss := classifier.CrossEntropy(logits, g.Input("steep_label", tensor.Int64, graph.Dims(4)))
 	g.Output("loss", loss)
 	g.Output("grad", autodiff.Gradient(loss, logits)[0])
-	out, err := interp.Run(g, map[string]*tensor.Tensor{"steep": values["steep"], "steep_label": values["steep_label"]})
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := testkit.Interpret(t, g, map[string]*tensor.Tensor{"steep": values["steep"], "steep_label": values["steep_label"]})
 	got, want := out["loss"].Float64s()[0], values["steep_loss"].Float64s()[0]
 	if !(math.Abs(got-want) <= 1e-12*want) {
 		t.Errorf("cross-entropy %g, want %g", got, want)
@@ -151,11 +128,7 @@ func TestCrossEntropyIsStable(t *testing.T) {
 // A digit is the same to the network, to the bit, in every size that data
 // sets have, and in every channel.
 func TestPreprocessKeepsDigits(t *testing.T) {
-	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rt.Close()
+	rt := testkit.Open(t, 0)
 	const count = 300
 	var first []float32
 	for _, size := range []int{16, 14, 28, 32} {
@@ -169,7 +142,7 @@ func TestPreprocessKeepsDigits(t *testing.T) {
 			for i := range index {
 				index[i] = i
 			}
-			set.Fill(first, index, nil)
+			set.Fill(first, index)
 		}
 		if size == 14 {
 			set.Pixels = cropped(set)
@@ -181,20 +154,10 @@ func TestPreprocessKeepsDigits(t *testing.T) {
 				t.Fatal(err)
 			}
 			g.Output("seen", x)
-			model, err := export.Bytes(g, export.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			s, err := rt.Load(model, runtime.SessionOptions{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer s.Close()
+			model := testkit.Encode(t, g)
+			s := testkit.Load(t, rt, model)
 			pictures := tensor.Of(set.Pixels[:count*size*size], count/channels, channels, size, size)
-			out, err := s.Run(t.Context(), map[string]*tensor.Tensor{"x": pictures})
-			if err != nil {
-				t.Fatal(err)
-			}
+			out := testkit.Run(t, s, map[string]*tensor.Tensor{"x": pictures})
 			if !slices.Equal(tensor.Data[float32](out["seen"]), first) {
 				t.Errorf("size %d in %d channels: not what the set at 16 holds", size, channels)
 			}

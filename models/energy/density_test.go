@@ -4,9 +4,9 @@ import (
 	"math"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/models/energy"
 	"ebm/models/graph"
-	"ebm/models/interp"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 )
@@ -16,10 +16,7 @@ func energies(t *testing.T, d energy.Density, points []float64) []float64 {
 	t.Helper()
 	g := graph.New("energy")
 	g.Output("energy", energy.Known{Density: d}.Energy(g.Input("x", tensor.Float64, graph.Batch(d.Dim())), nil))
-	out, err := interp.Run(g, map[string]*tensor.Tensor{"x": tensor.Of(points, len(points)/d.Dim(), d.Dim())})
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := testkit.Interpret(t, g, map[string]*tensor.Tensor{"x": tensor.Of(points, len(points)/d.Dim(), d.Dim())})
 	return out["energy"].Float64s()
 }
 

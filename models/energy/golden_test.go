@@ -1,21 +1,17 @@
 package energy_test
 
 import (
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"ebm/export"
-	"ebm/internal/npz"
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/autodiff"
 	"ebm/models/energy"
 	"ebm/models/graph"
-	"ebm/models/interp"
 	"ebm/models/tensor"
-	"ebm/runtime"
 )
 
 // golden is what PyTorch says about one network; testdata/make_golden.py
@@ -30,10 +26,7 @@ func forEachGolden(t *testing.T, test func(t *testing.T, g golden)) {
 	for _, net := range energy.Nets() {
 		for _, kind := range []string{"random", "trained"} {
 			t.Run(net+"_"+kind, func(t *testing.T) {
-				values, err := npz.ReadFile(filepath.Join("testdata", net+"_"+kind+".npz"))
-				if err != nil {
-					t.Fatal(err)
-				}
+				values := testkit.Arrays(t, filepath.Join("testdata", net+"_"+kind+".npz"))
 				scalar := func(name string) int { return int(values[name].Float64s()[0]) }
 				test(t, golden{energy.ResNet{
 					Net: net, Channels: scalar("in_channels"), Dim: scalar("dim"), Size: scalar("hw"),
@@ -53,26 +46,13 @@ func (g golden) weights() energy.Weights {
 	return w
 }
 
-// relative returns max |got − want| / max |want|.
-func relative(got, want []float64) float64 {
-	var worst, scale float64
-	for i := range want {
-		worst = math.Max(worst, math.Abs(got[i]-want[i]))
-		scale = math.Max(scale, math.Abs(want[i]))
-	}
-	if len(got) != len(want) || math.IsNaN(worst) {
-		return math.Inf(1)
-	}
-	return worst / scale
-}
-
 func (g golden) check(t *testing.T, what string, got *tensor.Tensor, want string, tolerance float64) {
 	t.Helper()
 	if got == nil {
 		t.Errorf("%s: no value", what)
 		return
 	}
-	if e := relative(got.Float64s(), g.values[want].Float64s()); !(e <= tolerance) {
+	if e := testkit.Difference(got.Float64s(), g.values[want].Float64s()); !(e <= tolerance) {
 		t.Errorf("%s: error %.2g of the largest magnitude, want at most %.0g", what, e, tolerance)
 	} else {
 		t.Logf("%s: error %.2g", what, e)
@@ -128,45 +108,28 @@ func gradients(n energy.ResNet, get func(name string) *tensor.Tensor) []float64 
 
 func TestInterpreterAgreesWithPyTorch(t *testing.T) {
 	forEachGolden(t, func(t *testing.T, g golden) {
-		out, err := interp.Run(wholeGraph(g.net, g.weights(), tensor.Float64), g.inputs())
-		if err != nil {
-			t.Fatal(err)
-		}
+		out := testkit.Interpret(t, wholeGraph(g.net, g.weights(), tensor.Float64), g.inputs())
 		const tolerance = 1e-10
 		for _, name := range []string{"energy", "score", "hvp", "loss"} {
 			g.check(t, name, out[name], name+"64", tolerance)
 		}
 		got := gradients(g.net, func(name string) *tensor.Tensor { return out["grad/"+name] })
 		want := gradients(g.net, func(name string) *tensor.Tensor { return g.values["grad64/"+name] })
-		if e := relative(got, want); !(e <= tolerance) {
+		if e := testkit.Difference(got, want); !(e <= tolerance) {
 			t.Errorf("weight gradients: error %.2g, want at most %.0g", e, tolerance)
 		}
 	})
 }
 
 func TestRuntimeAgreesWithPyTorch(t *testing.T) {
-	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rt.Close()
+	rt := testkit.Open(t, 0)
 	forEachGolden(t, func(t *testing.T, g golden) {
-		model, err := export.Bytes(wholeGraph(g.net, g.weights(), tensor.Float32), export.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		model := testkit.Encode(t, wholeGraph(g.net, g.weights(), tensor.Float32))
 		if dir := os.Getenv("EBM_KEEP_MODELS"); dir != "" {
 			os.WriteFile(filepath.Join(dir, g.net.Net+".onnx"), model, 0o644)
 		}
-		s, err := rt.Load(model, runtime.SessionOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer s.Close()
-		out, err := s.Run(t.Context(), g.inputs())
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := testkit.Load(t, rt, model)
+		out := testkit.Run(t, s, g.inputs())
 		const tolerance = 1e-5
 		for _, name := range []string{"energy", "score", "hvp", "loss"} {
 			want := name
@@ -177,7 +140,7 @@ func TestRuntimeAgreesWithPyTorch(t *testing.T) {
 		}
 		got := gradients(g.net, func(name string) *tensor.Tensor { return out["grad/"+name] })
 		want := gradients(g.net, func(name string) *tensor.Tensor { return g.values["grad64/"+name] })
-		if e := relative(got, want); !(e <= tolerance) {
+		if e := testkit.Difference(got, want); !(e <= tolerance) {
 			t.Errorf("weight gradients: error %.2g, want at most %.0g", e, tolerance)
 		} else {
 			t.Logf("weight gradients: error %.2g", e)

@@ -31,8 +31,9 @@ type Parameter struct {
 // Params are the nodes that stand for a network's parameters, by name.
 type Params map[string]*graph.Node
 
-// get returns a parameter that must be there.
-func (p Params) get(name string) *graph.Node {
+// Get returns the parameter called name. One that is not there is a panic with
+// a *graph.Error that names it.
+func (p Params) Get(name string) *graph.Node {
 	n, ok := p[name]
 	if !ok {
 		panic(&graph.Error{Op: graph.OpInput, Want: fmt.Sprintf("parameter %q is missing", name)})

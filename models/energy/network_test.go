@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/models/energy"
 	"ebm/models/graph"
-	"ebm/models/interp"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 )
@@ -88,7 +88,7 @@ func TestValidateNamesTheWrongSetting(t *testing.T) {
 		want   string
 	}{
 		{func(r *energy.ResNet) { r.Net = "res50" }, `unknown network "res50"`},
-		{func(r *energy.ResNet) { r.Size = 24 }, "multiple of 16, not 24"},
+		{func(r *energy.ResNet) { r.Size = 24 }, "of size 24, want a multiple of 16"},
 		{func(r *energy.ResNet) { r.Dim = 0 }, "dim 0"},
 		{func(r *energy.ResNet) { r.Head = "cubic" }, `unknown head "cubic"`},
 		{func(r *energy.ResNet) { r.Activation = "gelu" }, `unknown activation "gelu"`},
@@ -110,10 +110,7 @@ func TestToyEnergies(t *testing.T) {
 	value := func(e func(*graph.Node) *graph.Node) []float64 {
 		g := graph.New("toy")
 		g.Output("energy", e(g.Input("x", tensor.Float64, graph.Batch(2))))
-		out, err := interp.Run(g, map[string]*tensor.Tensor{"x": points})
-		if err != nil {
-			t.Fatal(err)
-		}
+		out := testkit.Interpret(t, g, map[string]*tensor.Tensor{"x": points})
 		return out["energy"].Float64s()
 	}
 	mixture := energy.Mixture{Means: [][]float64{{1, 0}, {-1, 0.5}}, Sigma: 0.4}.Smoothed(0.3)

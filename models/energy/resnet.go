@@ -36,6 +36,15 @@ var activations = []struct {
 	{ELU, graph.Elu}, {ReLU, graph.Relu}, {Softplus, graph.Softplus}, {Swish, graph.Swish}, {Tanh, graph.Tanh},
 }
 
+// Activations returns the names of the activations.
+func Activations() []Activation {
+	names := make([]Activation, len(activations))
+	for i, a := range activations {
+		names[i] = a.name
+	}
+	return names
+}
+
 // ResNet describes a residual energy network. The zero Head and Activation
 // mean the paper's, Quadratic and ELU.
 type ResNet struct {
@@ -97,8 +106,8 @@ func (r ResNet) Validate() error {
 	if r.Channels < 1 || r.Dim < 1 || r.Size < 1 {
 		return fmt.Errorf("%s with %d channels, dim %d and size %d, want positive numbers", r.Net, r.Channels, r.Dim, r.Size)
 	}
-	if f := 1 << downs(blocks); r.Size%f != 0 {
-		return fmt.Errorf("%s halves the picture %d times, so its size must be a multiple of %d, not %d", r.Net, downs(blocks), f, r.Size)
+	if n := r.SizeMultiple(); r.Size%n != 0 {
+		return fmt.Errorf("%s of pictures of size %d, want a multiple of %d, which it can halve %d times", r.Net, r.Size, n, downs(blocks))
 	}
 	switch r.Head {
 	case "", Quadratic, LinearSum:
@@ -106,14 +115,14 @@ func (r ResNet) Validate() error {
 		return fmt.Errorf("unknown head %q, want %s or %s", r.Head, Quadratic, LinearSum)
 	}
 	if r.activation() == nil {
-		names := make([]string, len(activations))
-		for i, a := range activations {
-			names[i] = string(a.name)
-		}
-		return fmt.Errorf("unknown activation %q, want one of %s", r.Activation, strings.Join(names, ", "))
+		return fmt.Errorf("unknown activation %q, want one of %v", r.Activation, Activations())
 	}
 	return nil
 }
+
+// SizeMultiple returns the number of which Size must be a multiple, 2 to the
+// power of the times that the network halves the picture.
+func (r ResNet) SizeMultiple() int { return 1 << downs(blocksOf(r.Net)) }
 
 // String describes the network in a few words, such as
 // "res12 dim 64, 1×32×32, quadratic head, elu".
@@ -165,23 +174,19 @@ func (r ResNet) InputShape() []int { return []int{r.Channels, r.Size, r.Size} }
 // Parameters lists the parameters in the order of PyTorch's state_dict.
 func (r ResNet) Parameters() []Parameter {
 	var list []Parameter
-	conv := func(name string, in, out, kernel int, bias bool) {
-		fan := in * kernel * kernel
-		list = append(list, Parameter{name + ".weight", []int{out, in, kernel, kernel}, fan})
-		if bias {
-			list = append(list, Parameter{name + ".bias", []int{out}, fan})
-		}
+	conv := func(name string, in, out, kernel int) {
+		list = append(list, ConvolutionParameters(name, in, out, kernel)...)
 	}
-	conv("conv1.conv", r.Channels, r.Dim, 3, true)
+	conv("conv1.conv", r.Channels, r.Dim, 3)
 	channels := r.Dim
 	for _, b := range blocksOf(r.Net) {
 		in, out := channels, channels
 		if b.down {
 			out = 2 * in
 		}
-		conv(b.name+".conv_shortcut.conv", in, out, 1, true)
-		conv(b.name+".conv_1.conv", in, in, 3, false)
-		conv(b.name+".conv_2.conv", in, out, 3, true)
+		conv(b.name+".conv_shortcut.conv", in, out, 1)
+		list = append(list, ConvolutionParameters(b.name+".conv_1.conv", in, in, 3)[0]) // no bias
+		conv(b.name+".conv_2.conv", in, out, 3)
 		channels = out
 	}
 	heads := []string{"ln1", "ln2", "lq"}
@@ -189,8 +194,7 @@ func (r ResNet) Parameters() []Parameter {
 		heads = heads[:1]
 	}
 	for _, h := range heads {
-		n := r.features()
-		list = append(list, Parameter{h + ".weight", []int{1, n}, n}, Parameter{h + ".bias", []int{1}, n})
+		list = append(list, LinearParameters(h, r.features(), 1)...)
 	}
 	return list
 }
@@ -201,14 +205,14 @@ func (r ResNet) Energy(x *graph.Node, params Params) *graph.Node {
 		panic(&graph.Error{Op: x.Op(), Operands: []string{x.Type().String()}, Want: err.Error()})
 	}
 	act := r.activation()
-	h := convolve(x, params, "conv1.conv", 1)
+	h := Convolve(x, params, "conv1.conv", 1)
 	for _, b := range blocksOf(r.Net) {
 		h = b.apply(h, params, act)
 	}
 	h = graph.Flatten(h)
-	e := linear(h, params, "ln1")
+	e := Linear(h, params, "ln1")
 	if r.withDefaults().Head == Quadratic {
-		e = graph.Add(graph.Mul(e, linear(h, params, "ln2")), linear(graph.Mul(h, h), params, "lq"))
+		e = graph.Add(graph.Mul(e, Linear(h, params, "ln2")), Linear(graph.Mul(h, h), params, "lq"))
 	}
 	return graph.Reshape(e, e.Shape()[:1])
 }
@@ -218,33 +222,15 @@ func (r ResNet) Energy(x *graph.Node, params Params) *graph.Node {
 // pools before it convolves. The bias of a pooled convolution is added after
 // the pool, which is the same and costs a quarter.
 func (b block) apply(h *graph.Node, params Params, act func(*graph.Node) *graph.Node) *graph.Node {
-	inner := act(convolve(act(h), params, b.name+".conv_1.conv", 1))
+	inner := act(Convolve(act(h), params, b.name+".conv_1.conv", 1))
 	if !b.down {
 		return graph.Add(
-			convolve(h, params, b.name+".conv_shortcut.conv", 0),
-			convolve(inner, params, b.name+".conv_2.conv", 1))
+			Convolve(h, params, b.name+".conv_shortcut.conv", 0),
+			Convolve(inner, params, b.name+".conv_2.conv", 1))
 	}
 	half := graph.Pool2D(2, 2, 0)
-	pooled := graph.MeanPool(graph.Conv(inner, params.get(b.name+".conv_2.conv.weight"), graph.Conv2D(1, 1)), half)
+	pooled := graph.MeanPool(graph.Conv(inner, params.Get(b.name+".conv_2.conv.weight"), graph.Conv2D(1, 1)), half)
 	return graph.Add(
-		convolve(graph.MeanPool(h, half), params, b.name+".conv_shortcut.conv", 0),
-		addBias(pooled, params.get(b.name+".conv_2.conv.bias")))
-}
-
-// convolve adds a convolution of stride 1 with the parameters name.weight
-// and, where there is one, name.bias.
-func convolve(x *graph.Node, params Params, name string, pad int) *graph.Node {
-	y := graph.Conv(x, params.get(name+".weight"), graph.Conv2D(1, pad))
-	if bias, ok := params[name+".bias"]; ok {
-		y = addBias(y, bias)
-	}
-	return y
-}
-
-func addBias(y, bias *graph.Node) *graph.Node {
-	return graph.Add(y, graph.BroadcastAlong(bias, y.Shape(), 1))
-}
-
-func linear(x *graph.Node, params Params, name string) *graph.Node {
-	return graph.Linear(x, params.get(name+".weight"), params.get(name+".bias"))
+		Convolve(graph.MeanPool(h, half), params, b.name+".conv_shortcut.conv", 0),
+		addBias(pooled, params.Get(b.name+".conv_2.conv.bias")))
 }

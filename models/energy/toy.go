@@ -35,11 +35,11 @@ func (p Perceptron) Parameters() []Parameter {
 func (p Perceptron) Energy(x *graph.Node, params Params) *graph.Node {
 	h := x
 	for i := range p.Layers {
-		h = graph.Softplus(linear(h, params, fmt.Sprintf("fc%d", i+1)))
+		h = graph.Softplus(Linear(h, params, fmt.Sprintf("fc%d", i+1)))
 	}
 	e := graph.Add(
-		graph.Mul(linear(h, params, "ln1"), linear(h, params, "ln2")),
-		linear(graph.Mul(h, h), params, "lq"))
+		graph.Mul(Linear(h, params, "ln1"), Linear(h, params, "ln2")),
+		Linear(graph.Mul(h, h), params, "lq"))
 	return graph.Reshape(e, e.Shape()[:1])
 }
 

@@ -9,22 +9,11 @@ import (
 	"strings"
 	"testing"
 
-	"ebm/export"
-	"ebm/internal/npz"
+	"ebm/internal/testkit"
 	"ebm/models/graph"
 	"ebm/models/tensor"
 	"ebm/models/weights"
-	"ebm/runtime"
 )
-
-func golden(t *testing.T) map[string]*tensor.Tensor {
-	t.Helper()
-	arrays, err := npz.ReadFile("testdata/golden.npz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return arrays
-}
 
 // uniform is u(name, i) of testdata/make_golden.py.
 func uniform(name string) func(i int) float64 {
@@ -93,7 +82,7 @@ func parameters() []string {
 
 // The published file has the names and shapes that pytorch-fid loads.
 func TestParametersArePyTorchFIDs(t *testing.T) {
-	want := strings.Fields(strings.ReplaceAll(string(tensor.Data[uint8](golden(t)["names"])), " ", "="))
+	want := strings.Fields(strings.ReplaceAll(string(tensor.Data[uint8](testkit.Arrays(t, "testdata/golden.npz")["names"])), " ", "="))
 	slices.Sort(want)
 	got := parameters()
 	for i := range got {
@@ -107,7 +96,7 @@ func TestParametersArePyTorchFIDs(t *testing.T) {
 
 func TestOutputsArePyTorchFIDs(t *testing.T) {
 	var set weights.Set
-	for _, line := range strings.Split(strings.TrimSpace(string(tensor.Data[uint8](golden(t)["names"]))), "\n") {
+	for _, line := range strings.Split(strings.TrimSpace(string(tensor.Data[uint8](testkit.Arrays(t, "testdata/golden.npz")["names"]))), "\n") {
 		name, sizes, _ := strings.Cut(line, " ")
 		var shape []int
 		for _, size := range strings.Split(sizes, "x") {
@@ -136,28 +125,17 @@ func compare(t *testing.T, set *weights.Set) {
 	g.Output("pool3", out.Pool3)
 	g.Output("logits", out.Logits)
 	g.Output("unbiased", out.UnbiasedLogits)
-	onnx, err := export.Bytes(g, export.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	onnx := testkit.Encode(t, g)
 	ctx := context.Background()
-	rt, err := runtime.Open(ctx, runtime.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rt.Close()
-	session, err := rt.Load(onnx, runtime.SessionOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer session.Close()
+	rt := testkit.Open(t, 0)
+	session := testkit.Load(t, rt, onnx)
 	got, err := session.Run(ctx, map[string]*tensor.Tensor{"x": pictures()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := golden(t)
+	want := testkit.Arrays(t, "testdata/golden.npz")
 	for _, name := range []string{"pool3", "logits"} {
-		if off := difference(got[name], want[name+"_64"]); !(off < 5e-6) {
+		if off := testkit.Apart(got[name], want[name+"_64"]); !(off < 5e-6) {
 			t.Errorf("%s is off by %.2g of the largest, want 5e-6 at most", name, off)
 		} else {
 			t.Logf("%s is off by %.2g of the largest", name, off)
@@ -169,21 +147,6 @@ func compare(t *testing.T, set *weights.Set) {
 			t.Fatalf("logit %d is %g, without bias %g", i, tensor.Data[float32](got["logits"])[i], v)
 		}
 	}
-}
-
-// difference is the largest error over the largest magnitude, NaN when shapes
-// differ.
-func difference(got, want *tensor.Tensor) float64 {
-	if !slices.Equal(got.Shape(), want.Shape()) {
-		return math.NaN()
-	}
-	off, largest := 0.0, 0.0
-	w := want.Float64s()
-	for i, v := range got.Float64s() {
-		off = max(off, math.Abs(v-w[i])) // NaN stays NaN
-		largest = max(largest, math.Abs(w[i]))
-	}
-	return off / largest
 }
 
 func TestWrongWeights(t *testing.T) {

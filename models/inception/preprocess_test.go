@@ -6,14 +6,14 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/models/graph"
-	"ebm/models/interp"
 	"ebm/models/tensor"
 )
 
 // Pictures that grow, shrink, keep their size, have odd sizes and a single row.
 func TestPreprocessingIsThatOfPeers(t *testing.T) {
-	want := golden(t)
+	want := testkit.Arrays(t, "testdata/golden.npz")
 	sizes := tensor.Data[int64](want["sizes"])
 	for _, c := range Conventions() {
 		reference := want["preprocess_"+string(c)].Float64s()
@@ -31,10 +31,7 @@ func TestPreprocessingIsThatOfPeers(t *testing.T) {
 			for i := range picture.Len() {
 				tensor.Data[float32](picture)[i] = float32(math.Floor(256 * u(i)))
 			}
-			out, err := interp.Run(g, map[string]*tensor.Tensor{"x": picture})
-			if err != nil {
-				t.Fatal(err)
-			}
+			out := testkit.Interpret(t, g, map[string]*tensor.Tensor{"x": picture})
 			got := out["y"].Float64s()
 			worst, i := 0.0, k*3*11*11
 			for channel := range 3 {
@@ -55,7 +52,7 @@ func TestPreprocessingIsThatOfPeers(t *testing.T) {
 
 // The same for another size, as other networks take it.
 func TestResizingIsThatOfPeers(t *testing.T) {
-	want := golden(t)
+	want := testkit.Arrays(t, "testdata/golden.npz")
 	sizes := tensor.Data[int64](want["sizes"])
 	const toHeight, toWidth = 23, 40
 	for _, c := range Conventions() {
@@ -73,10 +70,7 @@ func TestResizingIsThatOfPeers(t *testing.T) {
 			for i := range picture.Len() {
 				tensor.Data[float32](picture)[i] = float32(math.Floor(256 * u(i)))
 			}
-			out, err := interp.Run(g, map[string]*tensor.Tensor{"x": picture})
-			if err != nil {
-				t.Fatal(err)
-			}
+			out := testkit.Interpret(t, g, map[string]*tensor.Tensor{"x": picture})
 			got, worst := out["y"].Float64s(), 0.0
 			for plane := range 3 {
 				for row := 0; row < toHeight; row += 4 {

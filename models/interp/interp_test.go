@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/models/graph"
 	"ebm/models/interp"
 	"ebm/models/tensor"
@@ -38,10 +39,7 @@ func TestInputsBindSymbols(t *testing.T) {
 	x12 := tensor.New(tensor.Float32, 12, 3)
 	y2 := tensor.Of([]float64{1, 2}, 2)
 	i3 := tensor.Of([]int32{3})
-	out, err := interp.Run(g, values{"x": x12, "y": y2, "i": i3})
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := testkit.Interpret(t, g, values{"x": x12, "y": y2, "i": i3})
 	if got := out["x"]; got.String() != "float64[2 3 6]" {
 		t.Errorf("x is %v", got)
 	}
@@ -104,10 +102,7 @@ func TestResultsAreCopies(t *testing.T) {
 	g.Output("x2", x)
 	g.Output("w", w)
 	in := tensor.Of([]float64{1, 2}, 2)
-	out, err := interp.Run(g, values{"x": in})
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := testkit.Interpret(t, g, values{"x": in})
 	for _, v := range out {
 		tensor.Data[float64](v)[0] = 99
 	}

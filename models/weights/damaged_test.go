@@ -2,6 +2,7 @@ package weights
 
 import (
 	"archive/zip"
+	"ebm/internal/testkit"
 	"errors"
 	"io"
 	"os"
@@ -14,14 +15,9 @@ func TestDamagedFiles(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a")
 	for _, file := range []string{"zip.pt", "legacy.pt"} {
-		data, err := os.ReadFile(filepath.Join("testdata", file))
-		if err != nil {
-			t.Fatal(err)
-		}
+		data := testkit.Read(t, "testdata", file)
 		for n := 0; n < len(data); n += 61 {
-			if err := os.WriteFile(path, data[:n], 0o666); err != nil {
-				t.Fatal(err)
-			}
+			testkit.Write(t, path, data[:n])
 			if _, err := Load(path); err == nil || !strings.Contains(err.Error(), path) {
 				t.Fatalf("%s cut to %d bytes: error %v", file, n, err)
 			}
@@ -30,9 +26,7 @@ func TestDamagedFiles(t *testing.T) {
 	for name, content := range map[string]string{
 		"nothing": "", "text": "hello, world", "pickle": "\x80\x02K\x01.", "array": "\x93NUMPY\x01\x00",
 	} {
-		if err := os.WriteFile(path, []byte(content), 0o666); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Write(t, path, []byte(content))
 		if _, err := Load(path); err == nil {
 			t.Errorf("%s was accepted", name)
 		}
@@ -147,18 +141,13 @@ func TestDamagedMembers(t *testing.T) {
 
 func FuzzLoad(f *testing.F) {
 	for _, name := range []string{"zip.pt", "legacy.pt", "zip_protocol4.pt", "sections.pt", "foreign.pt", "foreign_legacy.pt", "module.pt"} {
-		data, err := os.ReadFile(filepath.Join("testdata", name))
-		if err != nil {
-			f.Fatal(err)
-		}
+		data := testkit.Read(f, "testdata", name)
 		f.Add(data)
 	}
 	f.Add(st(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 7))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		path := filepath.Join(t.TempDir(), "a")
-		if err := os.WriteFile(path, data, 0o666); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Write(t, path, data)
 		s, err := Load(path)
 		if err != nil {
 			return

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/models/tensor"
 )
 
@@ -145,10 +146,7 @@ func TestSaveAndLoad(t *testing.T) {
 		if ext := filepath.Ext(name); ext != ".safetensors" && !slices.Equal(got.Names(), s.Names()) {
 			t.Errorf("%s: order changed on the way", name)
 		}
-		before, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		before := testkit.Read(t, path)
 		if err := Save(path, s); err != nil {
 			t.Fatal(err)
 		}

@@ -12,21 +12,12 @@ import (
 	"time"
 
 	"ebm"
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/rng"
 	"ebm/runtime"
 )
-
-func open(t *testing.T, threads int) *runtime.Runtime {
-	t.Helper()
-	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU, Threads: threads})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { rt.Close() })
-	return rt
-}
 
 // tiny is a job on a network of a millisecond.
 func tiny(t *testing.T, job Job, batch int) Spec {
@@ -66,7 +57,7 @@ func scores(t *testing.T, s Spec) float64 {
 
 // Every job runs, and its operations are those of as many scores as it has.
 func TestJobs(t *testing.T) {
-	rt := open(t, 1)
+	rt := testkit.Open(t, 1)
 	for _, test := range []struct {
 		job    Job
 		batch  int
@@ -108,7 +99,7 @@ func TestJobs(t *testing.T) {
 }
 
 func TestWrongSpecs(t *testing.T) {
-	rt := open(t, 1)
+	rt := testkit.Open(t, 1)
 	for _, test := range []struct {
 		want   string
 		change func(*Spec)
@@ -144,7 +135,7 @@ func TestMedian(t *testing.T) {
 
 // Another program reads a report, then a time for every line, then a report.
 func TestTurns(t *testing.T) {
-	w := ready(t, open(t, 1), tiny(t, Score, 2))
+	w := ready(t, testkit.Open(t, 1), tiny(t, Score, 2))
 	var out bytes.Buffer
 	if err := w.Turns(t.Context(), strings.NewReader("\n\nlast, without an end"), &out); err != nil {
 		t.Fatal(err)
@@ -170,7 +161,7 @@ func TestTurns(t *testing.T) {
 }
 
 func TestTurnsEndWithTheContext(t *testing.T) {
-	w := ready(t, open(t, 1), tiny(t, Score, 2))
+	w := ready(t, testkit.Open(t, 1), tiny(t, Score, 2))
 	ctx, cancel := context.WithCancel(t.Context())
 	in, feed := io.Pipe() // nothing is ever written
 	defer feed.Close()

@@ -3,9 +3,9 @@ package bench
 import (
 	"encoding/json"
 	"math"
-	"os"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/graph"
@@ -17,10 +17,7 @@ import (
 // step has one product of the head, a hundred-thousandth of all, that ours
 // does not need.
 func TestCountsAreThoseOfPyTorch(t *testing.T) {
-	b, err := os.ReadFile("testdata/flops.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := testkit.Read(t, "testdata/flops.json")
 	var cases []struct {
 		Net                        string
 		Channels, Dim, Size, Batch int

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"ebm/internal/metrics"
+	"ebm/internal/testkit"
 	"ebm/mdsm/train"
 	"ebm/models/energy"
 	"ebm/models/rng"
@@ -69,9 +70,7 @@ func set(t *testing.T, metadata map[string]string, pairs ...any) *weights.Set {
 
 func save(t *testing.T, path string, s *weights.Set) string {
 	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Mkdir(t, filepath.Dir(path))
 	if err := weights.Save(path, s); err != nil {
 		t.Fatal(err)
 	}
@@ -157,9 +156,7 @@ func run(t *testing.T) string {
 		t.Fatal(err)
 	}
 	s.Steps, s.Net.Name, s.Net.Dim, s.Data.Size = 4000, tiny.Net, tiny.Dim, tiny.Size
-	if err := os.MkdirAll(filepath.Join(dir, "model"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Mkdir(t, dir, "model")
 	if err := s.Write(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -181,9 +178,7 @@ func run(t *testing.T) string {
 		one := tensor.Of([]float32{1})
 		save(t, filepath.Join(at, stateFile), set(t, map[string]string{"step": step}, "ln1.bias.m", one, "ln1.bias.v", one, "ln1.bias.ema", one))
 	}
-	if err := os.WriteFile(filepath.Join(dir, "model", "score.onnx"), sampler(t), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Write(t, filepath.Join(dir, "model", "score.onnx"), sampler(t))
 	return dir
 }
 
@@ -216,9 +211,7 @@ func TestErrors(t *testing.T) {
 	dir := run(t)
 	at := func(elem ...string) string { return filepath.Join(append([]string{dir}, elem...)...) }
 	write := func(path, content string) string {
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Write(t, path, []byte(content))
 		return path
 	}
 	wantError(t, at("nothing"), at("nothing"), "no such file, folder or shipped model")
@@ -259,9 +252,7 @@ func TestLooksLikeONNX(t *testing.T) {
 		{"b", "\x08\x01\x00\x00\x00\x00\x00\x00{", false}, {"c", "PK\x03\x04", false}, {"d", "", false},
 	} {
 		path := filepath.Join(dir, test.name)
-		if err := os.WriteFile(path, []byte(test.content), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Write(t, path, []byte(test.content))
 		if got, err := looksLikeONNX(path); got != test.want || err != nil {
 			t.Errorf("%s with %q: %v, %v, want %v", test.name, test.content, got, err, test.want)
 		}

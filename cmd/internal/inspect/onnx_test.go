@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"ebm/export"
 	"ebm/export/onnxpb"
 	"ebm/internal/onnxwire"
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/graph"
@@ -170,13 +170,9 @@ func TestONNXOfOthers(t *testing.T) {
 func TestExternalData(t *testing.T) {
 	dir := t.TempDir()
 	for name, size := range map[string]int{"all.bin": 124, "short.bin": 123} {
-		if err := os.WriteFile(filepath.Join(dir, name), make([]byte, size), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Write(t, filepath.Join(dir, name), make([]byte, size))
 	}
-	if err := os.Mkdir(filepath.Join(dir, "sub"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Mkdir(t, dir, "sub")
 	for _, test := range []struct{ location, problem string }{
 		{"all.bin", ""},
 		{"short.bin", "too short: 123 bytes, want 124"},

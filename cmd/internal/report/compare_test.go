@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"ebm/internal/metrics"
+	"ebm/internal/testkit"
 	"ebm/mdsm/train"
 )
 
@@ -23,9 +23,7 @@ func writeRun(t *testing.T, dir string, change func(*train.Settings), numbers ..
 		t.Fatal(err)
 	}
 	change(&s)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Mkdir(t, dir)
 	if err := s.Write(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -147,9 +145,7 @@ func TestReadRun(t *testing.T) {
 	if c := Compare([]Run{r, r}); len(c.Settings) != 0 || row(t, c, "loss").Text(0) != "–" || row(t, c, "fid").Text(1) != "12.35 *" {
 		t.Errorf("%+v", c)
 	}
-	if err := os.WriteFile(filepath.Join(dir, JSONFile), []byte(`{"version":1,`), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Write(t, filepath.Join(dir, JSONFile), []byte(`{"version":1,`))
 	if _, err := ReadRun(dir); err == nil || !strings.Contains(err.Error(), JSONFile) {
 		t.Errorf("a damaged report: %v", err)
 	}

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"ebm/internal/testkit"
 	"encoding/base64"
 	"encoding/json"
 	"flag"
@@ -93,14 +94,9 @@ func TestGolden(t *testing.T) {
 	} {
 		path := filepath.Join("testdata", name)
 		if *update {
-			if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-				t.Fatal(err)
-			}
+			testkit.Write(t, path, []byte(got))
 		}
-		want, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		want := testkit.Read(t, path)
 		if got != string(want) {
 			t.Errorf("%s differs from what is written; run with -update and look at the difference", path)
 		}

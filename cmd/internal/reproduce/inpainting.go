@@ -49,11 +49,7 @@ func inpaintingItem(ctx context.Context, s *study) (outcome, error) {
 }
 
 // floats returns pictures as float32 [n C H W] from 0 to 1.
-func floats(p probe.Pictures) *tensor.Tensor {
-	x := tensor.New(tensor.Float32, len(p.Index), p.Set.Channels, p.Set.Height, p.Set.Width)
-	p.Set.Fill(tensor.Data[float32](x), p.Index, nil)
-	return x
-}
+func floats(p probe.Pictures) *tensor.Tensor { return dataset.Tensor(p.Set, p.Index) }
 
 func (s *study) inpaint(ctx context.Context, m *subject, pictures *tensor.Tensor, mask string) (report.Picture, Row, error) {
 	fail := func(err error) (report.Picture, Row, error) { return report.Picture{}, Row{}, err }

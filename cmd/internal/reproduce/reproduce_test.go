@@ -14,27 +14,17 @@ import (
 	"ebm/cmd/internal/report"
 	"ebm/evaluate/features"
 	"ebm/evaluate/probe"
+	"ebm/internal/testkit"
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/train"
 	"ebm/models/rng"
 	"ebm/models/tensor"
-	"ebm/runtime"
 )
-
-func open(t *testing.T) *runtime.Runtime {
-	t.Helper()
-	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU, Threads: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { rt.Close() })
-	return rt
-}
 
 // All items run at the smoke scale, leave what they promise, and are not made
 // twice.
 func TestSmoke(t *testing.T) {
-	rt, dir := open(t), t.TempDir()
+	rt, dir := testkit.Open(t, 2), t.TempDir()
 	o := Options{Dir: dir, Scale: Smoke}
 	results, err := Run(t.Context(), rt, Items(), o)
 	if err != nil {
@@ -65,10 +55,7 @@ func TestSmoke(t *testing.T) {
 			}
 		}
 	}
-	summary, err := os.ReadFile(filepath.Join(dir, SummaryFile))
-	if err != nil {
-		t.Fatal(err)
-	}
+	summary := testkit.Read(t, dir, SummaryFile)
 	for _, want := range []string{"| scores |", "| 31.7 | – |", "6.79", "no Inception weights"} {
 		if !strings.Contains(string(summary), want) {
 			t.Errorf("the summary has no %q", want)
@@ -106,7 +93,7 @@ func TestSmoke(t *testing.T) {
 // A training that was stopped goes on, and one of other settings is not taken
 // for it.
 func TestTrainingsGoOn(t *testing.T) {
-	s := &study{Options: Options{Dir: t.TempDir(), Scale: Smoke, Log: func(string) {}}, rt: open(t), n: Smoke.numbers(), models: map[string]*subject{}, sets: map[setKey]*dataset.Set{}}
+	s := &study{Options: Options{Dir: t.TempDir(), Scale: Smoke, Log: func(string) {}}, rt: testkit.Open(t, 2), n: Smoke.numbers(), models: map[string]*subject{}, sets: map[setKey]*dataset.Set{}}
 	defer s.close()
 	set, err := Smoke.settings("mnist")
 	if err != nil {
@@ -137,7 +124,7 @@ func TestTrainingsGoOn(t *testing.T) {
 
 // The checkpoint with the least distance is found, kept, and what is loaded.
 func TestBestCheckpoint(t *testing.T) {
-	s := &study{Options: Options{Dir: t.TempDir(), Scale: Smoke, Log: func(string) {}}, rt: open(t), n: Smoke.numbers(), models: map[string]*subject{}, sets: map[setKey]*dataset.Set{}}
+	s := &study{Options: Options{Dir: t.TempDir(), Scale: Smoke, Log: func(string) {}}, rt: testkit.Open(t, 2), n: Smoke.numbers(), models: map[string]*subject{}, sets: map[setKey]*dataset.Set{}}
 	defer s.close()
 	set, err := Smoke.settings("mnist")
 	if err != nil {
@@ -228,9 +215,7 @@ func TestResultFiles(t *testing.T) {
 	if err != nil || !math.IsNaN(got.Rows[0].Ours) || got.Rows[0].Paper != 31.7 || !reflect.DeepEqual(got.Rows[1], want.Rows[1]) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, resultFile), []byte("[]"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Write(t, filepath.Join(dir, resultFile), []byte("[]"))
 	if _, err := readResult(dir); err == nil {
 		t.Error("a list was read as a result")
 	}

@@ -12,6 +12,7 @@ import (
 	"ebm/cmd/internal/verify"
 	"ebm/export"
 	"ebm/internal/npz"
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/graph"
 	"ebm/models/tensor"
@@ -20,7 +21,7 @@ import (
 // TestForeignModel certifies the energy that PyTorch exported, and a score
 // model without its weights' file.
 func TestForeignModel(t *testing.T) {
-	rt := open(t)
+	rt := testkit.Open(t, 0)
 	o := quick
 	o.Reference = reference(t, goldenFile)
 	c, err := verify.Model(t.Context(), rt, "../../../testdata/energy.onnx", o)
@@ -54,7 +55,7 @@ func TestFixedBatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := verify.Options{Sigmas: []float64{0, 1, 2}, Directions: 1, Reference: reference(t, goldenFile), WithoutTraining: true}
-	rt := open(t)
+	rt := testkit.Open(t, 0)
 	c, err := verify.Model(t.Context(), rt, path, o)
 	if err != nil || !c.Passed() || len(c.Checks) != 5 {
 		t.Errorf("alone: checks %q, failed %q, error %v", names(c), failed(c), err)
@@ -67,7 +68,7 @@ func TestFixedBatch(t *testing.T) {
 }
 
 func TestModelErrors(t *testing.T) {
-	rt := open(t)
+	rt := testkit.Open(t, 0)
 	build := func(f func(g *graph.Graph)) string {
 		g := graph.New("odd")
 		f(g)
@@ -111,7 +112,7 @@ const ran = `{"python": "3.0", "runtimes": {"onnxruntime": {"status": "ran", "ve
 // energy and score of the golden tensors, right and wrong ones.
 func TestOtherRuntimes(t *testing.T) {
 	net, w := torch(t)
-	rt := open(t)
+	rt := testkit.Open(t, 0)
 	golden := reference(t, goldenFile)
 	write := func(change float32) string {
 		path := filepath.Join(t.TempDir(), "out.npz")

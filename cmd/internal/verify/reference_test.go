@@ -10,6 +10,7 @@ import (
 
 	"ebm/cmd/internal/verify"
 	"ebm/internal/npz"
+	"ebm/internal/testkit"
 	"ebm/models/energy"
 	"ebm/models/tensor"
 	"ebm/models/weights"
@@ -48,10 +49,7 @@ func reference(t *testing.T, path string) *verify.Reference {
 // changed writes the golden tensors with changes.
 func changed(t *testing.T, change func(map[string]*tensor.Tensor)) (path string) {
 	t.Helper()
-	arrays, err := npz.ReadFile(goldenFile)
-	if err != nil {
-		t.Fatal(err)
-	}
+	arrays := testkit.Arrays(t, goldenFile)
 	change(arrays)
 	path = filepath.Join(t.TempDir(), "changed.npz")
 	f, err := os.Create(path)
@@ -79,7 +77,7 @@ func TestReference(t *testing.T) {
 	if made := o.Reference.MadeBy; !strings.HasPrefix(made, "PyTorch 2") || o.Reference.Sigma0 != 0.1 {
 		t.Errorf("made by %q with σ₀ = %g", made, o.Reference.Sigma0)
 	}
-	c, err := verify.Score(t.Context(), open(t), net, w, o)
+	c, err := verify.Score(t.Context(), testkit.Open(t, 0), net, w, o)
 	if err != nil || !c.Passed() {
 		t.Fatalf("error %v\n%s", err, text(t, c))
 	}
@@ -102,7 +100,7 @@ func TestReference(t *testing.T) {
 // fails is what they are compared with, and nothing else.
 func TestOtherReference(t *testing.T) {
 	net, w := torch(t)
-	rt := open(t)
+	rt := testkit.Open(t, 0)
 	for name, want := range map[string][]string{
 		"score":                       {"reference", "reference in float64"},
 		"energy":                      {"reference", "reference in float64"},
@@ -130,7 +128,7 @@ func TestOtherReference(t *testing.T) {
 // so.
 func TestWithoutInterpreter(t *testing.T) {
 	net, w := torch(t)
-	rt := open(t)
+	rt := testkit.Open(t, 0)
 	o := quick
 	o.WithoutInterpreter = true
 	if _, err := verify.Score(t.Context(), rt, net, w, o); err == nil || !strings.Contains(err.Error(), "a reference") {
@@ -154,7 +152,7 @@ func TestWithoutInterpreter(t *testing.T) {
 // TestReferenceOfOthers compares with tensors of another network.
 func TestReferenceOfOthers(t *testing.T) {
 	net, w := torch(t)
-	rt := open(t)
+	rt := testkit.Open(t, 0)
 	for want, change := range map[string]func(map[string]*tensor.Tensor){
 		"x is float32[3 3 4 16], the model takes [N 3 8 8]": func(a map[string]*tensor.Tensor) {
 			for _, name := range []string{"x", "score", "noise"} {
@@ -190,7 +188,7 @@ func TestReferenceForms(t *testing.T) {
 		delete(a, "made_by")
 		delete(a, "sigma0")
 	}))
-	c, err := verify.Score(t.Context(), open(t), net, w, o)
+	c, err := verify.Score(t.Context(), testkit.Open(t, 0), net, w, o)
 	if err != nil || !c.Passed() || len(c.Checks) != 7+len(referenceChecks) {
 		t.Errorf("checks %q, failed %q, error %v", names(c), failed(c), err)
 	}
@@ -248,14 +246,8 @@ func TestReadReferenceErrors(t *testing.T) {
 // TestSnippet holds the program in the documentation to the one that made the
 // golden tensors.
 func TestSnippet(t *testing.T) {
-	document, err := os.ReadFile("../../../docs/cross-checking.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	program, err := os.ReadFile("../../../testdata/reference.py")
-	if err != nil {
-		t.Fatal(err)
-	}
+	document := testkit.Read(t, "../../../docs/cross-checking.md")
+	program := testkit.Read(t, "../../../testdata/reference.py")
 	_, code, _ := strings.Cut(string(program), "\n\n") // after the description
 	if !strings.Contains(string(document), "```python\n"+code+"```\n") {
 		t.Error("docs/cross-checking.md does not have the program of testdata/reference.py")
@@ -267,18 +259,13 @@ func nan() float64 { return zero / zero }
 var zero = 0.0
 
 func FuzzReadReference(f *testing.F) {
-	data, err := os.ReadFile(goldenFile)
-	if err != nil {
-		f.Fatal(err)
-	}
+	data := testkit.Read(f, goldenFile)
 	f.Add(data)
 	f.Add(data[:len(data)/2])
 	f.Add([]byte("PK\x05\x06"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		path := filepath.Join(t.TempDir(), "a.npz")
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Write(t, path, data)
 		r, err := verify.ReadReference(path)
 		if err != nil {
 			return

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,32 +14,18 @@ import (
 
 	"ebm/cmd/internal/verify"
 	"ebm/export"
-	"ebm/internal/npz"
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/graph"
 	"ebm/models/rng"
 	"ebm/models/tensor"
-	"ebm/runtime"
 )
-
-func open(t *testing.T) *runtime.Runtime {
-	t.Helper()
-	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { rt.Close() })
-	return rt
-}
 
 // golden returns a network and weights of the files that PyTorch made.
 func golden(t *testing.T, net, kind string) (energy.ResNet, energy.Weights) {
 	t.Helper()
-	values, err := npz.ReadFile(filepath.Join("..", "..", "..", "models", "energy", "testdata", net+"_"+kind+".npz"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	values := testkit.Arrays(t, filepath.Join("..", "..", "..", "models", "energy", "testdata", net+"_"+kind+".npz"))
 	number := func(name string) int { return int(values[name].Float64s()[0]) }
 	w := make(energy.Weights)
 	for name, v := range values {
@@ -54,7 +39,7 @@ func golden(t *testing.T, net, kind string) (energy.ResNet, energy.Weights) {
 // TestAllNetworks certifies the four networks with random and with trained
 // weights: the exported score must be within 1e-6 of the interpreter's.
 func TestAllNetworks(t *testing.T) {
-	rt := open(t)
+	rt := testkit.Open(t, 0)
 	for _, name := range energy.Nets() {
 		for _, kind := range []string{"random", "trained"} {
 			t.Run(name+"_"+kind, func(t *testing.T) {
@@ -113,17 +98,12 @@ func failed(c verify.Certificate) []string {
 	return list
 }
 
-func small() (energy.ResNet, energy.Weights) {
-	net := energy.ResNet{Net: "res6", Channels: 1, Dim: 2, Size: 8}
-	return net, energy.Init(net, rng.New(5))
-}
-
 var quick = verify.Options{Sigmas: []float64{0, 1}, Directions: 2}
 
 // TestBrokenWeight certifies a file in which one weight differs in its last
 // three digits.
 func TestBrokenWeight(t *testing.T) {
-	net, w := small()
+	net, w := testkit.Network(2, 8, 5)
 	broken := make(energy.Weights)
 	for name, v := range w {
 		broken[name] = v.Clone()
@@ -131,7 +111,7 @@ func TestBrokenWeight(t *testing.T) {
 	tensor.Data[float32](broken["rb2.conv_1.conv.weight"])[7] *= 1.0005
 	o := quick
 	o.Model = model(t, mdsm.ScoreGraph(net, broken))
-	c, err := verify.Score(t.Context(), open(t), net, w, o)
+	c, err := verify.Score(t.Context(), testkit.Open(t, 0), net, w, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +135,7 @@ func model(t *testing.T, g *graph.Graph) (path string) {
 // TestBrokenGraph certifies a file whose score has the wrong sign, and one
 // that has none.
 func TestBrokenGraph(t *testing.T) {
-	net, w := small()
+	net, w := testkit.Network(2, 8, 5)
 	g := graph.New("wrong")
 	x := g.Input("x", tensor.Float32, graph.Batch(net.InputShape()...))
 	score, e := mdsm.Score(func(x *graph.Node) *graph.Node { return net.Energy(x, w.Constants(g, net, x.DType())) }, x)
@@ -163,7 +143,7 @@ func TestBrokenGraph(t *testing.T) {
 	g.Output("score", graph.Neg(score))
 	o := quick
 	o.Model = model(t, g)
-	rt := open(t)
+	rt := testkit.Open(t, 0)
 	c, err := verify.Score(t.Context(), rt, net, w, o)
 	if err != nil || !slices.Equal(failed(c), []string{"score"}) {
 		t.Errorf("failed are %q, error %v", failed(c), err)
@@ -173,9 +153,7 @@ func TestBrokenGraph(t *testing.T) {
 		t.Errorf("error %v for a model without a score", err)
 	}
 	o.Model = filepath.Join(t.TempDir(), "none.onnx")
-	if err := os.WriteFile(o.Model, []byte("no model"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Write(t, o.Model, []byte("no model"))
 	if _, err := verify.Score(t.Context(), rt, net, w, o); err == nil {
 		t.Error("what is no model was certified")
 	}
@@ -200,8 +178,8 @@ func (l leaky) Energy(x *graph.Node, params energy.Params) *graph.Node {
 // TestWrongDerivatives certifies networks whose derivatives are wrong in both
 // precisions, which only differences can see.
 func TestWrongDerivatives(t *testing.T) {
-	net, w := small()
-	rt := open(t)
+	net, w := testkit.Network(2, 8, 5)
+	rt := testkit.Open(t, 0)
 	for parameter, want := range map[string]string{"": "score in float64", "lq.weight": "training gradient in float64"} {
 		c, err := verify.Score(t.Context(), rt, leaky{net, parameter}, w, quick)
 		if err != nil || !slices.Contains(failed(c), want) || slices.Contains(failed(c), "score") {
@@ -213,9 +191,9 @@ func TestWrongDerivatives(t *testing.T) {
 // TestNotNumbers certifies weights that are no numbers: the certificate can be
 // written, and does not pass.
 func TestNotNumbers(t *testing.T) {
-	net, w := small()
+	net, w := testkit.Network(2, 8, 5)
 	tensor.Data[float32](w["ln1.weight"])[0] = float32(math.NaN())
-	c, err := verify.Score(t.Context(), open(t), net, w, quick)
+	c, err := verify.Score(t.Context(), testkit.Open(t, 0), net, w, quick)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,11 +210,11 @@ func TestNotNumbers(t *testing.T) {
 // TestGivenPictures certifies on pictures of the caller's, taken in turn, and
 // without the training step.
 func TestGivenPictures(t *testing.T) {
-	net, w := small()
+	net, w := testkit.Network(2, 8, 5)
 	pictures := tensor.New(tensor.Float32, 3, 1, 8, 8)
 	rng.New(1).Uniform(tensor.Data[float32](pictures), rng.Probe, 0, 0)
 	o := verify.Options{Pictures: pictures, Sigmas: []float64{0, 0.3}, Each: 2, WithoutTraining: true, Directions: 1}
-	c, err := verify.Score(t.Context(), open(t), net, w, o)
+	c, err := verify.Score(t.Context(), testkit.Open(t, 0), net, w, o)
 	if err != nil || !c.Passed() || !slices.Equal(names(c), []string{"energy", "score", "score in float64"}) {
 		t.Errorf("checks %q, failed %q, error %v", names(c), failed(c), err)
 	}
@@ -248,7 +226,7 @@ func TestGivenPictures(t *testing.T) {
 // TestSmallInputs takes differences along all axes where there are few.
 func TestSmallInputs(t *testing.T) {
 	net := energy.Perceptron{In: 2, Hidden: 8, Layers: 2}
-	c, err := verify.Score(t.Context(), open(t), net, energy.Init(net, rng.New(2)), verify.Options{Each: 3})
+	c, err := verify.Score(t.Context(), testkit.Open(t, 0), net, energy.Init(net, rng.New(2)), verify.Options{Each: 3})
 	if err != nil || !c.Passed() {
 		t.Fatalf("error %v\n%s", err, text(t, c))
 	}
@@ -259,8 +237,8 @@ func TestSmallInputs(t *testing.T) {
 
 // TestSameCertificate makes one twice, and another seed's.
 func TestSameCertificate(t *testing.T) {
-	net, w := small()
-	rt := open(t)
+	net, w := testkit.Network(2, 8, 5)
+	rt := testkit.Open(t, 0)
 	made := func(seed uint64) string {
 		o := quick
 		o.Seed, o.Program = seed, "ebm test"
@@ -284,8 +262,8 @@ func TestSameCertificate(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	net, w := small()
-	rt := open(t)
+	net, w := testkit.Network(2, 8, 5)
+	rt := testkit.Open(t, 0)
 	for want, change := range map[string]func(*verify.Options, energy.Weights){
 		"noise level -1":      func(o *verify.Options, _ energy.Weights) { o.Sigmas = []float64{-1} },
 		"noise level NaN":     func(o *verify.Options, _ energy.Weights) { o.Sigmas = []float64{math.NaN()} },

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"ebm"
-	"ebm/internal/npz"
+	"ebm/internal/testkit"
 	"ebm/models/energy"
 	"ebm/models/tensor"
 	"ebm/runtime"
@@ -41,10 +41,7 @@ func TestRun(t *testing.T) {
 		t.Errorf("the folder has %q, want %q", got, want)
 	}
 	for _, k := range ebm.Kinds() {
-		arrays, err := npz.ReadFile(filepath.Join(dir, string(k)+".npz"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		arrays := testkit.Arrays(t, filepath.Join(dir, string(k)+".npz"))
 		sides := map[string]int{}
 		for name, a := range arrays {
 			side, rest, _ := strings.Cut(name, "/")
@@ -64,10 +61,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("%s: x is %v, want two or more", k, x)
 		}
 	}
-	weights, err := npz.ReadFile(filepath.Join(dir, "train.npz"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	weights := testkit.Arrays(t, filepath.Join(dir, "train.npz"))
 	for _, name := range []string{"conv1.conv.weight", "rb3.conv_2.conv.bias", "lq.weight"} {
 		for _, suffix := range []string{"", ".m", ".v", ".ema"} {
 			before, after := weights["in/"+name+suffix], weights["out/"+name+suffix+".next"]
@@ -80,9 +74,7 @@ func TestRun(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Write(t, file, nil)
 	if err := run(t.Context(), file); err == nil {
 		t.Error("a file was taken for a folder")
 	}

@@ -1,0 +1,64 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"maps"
+
+	"ebm/models/energy"
+)
+
+// Hook is called after every update, and the run waits for it. It may look at
+// the update, log numbers and measure the weights; it changes none of them. An
+// error ends the run with that error; ErrStop ends it well, with a checkpoint.
+type Hook func(ctx context.Context, u Update) error
+
+// ErrStop is what a hook returns to end a run after the update at hand.
+var ErrStop = errors.New("stop training")
+
+// Update is one update that was made.
+type Update struct {
+	Step         int     // its number, from 1
+	Loss         float64 // of its batch, before the update
+	GradNorm     float64 // of the gradient that the optimiser saw
+	LearningRate float64
+
+	weights func() energy.Weights
+	log     map[string]float64
+}
+
+// Weights returns a copy of the weights after the update: the averaged ones
+// where the run averages, as a checkpoint's are used.
+func (u Update) Weights() energy.Weights { return u.weights() }
+
+// Log adds numbers to the step's line of metrics, which has them by name.
+func (u Update) Log(values map[string]float64) { maps.Copy(u.log, values) }
+
+// after calls the hook, if there is one, and returns what it logged and
+// whether the run ends.
+func (s *state) after(ctx context.Context, u Update, current int) (logged map[string]float64, stop bool, err error) {
+	if s.Hook == nil {
+		return nil, false, nil
+	}
+	u.log = make(map[string]float64)
+	u.weights = func() energy.Weights { return s.weights(current) }
+	err = s.Hook(ctx, u)
+	if errors.Is(err, ErrStop) {
+		return u.log, true, nil
+	}
+	return u.log, false, err
+}
+
+// weights returns copies of the weights of one set, averaged where the run
+// averages.
+func (s *state) weights(set int) energy.Weights {
+	w := make(energy.Weights, len(s.Order))
+	for _, name := range s.Order {
+		t := s.values[set][name]
+		if average, ok := s.values[set][name+".ema"]; ok {
+			t = average
+		}
+		w[name] = t.Clone()
+	}
+	return w
+}

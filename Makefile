@@ -8,9 +8,11 @@ VENV        := .venv
 PARITY_DIR  := runs/parity
 TARGETS     := triton huggingface torch-fidelity float16 int8 web
 TORCH       :=
+PUPPETEER   := 24.43.1
+BROWSERS    :=
 QUICK       :=
 
-.PHONY: demo test lint bench bench-growth bench-cuda bench-test microbench fuzz parity parity-runtimes parity-evaluation clean
+.PHONY: demo test lint bench bench-growth bench-cuda bench-test microbench fuzz parity parity-runtimes parity-evaluation page-test clean
 
 demo:
 	go run ./cmd/ebm demo
@@ -88,6 +90,19 @@ parity-runtimes: $(VENV)/$(if $(TORCH),torch,runtimes)-ready
 		go run ./cmd/ebm export --quiet --provider cpu --weights $(PARITY_DIR)/model.safetensors --for $$target $$steps --out $(PARITY_DIR)/for/$$target >/dev/null; \
 	done
 	$(VENV)/bin/python cmd/internal/parity/runtimes.py $(PARITY_DIR) --require onnx onnxruntime openvino triton hub $(if $(TORCH),torch-fidelity)
+
+# The page of one file in Chromium and Firefox, those that are installed
+# (Debian's packages chromium and firefox-esr), driven by puppeteer-core.
+PAGE_DIR := $(PARITY_DIR)/page
+page-test:
+	mkdir -p $(PAGE_DIR)
+	test -d $(PAGE_DIR)/node_modules/puppeteer-core || (cd $(PAGE_DIR) && npm install --no-save --silent --ignore-scripts puppeteer-core@$(PUPPETEER))
+	go build -o $(PAGE_DIR)/ebm ./cmd/ebm
+	$(PAGE_DIR)/ebm runtime install --quiet --provider web
+	$(PAGE_DIR)/ebm export --quiet --provider cpu --run mnist16 --for page --precision float32 --out $(PAGE_DIR)/page.html
+	rm -rf $(PAGE_DIR)/samples
+	$(PAGE_DIR)/ebm sample --quiet --provider cpu --run mnist16 --count 2 --steps 50 --seed 7 --raw --float32 --crop 0 --out $(PAGE_DIR)/samples
+	node cmd/internal/parity/page.mjs $(PAGE_DIR)/page.html $(PAGE_DIR)/samples/samples_float32.npy $(PAGE_DIR) $(BROWSERS)
 
 # ebm evaluate beside pytorch-fid and torch-fidelity, on the same random weights
 # and pictures (PICTURES="NAME=FOLDER …" takes others). Installs PyTorch (7 GB).

@@ -123,11 +123,9 @@ func install(ctx context.Context, opts InstallOptions, builds []build) (Installe
 	if opts.Log == nil {
 		opts.Log = func(string) {}
 	}
-	root := opts.Dir
-	if root == "" {
-		if root, err = cacheRoot(); err != nil {
-			return Installed{}, err
-		}
+	root, err := opts.root()
+	if err != nil {
+		return Installed{}, err
 	}
 	if err := os.MkdirAll(root, 0o777); err != nil {
 		return Installed{}, err
@@ -219,11 +217,24 @@ func fileSHA256(ctx context.Context, path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
+// root returns the folder to install under.
+func (o InstallOptions) root() (string, error) {
+	if o.Dir != "" {
+		return o.Dir, nil
+	}
+	return cacheRoot()
+}
+
 func unpackArchive(ctx context.Context, path, dir string) error {
 	l, err := layoutFor(goruntime.GOOS, goruntime.GOARCH)
 	if err != nil {
 		return err
 	}
+	return unpackPackage(ctx, path, dir, l)
+}
+
+// unpackPackage unpacks the files of a package that l takes.
+func unpackPackage(ctx context.Context, path, dir string, l layout) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err

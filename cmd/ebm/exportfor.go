@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -22,6 +24,7 @@ type otherFlags struct {
 	steps    int
 	stepSize float64
 	seed     uint32
+	page     bundle.PageOptions
 }
 
 func (f *otherFlags) add(fs *pflag.FlagSet) {
@@ -30,6 +33,10 @@ func (f *otherFlags) add(fs *pflag.FlagSet) {
 		fs.StringVar(&f.name, "name", "", "the model's name in files (default: from its reference)")
 	})
 	group(fs, "With --for torch-fidelity", f.addChain)
+	group(fs, "With --for page", func(fs *pflag.FlagSet) {
+		fs.StringVar(&f.page.Precision, "precision", bundle.Precisions()[0], "how weights are kept: "+strings.Join(bundle.Precisions(), ", "))
+		fs.BoolVar(&f.page.WebGPU, "webgpu", false, "a larger page that uses the browser's GPU where it can")
+	})
 }
 
 func (f *otherFlags) addChain(fs *pflag.FlagSet) {
@@ -39,8 +46,13 @@ func (f *otherFlags) addChain(fs *pflag.FlagSet) {
 	fs.Uint32Var(&f.seed, "seed", 0, "seed of the chain's noise, below 2^24")
 }
 
-// forAlone are the flags that mean something with --for alone.
-var forAlone = []string{"name", "steps", "step-size", "seed"}
+// forAlone are the flags that mean something with --for alone, with the target
+// that they belong to, "" for all.
+func forAlone() map[string]string {
+	return map[string]string{
+		"name": "", "steps": "torch-fidelity", "step-size": "torch-fidelity", "seed": "torch-fidelity", "precision": "page", "webgpu": "page",
+	}
+}
 
 // check refuses flags that mean nothing without --for, or for its target.
 func (f *otherFlags) check(fs *pflag.FlagSet) error {
@@ -49,14 +61,18 @@ func (f *otherFlags) check(fs *pflag.FlagSet) error {
 			return usagef("--%w", err)
 		}
 	}
-	for _, name := range forAlone {
+	of := forAlone()
+	for _, name := range slices.Sorted(maps.Keys(of)) {
 		switch {
 		case !fs.Changed(name):
 		case f.target == "":
 			return usagef("--%s belongs to --for", name)
-		case name != "name" && f.target != "torch-fidelity":
-			return usagef("--%s belongs to --for torch-fidelity", name)
+		case of[name] != "" && f.target != of[name]:
+			return usagef("--%s belongs to --for %s", name, of[name])
 		}
+	}
+	if !slices.Contains(bundle.Precisions(), f.page.Precision) {
+		return usagef("--precision %s, want one of %s", f.page.Precision, strings.Join(bundle.Precisions(), ", "))
 	}
 	return nil
 }
@@ -101,6 +117,14 @@ func exportFor(ctx context.Context, a *app, flags modelFlags, other otherFlags, 
 	o := bundle.Options{Kinds: kinds, Batch: batch, Seed: other.seed, Progress: a.progress()}
 	if target.Measures {
 		if o.Runtime, err = a.runtime(ctx); err != nil {
+			return err
+		}
+	}
+	if target.File {
+		if !strings.HasSuffix(out, ".html") {
+			return usagef("--out %s, want FILE.html for --for %s", out, target.Name)
+		}
+		if o.Page, err = pageOptions(m, other.page); err != nil {
 			return err
 		}
 	}

@@ -69,11 +69,20 @@ func newRuntimeInstall(a *app) *cobra.Command {
 (onnxruntime-node, or the GPU providers with a main library of the same
 version). Without files it fetches a known build through the pip or npm client,
 by version and SHA-256; where neither --provider nor --version says which, it
-asks first. --provider cuda asks for the CUDA providers. Commands then use what
-is installed in place of the library that comes with the program.`,
+asks first. --provider cuda asks for the CUDA providers, and --provider web for
+onnxruntime-web, which pages are made with. Commands then use what is installed
+in place of the library that comes with the program.`,
 		Example: `  ebm runtime install onnxruntime-linux-x64-gpu-1.29.0.tgz
   ebm runtime install --provider cuda`,
 		RunE: func(cmd *cobra.Command, files []string) error {
+			if a.provider == "web" { // no provider of sessions here, but of pages
+				dir, err := runtime.InstallWeb(cmd.Context(), runtime.InstallOptions{Files: files, Log: a.log})
+				if err != nil {
+					return err
+				}
+				a.printf("%s\tonnxruntime-web\n", dir)
+				return nil
+			}
 			c, err := a.config()
 			if err != nil {
 				return err

@@ -51,6 +51,8 @@ type Options struct {
 	// Runtime measures the errors of the float16 and int8 variants, which need
 	// it.
 	Runtime *runtime.Runtime
+	// Page says what the target page holds.
+	Page PageOptions
 	// Progress shows how far measuring is; nil shows nothing.
 	Progress progress.Progress
 }
@@ -79,7 +81,9 @@ type Target struct {
 	Kinds, Takes []string
 	// Measures says that Options.Runtime is needed.
 	Measures bool
-	write    func(ctx context.Context, w *writer) error
+	// File says that one file is written, and not a folder.
+	File  bool
+	write func(ctx context.Context, w *writer) error
 }
 
 // Targets returns all targets.
@@ -87,12 +91,13 @@ func Targets() []Target {
 	all := []string{"energy", "score", "hvp", "train", "sampler", "denoise"}
 	fixed := []string{"energy", "score", "sampler", "denoise"} // with constant weights, and measured as they are
 	return []Target{
-		{"triton", "a model repository of the Triton inference server", []string{"energy", "score", "sampler"}, all, false, writeTriton},
-		{"huggingface", "a folder with a model card, safetensors and ONNX files", []string{"energy", "score", "denoise", "sampler"}, all, false, writeHub},
-		{"torch-fidelity", "a generator z → uint8 images that torch-fidelity's command line takes", nil, nil, false, writeGenerator},
-		{"float16", "ONNX files that compute in float16 between the first and the last convolution", []string{"energy", "score", "denoise"}, fixed, true, writeHalf},
-		{"int8", "ONNX files with the weights of convolutions as int8, computing in float32", []string{"energy", "score", "denoise"}, fixed, true, writeInt8},
-		{"web", "a page that shows energies and denoises in a browser, by onnxruntime-web", nil, nil, false, writeWeb},
+		{"triton", "a model repository of the Triton inference server", []string{"energy", "score", "sampler"}, all, false, false, writeTriton},
+		{"huggingface", "a folder with a model card, safetensors and ONNX files", []string{"energy", "score", "denoise", "sampler"}, all, false, false, writeHub},
+		{"torch-fidelity", "a generator z → uint8 images that torch-fidelity's command line takes", nil, nil, false, false, writeGenerator},
+		{"float16", "ONNX files that compute in float16 between the first and the last convolution", []string{"energy", "score", "denoise"}, fixed, true, false, writeHalf},
+		{"int8", "ONNX files with the weights of convolutions as int8, computing in float32", []string{"energy", "score", "denoise"}, fixed, true, false, writeInt8},
+		{"web", "a page that shows energies and denoises in a browser, by onnxruntime-web", nil, nil, false, false, writeWeb},
+		{"page", "one HTML file that samples and fills in pictures in any browser, without a network", nil, nil, false, true, writePage},
 	}
 }
 
@@ -123,9 +128,10 @@ func (t Target) Check(kinds []string) error {
 	return nil
 }
 
-// Write writes s to dir, which is made if it is not there. Files of the same
-// names are replaced, others stay.
-func (t Target) Write(ctx context.Context, dir string, s Source, o Options) (Result, error) {
+// Write writes s to the folder out, which is made if it is not there (or to the
+// file out, if the target is one). Files of the same names are replaced, others
+// stay.
+func (t Target) Write(ctx context.Context, out string, s Source, o Options) (Result, error) {
 	if err := t.Check(o.Kinds); err != nil {
 		return Result{}, err
 	}
@@ -135,7 +141,10 @@ func (t Target) Write(ctx context.Context, dir string, s Source, o Options) (Res
 	if len(o.Kinds) == 0 {
 		o.Kinds = t.Kinds
 	}
-	w := &writer{Source: s, Options: o, dir: dir}
+	w := &writer{Source: s, Options: o, dir: out}
+	if t.File {
+		w.dir, w.file = filepath.Split(out)
+	}
 	if err := t.write(ctx, w); err != nil {
 		return Result{}, fmt.Errorf("%s for %s: %w", s.Name, t.Name, err)
 	}
@@ -179,6 +188,7 @@ type writer struct {
 	Source
 	Options
 	dir    string
+	file   string // the one to write, of a target that is a file
 	result Result
 }
 

@@ -75,9 +75,20 @@ func loadFashion(ctx context.Context, spec Spec) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	set.Classes = []string{"T-shirt/top", "trouser", "pullover", "dress", "coat",
-		"sandal", "shirt", "sneaker", "bag", "ankle boot"}
+	set.Classes = ClassNames("fashion-mnist")
 	return set, nil
+}
+
+// ClassNames returns the names of the labels 0, 1, … of mnist and
+// fashion-mnist, nil for other data sets.
+func ClassNames(name string) []string {
+	switch name {
+	case "mnist":
+		return []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}
+	case "fashion-mnist":
+		return []string{"T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"}
+	}
+	return nil
 }
 
 // loadIDXFolder reads the images and labels of one split from folder, or from
@@ -137,7 +148,7 @@ func readIDXPair(spec Spec, imagesFile, labelsFile string, sums official) (*Set,
 		}
 		set.Labels[i] = uint16(l)
 	}
-	set.Classes = []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}
+	set.Classes = ClassNames("mnist")
 	if want := sums.of(spec.Split); images.sum != want {
 		set.Notes = append(set.Notes, fmt.Sprintf("%s does not hold the official pictures (SHA-256 of the plain file %s, want %s).",
 			imagesFile, images.sum, want))

@@ -1,6 +1,9 @@
 package rng
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 //go:generate go run mktables.go
 
@@ -13,6 +16,23 @@ type layer struct {
 	scale float32 // X / 2²⁴
 	low   float64 // density at X
 	high  float64 // density at the X of the layer above
+}
+
+// Ziggurat returns the tables behind Normal, for generators in other languages
+// that draw the same numbers: r as float64, then of each of the 256 layers, from
+// the lowest up, inner (uint32), scale (float32), low and high (float64), all
+// little-endian. A signed 24-bit position k of a word w (its upper 25 bits,
+// made odd: v = w>>7 | 1) lies in layer w mod 256 at x = v·scale; it is under the
+// density for every height if |v| < inner.
+func Ziggurat() []byte {
+	b := binary.LittleEndian.AppendUint64(nil, math.Float64bits(tailStart))
+	for _, l := range ziggurat {
+		b = binary.LittleEndian.AppendUint32(b, l.inner)
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(l.scale))
+		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(l.low))
+		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(l.high))
+	}
+	return b
 }
 
 // position returns the odd number 2k+1 of a word's signed 24-bit position k.

@@ -1,0 +1,148 @@
+package bundle_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"ebm/export/bundle"
+	"ebm/internal/testkit"
+	"ebm/models/classifier"
+	"ebm/models/energy"
+	"ebm/models/rng"
+	"ebm/models/tensor"
+	"ebm/runtime"
+)
+
+// pageOptions are those of a page with stand-ins for onnxruntime-web's files,
+// and a classifier of random weights.
+func pageOptions(t *testing.T, precision string) bundle.PageOptions {
+	t.Helper()
+	web := t.TempDir()
+	for _, name := range runtime.WebFiles() {
+		testkit.Write(t, filepath.Join(web, name), []byte("bytes of "+name))
+	}
+	n := classifier.Default()
+	return bundle.PageOptions{
+		Web: web, Precision: precision, SigmaMax: 3, Classifier: energy.Init(n, rng.New(3)),
+		Classes: []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "</script><b>nine"},
+	}
+}
+
+// pageSource is source of pictures whose inner part a classifier takes.
+func pageSource(t *testing.T) bundle.Source {
+	s := source(t)
+	s.Pad = 1
+	return s
+}
+
+var pagePart = regexp.MustCompile(`(?s)<script type="text/plain" id="part-(\w+)">(.*?)</script>`)
+
+// parts returns what a page holds, unpacked.
+func parts(t *testing.T, page []byte) map[string][]byte {
+	t.Helper()
+	got := make(map[string][]byte)
+	for _, m := range pagePart.FindAllSubmatch(page, -1) {
+		name, text := string(m[1]), m[2]
+		if name == "about" || name == "engine" {
+			got[name] = text
+			continue
+		}
+		z, err := gzip.NewReader(base64.NewDecoder(base64.StdEncoding, bytes.NewReader(text)))
+		if err != nil {
+			t.Fatalf("part %s: %v", name, err)
+		}
+		b, err := io.ReadAll(z)
+		if err != nil {
+			t.Fatalf("part %s: %v", name, err)
+		}
+		got[name] = b
+	}
+	return got
+}
+
+// TestPage takes pages of each precision apart: the model computes the score,
+// everything that the page needs is in it, and nothing of it is elsewhere.
+func TestPage(t *testing.T) {
+	s, rt := pageSource(t), testkit.Open(t, 1)
+	x := tensor.New(tensor.Float32, 3, 1, 16, 16)
+	rng.New(8).Uniform(tensor.Data[float32](x), rng.Probe, 0, 0)
+	in := testkit.Values{"x": x}
+	want := testkit.RunModel(t, rt, []byte(plain(t, s, "score")), in)
+	least := 1 << 30
+	for _, c := range []struct {
+		precision string
+		error     float64
+	}{{"float32", 1e-6}, {"float16", 1e-2}, {"int8", 5e-2}} {
+		path := filepath.Join(t.TempDir(), "page.html")
+		result := write(t, "page", path, s, bundle.Options{Page: pageOptions(t, c.precision)})
+		page := testkit.Read(t, path)
+		if len(result.Files) != 1 || result.Files[0].Bytes != int64(len(page)) {
+			t.Errorf("%s: %+v, want the one file of %d bytes", c.precision, result.Files, len(page))
+		}
+		got := parts(t, page)
+		out := testkit.RunModel(t, rt, got["model"], in)
+		for _, name := range []string{"energy", "score"} {
+			if d := testkit.Apart(out[name], want[name]); d > c.error {
+				t.Errorf("%s: %s is off by %.2g of the largest, want at most %g", c.precision, name, d, c.error)
+			}
+		}
+		if len(got["model"]) >= least {
+			t.Errorf("%s: the model has %d bytes, want less than %d of the precision before", c.precision, len(got["model"]), least)
+		}
+		least = len(got["model"])
+		p := testkit.RunModel(t, rt, got["labels"], in)["probabilities"].Float64s()
+		sum := 0.0
+		for _, v := range p[:10] {
+			sum += v
+		}
+		testkit.Within(t, "the sum of ten probabilities", sum, 1, 1e-5)
+		var about struct {
+			Classes  []string `json:"classes"`
+			SigmaMax float64  `json:"sigma_max"`
+			Length   int      `json:"length"`
+		}
+		if err := json.Unmarshal(got["about"], &about); err != nil || about.SigmaMax != 3 || about.Length != 256 || about.Classes[9] != "</script><b>nine" {
+			t.Errorf("about is %s, %v", got["about"], err)
+		}
+		if string(got["script"]) != "bytes of ort.wasm.bundle.min.mjs" || !slices.Equal(got["ziggurat"], rng.Ziggurat()) {
+			t.Errorf("script is %q, and the tables have %d bytes", got["script"], len(got["ziggurat"]))
+		}
+		for _, outside := range []string{"http:", "https:", "src=", "href=", "import {"} {
+			if bytes.Contains(page, []byte(outside)) {
+				t.Errorf("%s: the page has %q in it", c.precision, outside)
+			}
+		}
+		again := filepath.Join(t.TempDir(), "page.html")
+		write(t, "page", again, s, bundle.Options{Page: pageOptions(t, c.precision)})
+		if !bytes.Equal(page, testkit.Read(t, again)) {
+			t.Errorf("%s: the page has other bytes the second time", c.precision)
+		}
+	}
+}
+
+func TestPageErrors(t *testing.T) {
+	target, err := bundle.Find("page")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost := pageOptions(t, "int8")
+	lost.Web = t.TempDir()
+	for want, o := range map[string]bundle.PageOptions{"ort.wasm.bundle.min.mjs": lost, `precision "int3"`: pageOptions(t, "int3")} {
+		path := filepath.Join(t.TempDir(), "page.html")
+		if _, err := target.Write(t.Context(), path, pageSource(t), bundle.Options{Page: o}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("%q: a page was written all the same", want)
+		}
+	}
+}

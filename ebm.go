@@ -1,17 +1,19 @@
-// Package ebm loads energy-based models and scores, denoises and samples with
-// them through ONNX Runtime.
+// Package ebm opens energy-based models and scores, denoises, samples and fills in
+// pictures with them through ONNX Runtime.
 //
-// A model is an energy E(x) of pictures x [N C H W] with values around
-// [0, 1]. Its score −∇E(x) points towards the data: x + σ₀²·score is x with
-// noise of any level taken away (Li, Chen, Sommer, Entropy 2023, 25(10),
-// 1367). Models are named by a reference: the folder of a training run, one
-// of its checkpoints, a file of weights, or the name of a shipped model.
+// A model is an energy E(x) of pictures x [N C H W] with values around [0, 1], or
+// of points x [N D]. Its score −∇E(x) points towards the data: x + σ₀²·score is x
+// with noise of any level taken away (Li, Chen, Sommer, Entropy 2023, 25(10),
+// 1367). Models are named by a reference: the folder of a training run, one of
+// its checkpoints, a file of weights, an ONNX file of any origin, or the name of a
+// shipped model.
 //
-//	model, err := ebm.Load("mnist16")
-//	engine, err := model.Open(ctx, ebm.Config{})
+//	engine, err := ebm.Open(ctx, "mnist16", ebm.Config{})
 //	energy, score, err := engine.Score(ctx, pictures)
 //
-// Energies in ONNX files of any origin are opened by [OpenONNX].
+// [Load] finds a model without opening ONNX Runtime, and a program that has a
+// network of its own makes a [Model] of it; [Model.Open] makes its [Engine], and
+// [Model.WriteONNX] its ONNX files.
 //
 // The packages below do one job each: models/energy defines networks as
 // graphs, models/autodiff differentiates them, export turns them into ONNX,
@@ -22,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,18 +37,17 @@ import (
 	"ebm/models/zoo"
 )
 
-// Model is an energy network with weights, and what is known about them.
+// Model is an energy, and what is known about it. One that a program makes of a
+// network of its own needs Network, Weights and Sigma0.
 type Model struct {
-	Name    string // the reference it was loaded by
-	Network energy.ResNet
-	Weights energy.Weights
-	// Sigma0 is σ₀, the noise level that one denoising jump takes away from
-	// samples at temperature 1.
-	Sigma0 float64
-	// Pad is the number of rows and columns of zeros on each side of the
-	// pictures that were added to the data for training.
-	Pad int
-	// About describes the training: preset, data, steps and more, by key.
+	Name string // the reference it was loaded by
+	// Network is the energy as a function of graphs: an energy.ResNet, or what an
+	// ONNX file computes, which is imported when a graph is first built of it.
+	Network energy.Network
+	Weights energy.Weights // of Network's parameters; an ONNX file has none
+	Meta
+	// About describes the training: preset, data, steps and more, by key; for an
+	// ONNX file it is the file's metadata.
 	About map[string]string
 	// Hash is the SHA-256 of the weights, in hexadecimal.
 	Hash string
@@ -54,6 +56,7 @@ type Model struct {
 	Unused []string
 
 	settings *train.Settings // of the run it came from, if it did
+	file     *onnxFile       // that computes the score in place of Network's graph, if it does
 }
 
 // Load finds a model by its reference:
@@ -63,14 +66,24 @@ type Model struct {
 //   - the folder of a checkpoint (…/checkpoints/step-00010000);
 //   - a file of weights (.safetensors, .pt, .pth, .npz), whose network is
 //     recognised from names and shapes;
-//   - the name of a shipped model, see zoo.Names.
+//   - an ONNX file of any origin (.onnx) with an input x, float32 [N …], of which
+//     only N may be dynamic, and the outputs score (−∇E, of x's shape) and
+//     energy [N], or one of them: the score of energy alone is derived here
+//     (docs/onnx-import.md lists the operators that can be);
+//   - the name of a shipped model, see Names.
 func Load(ref string) (*Model, error) {
 	info, err := os.Stat(ref)
 	switch {
 	case err == nil && info.IsDir():
 		return loadFolder(ref)
+	case strings.EqualFold(filepath.Ext(ref), ".onnx"):
+		return loadONNX(ref)
 	case err == nil:
-		return loadFile(ref)
+		set, err := weights.Load(ref)
+		if err != nil {
+			return nil, err
+		}
+		return fromSet(ref, set)
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
@@ -79,7 +92,7 @@ func Load(ref string) (*Model, error) {
 		return nil, err
 	}
 	if !ok {
-		return nil, fmt.Errorf("%s: no such run, file of weights or shipped model (%s)", ref, strings.Join(zoo.Names(), ", "))
+		return nil, fmt.Errorf("%s: no such run, file of weights, ONNX file or shipped model (%s)", ref, strings.Join(zoo.Names(), ", "))
 	}
 	return fromSet(ref, set)
 }
@@ -105,78 +118,71 @@ func loadFolder(dir string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Name: dir, Network: s.Network(), Weights: w, About: s.Describe(), settings: &s}
+	m := &Model{Name: dir, Weights: w, About: s.Describe(), settings: &s}
 	m.About["step"] = strconv.Itoa(checkpoint.Step)
-	return m, m.complete()
-}
-
-func loadFile(path string) (*Model, error) {
-	if strings.EqualFold(filepath.Ext(path), ".onnx") {
-		return nil, fmt.Errorf("%s: an ONNX file holds a function, want a run or a file of weights", path)
-	}
-	set, err := weights.Load(path)
-	if err != nil {
-		return nil, err
-	}
-	return fromSet(path, set)
+	return m, m.complete(s.Network())
 }
 
 // fromSet makes a model of named tensors whose metadata may say more.
 func fromSet(name string, set *weights.Set) (*Model, error) {
-	w := make(energy.Weights)
-	for n, t := range set.All() {
-		w[n] = t
-	}
-	w = energy.CutPrefix(w)
+	w := energy.CutPrefix(energy.Weights(set.Tensors()))
 	used := energy.DropUnused(w)
 	net, err := energy.Recognise(used)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	m := &Model{Name: name, Network: net, Weights: used, About: make(map[string]string)}
+	m := &Model{Name: name, Weights: used, About: maps.Clone(set.Metadata)}
+	if m.About == nil {
+		m.About = make(map[string]string)
+	}
 	for n := range w {
 		if used[n] == nil {
 			m.Unused = append(m.Unused, n)
 		}
 	}
 	slices.Sort(m.Unused)
-	for k, v := range set.Metadata {
-		m.About[k] = v
-	}
 	if a := energy.Activation(m.About["activation"]); a != "" {
-		m.Network.Activation = a
+		net.Activation = a
 	}
-	return m, m.complete()
+	return m, m.complete(net)
 }
 
-// paperSigma0 is σ₀ where nothing says otherwise.
-const paperSigma0 = 0.1
-
-// complete checks the weights and reads what About says.
-func (m *Model) complete() error {
-	if err := m.Network.Validate(); err != nil {
+// complete sets the network, checks the weights and reads what About says.
+func (m *Model) complete(net energy.ResNet) (err error) {
+	m.Network = net
+	if err := net.Validate(); err != nil {
 		return fmt.Errorf("%s: %w", m.Name, err)
 	}
-	if err := m.Weights.Check(m.Network); err != nil {
+	if err := m.Weights.Check(net); err != nil {
 		return fmt.Errorf("%s: %w", m.Name, err)
 	}
-	m.Sigma0 = paperSigma0
-	if text, ok := m.About["sigma0"]; ok {
-		v, err := strconv.ParseFloat(text, 64)
-		if err != nil || !(v > 0) {
-			return fmt.Errorf("%s: metadata say sigma0 is %q, want a positive number", m.Name, text)
-		}
-		m.Sigma0 = v
-	}
-	if text, ok := m.About["pad"]; ok {
-		v, err := strconv.Atoi(text)
-		if err != nil || v < 0 || 2*v >= m.Network.Size {
-			return fmt.Errorf("%s: metadata say pad is %q, want a number of pixels", m.Name, text)
-		}
-		m.Pad = v
+	if m.Meta, err = ParseMeta(m.About, m.Shape()); err != nil {
+		return fmt.Errorf("%s: %w", m.Name, err)
 	}
 	m.Hash = m.Set().Hash()
 	return nil
+}
+
+// Shape returns the shape of one x, such as [C H W].
+func (m *Model) Shape() []int { return m.Network.InputShape() }
+
+// Crop returns the side of the pictures without their padding, 0 where there is
+// none to cut off.
+func (m *Model) Crop() int {
+	if shape := m.Shape(); m.Pad > 0 && len(shape) == 3 {
+		return shape[2] - 2*m.Pad
+	}
+	return 0
+}
+
+// ResNet returns the network of a model of the project's own, which has weights
+// to export, to train on and to certify. The error says what another model is.
+func (m *Model) ResNet() (energy.ResNet, error) {
+	n, ok := m.Network.(energy.ResNet)
+	if !ok {
+		return n, fmt.Errorf("%s: %v, want a run or a file of weights", m.Name, m.Network)
+	}
+	return n, nil
 }
 
 // Set returns the weights in the network's order, with About as metadata, as
@@ -192,8 +198,11 @@ func (m *Model) Set() *weights.Set {
 
 // Metadata returns what ONNX files of this model carry, beside their kind.
 func (m *Model) Metadata() map[string]string {
+	if m.file != nil {
+		return maps.Clone(m.About)
+	}
 	meta := map[string]string{
-		"network": m.Network.String(), "sigma0": strconv.FormatFloat(m.Sigma0, 'g', -1, 64),
+		"network": fmt.Sprint(m.Network), "sigma0": formatSigma(m.Sigma0),
 		"data_range": "[0, 1]", "step_size": "0.02", "weights_sha256": m.Hash,
 	}
 	for _, key := range []string{"preset", "data", "step"} {

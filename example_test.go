@@ -7,6 +7,7 @@ import (
 
 	"ebm"
 	"ebm/export"
+	"ebm/mdsm/langevin"
 	"ebm/models/autodiff"
 	"ebm/models/graph"
 	"ebm/models/tensor"
@@ -19,12 +20,10 @@ func check(err error) {
 	}
 }
 
-// Load a shipped model, draw samples with a short schedule, and score them.
+// Open a shipped model, draw samples with a short schedule, and score them.
 func Example() {
 	ctx := context.Background()
-	model, err := ebm.Load("mnist16")
-	check(err)
-	engine, err := model.Open(ctx, ebm.Config{})
+	engine, err := ebm.Open(ctx, "mnist16", ebm.Config{})
 	check(err)
 	defer engine.Close()
 	samples, err := engine.Sample(ctx, ebm.Sampling{Count: 4, Steps: 50})
@@ -35,19 +34,23 @@ func Example() {
 	// Output: float32[4 1 16 16] float32[4] float32[4 1 16 16]
 }
 
-// Load an energy that PyTorch exported to ONNX, draw samples with the score
-// that is derived from it, and score them.
-func ExampleOpenONNX() {
+// Open an energy that PyTorch exported to ONNX, draw samples with the score that
+// is derived from it, fill in their lower halves anew, and multiply its Hessian.
+func ExampleOpen() {
 	ctx := context.Background()
-	engine, err := ebm.OpenONNX(ctx, "testdata/energy.onnx", ebm.Config{})
+	engine, err := ebm.Open(ctx, "testdata/energy.onnx", ebm.Config{})
 	check(err)
 	defer engine.Close()
 	samples, err := engine.Sample(ctx, ebm.Sampling{Count: 4, Steps: 50})
 	check(err)
-	energy, score, err := engine.Score(ctx, samples)
+	hidden, err := langevin.ReadMask("bottom", engine.Model.Shape(), engine.Model.Pad)
 	check(err)
-	fmt.Println(samples, energy, score)
-	// Output: float32[4 3 8 8] float32[4] float32[4 3 8 8]
+	filled, err := engine.Fill(ctx, samples, hidden, 2, ebm.Sampling{Steps: 50})
+	check(err)
+	hvp, err := engine.HessianVector(ctx, samples, samples)
+	check(err)
+	fmt.Println(samples, filled, hvp)
+	// Output: float32[4 3 8 8] float32[8 3 8 8] float32[4 3 8 8]
 }
 
 // Write an energy of one's own, differentiate it, export it and run it: a

@@ -77,23 +77,30 @@ func ParseKind(name string) (Kind, error) {
 }
 
 // Graph returns the graph of one kind.
-func (m *Model) Graph(k Kind) (*graph.Graph, error) {
-	switch k {
-	case EnergyKind:
-		return mdsm.EnergyGraph(m.Network, m.Weights), nil
-	case ScoreKind:
-		return mdsm.ScoreGraph(m.Network, m.Weights), nil
-	case HVPKind:
-		return mdsm.HessianGraph(m.Network, m.Weights), nil
-	case TrainKind:
-		return mdsm.TrainGraph(m.Network, m.Objective(), m.adam()), nil
-	case SamplerKind:
-		return mdsm.SamplerGraph(m.Network, m.Weights), nil
-	case DenoiseKind:
-		return mdsm.DenoiseGraph(m.Network, m.Weights, m.Sigma0), nil
+func (m *Model) Graph(k Kind) (g *graph.Graph, err error) {
+	if _, err := ParseKind(string(k)); err != nil {
+		return nil, err
 	}
-	_, err := ParseKind(string(k))
-	return nil, err
+	if k == TrainKind && len(m.Network.Parameters()) == 0 {
+		return nil, fmt.Errorf("%s: %v without parameters, want some to train", m.Name, m.Network)
+	}
+	err = graph.Catch(func() {
+		switch k {
+		case EnergyKind:
+			g = mdsm.EnergyGraph(m.Network, m.Weights)
+		case ScoreKind:
+			g = mdsm.ScoreGraph(m.Network, m.Weights)
+		case HVPKind:
+			g = mdsm.HessianGraph(m.Network, m.Weights)
+		case TrainKind:
+			g = mdsm.TrainGraph(m.Network, m.Objective(), m.adam())
+		case SamplerKind:
+			g = mdsm.SamplerGraph(m.Network, m.Weights)
+		case DenoiseKind:
+			g = mdsm.DenoiseGraph(m.Network, m.Weights, m.Sigma0)
+		}
+	})
+	return g, err
 }
 
 // Objective returns the loss that the model was trained with, the paper's
@@ -147,6 +154,9 @@ func (m *Model) ONNX(k Kind) ([]byte, error) { return m.onnx(k, 0) }
 // onnx is ONNX for a session, laid out in blocks of channels, if block is
 // not 0.
 func (m *Model) onnx(k Kind, block int) ([]byte, error) {
+	if m.file != nil && k == ScoreKind {
+		return m.file.score, nil
+	}
 	g, err := m.Graph(k)
 	if err != nil {
 		return nil, err

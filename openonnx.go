@@ -5,69 +5,85 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
+	"sync"
 
 	"ebm/export"
 	"ebm/export/onnximport"
+	"ebm/mdsm"
 	"ebm/mdsm/langevin"
 	"ebm/models/autodiff"
+	"ebm/models/energy"
 	"ebm/models/graph"
 	"ebm/runtime"
 )
 
-// OpenONNX loads the energy of an ONNX file, of any origin, into ONNX Runtime:
-// a file with float32 x [N …] → score (−∇E) of x's shape, and energy [N] or none;
-// or x → energy, whose score is then derived here (docs/onnx-import.md lists the
-// operators that can be). Only N may be dynamic. σ₀ is what the file's metadata say
-// under sigma0, or the paper's 0.1. Close the engine when done; its Model is
-// nil.
-func OpenONNX(ctx context.Context, path string, c Config) (*Engine, error) {
-	models, _, err := ReadONNX(ctx, path)
-	if err != nil {
-		return nil, err
-	}
-	e := &Engine{name: path, models: models}
-	if e.rt, err = runtime.Open(ctx, c); err != nil {
-		return nil, err
-	}
-	score, err := e.rt.Load(e.models.Score, runtime.SessionOptions{})
-	if err != nil {
-		e.Close()
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	e.score = score
-	return e, nil
+// onnxFile is an ONNX file whose score computes as it is, whether or not its
+// energy can be imported. It is the model's network, which is imported when a
+// graph is first built of it.
+type onnxFile struct {
+	path     string
+	shape    []int
+	score    []byte // x → score, and energy if the file has it
+	imported func() (energy.Network, error)
 }
 
-// ReadONNX reads a file as OpenONNX does, in the form that package langevin
-// samples from, and returns its metadata.
-func ReadONNX(ctx context.Context, path string) (langevin.Files, map[string]string, error) {
-	fail := func(err error) (langevin.Files, map[string]string, error) { return langevin.Files{}, nil, err }
-	info, err := runtime.Describe(ctx, path)
+func (f *onnxFile) InputShape() []int              { return slices.Clone(f.shape) }
+func (f *onnxFile) Parameters() []energy.Parameter { return nil }
+func (f *onnxFile) String() string                 { return "an ONNX file" }
+
+func (f *onnxFile) Energy(x *graph.Node, _ energy.Params) *graph.Node {
+	n, err := f.imported()
 	if err != nil {
-		return fail(err)
+		panic(&graph.Error{Err: err})
 	}
-	models := langevin.Files{Sigma0: paperSigma0}
-	if text, ok := info.Metadata["sigma0"]; ok {
-		if models.Sigma0, err = strconv.ParseFloat(text, 64); err != nil || !(models.Sigma0 > 0) {
-			return fail(fmt.Errorf("%s: metadata say sigma0 is %q, want a positive number", path, text))
-		}
+	return n.Energy(x, nil)
+}
+
+// loadONNX finds out what a file computes.
+func loadONNX(path string) (*Model, error) {
+	info, err := runtime.Describe(context.Background(), path)
+	if err != nil {
+		return nil, err
 	}
-	named := func(list []runtime.ValueInfo, name string) bool {
-		return slices.ContainsFunc(list, func(v runtime.ValueInfo) bool { return v.Name == name })
+	named := func(list []runtime.ValueInfo, name string) int {
+		return slices.IndexFunc(list, func(v runtime.ValueInfo) bool { return v.Name == name })
 	}
-	switch in, out := info.Inputs, info.Outputs; {
-	case !named(in, "x") || !named(out, "energy") && !named(out, "score"):
-		return fail(fmt.Errorf("%s: the file computes %v of %v, want energy or score, or both, of x", path, out, in))
-	case named(out, "score"):
-		models.Score, err = os.ReadFile(path)
-	default:
-		models.Score, err = withScore(path)
+	in, out := info.Inputs, info.Outputs
+	at, scored := named(in, "x"), named(out, "score") >= 0
+	if at < 0 || !scored && named(out, "energy") < 0 {
+		return nil, fmt.Errorf("%s: the file computes %v of %v, want energy or score, or both, of x", path, out, in)
+	}
+	f := &onnxFile{path: path, imported: sync.OnceValues(func() (energy.Network, error) { return importEnergy(path) })}
+	if shape := in[at].Shape; len(shape) > 0 {
+		f.shape = shape[1:]
+	}
+	m := &Model{Name: path, Network: f, About: info.Metadata, file: f}
+	if m.Meta, err = ParseMeta(info.Metadata, f.shape); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if scored {
+		f.score, err = os.ReadFile(path)
+	} else {
+		f.score, err = withScore(path)
 	}
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
-	return models, info.Metadata, nil
+	m.Hash = langevin.Files{Score: f.score, Sigma0: m.Sigma0}.Hash()
+	return m, nil
+}
+
+// importEnergy returns the energy of a file as a network.
+func importEnergy(path string) (energy.Network, error) {
+	m, err := onnximport.Read(path, onnximport.Options{})
+	if err != nil {
+		return nil, err
+	}
+	n, err := mdsm.Function(m.Graph)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return n, nil
 }
 
 // withScore returns the bytes of a file that computes the score too.

@@ -129,7 +129,11 @@ func (f *benchFlags) spec() (bench.Spec, error) {
 		return bench.Spec{}, err
 	}
 	s := bench.Spec{Job: job, Weights: m.Weights, Steps: f.steps}
-	if s.Settings, err = f.settings(m.Network); err != nil {
+	n, err := m.ResNet()
+	if err != nil {
+		return s, err
+	}
+	if s.Settings, err = f.settings(n); err != nil {
 		return s, err
 	}
 	if job == bench.Sample {
@@ -146,7 +150,7 @@ func (f *benchFlags) model() (*ebm.Model, error) {
 	if err := f.net.Validate(); err != nil {
 		return nil, usageError{err}
 	}
-	return &ebm.Model{Name: "random", Network: f.net, Weights: energy.Init(f.net, rng.New(1)), Sigma0: 0.1}, nil
+	return &ebm.Model{Name: "random", Network: f.net, Weights: energy.Init(f.net, rng.New(1)), Meta: ebm.PaperMeta()}, nil
 }
 
 // settings are the run's own, or the paper's, with what the flags change.

@@ -2,11 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"image"
 	"image/png"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -184,6 +186,28 @@ func TestChainsOfWrongUsage(t *testing.T) {
 		code, _, stderr := ebmRun(t, args...)
 		if code != 1 || !strings.Contains(stderr, want) {
 			t.Errorf("ebm %s: exit status %d, %q, want 1 and %q", strings.Join(args, " "), code, stderr, want)
+		}
+	}
+}
+
+// TestFormsOfOneModel draws the shipped model and the ONNX file of its score,
+// which give pictures of one size, and denoises a data set by both.
+func TestFormsOfOneModel(t *testing.T) {
+	dir := t.TempDir()
+	mustRun(t, "export", "--run", "mnist16", "--kinds", "score", "--out", dir)
+	file := filepath.Join(dir, "score.onnx")
+	for i, ref := range []string{"mnist16", file} {
+		out := filepath.Join(dir, fmt.Sprint("samples", i))
+		mustRun(t, "sample", "--run", ref, "--count", "2", "--steps", "2", "--chains", "0", "--grid", "0", "--out", out)
+		x, err := npz.ReadFile(filepath.Join(out, "samples.npz"))
+		if err != nil || !slices.Equal(x["arr_0"].Shape(), []int{2, 14, 14, 1}) {
+			t.Errorf("%s: samples are %v, error %v, want 14×14", ref, x["arr_0"], err)
+		}
+		clean := filepath.Join(dir, fmt.Sprint("clean", i))
+		mustRun(t, "denoise", "--run", ref, "--images", "mnist:test", "--count", "3", "--noise", "0.3", "--out", clean)
+		d, err := npz.ReadNpyFile(filepath.Join(clean, "denoised.npy"))
+		if err != nil || !slices.Equal(d.Shape(), []int{3, 1, 16, 16}) {
+			t.Errorf("%s: denoised are %v, error %v, want three pictures of the model's size", ref, d, err)
 		}
 	}
 }

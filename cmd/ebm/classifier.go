@@ -196,12 +196,5 @@ func (f *classifierFlags) test(ctx context.Context, a *app, s train.ClassifierSe
 
 // load loads labelled grey pictures of the given size.
 func (f *classifierFlags) load(ctx context.Context, a *app, s train.ClassifierSettings, split dataset.Split, size int) (*dataset.Set, error) {
-	set, err := dataset.Load(ctx, dataset.Spec{Name: s.Data.Name, Dir: s.Data.Dir, Split: split, Size: size, Log: a.log})
-	if err != nil {
-		return nil, err
-	}
-	for _, note := range set.Notes {
-		a.log(note)
-	}
-	return set, nil
+	return dataset.Load(ctx, dataset.Spec{Name: s.Data.Name, Dir: s.Data.Dir, Split: split, Size: size, Log: a.log})
 }

@@ -47,8 +47,7 @@ func (f *composeFlags) add(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.classes, "classifier", nil, "a class that pictures are to have: DATA:CLASS of a shipped classifier ("+strings.Join(zoo.Classifiers(), ", ")+"), or FILE.onnx:OUTPUT:CLASS of any file with logits")
 	fs.Float64Var(&f.classWeight, "classifier-weight", 1, "weight of −log p(class|x); 1 is Bayes' rule, more keeps to the class where a model or a classifier is unsure")
 	fs.BoolVar(&f.noisy, "classifier-noisy", false, "show pictures to classifiers as they are, not denoised: a third of the work, for classifiers that know noise")
-	fs.StringVar(&f.images, "images", "", "a picture whose pixels are given where --mask does not hide them, as for inpaint (the first one)")
-	fs.StringVar(&f.data, "data", "", "folder of a named data set's files, for those that are not found by themselves")
+	f.pictureFlags.add(fs, "a picture whose pixels are given where --mask does not hide them (the first one)")
 	fs.StringVar(&f.mask, "mask", "", "what is hidden of it: left, right, top, bottom, centre, or a PNG file")
 	fs.Float64Var(&f.noise, "given-noise", 0, "σ of the given pixels, in units of x (default: σ₀ of the composition)")
 	fs.StringVar(&f.out, "out", "", "folder of the files, made if it is not there")
@@ -79,8 +78,11 @@ A classifier sees pictures after the denoising jump, as it was trained, unless
 			if len(f.weights) > 0 && len(f.weights) != len(f.runs) {
 				return usagef("--weights has %d numbers for %d energies, want one for each --run", len(f.weights), len(f.runs))
 			}
-			if (f.images == "") != (f.mask == "") || f.noise < 0 {
-				return usagef("want --images and --mask together, and a positive --given-noise")
+			if (f.images == "") != (f.mask == "") {
+				return usagef("want --images and --mask together")
+			}
+			if err := atLeast(least{"given-noise", f.noise, 0}); err != nil {
+				return err
 			}
 			return f.compose(cmd.Context(), a)
 		},
@@ -93,18 +95,18 @@ func (f *composeFlags) compose(ctx context.Context, a *app) error {
 	c := mdsm.Composition{Temperature: f.temperature}
 	pad, data := 0, ""
 	for i, ref := range f.runs {
-		m, err := loadEnergy(ref, 0)
+		m, err := ebm.Load(ref)
 		if err != nil {
 			return err
 		}
-		term := mdsm.Term{Network: m.network, Weights: m.weights, Weight: 1, Sigma0: m.sigma0}
+		term := mdsm.Term{Network: m.Network, Weights: m.Weights, Weight: 1, Sigma0: m.Sigma0}
 		if len(f.weights) > 0 {
 			term.Weight = f.weights[i]
 		}
 		c.Terms = append(c.Terms, term)
-		pad = max(pad, m.pad)
+		pad = max(pad, m.Pad)
 		if i == 0 {
-			data = m.data
+			data = m.Data
 		}
 	}
 	for _, text := range f.classes {
@@ -161,10 +163,7 @@ func classOf(text string) (mdsm.Logits, int, error) {
 		if err != nil {
 			return nil, 0, err
 		}
-		w := make(energy.Weights)
-		for n, t := range set.All() {
-			w[n] = t
-		}
+		w := energy.Weights(set.Tensors())
 		net, err := classifier.Recognise(w)
 		if err == nil && class >= net.Classes {
 			err = usagef("--classifier %q: there are classes 0 to %d", text, net.Classes-1)

@@ -36,7 +36,7 @@ func TestComposeWritesEnergies(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range []string{"energy.onnx", "score.onnx"} {
-		sum, err := ebm.OpenONNX(t.Context(), filepath.Join(dir, file), ebm.Config{Threads: 1})
+		sum, err := ebm.Open(t.Context(), filepath.Join(dir, file), ebm.Config{Threads: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +69,7 @@ func TestComposeByAClass(t *testing.T) {
 	value := func(class string) float64 {
 		dir := t.TempDir()
 		mustRun(t, "compose", "-q", "--run", weights, "--classifier", class, "--classifier-noisy", "--out", dir)
-		e, err := ebm.OpenONNX(t.Context(), filepath.Join(dir, "energy.onnx"), ebm.Config{Threads: 1})
+		e, err := ebm.Open(t.Context(), filepath.Join(dir, "energy.onnx"), ebm.Config{Threads: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

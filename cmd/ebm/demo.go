@@ -230,7 +230,7 @@ func (d *demo) sample(ctx context.Context) error {
 	set.Seed = 1
 	set.Watch = samples.Watch{Chains: min(d.count, 16), Snapshots: []int{0, 500, 1000, 1500, 2000, 2300, 2500, 2600, 2700}}
 	folder := samples.Folder{
-		Dir: d.samplesDir(), Crop: d.model.Network.Size - 2*d.model.Pad, Grid: d.count, Animation: true,
+		Dir: d.samplesDir(), Crop: d.model.Crop(), Grid: d.count, Animation: true,
 		Describe: d.model.Metadata(), Log: d.log,
 	}
 	if _, err := sampler.Write(ctx, set, folder); err != nil {
@@ -247,7 +247,7 @@ func (d *demo) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	shape := d.model.Network.InputShape()
+	shape := d.model.Shape()
 	x, err := probe.ReadSamples(filepath.Join(d.samplesDir(), samples.ArchiveFile), shape)
 	if err != nil {
 		return err

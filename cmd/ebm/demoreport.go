@@ -76,7 +76,7 @@ func (d *demo) snapshots() (report.Section, error) {
 		Title: "From noise to digits",
 		Note:  "The first chains after some of the steps: above as they are, below after one denoising jump from there.",
 	}
-	crop := d.model.Network.Size - 2*d.model.Pad
+	crop := d.model.Shape()[2] - 2*d.model.Pad
 	for _, s := range d.process.Snapshots {
 		data, err := pair(s.X, s.Denoised, crop)
 		if err != nil {
@@ -193,7 +193,7 @@ func (d *demo) provenance() (report.Section, error) {
 			{Name: "trained by", Value: d.card.Command, Note: "before this run, on " + d.card.Machine},
 			{Name: "for", Value: d.card.Hours, Unit: "hours", Note: fmt.Sprintf("%d steps, ended %s", d.card.Steps, d.card.Date)},
 			{Name: "in this run", Value: d.result.Made, Unit: "steps", Note: fmt.Sprintf("%.0f s, learning rate %g falling to %g", d.result.Seconds, d.settings.Optimiser.LearningRate.Initial, d.settings.Optimiser.LearningRate.Final)},
-			{Name: "network", Value: d.model.Network.String()},
+			{Name: "network", Value: fmt.Sprint(d.model.Network)},
 			{Name: "weights after this run", Value: d.model.Hash, Note: "SHA-256"},
 			{Name: "noise levels", Value: fmt.Sprintf("%g … %g, %s", d.settings.Noise.Min, d.settings.Noise.Max, d.settings.Noise.Spacing)},
 			{Name: "σ₀", Value: d.model.Sigma0},

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"math"
 	"os"
@@ -14,25 +13,25 @@ import (
 	"ebm/internal/atomicfile"
 	"ebm/internal/npz"
 	"ebm/internal/picture"
-	"ebm/mdsm/dataset"
-	"ebm/mdsm/langevin"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 )
 
 type denoiseFlags struct {
-	run, images, out string
-	noise, sigma0    float64
-	seed             uint64
-	asJSON           bool
+	energyFlags
+	pictureFlags
+	out    string
+	noise  float64
+	seed   uint64
+	asJSON bool
 }
 
 func (f *denoiseFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, a shipped model, or a score.onnx or energy.onnx")
-	fs.StringVar(&f.images, "images", "", "pictures: a PNG or JPEG file, a folder of them, or an .npy or .npz of uint8 [N H W C] or float [N C H W]")
+	f.energyFlags.add(fs)
+	f.pictureFlags.add(fs, "pictures")
+	f.addCount(fs, 0)
 	fs.StringVar(&f.out, "out", "", "folder of the denoised pictures, made if it is not there")
 	fs.Float64Var(&f.noise, "noise", 0, "first add Gaussian noise of this standard deviation, in units of x (pixels from 0 to 1)")
-	fs.Float64Var(&f.sigma0, "sigma0", 0, "σ₀ for an ONNX file (default: what the file says, or 0.1)")
 	fs.Uint64Var(&f.seed, "seed", 0, "seed of the added noise")
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
 }
@@ -46,14 +45,18 @@ func newDenoise(a *app) *cobra.Command {
 Gaussian noise of any level the model was trained on. Pictures of another size
 are resized. It writes png/ (the denoised pictures), denoised.npy (float32
 [N C H W]) and comparison.png: above what came in, below what came out.`,
-		Example: "  ebm denoise --run mnist16 --images digits/ --noise 0.5 --out denoised",
-		Args:    cobra.NoArgs,
+		Example: `  ebm denoise --run mnist16 --images digits/ --noise 0.5 --out denoised
+  ebm denoise --run mnist16 --images mnist:test --count 64 --noise 0.5 --out denoised`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.run == "" || f.images == "" || f.out == "" {
 				return usagef("want --run REF, --images X and --out DIR")
 			}
 			if f.noise < 0 || math.IsNaN(f.noise) || math.IsInf(f.noise, 0) {
 				return usagef("--noise %g, want a standard deviation from 0", f.noise)
+			}
+			if err := atLeast(least{"count", float64(f.count), 0}); err != nil {
+				return err
 			}
 			return f.denoise(cmd.Context(), a)
 		},
@@ -63,29 +66,24 @@ are resized. It writes png/ (the denoised pictures), denoised.npy (float32
 }
 
 func (f *denoiseFlags) denoise(ctx context.Context, a *app) error {
-	model, err := loadSampled(ctx, f.run, f.sigma0)
+	m, err := f.load()
 	if err != nil {
 		return err
 	}
-	rt, err := a.runtime(ctx)
+	files, err := m.Files()
 	if err != nil {
 		return err
 	}
-	sampler, err := langevin.New(rt, model.models)
+	sampler, err := a.sampler(ctx, m, files)
 	if err != nil {
-		return fmt.Errorf("%s: %w", f.run, err)
+		return err
 	}
 	defer sampler.Close()
-	shape := sampler.Shape()
-	if len(shape) != 3 {
-		return fmt.Errorf("%s: a model of %v, want one of pictures [C H W]", f.run, shape)
-	}
-	clean, err := dataset.Pictures(ctx, f.images, shape)
+	clean, err := f.pictures(ctx, a, sampler.Shape())
 	if err != nil {
 		return err
 	}
 	noisy := addNoise(clean, f.noise, f.seed)
-	sampler.Progress = a.progress()
 	denoised, energy, err := sampler.Denoise(ctx, noisy)
 	if err != nil {
 		return err

@@ -157,7 +157,7 @@ func (e *evaluation) outliers(ctx context.Context) error {
 		return err
 	}
 	groups = append(groups, others...)
-	if e.lossSigmas, err = e.sigmas(5); err != nil {
+	if e.lossSigmas, err = e.meta.Levels(5); err != nil {
 		return err
 	}
 	e.scores, err = e.model.Outliers(ctx, groups, probe.OutlierOptions{Sigmas: e.lossSigmas, Progress: e.progress()})
@@ -241,7 +241,7 @@ const mostNoise = 500
 
 // noise follows energy and error over the noise.
 func (e *evaluation) noise(ctx context.Context) error {
-	sigmas, err := e.sigmas(16)
+	sigmas, err := e.meta.Levels(16)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,7 +17,6 @@ import (
 	"ebm/evaluate"
 	"ebm/evaluate/features"
 	"ebm/evaluate/probe"
-	"ebm/mdsm"
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/samples"
@@ -194,6 +192,7 @@ type subject struct {
 	checkpoint string // the folder of the checkpoint that was asked for, "" for none
 	models     langevin.Files
 	source     probe.Source
+	meta       ebm.Meta
 	about      map[string]string
 	weights    string // SHA-256
 	pad        int
@@ -218,7 +217,7 @@ func (e *evaluation) load(ctx context.Context, ref string) error {
 // open loads the energy of a run, or of one of its checkpoints, in place of
 // any before. ref names the run, and of what is loaded.
 func (e *evaluation) open(ctx context.Context, ref, of string) error {
-	s, err := loadSubject(ctx, of)
+	s, err := loadSubject(of)
 	if err != nil {
 		return err
 	}
@@ -249,23 +248,15 @@ func (e *evaluation) open(ctx context.Context, ref, of string) error {
 }
 
 // loadSubject finds what ref names: a model with weights, or an ONNX file.
-func loadSubject(ctx context.Context, ref string) (subject, error) {
-	if strings.EqualFold(filepath.Ext(ref), ".onnx") {
-		models, meta, err := ebm.ReadONNX(ctx, ref)
-		if err != nil {
-			return subject{}, err
-		}
-		return subject{
-			models: models, about: meta, weights: models.Hash(),
-			source: probe.Source{Score: models.Score, Shape: models.Shape, Objective: mdsm.Objective{Sigma0: models.Sigma0, Weighting: mdsm.InverseVariance}},
-		}, nil
-	}
+func loadSubject(ref string) (subject, error) {
 	m, err := ebm.Load(ref)
 	if err != nil {
 		return subject{}, err
 	}
-	s := subject{about: m.About, weights: m.Hash, pad: m.Pad}
-	s.about["network"] = m.Network.String()
+	s := subject{meta: m.Meta, about: m.About, weights: m.Hash, pad: m.Pad}
+	if s.about["network"] == "" {
+		s.about["network"] = fmt.Sprint(m.Network)
+	}
 	if s.models, err = m.Files(); err != nil {
 		return s, err
 	}
@@ -317,28 +308,10 @@ func (e *evaluation) loadSet(ctx context.Context, spec dataset.Spec, split datas
 	if err != nil {
 		return nil, err
 	}
-	for _, note := range set.Notes {
-		e.log(note)
-	}
 	if want, got := e.model.Shape(), []int{set.Channels, set.Height, set.Width}; !slices.Equal(want, got) {
 		return nil, fmt.Errorf("%s has pictures of %v, the model takes %v", spec.Name, got, want)
 	}
 	return set, nil
-}
-
-// sigmas returns noise levels over the range of the training, geometrically.
-func (e *evaluation) sigmas(n int) ([]float64, error) {
-	low, high := 0.1, 3.0
-	for key, to := range map[string]*float64{"sigma_min": &low, "sigma_max": &high} {
-		if text, ok := e.about[key]; ok {
-			v, err := strconv.ParseFloat(text, 64)
-			if err != nil {
-				return nil, fmt.Errorf("%s: metadata say %s is %q, want a number", e.name, key, text)
-			}
-			*to = v
-		}
-	}
-	return mdsm.Geometric.Levels(low, high, n)
 }
 
 // short returns the first digits of a hash.

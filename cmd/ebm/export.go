@@ -60,24 +60,29 @@ func (f *modelFlags) load() (*ebm.Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	n, err := m.ResNet()
+	if err != nil {
+		return nil, err
+	}
 	var differ []string
 	check := func(flag string, said, found any, given bool) {
 		if given && said != found {
 			differ = append(differ, fmt.Sprintf("--%s %v, but the weights are of %v", flag, said, found))
 		}
 	}
-	check("net", f.net.Net, m.Network.Net, f.net.Net != "")
-	check("dim", f.net.Dim, m.Network.Dim, f.net.Dim != 0)
-	check("channels", f.net.Channels, m.Network.Channels, f.net.Channels != 0)
-	check("size", f.net.Size, m.Network.Size, f.net.Size != 0)
+	check("net", f.net.Net, n.Net, f.net.Net != "")
+	check("dim", f.net.Dim, n.Dim, f.net.Dim != 0)
+	check("channels", f.net.Channels, n.Channels, f.net.Channels != 0)
+	check("size", f.net.Size, n.Size, f.net.Size != 0)
 	if len(differ) > 0 {
 		return nil, usagef("%s: %s", ref, strings.Join(differ, "; "))
 	}
 	if f.act != "" {
-		m.Network.Activation = energy.Activation(f.act)
-		if err := m.Network.Validate(); err != nil {
+		n.Activation = energy.Activation(f.act)
+		if err := n.Validate(); err != nil {
 			return nil, usageError{err}
 		}
+		m.Network = n
 	}
 	return m, nil
 }

@@ -129,7 +129,11 @@ func exportFor(ctx context.Context, a *app, flags modelFlags, other otherFlags, 
 		}
 	}
 	chain.Sigma0, chain.Pad = m.Sigma0, m.Pad
-	result, err := target.Write(ctx, out, source(m, other.name, chain), o)
+	of, err := source(m, other.name, chain)
+	if err != nil {
+		return err
+	}
+	result, err := target.Write(ctx, out, of, o)
 	if err != nil {
 		return err
 	}
@@ -163,12 +167,13 @@ func (f *otherFlags) chain() (mdsm.Chain, error) {
 }
 
 // source describes a model to the packages that write it for others.
-func source(m *ebm.Model, name string, chain mdsm.Chain) bundle.Source {
+func source(m *ebm.Model, name string, chain mdsm.Chain) (bundle.Source, error) {
+	n, err := m.ResNet()
 	if name == "" {
 		name = bundle.NameOf(m.Name)
 	}
 	return bundle.Source{
-		Name: name, Network: m.Network, Weights: m.Set(), Sigma0: m.Sigma0, Pad: m.Pad, Metadata: m.Metadata(),
+		Name: name, Network: n, Weights: m.Set(), Sigma0: m.Sigma0, Pad: m.Pad, Metadata: m.Metadata(),
 		Graph: func(kind string) (*graph.Graph, export.Options, error) {
 			k, err := ebm.ParseKind(kind)
 			if err != nil {
@@ -178,5 +183,5 @@ func source(m *ebm.Model, name string, chain mdsm.Chain) bundle.Source {
 			return g, m.ExportOptions(k, 0), err
 		},
 		Generator: func() (*graph.Graph, error) { return mdsm.GeneratorGraph(m.Network, m.Weights, chain) },
-	}
+	}, err
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -20,25 +19,18 @@ import (
 type inpaintFlags struct {
 	energyFlags
 	pictureFlags
+	scheduleFlags
 	mask        string
 	completions int
 	out         string
-	seed        uint64
-	batch       int
-	schedule    string
-	steps       int
-	stepSize    float64
-	hot         float64
-	raw         bool
 	rows        int
 	asJSON      bool
 }
 
 func (f *inpaintFlags) add(fs *pflag.FlagSet) {
 	f.energyFlags.add(fs)
-	fs.StringVar(&f.images, "images", "", "pictures: a data set such as mnist:test, a PNG or JPEG file, a folder, .npy or .npz")
-	fs.StringVar(&f.data, "data", "", "folder of a named data set's files, for those that are not found by themselves")
-	fs.IntVar(&f.count, "count", 8, "take the first N pictures, 0 for all")
+	f.pictureFlags.add(fs, "pictures")
+	f.addCount(fs, 8)
 	fs.StringVar(&f.mask, "mask", "", "what is hidden: left, right, top, bottom, centre, or a PNG file of the pictures' size whose pixels that are not black are hidden")
 	fs.IntVar(&f.completions, "completions", 4, "completions of each picture")
 	fs.StringVar(&f.out, "out", "", "folder of the results, made if it is not there")
@@ -47,14 +39,6 @@ func (f *inpaintFlags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.rows, "rows", 16, "pictures in inpaint.png")
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
 	group(fs, "The chains", f.addSchedule)
-}
-
-func (f *inpaintFlags) addSchedule(fs *pflag.FlagSet) {
-	fs.StringVar(&f.schedule, "schedule", "paper", "temperatures: paper (exp), lin or constant (T = 1)")
-	fs.IntVar(&f.steps, "steps", 2700, "Langevin steps; other numbers keep the schedule's proportions")
-	fs.Float64Var(&f.stepSize, "step-size", 0.02, "ε, in units of x; 0.015 to 0.05 is reasonable")
-	fs.Float64Var(&f.hot, "hot", 100, "temperature of the first steps")
-	fs.BoolVar(&f.raw, "raw", false, "leave out the denoising jump at the end")
 }
 
 func newInpaint(a *app) *cobra.Command {
@@ -82,8 +66,8 @@ the mean of many completions is the one that a better model makes smaller.`,
 			if f.run == "" || f.images == "" || f.mask == "" || f.out == "" {
 				return usagef("want --run REF, --images X, --mask M and --out DIR")
 			}
-			if f.count < 0 || f.completions < 1 || f.rows < 1 || f.sigma0 < 0 {
-				return usagef("--count %d --completions %d --rows %d --sigma0 %g, want positive numbers", f.count, f.completions, f.rows, f.sigma0)
+			if err := atLeast(least{"count", float64(f.count), 0}, least{"completions", float64(f.completions), 1}, least{"rows", float64(f.rows), 1}); err != nil {
+				return err
 			}
 			return f.inpaint(cmd.Context(), a)
 		},
@@ -110,32 +94,41 @@ type inpainted struct {
 }
 
 func (f *inpaintFlags) inpaint(ctx context.Context, a *app) error {
-	set, err := f.settings()
+	set, err := f.settings(1)
 	if err != nil {
 		return err
 	}
-	c, err := f.energy()
+	m, err := f.load()
 	if err != nil {
 		return err
 	}
-	shape := c.network.InputShape()
+	shape := m.Shape()
 	pictures, err := f.pictures(ctx, a, shape)
 	if err != nil {
 		return err
 	}
-	hidden, err := langevin.ReadMask(f.mask, shape, c.pad)
+	hidden, err := langevin.ReadMask(f.mask, shape, m.Pad)
 	if err != nil {
 		return err
 	}
 	set.Fill = &langevin.Fill{Pictures: pictures, Hidden: hidden, Completions: f.completions}
 	set.Count = set.Fill.Count()
-	filled, err := f.fill(ctx, a, c, set)
+	files, err := langevin.NewFillFiles(m.Network, m.Weights, m.Sigma0)
+	if err != nil {
+		return err
+	}
+	sampler, err := a.sampler(ctx, m, files)
+	if err != nil {
+		return err
+	}
+	defer sampler.Close()
+	filled, err := sampler.All(ctx, set)
 	if err != nil {
 		return err
 	}
 	r := inpainted{
 		Path: f.out, Model: f.run, Images: f.images, Mask: f.mask, Completions: f.completions, Seed: f.seed,
-		Schedule: set.Schedule, StepSize: f.stepSize, Sigma0: c.sigma0,
+		Schedule: set.Schedule, StepSize: f.stepSize, Sigma0: m.Sigma0,
 	}
 	if r.Pictures, err = set.Fill.Errors(filled); err != nil {
 		return err
@@ -146,7 +139,7 @@ func (f *inpaintFlags) inpaint(ctx context.Context, a *app) error {
 		}
 		r.RMSEOfMean += e.Mean / float64(len(r.Pictures))
 	}
-	if err := f.write(r, set.Fill, filled, c.pad); err != nil {
+	if err := f.write(r, set.Fill, filled, m.Pad); err != nil {
 		return err
 	}
 	if f.asJSON {
@@ -154,45 +147,6 @@ func (f *inpaintFlags) inpaint(ctx context.Context, a *app) error {
 	}
 	a.printf("%s\t%d pictures, %d completions each\trms error %.4f, of their mean %.4f\n", filepath.Join(f.out, "inpaint.png"), len(r.Pictures), f.completions, r.RMSE, r.RMSEOfMean)
 	return nil
-}
-
-func (f *inpaintFlags) settings() (langevin.Settings, error) {
-	kind, err := langevin.ParseCooling(f.schedule)
-	if err != nil {
-		return langevin.Settings{}, usageError{err}
-	}
-	set := langevin.Default(1)
-	set.Schedule.Cooling, set.Schedule.Steps, set.Schedule.Hot = kind, f.steps, f.hot
-	set.StepSize, set.Seed, set.Batch, set.Raw = f.stepSize, f.seed, f.batch, f.raw
-	if err := set.Validate(); err != nil {
-		return set, usageError{err}
-	}
-	return set, nil
-}
-
-// fill runs the chains and returns their ends.
-func (f *inpaintFlags) fill(ctx context.Context, a *app, c chosen, set langevin.Settings) (*tensor.Tensor, error) {
-	files, err := langevin.NewFillFiles(c.network, c.weights, c.sigma0)
-	if err != nil {
-		return nil, err
-	}
-	rt, err := a.runtime(ctx)
-	if err != nil {
-		return nil, err
-	}
-	sampler, err := langevin.New(rt, files)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.run, err)
-	}
-	defer sampler.Close()
-	sampler.Progress = a.progress()
-	filled := tensor.New(tensor.Float32, append([]int{set.Count}, c.network.InputShape()...)...)
-	each := filled.Len() / set.Count
-	_, err = sampler.Sample(ctx, set, func(first int, x *tensor.Tensor) error {
-		copy(tensor.Data[float32](filled)[first*each:], tensor.Data[float32](x))
-		return nil
-	})
-	return filled, err
 }
 
 // write leaves the results, without the padding of the model's pictures.

@@ -39,8 +39,7 @@ type likelihoodFlags struct {
 
 func (f *likelihoodFlags) add(fs *pflag.FlagSet) {
 	f.energyFlags.add(fs)
-	fs.StringVar(&f.images, "images", "", "pictures whose density is measured: a data set such as mnist:test, a PNG or JPEG file, a folder, .npy or .npz (default: the test pictures of the model's data)")
-	fs.StringVar(&f.data, "data", "", "folder of a named data set's files, for those that are not found by themselves")
+	f.pictureFlags.add(fs, "pictures whose density is measured (default: the test pictures of the model's data)")
 	fs.IntVar(&f.count, "count", 64, "pictures to measure, each with a reverse chain; 0 for log Z alone")
 	fs.StringVar(&f.points, "points", string(ais.Clean), "where the density is measured: clean (x, as in the paper), noisy (x + σ₀·n) or dequantised (x + (u − ½)/255)")
 	fs.StringVar(&f.out, "out", "", "folder of likelihood.json and of the chains' states, with which a run that was stopped goes on (default RUN/likelihood for a run)")
@@ -126,8 +125,11 @@ func (f *likelihoodFlags) check() error {
 	if _, err := ais.ParsePoints(f.points); err != nil {
 		return usageError{err}
 	}
-	if f.chains < 0 || f.count < 0 || f.chains+f.count == 0 || f.sigma0 < 0 {
-		return usagef("--chains %d --count %d --sigma0 %g, want numbers from 0, and some chains or pictures", f.chains, f.count, f.sigma0)
+	if err := atLeast(least{"chains", float64(f.chains), 0}, least{"count", float64(f.count), 0}); err != nil {
+		return err
+	}
+	if f.chains+f.count == 0 {
+		return usagef("--chains 0 --count 0 leave nothing to do, want some chains or pictures")
 	}
 	return nil
 }
@@ -149,7 +151,7 @@ type likelihood struct {
 }
 
 func (f *likelihoodFlags) measure(ctx context.Context, a *app) error {
-	c, err := f.energy()
+	m, err := f.load()
 	if err != nil {
 		return err
 	}
@@ -157,26 +159,26 @@ func (f *likelihoodFlags) measure(ctx context.Context, a *app) error {
 		f.out = filepath.Join(folder, "likelihood")
 	}
 	if f.images == "" && f.count > 0 {
-		if c.data == "" || c.data == "folder" {
+		if m.Data == "" || m.Data == "folder" {
 			return usagef("want --images X, the pictures to measure: the model does not say which data set it is of")
 		}
-		f.images = c.data + ":test"
+		f.images = m.Data + ":test"
 	}
-	set := f.settings(c.sigma0)
-	r := likelihood{Model: f.run, Settings: set, Sigma0: c.sigma0}
+	set := f.settings(m.Sigma0)
+	r := likelihood{Model: f.run, Settings: set, Sigma0: m.Sigma0}
 	var points *tensor.Tensor
 	if f.count > 0 {
-		x, err := f.pictures(ctx, a, c.network.InputShape())
+		x, err := f.pictures(ctx, a, m.Shape())
 		if err != nil {
 			return err
 		}
-		points = ais.Points(f.points).Of(x, c.sigma0, set.Seed)
+		points = ais.Points(f.points).Of(x, m.Sigma0, set.Seed)
 		r.Points, r.ReverseFrom = f.points, "pictures, so no bound: "+f.images
 	}
 	if f.out == "" {
 		a.log("there is no --out: when this is stopped, it begins anew")
 	}
-	if err := f.estimate(ctx, a, &r, c.network, c.weights, points); err != nil {
+	if err := f.estimate(ctx, a, &r, m.Network, m.Weights, points); err != nil {
 		return err
 	}
 	if f.out != "" {

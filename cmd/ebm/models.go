@@ -88,7 +88,7 @@ func shippedModels() ([]shippedModel, error) {
 			return nil, err
 		}
 		s := shippedModel{
-			Name: name, Kind: "energy", Network: m.Network.String(), Data: m.About["data"], Weights: count(m.Weights), Hash: m.Hash,
+			Name: name, Kind: "energy", Network: fmt.Sprint(m.Network), Data: m.About["data"], Weights: count(m.Weights), Hash: m.Hash,
 			About: card.About, Command: card.Command, Date: card.Date, Machine: card.Machine, Hours: card.Hours, Steps: card.Steps, Batch: card.Batch,
 		}
 		if n := len(card.Loss); n > 0 {
@@ -101,10 +101,7 @@ func shippedModels() ([]shippedModel, error) {
 		if err != nil {
 			return nil, err
 		}
-		w := make(energy.Weights)
-		for n, t := range set.All() {
-			w[n] = t
-		}
+		w := energy.Weights(set.Tensors())
 		net, err := classifier.Recognise(w)
 		if err != nil {
 			return nil, fmt.Errorf("shipped classifier of %s: %w", name, err)

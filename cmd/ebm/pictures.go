@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/pflag"
+
 	"ebm/mdsm/dataset"
 	"ebm/models/tensor"
 )
@@ -14,6 +16,18 @@ import (
 type pictureFlags struct {
 	images, data string
 	count        int
+}
+
+// add adds the flags but for the number of pictures; what says what the pictures
+// are.
+func (f *pictureFlags) add(fs *pflag.FlagSet, what string) {
+	fs.StringVar(&f.images, "images", "", what+": a data set such as mnist:test, a PNG or JPEG file, a folder of them, or an .npy or .npz of uint8 [N H W C] or float [N C H W]")
+	fs.StringVar(&f.data, "data", "", "folder of a named data set's files, for those that are not found by themselves")
+}
+
+// addCount adds the number of pictures.
+func (f *pictureFlags) addCount(fs *pflag.FlagSet, count int) {
+	fs.IntVar(&f.count, "count", count, "take the first N pictures, 0 for all")
 }
 
 // pictures reads pictures as float32 [N C H W] for a model of one shape: a data
@@ -43,9 +57,6 @@ func (f *pictureFlags) pictures(ctx context.Context, a *app, shape []int) (*tens
 	set, err := dataset.Load(ctx, spec)
 	if err != nil {
 		return nil, err
-	}
-	for _, note := range set.Notes {
-		a.log(f.images + ": " + note)
 	}
 	if has := set.Shape(); !slices.Equal(has, shape) {
 		return nil, fmt.Errorf("%s: its pictures are %v, the model wants %v", f.images, has, shape)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -16,30 +15,23 @@ import (
 
 // sampleFlags are the flags of sample.
 type sampleFlags struct {
-	run, out     string
-	checkpoint   string
-	count, batch int
-	seed         uint64
-	schedule     string
-	steps        int
-	stepSize     float64
-	hot          float64
-	raw          bool
-	sigma0       float64
-	shard        string
-	float32      bool
-	png          bool
-	grid         int
-	animation    bool
-	watched      int
-	crop         int
-	asJSON       bool
+	energyFlags
+	scheduleFlags
 	chainFlags
+	out       string
+	count     int
+	shard     string
+	float32   bool
+	png       bool
+	grid      int
+	animation bool
+	watched   int
+	crop      int
+	asJSON    bool
 }
 
 func (f *sampleFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, a shipped model, or a score.onnx or energy.onnx")
-	addCheckpoint(fs, &f.checkpoint)
+	f.energyFlags.add(fs)
 	fs.StringVar(&f.out, "out", "", "folder of the samples (default RUN/samples for a run)")
 	fs.IntVar(&f.count, "count", 64, "number of samples")
 	fs.Uint64Var(&f.seed, "seed", 0, "seed; sample i of a seed is the same whatever the batch, shard or restart")
@@ -49,15 +41,6 @@ func (f *sampleFlags) add(fs *pflag.FlagSet) {
 	group(fs, "The chains", f.addSchedule)
 	group(fs, "What is written", f.addFiles)
 	group(fs, "Samplers with corrections, and chains of several draws", f.chainFlags.add)
-}
-
-func (f *sampleFlags) addSchedule(fs *pflag.FlagSet) {
-	fs.StringVar(&f.schedule, "schedule", "paper", "temperatures: paper (exp), lin or constant (T = 1)")
-	fs.IntVar(&f.steps, "steps", 2700, "Langevin steps; other numbers keep the schedule's proportions")
-	fs.Float64Var(&f.stepSize, "step-size", 0.02, "ε, in units of x; 0.015 to 0.05 is reasonable")
-	fs.Float64Var(&f.hot, "hot", 100, "temperature of the first steps")
-	fs.BoolVar(&f.raw, "raw", false, "leave out the denoising jump at the end")
-	fs.Float64Var(&f.sigma0, "sigma0", 0, "σ₀ of the denoising jump for an ONNX file (default: what the file says, or 0.1)")
 }
 
 func (f *sampleFlags) addFiles(fs *pflag.FlagSet) {
@@ -103,66 +86,59 @@ effective sample sizes of the energy and of pixels, in place of trace.json.`,
 }
 
 func (f *sampleFlags) sample(ctx context.Context, a *app) error {
-	set, err := f.settings()
+	set, err := f.langevin()
 	if err != nil {
 		return err
 	}
 	if err := f.check(); err != nil {
 		return err
 	}
-	ref, err := checkpointOf(f.run, f.checkpoint)
-	if err != nil {
-		return err
-	}
-	if f.persistent() {
-		return f.chains(ctx, a, ref)
-	}
-	model, err := loadSampled(ctx, ref, f.sigma0)
+	m, err := f.energyFlags.load()
 	if err != nil {
 		return err
 	}
 	if f.out == "" {
-		if model.folder == "" {
+		folder := runFolder(f.run)
+		if folder == "" {
 			return usagef("want --out DIR, the folder of the samples")
 		}
-		f.out = filepath.Join(model.folder, "samples")
+		f.out = filepath.Join(folder, "samples")
 	}
-	rt, err := a.runtime(ctx)
+	if f.persistent() {
+		return f.chains(ctx, a, m, set)
+	}
+	files, err := m.Files()
 	if err != nil {
 		return err
 	}
-	sampler, err := langevin.New(rt, model.models)
+	sampler, err := a.sampler(ctx, m, files)
 	if err != nil {
-		return fmt.Errorf("%s: %w", f.run, err)
+		return err
 	}
 	defer sampler.Close()
-	sampler.Progress = a.progress()
-	if err := f.startAt(ctx, a, &set, sampler.Shape(), model.models.Sigma0); err != nil {
+	if from, sigma, err := f.from(ctx, a, sampler.Shape(), m.Sigma0); err != nil {
 		return err
+	} else if from != nil {
+		set.Start.From, set.Start.Sigma = from, sigma
 	}
-	w, err := sampler.Write(ctx, set, f.folder(a, f.cropped(sampler.Shape(), model.pad), model.describe))
+	w, err := sampler.Write(ctx, set, f.folder(a, m))
 	if err != nil {
 		return err
 	}
 	return f.print(a, w)
 }
 
-func (f *sampleFlags) settings() (langevin.Settings, error) {
+// langevin returns the settings of one sample for each chain.
+func (f *sampleFlags) langevin() (langevin.Settings, error) {
 	if f.run == "" {
 		return langevin.Settings{}, usagef("want --run REF, the model to sample from")
 	}
 	if err := atLeast(least{"grid", float64(f.grid), 0}, least{"chains", float64(f.watched), 0}, least{"crop", float64(f.crop), -1}); err != nil {
 		return langevin.Settings{}, err
 	}
-	kind, err := langevin.ParseCooling(f.schedule)
+	set, err := f.settings(f.count)
 	if err != nil {
-		return langevin.Settings{}, usageError{err}
-	}
-	set := langevin.Default(f.count)
-	set.Schedule.Cooling, set.Schedule.Steps, set.Schedule.Hot = kind, f.steps, f.hot
-	set.StepSize, set.Seed, set.Batch, set.Raw = f.stepSize, f.seed, f.batch, f.raw
-	if err := set.Validate(); err != nil {
-		return set, usageError{err}
+		return set, err
 	}
 	if f.shard != "" {
 		var i, n int
@@ -180,18 +156,24 @@ func (f *sampleFlags) settings() (langevin.Settings, error) {
 	return set, nil
 }
 
-func (f *sampleFlags) folder(a *app, crop int, describe map[string]string) samples.Folder {
-	return samples.Folder{
-		Dir: f.out, Crop: crop, Float32: f.float32, Grid: f.grid, Animation: f.animation, PNG: f.png,
-		Describe: describe, Log: a.log,
+// folder says what is written, and how: of a model, or of merged folders where it
+// is nil.
+func (f *sampleFlags) folder(a *app, m *ebm.Model) samples.Folder {
+	to := samples.Folder{Dir: f.out, Float32: f.float32, Grid: f.grid, Animation: f.animation, PNG: f.png, Log: a.log}
+	if m != nil {
+		to.Crop, to.Describe = m.Crop(), m.Metadata()
 	}
+	if f.crop >= 0 {
+		to.Crop = f.crop
+	}
+	return to
 }
 
 func (f *sampleFlags) merge(ctx context.Context, a *app, parts []string) error {
 	if f.out == "" {
 		return usagef("want --out DIR, the folder to join the parts in")
 	}
-	w, err := samples.Merge(ctx, f.folder(a, 0, nil), parts, a.progress())
+	w, err := samples.Merge(ctx, f.folder(a, nil), parts, a.progress())
 	if err != nil {
 		return err
 	}
@@ -204,36 +186,4 @@ func (f *sampleFlags) print(a *app, w samples.Written) error {
 	}
 	a.printf("%s\t%d samples\t%d drawn now\n", w.Path, w.Count, w.Made)
 	return nil
-}
-
-// sampled is a model as the sampler takes it.
-type sampled struct {
-	models   langevin.Files
-	folder   string // of the run, if it is one
-	pad      int
-	describe map[string]string
-}
-
-// loadSampled finds what ref names: a model with weights, or an ONNX file
-// with the score of one.
-func loadSampled(ctx context.Context, ref string, sigma0 float64) (sampled, error) {
-	if err := atLeast(least{"sigma0", sigma0, 0}); err != nil {
-		return sampled{}, err
-	}
-	if strings.EqualFold(filepath.Ext(ref), ".onnx") {
-		models, meta, err := ebm.ReadONNX(ctx, ref)
-		if sigma0 != 0 {
-			models.Sigma0 = sigma0
-		}
-		return sampled{models: models, describe: meta}, err
-	}
-	m, err := ebm.Load(ref)
-	if err != nil {
-		return sampled{}, err
-	}
-	models, err := m.Files()
-	if err != nil {
-		return sampled{}, err
-	}
-	return sampled{models: models, pad: m.Pad, describe: m.Metadata(), folder: runFolder(ref)}, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"ebm"
 	"ebm/mdsm/hmc"
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/mcmc"
@@ -49,8 +50,11 @@ func (f *chainFlags) check() error {
 	if _, err := mcmc.ParseMethod(f.sampler); err != nil {
 		return usageError{err}
 	}
-	if f.draws < 1 || f.warmup < 0 || f.thin < 1 || f.leapfrog < 1 || !(f.target >= 0 && f.target < 1) {
-		return usagef("--draws %d --warmup %d --thin %d --hmc-steps %d --target %g, want positive numbers, and an acceptance below 1", f.draws, f.warmup, f.thin, f.leapfrog, f.target)
+	if err := atLeast(least{"draws", float64(f.draws), 1}, least{"warmup", float64(f.warmup), 0}, least{"thin", float64(f.thin), 1}, least{"hmc-steps", float64(f.leapfrog), 1}); err != nil {
+		return err
+	}
+	if !(f.target >= 0 && f.target < 1) {
+		return usagef("--target %g, want an acceptance from 0 to below 1", f.target)
 	}
 	if math.IsInf(f.startNoise, 0) || math.IsNaN(f.startNoise) {
 		return usagef("--start-noise %g, want a finite number", f.startNoise)
@@ -73,23 +77,12 @@ func (f *chainFlags) from(ctx context.Context, a *app, shape []int, sigma0 float
 }
 
 // chains draws samples by Markov chains into the folder.
-func (f *sampleFlags) chains(ctx context.Context, a *app, ref string) error {
-	c, err := loadEnergy(ref, f.sigma0)
+func (f *sampleFlags) chains(ctx context.Context, a *app, m *ebm.Model, plain langevin.Settings) error {
+	set, err := f.chainSettings(ctx, a, m, plain)
 	if err != nil {
 		return err
 	}
-	if f.out == "" {
-		folder := runFolder(f.run)
-		if folder == "" {
-			return usagef("want --out DIR, the folder of the samples")
-		}
-		f.out = filepath.Join(folder, "samples")
-	}
-	set, err := f.chainSettings(ctx, a, c)
-	if err != nil {
-		return err
-	}
-	files, err := mcmc.NewFiles(c.network, c.weights, c.sigma0, set.Leapfrog)
+	files, err := mcmc.NewFiles(m.Network, m.Weights, m.Sigma0, set.Leapfrog)
 	if err != nil {
 		return err
 	}
@@ -103,19 +96,16 @@ func (f *sampleFlags) chains(ctx context.Context, a *app, ref string) error {
 	}
 	defer sampler.Close()
 	sampler.Progress = a.progress()
-	w, err := sampler.Write(ctx, set, f.folder(a, f.cropped(sampler.Shape(), c.pad), c.about))
+	w, err := sampler.Write(ctx, set, f.folder(a, m))
 	if err != nil {
 		return err
 	}
 	return f.printChains(a, w)
 }
 
-// chainSettings returns the settings of the chains.
-func (f *sampleFlags) chainSettings(ctx context.Context, a *app, c chosen) (mcmc.Settings, error) {
-	plain, err := f.settings() // of one sample for each chain
-	if err != nil {
-		return mcmc.Settings{}, err
-	}
+// chainSettings returns the settings of the chains, which are plain but for what
+// chains of several draws have beside them.
+func (f *sampleFlags) chainSettings(ctx context.Context, a *app, m *ebm.Model, plain langevin.Settings) (mcmc.Settings, error) {
 	if f.count%f.draws != 0 {
 		return mcmc.Settings{}, usagef("--count %d, want a multiple of --draws %d", f.count, f.draws)
 	}
@@ -134,7 +124,8 @@ func (f *sampleFlags) chainSettings(ctx context.Context, a *app, c chosen) (mcmc
 		set.Target = f.target
 	}
 	set.Temperature = plain.Schedule.Cool
-	if set.Start.From, set.Start.Sigma, err = f.from(ctx, a, c.network.InputShape(), c.sigma0); err != nil {
+	var err error
+	if set.Start.From, set.Start.Sigma, err = f.from(ctx, a, m.Shape(), m.Sigma0); err != nil {
 		return set, err
 	}
 	if set.Start.From == nil { // from noise, chains cool down first
@@ -154,17 +145,6 @@ func (f *sampleFlags) chainSettings(ctx context.Context, a *app, c chosen) (mcmc
 		return set, usageError{err}
 	}
 	return set, nil
-}
-
-// cropped returns the side of the pictures to keep, 0 for all.
-func (f *sampleFlags) cropped(shape []int, pad int) int {
-	switch {
-	case f.crop >= 0:
-		return f.crop
-	case pad > 0 && len(shape) == 3:
-		return shape[2] - 2*pad
-	}
-	return 0
 }
 
 // printChains prints what was drawn, and how good it is.
@@ -188,13 +168,4 @@ func (f *sampleFlags) printChains(a *app, w samples.Written) error {
 		a.printf("worst of %d pixels\t\tR-hat %.3f\tESS %.0f bulk, %.0f tail\n", r.Values, r.RHat, r.Bulk, r.Tail)
 	}
 	return nil
-}
-
-// startAt lets annealed Langevin chains begin at pictures.
-func (f *sampleFlags) startAt(ctx context.Context, a *app, set *langevin.Settings, shape []int, sigma0 float64) error {
-	x, sigma, err := f.from(ctx, a, shape, sigma0)
-	if x != nil {
-		set.Start.From, set.Start.Sigma = x, sigma
-	}
-	return err
 }

@@ -183,14 +183,7 @@ func trainRun(ctx context.Context, a *app, s train.Settings, out string, resume 
 
 // loadData loads the pictures that settings name.
 func loadData(ctx context.Context, a *app, s train.Settings, split dataset.Split) (*dataset.Set, error) {
-	set, err := dataset.Load(ctx, dataset.Spec{
+	return dataset.Load(ctx, dataset.Spec{
 		Name: s.Data.Name, Dir: s.Data.Dir, Split: split, Size: s.Data.Size, Seed: s.Seed, Log: a.log,
 	})
-	if err != nil {
-		return nil, err
-	}
-	for _, note := range set.Notes {
-		a.log(note)
-	}
-	return set, nil
 }

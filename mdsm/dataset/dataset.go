@@ -145,7 +145,8 @@ type Spec struct {
 	// Progress, when not nil, is told how many of a folder's pictures have
 	// been read. It is called from one goroutine at a time.
 	Progress func(done, total int)
-	// Log, when not nil, gets single lines about what takes long.
+	// Log, when not nil, gets single lines about what takes long, and the set's
+	// notes.
 	Log func(line string)
 }
 
@@ -173,6 +174,11 @@ func Load(ctx context.Context, spec Spec) (*Set, error) {
 			return nil, fmt.Errorf("data set %s: %w", spec.Name, err)
 		}
 		set.Name, set.Split = spec.Name, spec.Split
+		if spec.Log != nil {
+			for _, note := range set.Notes {
+				spec.Log(spec.Name + ": " + note)
+			}
+		}
 		return set, nil
 	}
 	return nil, fmt.Errorf("unknown data set %q, want one of %v", spec.Name, Names())

@@ -27,15 +27,38 @@ func fit(planes []uint8, native, wanted int, sizes []int) (out []uint8, side, bo
 	if !slices.Contains(sizes, side) {
 		return nil, 0, 0, fmt.Errorf("size %d is not to be had, want one of %v", side, sizes)
 	}
+	border = padding(native, side, sizes)
 	if side == native {
-		return planes, side, 0, nil
+		return planes, side, border, nil
 	}
-	border = (sizes[0] - native) / 2
-	out = surround(planes, native, border)
+	out = surround(planes, native, padding(native, sizes[0], sizes))
 	if side*2 == sizes[0] {
-		return halve(out, sizes[0]), side, border / 2, nil
+		out = halve(out, sizes[0])
 	}
 	return out, side, border, nil
+}
+
+// padding returns the zeros on each side of pictures of a side.
+func padding(native, side int, sizes []int) int {
+	border := (sizes[0] - native) / 2
+	switch side {
+	case sizes[0]:
+		return border
+	case sizes[0] / 2:
+		return border / 2
+	}
+	return 0
+}
+
+// PadOf returns Set.Pad of a known set at a side in pixels, 0 for sets whose
+// pictures are padded at no size.
+func PadOf(name string, side int) int {
+	for _, info := range Catalogue() {
+		if info.Name == name && info.native > 0 {
+			return padding(info.native, side, info.Sizes)
+		}
+	}
+	return 0
 }
 
 // surround puts border rows and columns of zeros on each side of every plane

@@ -31,7 +31,7 @@ func (s *Sampler) plan(set Settings) (*plan, error) {
 	if err := set.fits(s.shape); err != nil {
 		return nil, err
 	}
-	t, err := set.Schedule.Temperatures()
+	t, err := set.temperatures()
 	if err != nil {
 		return nil, err
 	}

@@ -2,12 +2,8 @@ package langevin
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
 
-	"ebm/internal/npz"
 	"ebm/mdsm/samples"
 	"ebm/models/tensor"
 	"ebm/runtime/progress"
@@ -43,17 +39,12 @@ func (s *Sampler) record(p *plan) samples.Record {
 		Seed: p.Seed, First: p.First, Count: p.Count, Model: s.hash, Group: p.size,
 		Engine: s.info.Engine(),
 	}
+	if n := len(p.Temperatures); n > 0 {
+		r.Schedule, r.Steps, r.Hot, r.Cool = "given", n, p.Temperatures[0], p.Temperatures[n-1]
+		r.Anneal = samples.HashOf(tensor.Of(p.Temperatures, n))
+	}
 	if p.Start.From != nil {
-		r.StartFrom = pointsHash(p.Start.From)
+		r.StartFrom = samples.HashOf(p.Start.From)
 	}
 	return r
-}
-
-// pointsHash returns the SHA-256 of points, in hexadecimal.
-func pointsHash(x *tensor.Tensor) string {
-	h := sha256.New()
-	fmt.Fprintln(h, x.Shape())
-	// Writing to a hash does not fail.
-	_ = npz.WriteElements(h, x)
-	return hex.EncodeToString(h.Sum(nil))
 }

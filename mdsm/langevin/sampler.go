@@ -79,6 +79,19 @@ func (s *Sampler) Sample(ctx context.Context, set Settings, sink func(first int,
 	return samples.JoinProcesses(seen), nil
 }
 
+// All draws the samples of the settings and returns them as one [Count …].
+func (s *Sampler) All(ctx context.Context, set Settings) (*tensor.Tensor, error) {
+	var values []float32
+	_, err := s.Sample(ctx, set, func(_ int, x *tensor.Tensor) error {
+		values = append(values, tensor.Data[float32](x)...)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return tensor.Of(values, append([]int{set.Count}, s.shape...)...), nil
+}
+
 // stage begins the progress of groups, beside which some samples are done. It
 // counts the steps of all chains, since a chain may take minutes.
 func (s *Sampler) stage(p *plan, wanted []int, done int) progress.Stage {

@@ -13,6 +13,10 @@ import (
 // Settings say which samples are drawn, and how. [Default] has the paper's.
 type Settings struct {
 	Schedule Schedule
+	// Temperatures, when there are any, are T of each step in place of those of
+	// the schedule.
+	Temperatures []float64
+
 	StepSize float64 // ε, in units of x; 0.015 to 0.05 is reasonable
 	Start    Start
 	Fill     *Fill // pictures with hidden pixels, nil for none
@@ -48,9 +52,11 @@ func Default(count int) Settings {
 
 // Validate reports the first setting that cannot be.
 func (s Settings) Validate() error {
-	if err := s.Schedule.Validate(); err != nil {
+	temperatures, err := s.temperatures()
+	if err != nil {
 		return err
 	}
+	steps := len(temperatures)
 	if !(s.StepSize > 0) || s.StepSize > math.MaxFloat32 {
 		return fmt.Errorf("step size %g, want a positive number", s.StepSize)
 	}
@@ -70,11 +76,24 @@ func (s Settings) Validate() error {
 		return fmt.Errorf("%d chains to watch, want none or more", s.Watch.Chains)
 	}
 	for i, at := range s.Watch.Snapshots {
-		if at < 0 || at > s.Schedule.Steps || i > 0 && at <= s.Watch.Snapshots[i-1] {
-			return fmt.Errorf("snapshots at steps %v, want ascending numbers from 0 to %d", s.Watch.Snapshots, s.Schedule.Steps)
+		if at < 0 || at > steps || i > 0 && at <= s.Watch.Snapshots[i-1] {
+			return fmt.Errorf("snapshots at steps %v, want ascending numbers from 0 to %d", s.Watch.Snapshots, steps)
 		}
 	}
 	return nil
+}
+
+// temperatures returns T of each step.
+func (s Settings) temperatures() ([]float64, error) {
+	if len(s.Temperatures) == 0 {
+		return s.Schedule.Temperatures()
+	}
+	for i, t := range s.Temperatures {
+		if !(t >= 0) || t > math.MaxFloat32 {
+			return nil, fmt.Errorf("temperature %g of step %d, want a number from 0", t, i)
+		}
+	}
+	return s.Temperatures, nil
 }
 
 // Shard returns the settings of part i = 1, …, n of the samples. The parts are

@@ -2,8 +2,6 @@ package mcmc
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"path/filepath"
 
@@ -53,21 +51,12 @@ func (s *Sampler) record(set Settings, size int) samples.Record {
 	}
 	if len(set.Anneal) > 0 {
 		r.Schedule, r.Hot = "exp", set.Anneal[0]
-		r.Anneal = hash(tensor.Of(set.Anneal, len(set.Anneal)))
+		r.Anneal = samples.HashOf(tensor.Of(set.Anneal, len(set.Anneal)))
 	}
 	if set.Start.From != nil {
-		r.StartFrom = hash(set.Start.From)
+		r.StartFrom = samples.HashOf(set.Start.From)
 	}
 	return r
-}
-
-// hash returns the SHA-256 of a tensor, in hexadecimal.
-func hash(x *tensor.Tensor) string {
-	h := sha256.New()
-	fmt.Fprintln(h, x.Shape())
-	// Writing to a hash does not fail.
-	_ = npz.WriteElements(h, x)
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 // seriesMost bounds the values of a draw that are diagnosed, evenly spaced.

@@ -2,6 +2,8 @@ package samples
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +15,8 @@ import (
 	"strings"
 
 	"ebm/internal/atomicfile"
+	"ebm/internal/npz"
+	"ebm/models/tensor"
 )
 
 // RecordFile names the file of a Record.
@@ -44,7 +48,7 @@ type Record struct {
 	Sampler  string  `json:"sampler,omitempty"`
 	Leapfrog int     `json:"leapfrog,omitempty"`
 	Target   float64 `json:"target_acceptance,omitempty"`
-	Anneal   string  `json:"anneal_sha256,omitempty"`
+	Anneal   string  `json:"anneal_sha256,omitempty"` // also of temperatures that were given, whose schedule is "given"
 	Warmup   int     `json:"warmup,omitempty"`
 	Draws    int     `json:"draws,omitempty"`
 	Thin     int     `json:"thin,omitempty"`
@@ -78,6 +82,16 @@ func parseRecord(data []byte) (Record, error) {
 		return r, fmt.Errorf("a record of %d samples from index %d", r.Count, r.First)
 	}
 	return r, nil
+}
+
+// HashOf returns the SHA-256 of a tensor's shape and elements, in hexadecimal, as
+// records have it of points and temperatures.
+func HashOf(x *tensor.Tensor) string {
+	h := sha256.New()
+	fmt.Fprintln(h, x.Shape())
+	// Writing to a hash does not fail.
+	_ = npz.WriteElements(h, x)
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 func (r Record) write(dir string) error {

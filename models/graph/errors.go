@@ -12,10 +12,17 @@ type Error struct {
 	Operands []string // the operands' types, such as "float32[N 3]"
 	Attr     string   // the attributes as printed, "" if there are none
 	Want     string   // what was wanted, "want …", or what is wrong
+	Err      error    // the reason in place of all these, where it is none of a node's
 }
+
+// Unwrap returns the reason.
+func (e *Error) Unwrap() error { return e.Err }
 
 // Error returns the error as one line.
 func (e *Error) Error() string {
+	if e.Err != nil {
+		return e.Err.Error()
+	}
 	s := fmt.Sprintf("graph: %v(%s)", e.Op, strings.Join(e.Operands, ", "))
 	if e.Attr != "" {
 		s += " " + e.Attr

@@ -8,6 +8,7 @@ import (
 	"hash"
 	"io"
 	"iter"
+	"maps"
 	"slices"
 	"unicode/utf8"
 
@@ -54,6 +55,9 @@ func (s *Set) Len() int { return len(s.names) }
 
 // Names returns the names in order.
 func (s *Set) Names() []string { return slices.Clone(s.names) }
+
+// Tensors returns the tensors by name, which energy.Weights may be made of.
+func (s *Set) Tensors() map[string]*tensor.Tensor { return maps.Collect(s.All()) }
 
 // All returns the names and tensors in order.
 func (s *Set) All() iter.Seq2[string, *tensor.Tensor] {

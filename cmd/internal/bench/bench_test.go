@@ -28,7 +28,7 @@ func tiny(t *testing.T, job Job, batch int) Spec {
 	if s.Settings, err = Settings(n, batch); err != nil {
 		t.Fatal(err)
 	}
-	if s.Chains, err = (&ebm.Model{Network: n, Weights: s.Weights, Sigma0: 0.1}).Files(); err != nil {
+	if s.Chains, err = (&ebm.Model{Network: n, Weights: s.Weights, Meta: ebm.PaperMeta()}).Files(); err != nil {
 		t.Fatal(err)
 	}
 	return s

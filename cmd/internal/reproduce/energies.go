@@ -4,12 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 
 	"ebm/cmd/internal/report"
 	"ebm/evaluate/probe"
-	"ebm/mdsm"
 	"ebm/mdsm/dataset"
 )
 
@@ -28,7 +26,7 @@ func noiseItem(ctx context.Context, s *study) (outcome, error) {
 	if err != nil {
 		return o, err
 	}
-	sigmas, err := m.sigmas(s.n.Levels)
+	sigmas, err := m.Levels(s.n.Levels)
 	if err != nil {
 		return o, err
 	}
@@ -98,21 +96,6 @@ func slope(x, y []float64) float64 {
 	return xy / xx
 }
 
-// sigmas are n noise levels over the range of a model's training.
-func (m *subject) sigmas(n int) ([]float64, error) {
-	low, high := 0.1, 3.0
-	for key, to := range map[string]*float64{"sigma_min": &low, "sigma_max": &high} {
-		if text, ok := m.About[key]; ok {
-			v, err := strconv.ParseFloat(text, 64)
-			if err != nil {
-				return nil, fmt.Errorf("%s: metadata say %s is %q, want a number", m.name, key, text)
-			}
-			*to = v
-		}
-	}
-	return mdsm.Geometric.Levels(low, high, n)
-}
-
 // outliersItem compares energies of three sets.
 func outliersItem(ctx context.Context, s *study) (outcome, error) {
 	o := outcome{settings: map[string]any{"pictures": s.n.Pictures, "seed": s.Seed + 1}}
@@ -153,7 +136,7 @@ func (s *study) outliers(ctx context.Context, m *subject, o *outcome) error {
 	if name != "svhn" {
 		o.differ("the other set is %s in place of SVHN", name)
 	}
-	sigmas, err := m.sigmas(max(s.n.Levels/3, 2))
+	sigmas, err := m.Levels(max(s.n.Levels/3, 2))
 	if err != nil {
 		return err
 	}

@@ -105,12 +105,7 @@ func (s *study) fill(ctx context.Context, m *subject, mask string, set langevin.
 	}
 	defer sampler.Close()
 	sampler.Progress = s.Progress
-	filled := tensor.New(tensor.Float32, shape...)
-	each := filled.Len() / set.Count
-	_, err = sampler.Sample(ctx, set, func(at int, x *tensor.Tensor) error {
-		copy(tensor.Data[float32](filled)[at*each:], tensor.Data[float32](x))
-		return nil
-	})
+	filled, err := sampler.All(ctx, set)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func (s *study) differFrom(o *outcome, m *subject, data, network string) {
 	if m.data != data {
 		o.differ("data: %s in place of %s", m.data, data)
 	}
-	if got := m.Network.String(); s.Scale != Paper || s.Model != "" {
+	if got := m.net.String(); s.Scale != Paper || s.Model != "" {
 		o.differ("model: %s (%s, %s updates) in place of the paper's %s", m.name, got, m.About["step"], network)
 	}
 }

@@ -174,9 +174,6 @@ func (s *study) set(ctx context.Context, name string, split dataset.Split, size 
 	if err != nil {
 		return nil, err
 	}
-	for _, note := range set.Notes {
-		s.Log(name + ": " + note)
-	}
 	if s.Scale == Smoke {
 		set = cut(set, smokePictures)
 	}

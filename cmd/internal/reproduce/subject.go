@@ -16,6 +16,7 @@ import (
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/samples"
 	"ebm/mdsm/train"
+	"ebm/models/energy"
 	"ebm/models/tensor"
 	"ebm/models/zoo"
 	"ebm/runtime"
@@ -24,6 +25,7 @@ import (
 // subject is a model that items measure.
 type subject struct {
 	*ebm.Model
+	net  energy.ResNet
 	name string // of its folder in runs/
 	data string // the data set that it was trained on
 
@@ -41,11 +43,11 @@ func (m *subject) close() {
 }
 
 func (m *subject) used() UsedModel {
-	return UsedModel{Name: m.name, Network: m.Network.String(), Data: m.data, Steps: m.About["step"], Weights: m.Hash}
+	return UsedModel{Name: m.name, Network: m.net.String(), Data: m.data, Steps: m.About["step"], Weights: m.Hash}
 }
 
 // size is the height and width of its pictures.
-func (m *subject) size() int { return m.Network.Size }
+func (m *subject) size() int { return m.net.Size }
 
 // shipped names the shipped model that stands for one of the paper's below its
 // scale: that of digits where there is none of the data, or the data are not
@@ -118,7 +120,11 @@ func (s *study) load(ref, name string) (*subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &subject{Model: loaded, name: name, data: loaded.About["data"]}
+	net, err := loaded.ResNet()
+	if err != nil {
+		return nil, err
+	}
+	m := &subject{Model: loaded, net: net, name: name, data: loaded.Data}
 	if m.data == "" {
 		return nil, fmt.Errorf("%s: nothing says which data it was trained on", ref)
 	}

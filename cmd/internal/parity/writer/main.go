@@ -54,7 +54,7 @@ func run(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	net := energy.ResNet{Net: "res12", Channels: 1, Dim: 4, Size: 16}
-	m := &ebm.Model{Name: "parity", Network: net, Weights: larger(energy.Init(net, rng.New(1))), Sigma0: 0.1}
+	m := &ebm.Model{Name: "parity", Network: net, Weights: larger(energy.Init(net, rng.New(1))), Meta: ebm.PaperMeta()}
 	if err := weights.Save(filepath.Join(dir, "model.safetensors"), m.Set()); err != nil {
 		return err
 	}

@@ -1,0 +1,93 @@
+package ebm
+
+import (
+	"context"
+
+	"ebm/mdsm/langevin"
+	"ebm/models/tensor"
+	"ebm/runtime/progress"
+)
+
+// Sampling says what Engine.Sample draws, and how. The zero value of each field
+// but Count is the paper's.
+type Sampling struct {
+	Count int    // number of samples
+	First int    // index of the first
+	Seed  uint64 // sample i of one seed is the same in any batch
+
+	// Schedule is that of the temperatures, langevin.Paper if it is zero. Steps,
+	// when it is not 0, takes the place of its number of steps, 2700, which keeps
+	// its proportions.
+	Schedule langevin.Schedule
+	Steps    int
+	// Temperatures, when there are any, are T of each step in place of a schedule.
+	Temperatures []float64
+	StepSize     float64 // ε in units of x, 0.02
+
+	// Start has points [M …], float32, that chains begin at: sample i at the point i
+	// mod M with noise of standard deviation StartNoise. Without it chains begin at
+	// 0.5 with noise of deviation 1.
+	Start      *tensor.Tensor
+	StartNoise float64
+	Raw        bool // leave out the denoising jump at the end
+
+	Batch    int               // bounds the samples computed at once; 0 is as many as the threads take
+	Progress progress.Progress // nil shows nothing
+}
+
+// settings returns what package langevin is told.
+func (s Sampling) settings() langevin.Settings {
+	set := langevin.Default(s.Count)
+	set.First, set.Seed, set.Raw, set.Batch, set.Temperatures = s.First, s.Seed, s.Raw, s.Batch, s.Temperatures
+	if s.Schedule != (langevin.Schedule{}) {
+		set.Schedule = s.Schedule
+	}
+	if s.Steps != 0 {
+		set.Schedule.Steps = s.Steps
+	}
+	if s.StepSize != 0 {
+		set.StepSize = s.StepSize
+	}
+	if s.Start != nil {
+		set.Start = langevin.Start{From: s.Start, Sigma: s.StartNoise}
+	}
+	return set
+}
+
+// Sample draws samples by annealed Langevin dynamics (eq. 8) and one denoising
+// jump (eq. 9), as float32 pictures [Count C H W] with values around [0, 1].
+func (e *Engine) Sample(ctx context.Context, s Sampling) (*tensor.Tensor, error) {
+	files, err := e.Model.Files()
+	if err != nil {
+		return nil, err
+	}
+	return e.draw(ctx, files, s.settings(), s.Progress)
+}
+
+// Fill fills in hidden values of float32 pictures [M C H W], several times each,
+// and returns completions [M·completions C H W], those of a picture one after
+// another. hidden is 1 where a value is hidden and 0 where it is given, float32 of
+// the pictures' shape or, one mask for all, [1 C H W]; see langevin.ReadMask. Hidden
+// values move as in Sample, while given ones have noise of σ₀√T (section 4 of the
+// paper). Count and First of s are not used.
+func (e *Engine) Fill(ctx context.Context, pictures, hidden *tensor.Tensor, completions int, s Sampling) (*tensor.Tensor, error) {
+	m := e.Model
+	files, err := langevin.NewFillFiles(m.Network, m.Weights, m.Sigma0)
+	if err != nil {
+		return nil, err
+	}
+	set := s.settings()
+	set.Fill = &langevin.Fill{Pictures: pictures, Hidden: hidden, Completions: completions}
+	set.First, set.Count = 0, set.Fill.Count()
+	return e.draw(ctx, files, set, s.Progress)
+}
+
+func (e *Engine) draw(ctx context.Context, files langevin.Files, set langevin.Settings, show progress.Progress) (*tensor.Tensor, error) {
+	sampler, err := langevin.New(e.rt, files)
+	if err != nil {
+		return nil, err
+	}
+	defer sampler.Close()
+	sampler.Progress = show
+	return sampler.All(ctx, set)
+}

@@ -12,7 +12,7 @@ import (
 // the score, the energy's head with its long sums, and everything that
 // follows the last convolution, such as a Langevin update, stay in float32.
 func HalfPrecision() Pass {
-	return Pass{"half precision", func(g *graph.Graph) *graph.Graph { return toHalf(g, false) }}
+	return Pass{Name: "half precision", Apply: func(g *graph.Graph) *graph.Graph { return toHalf(g, false) }}
 }
 
 // RoundedToHalf is the pass HalfPrecision for telling what it costs: values
@@ -20,7 +20,7 @@ func HalfPrecision() Pass {
 // A processor without float16 arithmetic computes much of a float16 file in
 // float32 and would show too small an error.
 func RoundedToHalf() Pass {
-	return Pass{"rounded to half precision", func(g *graph.Graph) *graph.Graph { return toHalf(g, true) }}
+	return Pass{Name: "rounded to half precision", Apply: func(g *graph.Graph) *graph.Graph { return toHalf(g, true) }}
 }
 
 func toHalf(g *graph.Graph, rounding bool) *graph.Graph {

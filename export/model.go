@@ -1,6 +1,7 @@
 package export
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -42,6 +43,7 @@ type Options struct {
 // operator cannot be expressed.
 func Model(g *graph.Graph, o Options) (*onnxpb.ModelProto, error) {
 	var m *onnxpb.ModelProto
+	var wrongOrder error
 	err := graph.Catch(func() {
 		if len(o.Sizes) > 0 {
 			g = fixSizes(g, o.Sizes)
@@ -50,10 +52,12 @@ func Model(g *graph.Graph, o Options) (*onnxpb.ModelProto, error) {
 		if passes == nil {
 			passes = Passes()
 		}
-		for _, p := range passes {
-			g = p.Apply(g)
+		optimised, err := Optimise(g, passes, nil)
+		if err != nil {
+			wrongOrder = err
+			return
 		}
-		l := newLowering(g, nil, o.Block)
+		l := newLowering(optimised, nil, o.Block)
 		m = &onnxpb.ModelProto{
 			IrVersion:       proto.Int64(irVersion),
 			ProducerName:    proto.String(Producer),
@@ -65,7 +69,7 @@ func Model(g *graph.Graph, o Options) (*onnxpb.ModelProto, error) {
 			m.OpsetImport = append(m.OpsetImport, &onnxpb.OperatorSetIdProto{Domain: proto.String(blockedDomain), Version: proto.Int64(1)})
 		}
 	})
-	if err != nil {
+	if err = cmp.Or(err, wrongOrder); err != nil {
 		return nil, fmt.Errorf("export %s: %w", g.Name(), err)
 	}
 	if o.Doc != "" {

@@ -12,19 +12,66 @@ import (
 type Pass struct {
 	Name  string
 	Apply func(*graph.Graph) *graph.Graph
+	// After names the passes whose results this one works on: those of them
+	// that are in a list stand before it there.
+	After []string
 }
+
+// The names of passes that others come after.
+const (
+	foldsPools     = "fold pools into convolutions"
+	foldsConstants = "fold constants"
+	simplifies     = "simplify"
+)
 
 // Passes returns the passes in the order in which Model runs them. Each of
 // them also leaves out what was dead code before it, and works inside the
-// bodies of Scans.
+// bodies of Scans. In another order the graph is correct and larger: folded
+// constants show what simplifies to nothing, pooled weights and simplified
+// terms become alike, and all but sharing leave dead code.
 func Passes() []Pass {
 	return []Pass{
-		{"fold pools into convolutions", foldPools},
-		{"fold constants", foldConstants},
-		{"simplify", simplify},
-		{"share common subexpressions", shareCommon},
-		{"drop dead code", dropDead},
+		{foldsPools, foldPools, nil},
+		{foldsConstants, foldConstants, nil},
+		{simplifies, simplify, []string{foldsConstants}},
+		{"share common subexpressions", shareCommon, []string{foldsPools, simplifies}},
+		{"drop dead code", dropDead, []string{foldsPools, foldsConstants, simplifies}},
 	}
+}
+
+// Optimise returns the graph that the passes make of g, in their order. After
+// each pass, see, unless it is nil, gets the pass and the graph; the graph is
+// verified first. The error says which pass is out of order, or made a graph
+// that is not well formed.
+func Optimise(g *graph.Graph, passes []Pass, see func(Pass, *graph.Graph) error) (*graph.Graph, error) {
+	if err := checkOrder(passes); err != nil {
+		return nil, err
+	}
+	for _, p := range passes {
+		g = p.Apply(g)
+		if see == nil {
+			continue
+		}
+		if err := g.Verify(); err != nil {
+			return nil, fmt.Errorf("after the pass %q: %w", p.Name, err)
+		}
+		if err := see(p, g); err != nil {
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+// checkOrder finds a pass that stands before one that it comes after.
+func checkOrder(passes []Pass) error {
+	for i, p := range passes {
+		for _, later := range passes[i+1:] {
+			if slices.Contains(p.After, later.Name) {
+				return fmt.Errorf("pass %q before %q, want it after", p.Name, later.Name)
+			}
+		}
+	}
+	return nil
 }
 
 // rewrite is graph.Rewrite with the same pass in the bodies of Scans.

@@ -10,6 +10,7 @@ import (
 
 	"ebm"
 	"ebm/cmd/internal/bench"
+	"ebm/cmd/internal/inspect"
 	"ebm/cmd/internal/reproduce"
 	"ebm/evaluate/features"
 	"ebm/evaluate/sets"
@@ -89,6 +90,10 @@ func flagValues(command, flag string) func() []string {
 		return zoo.Classifiers
 	case "compose --classifier":
 		return zoo.Classifiers
+	case "inspect --after":
+		return inspect.StageNames
+	case "inspect --kind":
+		return func() []string { return texts(ebm.Kinds()) }
 	case "export --kinds":
 		return func() []string { return texts(ebm.Kinds()) }
 	}

@@ -2,14 +2,22 @@ package main
 
 import (
 	"bytes"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"ebm"
 	"ebm/cmd/internal/inspect"
+	"ebm/export/onnximport"
+	"ebm/models/graph"
 )
 
 func newInspect(a *app) *cobra.Command {
-	var asJSON bool
+	var asJSON, asGraph bool
+	var kind, after string
 	cmd := &cobra.Command{
 		Use:   "inspect FILE|REF",
 		Short: "Say what an ONNX model, a file of weights, a run or a checkpoint is",
@@ -23,12 +31,24 @@ func newInspect(a *app) *cobra.Command {
   a checkpoint       weights and the optimiser's state
   a shipped model    as a file of weights
 
+With --graph it prints the graph of a model (of an ONNX file, or of a KIND of a
+run, file of weights or shipped model), a line for each node, before and after
+each of the passes that an exported graph goes through. docs/debugging.md shows
+how to find a wrong gradient or a slow graph with it.
+
 Nothing in a file is executed or sent to ONNX Runtime.`,
 		Example: `  ebm inspect runs/mnist
   ebm inspect runs/mnist/model/score.onnx
-  ebm inspect weights.pth --json`,
+  ebm inspect weights.pth --json
+  ebm inspect --graph mnist16 --kind score --after "drop dead code"`,
 		Args: exactArgs(1, "a file, a folder or the name of a shipped model"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if asGraph {
+				return printGraph(a, args[0], kind, after, asJSON)
+			}
+			if after != "" || cmd.Flags().Changed("kind") {
+				return usagef("--after and --kind belong to --graph")
+			}
 			d, err := inspect.Describe(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -45,5 +65,46 @@ Nothing in a file is executed or sent to ONNX Runtime.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	group(cmd.Flags(), "The graph", func(fs *pflag.FlagSet) {
+		fs.BoolVar(&asGraph, "graph", false, "print the graph after each pass instead")
+		fs.StringVar(&kind, "kind", string(ebm.ScoreKind), "of a model with weights: energy, score, hvp, train, sampler or denoise")
+		fs.StringVar(&after, "after", "", "print it after this pass alone: "+strings.Join(inspect.StageNames(), ", "))
+	})
 	return cmd
+}
+
+// printGraph prints the graph of a model at its stages.
+func printGraph(a *app, ref, kind, after string, asJSON bool) error {
+	k, err := ebm.ParseKind(kind)
+	if err != nil {
+		return usageError{err}
+	}
+	if after != "" && !slices.Contains(inspect.StageNames(), after) {
+		return usagef("--after %s, want one of %s", after, strings.Join(inspect.StageNames(), ", "))
+	}
+	var g *graph.Graph
+	if strings.EqualFold(filepath.Ext(ref), ".onnx") {
+		m, err := onnximport.Read(ref, onnximport.Options{})
+		if err != nil {
+			return err
+		}
+		g = m.Graph
+	} else {
+		m, err := ebm.Load(ref)
+		if err != nil {
+			return err
+		}
+		if g, err = m.Graph(k); err != nil {
+			return err
+		}
+	}
+	stages, err := inspect.Stages(g, after)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return a.printJSON(stages)
+	}
+	a.endProgress()
+	return inspect.WriteStages(a.stdout, stages)
 }

@@ -16,7 +16,7 @@ var snakeCase = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
 func jsonCommands() []string {
 	return []string{
 		"models", "models mnist16", "version", "runtime info", "runtime uninstall --yes",
-		"inspect RUN", "inspect RUN/checkpoints/step-00000003", "inspect WEIGHTS", "inspect ENERGY", "inspect mnist16",
+		"inspect RUN", "inspect RUN/checkpoints/step-00000003", "inspect WEIGHTS", "inspect ENERGY", "inspect mnist16", "inspect RUN --graph", "inspect ENERGY --graph --after simplify",
 		"convert WEIGHTS a.npz",
 		"gradient ENERGY --wrt x --out g.onnx",
 		"export --run RUN --out e --kinds score", "export --run RUN --out w --for float16",

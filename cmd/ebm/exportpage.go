@@ -1,15 +1,12 @@
 package main
 
 import (
-	"fmt"
 	"slices"
-	"strconv"
 
 	"ebm"
 	"ebm/export/bundle"
 	"ebm/mdsm/dataset"
 	"ebm/models/classifier"
-	"ebm/models/energy"
 	"ebm/models/zoo"
 	"ebm/runtime"
 )
@@ -22,20 +19,14 @@ func pageOptions(m *ebm.Model, o bundle.PageOptions) (bundle.PageOptions, error)
 	if o.Web, err = runtime.WebFolder(); err != nil {
 		return o, err
 	}
-	if o.SigmaMax, err = strconv.ParseFloat(m.About["sigma_max"], 64); err != nil {
-		return o, fmt.Errorf("%s: metadata say sigma_max is %q, want the largest noise level of the training", m.Name, m.About["sigma_max"])
-	}
-	data := m.About["data"]
-	if inner := m.Network.Size - 2*m.Pad; !slices.Contains(zoo.Classifiers(), data) || !slices.Contains(classifier.Sides(), inner) {
+	o.SigmaMax = m.SigmaMax
+	if inner := m.Shape()[2] - 2*m.Pad; !slices.Contains(zoo.Classifiers(), m.Data) || !slices.Contains(classifier.Sides(), inner) {
 		return o, nil
 	}
-	set, err := zoo.OpenClassifier(data)
+	set, err := zoo.OpenClassifier(m.Data)
 	if err != nil {
 		return o, err
 	}
-	o.Classifier, o.Classes = make(energy.Weights), dataset.ClassNames(data)
-	for n, t := range set.All() {
-		o.Classifier[n] = t
-	}
+	o.Classifier, o.Classes = set.Tensors(), dataset.ClassNames(m.Data)
 	return o, nil
 }

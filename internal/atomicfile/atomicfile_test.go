@@ -162,7 +162,7 @@ func TestConcurrentWriters(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			for range 10 {
+			for range 20 {
 				if err := WriteFile(path, []byte(strings.Repeat(fmt.Sprint(i), 1000))); err != nil {
 					t.Error(err)
 				}
@@ -244,16 +244,69 @@ func TestClean(t *testing.T) {
 	make(filepath.Base(temporary("kept", partialSuffix)))    // crashed before its rename
 	make(filepath.Base(temporary("kept", replacedSuffix)))   // crashed before its removal
 	make(filepath.Base(temporary("lost.x", replacedSuffix))) // crashed between two renames
+	make(filepath.Base(temporary("kept", removedSuffix)))    // crashed while it was removed
 	if err := WriteFile(filepath.Join(dir, "file"), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(temporary(filepath.Join(dir, "file"), partialSuffix), nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
+	writing, err := Create(filepath.Join(dir, "live"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := Clean(dir); err != nil {
 		t.Fatal(err)
 	}
-	wantNames(t, dir, ".b.partial~", ".hidden", "file", "kept", "lost.x", "plain.abc.partial~")
+	if err := writing.Commit(); err != nil {
+		t.Errorf("a file that was being written: %v", err)
+	}
+	err = Dir(filepath.Join(dir, "sub"), func(tmp string) error { return errors.Join(fill("a")(tmp), Clean(dir)) })
+	if err != nil {
+		t.Errorf("a folder that was being filled: %v", err)
+	}
+	wantNames(t, dir, ".b.partial~", ".hidden", "file", "kept", "live", "lost.x", "plain.abc.partial~", "sub")
+}
+
+// TestWritersCleanTheirName has leftovers of files and folders, which go when
+// their names are written again, and those of other names stay.
+func TestWritersCleanTheirName(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b"} {
+		if err := os.WriteFile(temporary(filepath.Join(dir, name), partialSuffix), nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(temporary(filepath.Join(dir, "d"), partialSuffix), "sub"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	first, err := Create(filepath.Join(dir, "a")) // two at once
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(WriteFile(filepath.Join(dir, "a"), []byte("second")), first.Commit(), Dir(filepath.Join(dir, "d"), fill("x"))); err != nil {
+		t.Fatal(err)
+	}
+	got := names(t, dir)
+	if len(got) != 3 || !IsTemporary(got[0]) || !strings.HasPrefix(got[0], ".b.") || got[1] != "a" || got[2] != "d" {
+		t.Errorf("folder holds %q, want a leftover of b, a and d", got)
+	}
+}
+
+func TestRemove(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a")
+	if err := errors.Join(Dir(path, fill("x")), Remove(path), Remove(path), WriteFile(path, nil), Remove(path+"/")); err != nil {
+		t.Error(err)
+	}
+	wantNames(t, dir)
+	deep := filepath.Join(dir, "one", "two", "three")
+	if err := errors.Join(MkdirAll(deep), MkdirAll(deep), WriteFile(filepath.Join(deep, "a"), nil)); err != nil {
+		t.Error(err)
+	}
+	if err := MkdirAll(filepath.Join(deep, "a", "b")); err == nil {
+		t.Error("a folder was made below a file")
+	}
 }
 
 // A process that is killed while it writes leaves the old file and one

@@ -6,6 +6,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
+	"time"
+
+	"ebm/internal/files"
 )
 
 // Dir makes the folder at path from what fill puts into the empty folder tmp,
@@ -16,10 +20,12 @@ func Dir(path string, fill func(tmp string) error) (err error) {
 	if info, err := os.Lstat(path); err == nil && !info.IsDir() {
 		return fmt.Errorf("make folder %s: a file has this name", path)
 	}
-	tmp := temporary(path, partialSuffix)
-	if err := os.Mkdir(tmp, 0o777); err != nil {
+	cleanName(path)
+	tmp, release, err := makeTemporary(path)
+	if err != nil {
 		return fmt.Errorf("make folder %s: %w", path, err)
 	}
+	defer release()
 	defer os.RemoveAll(tmp) // nothing is there once it has its name
 	if err := fill(tmp); err != nil {
 		return fmt.Errorf("make folder %s: %w", path, err)
@@ -31,6 +37,28 @@ func Dir(path string, fill func(tmp string) error) (err error) {
 		return fmt.Errorf("make folder %s: %w", path, err)
 	}
 	return nil
+}
+
+// makeTemporary makes an empty folder beside path and holds it until release.
+func makeTemporary(path string) (tmp string, release func(), err error) {
+	for {
+		tmp = temporary(path, partialSuffix)
+		if err := os.Mkdir(tmp, 0o777); err != nil {
+			return "", nil, err
+		}
+		if goruntime.GOOS == "windows" { // where an open folder cannot be renamed
+			return tmp, func() {}, nil
+		}
+		d, err := os.Open(tmp)
+		if err == nil && claim(d) {
+			return tmp, func() { d.Close() }, nil
+		}
+		if err == nil {
+			d.Close()
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return "", nil, err
+		}
+	}
 }
 
 // moveDir gives the folder tmp the name path and removes the folder that had
@@ -85,43 +113,125 @@ func syncTree(root string) error {
 	})
 }
 
-// Clean removes what crashed writers left in the folder dir itself, not below
-// it, and puts a replaced folder back whose successor never took its name. A
-// dir that does not exist is clean. The caller must know that nobody is
-// writing to dir.
+// Remove removes a file or folder: it loses its name in one step, and then what
+// it holds goes, so that a killed process leaves no half of it under its name.
+// A path where nothing is is no error.
+func Remove(path string) error {
+	path = filepath.Clean(path)
+	old := temporary(path, removedSuffix)
+	err := os.Rename(path, old)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	if err == nil {
+		err = os.RemoveAll(old)
+	}
+	if err != nil {
+		return fmt.Errorf("remove %s: %w", path, err)
+	}
+	return nil
+}
+
+// MkdirAll makes a folder and those above it that are missing, and makes their
+// names durable.
+func MkdirAll(path string) error {
+	path = filepath.Clean(path)
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil
+	}
+	if parent := filepath.Dir(path); parent != path {
+		if err := MkdirAll(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(path, 0o777); err != nil {
+		if info, there := os.Stat(path); there == nil && info.IsDir() {
+			return nil // another made it
+		}
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// Clean removes what killed processes left in the folder dir itself, not below
+// it, and puts a replaced folder back whose successor never took its name. What
+// a process is writing stays. A dir that does not exist is clean.
 func Clean(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+	for _, entry := range entries {
+		err = errors.Join(err, clean(dir, entry.Name()))
+	}
 	if err != nil {
 		return fmt.Errorf("clean folder %s: %w", dir, err)
 	}
+	return nil
+}
+
+// clean removes one name of a folder if it is a leftover.
+func clean(dir, entry string) error {
+	path := filepath.Join(dir, entry)
+	name, kind := parseTemporary(entry)
+	switch {
+	case kind == "":
+		return nil
+	case kind == replacedSuffix && !Exists(filepath.Join(dir, name)):
+		return os.Rename(path, filepath.Join(dir, name))
+	case kind == partialSuffix:
+		return removeDead(path)
+	}
+	return os.RemoveAll(path)
+}
+
+// cleanName removes what killed processes left of one path. It is no matter
+// when that cannot be done.
+func cleanName(path string) {
+	dir, name := filepath.Split(filepath.Clean(path))
+	entries, _ := os.ReadDir(filepath.Clean(dir))
 	for _, entry := range entries {
-		path := filepath.Join(dir, entry.Name())
-		if name, ok := finalName(entry.Name(), replacedSuffix); ok {
-			final := filepath.Join(dir, name)
-			if _, err := os.Lstat(final); errors.Is(err, fs.ErrNotExist) {
-				if err := os.Rename(path, final); err != nil {
-					return fmt.Errorf("clean folder %s: %w", dir, err)
-				}
-				continue
-			}
-		} else if _, ok := finalName(entry.Name(), partialSuffix); !ok {
-			continue
-		}
-		if err := os.RemoveAll(path); err != nil {
-			return fmt.Errorf("clean folder %s: %w", dir, err)
+		if n, kind := parseTemporary(entry.Name()); kind == partialSuffix && n == name {
+			_ = clean(dir, entry.Name())
 		}
 	}
-	return nil
+}
+
+// removeDead removes a temporary file or folder unless it has a writer, which
+// holds its lock. Where that cannot be known, it has one for an hour. The lock
+// is held as it is removed, so that a writer that comes in between sees it.
+func removeDead(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil { // a folder
+		f, err = os.Open(path)
+	}
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	age := time.Since(info.ModTime())
+	switch err := files.TryLock(f); {
+	case errors.Is(err, files.ErrLocked), err != nil && age < time.Hour:
+		return nil
+	case goruntime.GOOS == "windows": // where a file has no lock for a moment before it is renamed
+		if age < time.Minute {
+			return nil
+		}
+		f.Close()
+	}
+	return os.RemoveAll(path)
 }
 
 // IsTemporary reports whether a file's or folder's name (or path) is one that this package
 // gives while writing, for code that lists folders.
 func IsTemporary(name string) bool {
-	name = filepath.Base(name)
-	_, partial := finalName(name, partialSuffix)
-	_, replaced := finalName(name, replacedSuffix)
-	return partial || replaced
+	_, kind := parseTemporary(filepath.Base(name))
+	return kind != ""
 }

@@ -7,9 +7,12 @@
 //
 //	.N.<random>.partial~     being written
 //	.N.<random>.replaced~    a folder that made room for its successor
+//	.N.<random>.removed~     being removed
 //
 // and nothing else in the project ends so. A crash leaves such names behind;
-// they are harmless, and [Clean] removes them. On Linux a folder is replaced by
+// they are harmless. Whoever writes N again removes those of N, and [Clean]
+// those of a folder. What is being written is locked by its writer, so that
+// neither takes it for a leftover. On Linux a folder is replaced by
 // one exchange of names. Elsewhere, or on file systems without it, two renames
 // are needed: a crash between them leaves only the replaced folder, which
 // Clean puts back.

@@ -11,11 +11,14 @@ import (
 	goruntime "runtime"
 	"strings"
 	"syscall"
+
+	"ebm/internal/files"
 )
 
 const (
 	partialSuffix  = ".partial~"
 	replacedSuffix = ".replaced~"
+	removedSuffix  = ".removed~"
 	bufferSize     = 1 << 18
 )
 
@@ -28,13 +31,34 @@ type File struct {
 }
 
 // Create opens a temporary file for reading and writing that Commit moves to
-// path. The folder of path must exist.
+// path. The folder of path must exist. What killed processes left of the same
+// path is removed.
 func Create(path string) (*File, error) {
-	f, err := os.OpenFile(temporary(path, partialSuffix), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
-		return nil, fmt.Errorf("create %s: %w", path, err)
+	cleanName(path)
+	for {
+		f, err := os.OpenFile(temporary(path, partialSuffix), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+		if err != nil {
+			return nil, fmt.Errorf("create %s: %w", path, err)
+		}
+		if claim(f) {
+			return &File{File: f, path: path}, nil
+		}
+		f.Close()
 	}
-	return &File{File: f, path: path}, nil
+}
+
+// claim locks a new temporary file or folder, which says that it is being
+// written; see dead. It is false when another took it for a leftover before.
+func claim(f *os.File) bool {
+	if errors.Is(files.TryLock(f), files.ErrLocked) {
+		return false
+	}
+	mine, err := f.Stat()
+	if err != nil {
+		return true
+	}
+	there, err := os.Stat(f.Name())
+	return err == nil && os.SameFile(mine, there)
 }
 
 // Commit syncs the file, closes it and gives it its name, replacing a file
@@ -44,11 +68,14 @@ func (f *File) Commit() error {
 		return fmt.Errorf("write %s: already committed or aborted", f.path)
 	}
 	err := f.Sync()
-	if err == nil {
+	if err == nil && goruntime.GOOS == "windows" { // where an open file cannot be renamed
 		err = f.Close()
 	}
 	if err == nil {
 		err = os.Rename(f.Name(), f.path)
+	}
+	if err == nil && goruntime.GOOS != "windows" {
+		err = f.Close()
 	}
 	if err != nil {
 		f.Abort()
@@ -100,17 +127,16 @@ func temporary(path, suffix string) string {
 	return filepath.Join(dir, "."+name+"."+strings.ToLower(rand.Text()[:12])+suffix)
 }
 
-// finalName returns the final name that a temporary name was made for.
-func finalName(name, suffix string) (string, bool) {
-	name, ok := strings.CutSuffix(name, suffix)
-	if !ok || !strings.HasPrefix(name, ".") {
-		return "", false
+// parseTemporary returns the final name that a temporary name was made for, and
+// its suffix, which is empty for other names.
+func parseTemporary(entry string) (name, suffix string) {
+	for _, suffix := range []string{partialSuffix, replacedSuffix, removedSuffix} {
+		stem, ok := strings.CutSuffix(entry, suffix)
+		if dot := strings.LastIndexByte(stem, '.'); ok && strings.HasPrefix(stem, ".") && dot >= 2 {
+			return stem[1:dot], suffix
+		}
 	}
-	dot := strings.LastIndexByte(name, '.')
-	if dot < 2 {
-		return "", false
-	}
-	return name[1:dot], true
+	return "", ""
 }
 
 // syncDir makes the names in a folder durable.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -58,64 +57,58 @@ MNIST unless it is told otherwise.`,
 }
 
 func (f *classifierFlags) add(fs *pflag.FlagSet) {
-	d := train.DefaultClassifier("mnist")
+	f.s = train.DefaultClassifier("mnist")
 	fs.StringVar(&f.out, "out", "", "the run's folder")
 	fs.BoolVar(&f.resume, "resume", false, "go on from the newest checkpoint in --out, or begin if there is none")
 	fs.BoolVar(&f.float16, "float16", false, "round the weights to float16 at the end, for half the size, before they are tested")
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
-	fs.StringVar(&f.s.Data.Name, "data-name", d.Data.Name, "data set of labelled grey pictures: mnist or fashion-mnist")
-	fs.StringVar(&f.s.Data.Dir, "data", "", "folder of the data (default: found by itself)")
-	fs.IntVar(&f.s.Steps, "steps", d.Steps, "updates to make in all")
-	fs.IntVar(&f.s.Batch, "batch", d.Batch, "pictures in a batch")
-	fs.IntVar(&f.s.Shift, "shift", d.Shift, "the most that a picture is moved along each axis, at random, in pixels of its 32")
-	fs.BoolVar(&f.s.Data.Flip, "flip", false, "mirror pictures at random (default: for fashion-mnist)")
-	fs.IntVar(&f.s.Net.Dim, "dim", d.Net.Dim, "channels after the network's first convolution")
-	fs.IntVar(&f.s.Net.Features, "features", d.Net.Features, "features of a picture")
-	fs.Uint64Var(&f.s.Seed, "seed", d.Seed, "seed of the first weights, the order of the data and the shifts")
-	fs.Float64Var(&f.s.Optimiser.LearningRate.Initial, "learning-rate", d.Optimiser.LearningRate.Initial, "Adam's learning rate at the start; it falls as a cosine")
-	fs.Float64Var(&f.s.Optimiser.EMA, "ema", d.Optimiser.EMA, "decay of averaged weights, 0 for none")
-	fs.IntVar(&f.s.Output.CheckpointEvery, "checkpoint-every", d.Output.CheckpointEvery, "steps between checkpoints")
+	classifierKnobs().add(fs, &f.s)
+}
+
+// classifierKnobs is the table of settings that are flags of classifier.
+func classifierKnobs() knobs[train.ClassifierSettings] {
+	type settings = train.ClassifierSettings
+	return knobs[settings]{
+		word("data-name", "data set of labelled grey pictures: mnist or fashion-mnist", func(s *settings) *string { return &s.Data.Name }),
+		word("data", "folder of the data (default: found by itself)", func(s *settings) *string { return &s.Data.Dir }),
+		number("steps", "updates to make in all", func(s *settings) *int { return &s.Steps }),
+		number("batch", "pictures in a batch", func(s *settings) *int { return &s.Batch }),
+		number("shift", "the most that a picture is moved along each axis, at random, in pixels of its 32", func(s *settings) *int { return &s.Shift }),
+		toggle("flip", "mirror pictures at random (default: for fashion-mnist)", func(s *settings) *bool { return &s.Data.Flip }),
+		number("dim", "channels after the network's first convolution", func(s *settings) *int { return &s.Net.Dim }),
+		number("features", "features of a picture", func(s *settings) *int { return &s.Net.Features }),
+		natural("seed", "seed of the first weights, the order of the data and the shifts", func(s *settings) *uint64 { return &s.Seed }),
+		real("learning-rate", "Adam's learning rate at the start; it falls as a cosine", func(s *settings) *float64 { return &s.Optimiser.LearningRate.Initial }),
+		real("ema", "decay of averaged weights, 0 for none", func(s *settings) *float64 { return &s.Optimiser.EMA }),
+		number("checkpoint-every", "steps between checkpoints", func(s *settings) *int { return &s.Output.CheckpointEvery }),
+	}
 }
 
 // settings puts together the defaults of the data set, or what an earlier run
 // says, and what the flags change.
-func (f *classifierFlags) settings(flags *pflag.FlagSet) (train.ClassifierSettings, error) {
+func (f *classifierFlags) settings(flags *pflag.FlagSet) (s train.ClassifierSettings, err error) {
 	if f.out == "" {
-		return f.s, usagef("want --out DIR, the folder of the run")
+		return s, usagef("want --out DIR, the folder of the run")
 	}
-	s := train.DefaultClassifier(f.s.Data.Name)
-	if f.resume && isFile(filepath.Join(f.out, "classifier.toml")) {
-		had, err := train.ReadClassifierSettings(f.out)
-		if err != nil {
-			return f.s, err
-		}
-		s = had
-	}
-	for name, take := range map[string]func(){
-		"data-name":        func() { s.Data.Name = f.s.Data.Name },
-		"data":             func() { s.Data.Dir = f.s.Data.Dir },
-		"steps":            func() { s.Steps = f.s.Steps },
-		"batch":            func() { s.Batch = f.s.Batch },
-		"shift":            func() { s.Shift = f.s.Shift },
-		"flip":             func() { s.Data.Flip = f.s.Data.Flip },
-		"dim":              func() { s.Net.Dim = f.s.Net.Dim },
-		"features":         func() { s.Net.Features = f.s.Net.Features },
-		"seed":             func() { s.Seed = f.s.Seed },
-		"learning-rate":    func() { s.Optimiser.LearningRate.Initial = f.s.Optimiser.LearningRate.Initial },
-		"ema":              func() { s.Optimiser.EMA = f.s.Optimiser.EMA },
-		"checkpoint-every": func() { s.Output.CheckpointEvery = f.s.Output.CheckpointEvery },
-	} {
-		if flags.Changed(name) {
-			take()
+	if flags.Changed("data") {
+		if f.s.Data.Dir, err = filepath.Abs(f.s.Data.Dir); err != nil {
+			return s, err
 		}
 	}
+	file := filepath.Join(f.out, train.ClassifierConfigFile)
+	if f.resume && isFile(file) {
+		s, err = train.ReadClassifierSettings(file)
+	} else {
+		s, file = train.DefaultClassifier(f.s.Data.Name), ""
+	}
+	if err != nil {
+		return s, err
+	}
+	classifierKnobs().overlay(flags, &s, &f.s)
 	if s.Data.Name != "mnist" && s.Data.Name != "fashion-mnist" {
 		return s, usagef("--data-name %q, want labelled grey pictures, mnist or fashion-mnist", s.Data.Name)
 	}
-	if err := s.Validate(); err != nil {
-		return s, usageError{err}
-	}
-	return s, nil
+	return s, classifierKnobs().wrong(flags, file, s.Validate())
 }
 
 // train trains, leaves the weights and prints how good they are.
@@ -131,11 +124,8 @@ func (f *classifierFlags) train(ctx context.Context, a *app, s train.ClassifierS
 	a.log(fmt.Sprintf("training %v on %d pictures of %s, batches of %d, %d steps", s.Network(), data.Len(), data.Name, s.Batch, s.Steps))
 	r, err := train.TrainClassifier(ctx, rt, s, data, train.Options{Dir: f.out, Resume: f.resume, Progress: a.progress()})
 	if err != nil {
-		if errors.Is(err, context.Canceled) && r.Checkpoint != "" {
-			a.endProgress()
-			fmt.Fprintf(a.stderr, "stopped at step %d; go on with: ebm classifier --resume --out %s\n", r.Step, f.out)
-		}
-		return err
+		a.interrupted(err, r, "classifier", f.out)
+		return classifierKnobs().refused(err, "begin another run in another --out")
 	}
 	set, err := train.ClassifierWeights(train.Checkpoint{Step: r.Step, Dir: r.Checkpoint}, s)
 	if err != nil {
@@ -155,14 +145,9 @@ func (f *classifierFlags) train(ctx context.Context, a *app, s train.ClassifierS
 		return err
 	}
 	if f.asJSON {
-		result := map[string]any{
-			"path": path, "data": s.Data.Name, "step": r.Step, "accuracy": accuracy, "pictures": pictures,
-			"weights_sha256": set.Hash(), "seconds": r.Seconds,
-		}
-		if r.Made > 0 { // without a step there is no loss
-			result["loss"] = r.Loss
-		}
-		return a.printJSON(result)
+		return a.printJSON(trained(r, map[string]any{
+			"path": path, "data": s.Data.Name, "accuracy": accuracy, "pictures": pictures, "weights_sha256": set.Hash(),
+		}))
 	}
 	a.printf("%s\tstep %d\t%.2f %% of %d test pictures right\n", path, r.Step, 100*accuracy, pictures)
 	return nil

@@ -60,8 +60,8 @@ func TestClassifierUsage(t *testing.T) {
 	for want, args := range map[string][]string{
 		"--out DIR":   {},
 		`"cifar10"`:   {"--data-name", "cifar10", "--out", out},
-		"0 steps":     {"--steps", "0", "--out", out},
-		"by -1 pixel": {"--shift", "-1", "--out", out},
+		"--steps 0,":  {"--steps", "0", "--out", out},
+		"--shift -1,": {"--shift", "-1", "--out", out},
 		"unknown com": {"--out", out, "extra"},
 	} {
 		if code, _, stderr := ebmRun(t, append([]string{"classifier"}, args...)...); code != 2 || !strings.Contains(stderr, want) {

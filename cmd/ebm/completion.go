@@ -85,7 +85,7 @@ func flagValues(command, flag string) func() []string {
 	case "likelihood --preset":
 		return wordsOf("cheap", "paper")
 	case "train --schedule":
-		return wordsOf(train.Cosine, train.Steps, train.Constant)
+		return func() []string { return texts(train.Schedules()) }
 	case "classifier --data-name":
 		return zoo.Classifiers
 	case "compose --classifier":
@@ -115,7 +115,7 @@ func flagValues(command, flag string) func() []string {
 	case "head":
 		return wordsOf(energy.Quadratic, energy.LinearSum)
 	case "activation":
-		return wordsOf(energy.ELU, energy.ReLU, energy.Softplus, energy.Swish, energy.Tanh)
+		return func() []string { return texts(energy.Activations()) }
 	case "sigma-spacing":
 		return wordsOf(mdsm.Linear, mdsm.Geometric)
 	case "weighting":
@@ -174,7 +174,7 @@ func shippedNames() []string { return slices.Concat(zoo.Names(), zoo.Classifiers
 
 // references are the shipped energies and the runs in the folder runs.
 func references() []string {
-	runs, _ := filepath.Glob("runs/*/config.toml") // the pattern is none that fails
+	runs, _ := filepath.Glob(filepath.Join("runs", "*", train.ConfigFile)) // the pattern is none that fails
 	names := slices.Clone(zoo.Names())
 	for _, r := range runs {
 		names = append(names, filepath.ToSlash(filepath.Dir(r)))

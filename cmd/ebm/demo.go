@@ -168,7 +168,8 @@ func (d *demo) prepare(ctx context.Context) error {
 	d.settings.Steps = d.steps
 	d.settings.Optimiser.LearningRate = train.LearningRate{Schedule: train.Cosine, Initial: 2e-5, Final: 1e-6}
 	d.settings.Output.LogEvery = 10
-	d.data, err = loadData(ctx, d.app, d.settings, dataset.Train)
+	set := d.settings
+	d.data, err = dataset.Load(ctx, dataset.Spec{Name: set.Data.Name, Dir: set.Data.Dir, Size: set.Data.Size, Seed: set.Seed, Log: d.app.log})
 	return err
 }
 

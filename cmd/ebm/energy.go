@@ -1,12 +1,10 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
-
 	"github.com/spf13/pflag"
 
 	"ebm"
+	"ebm/mdsm/train"
 )
 
 // energyFlags say which model, of any form, a command takes.
@@ -39,7 +37,7 @@ func (f *energyFlags) load() (*ebm.Model, error) {
 
 // runFolder returns ref if it is the folder of a run, "" if not.
 func runFolder(ref string) string {
-	if info, err := os.Stat(filepath.Join(ref, "config.toml")); err == nil && !info.IsDir() {
+	if train.HasConfig(ref) {
 		return ref
 	}
 	return ""

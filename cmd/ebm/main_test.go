@@ -66,6 +66,14 @@ func TestWrongUsageIsStatus2(t *testing.T) {
 		{[]string{"train", "--preset", "mnist", "--size", "20"}, "a multiple of 8"},
 		{[]string{"export", "--weights", "testdata/formats/weights.safetensors", "--dim", "8", "--out", dir}, "--dim 8, but the weights are of 2"},
 		{[]string{"train", "extra"}, "extra"},
+		{[]string{"train", "--preset", "imagenet"}, `unknown preset "imagenet", want one of demo, mnist`},
+		{[]string{"train", "--preset", "mnist", "--size", "20"}, "--size 20, want a multiple of 8"},
+		{[]string{"train", "--preset", "mnist", "--sigma-min", "4"}, "--sigma-min 4, want a positive number up to the largest level, 3"},
+		{[]string{"train", "--preset", "mnist", "--net", "res7"}, `--net "res7", want one of res6`},
+		{[]string{"train", "--preset", "mnist", "--batch", "-1"}, "--batch -1, want a number from 1"},
+		{[]string{"train", "--preset", "mnist", "--schedule", "ramp"}, `--schedule "ramp", want one of cosine, steps, constant`},
+		{[]string{"train", "--preset", "likelihood", "--chain-steps", "0"}, "--chain-steps 0, want a number from 1 to 1000"},
+		{[]string{"train", "--data", dir, "--channels", "2"}, "--channels 2, want 1 (grey) or 3 (colour)"},
 		{[]string{"export", "--run", "mnist16"}, "--out"},
 		{[]string{"export", "--out", dir}, "--run"},
 		{[]string{"export", "--run", "mnist16", "--out", dir, "--kinds", "jacobian"}, `unknown kind "jacobian"`},
@@ -189,7 +197,7 @@ func TestTrainResumesExactly(t *testing.T) {
 	if code, _, stderr := ebmRun(t, args(parts)...); code != 1 || !strings.Contains(stderr, "--resume") {
 		t.Errorf("began a run over another one: %d %s", code, stderr)
 	}
-	if code, _, stderr := ebmRun(t, args(parts, "--resume", "--batch", "5")...); code != 1 || !strings.Contains(stderr, "batch 4, want 5") {
+	if code, _, stderr := ebmRun(t, args(parts, "--resume", "--batch", "5")...); code != 1 || !strings.Contains(stderr, "--batch 4, want 5: leave out --batch to go on, or begin another run with its weights: --start "+parts) {
 		t.Errorf("went on with other settings: %d %s", code, stderr)
 	}
 	mustRun(t, "train", "--resume", "--out", parts, "--quiet")

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -22,14 +20,14 @@ import (
 // each of them.
 type trainFlags struct {
 	preset, config, out string
-	resume              bool
+	resume, asJSON      bool
 	s                   train.Settings // what the flags said
 }
 
 func newTrain(a *app) *cobra.Command {
 	var f trainFlags
 	cmd := &cobra.Command{
-		Use:   "train (--preset NAME | --config FILE | --resume --out DIR)",
+		Use:   "train (--preset NAME | --config FILE | --data FOLDER | --resume --out DIR)",
 		Short: "Train an energy network by multiscale denoising score matching",
 		Long: `train makes a run: a folder with its settings (config.toml), metrics
 (metrics.jsonl, tensorboard/) and checkpoints. A run that was stopped, or
@@ -37,17 +35,15 @@ killed, goes on with --resume and gives the same weights, bit for bit.
 
 Presets:
 ` + train.PresetHelp() + `
-Flags change single settings of a preset or a config file.`,
+A folder of your own pictures needs no preset: --data FOLDER alone trains on
+its PNG and JPEG files, cut to a square and resized to --size.
+Flags change single settings of a preset, a config file or these.`,
 		Example: `  ebm train --preset mnist --steps 300 --batch 128 --dim 16 --out runs/small
-  ebm train --resume --out runs/small`,
+  ebm train --data photos --size 32 --steps 20000
+  ebm train --resume --out runs/small
+  ebm train --preset mnist --start runs/small --learning-rate 1e-5 --out runs/finer`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := f.settings(cmd.Flags())
-			if err != nil {
-				return err
-			}
-			return trainRun(cmd.Context(), a, s, f.out, f.resume)
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.train(cmd.Context(), a, cmd.Flags()) },
 	}
 	f.add(cmd.Flags())
 	return cmd
@@ -56,20 +52,19 @@ Flags change single settings of a preset or a config file.`,
 func (f *trainFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.preset, "preset", "", "settings to begin with, by name (see above)")
 	fs.StringVar(&f.config, "config", "", "settings to begin with, a file like a run's config.toml")
-	fs.StringVar(&f.out, "out", "", "the run's folder (default runs/PRESET)")
+	fs.StringVar(&f.out, "out", "", "the run's folder (default runs/PRESET, or runs/ and the name of the folder of --data)")
 	fs.BoolVar(&f.resume, "resume", false, "go on from the newest checkpoint in --out, or begin if there is none")
-	for _, k := range trainKnobs() {
-		k.add(fs, &f.s)
-	}
+	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
+	trainKnobs().add(fs, &f.s)
 }
 
 // trainKnobs is the table of settings that are flags of train.
-func trainKnobs() []knob {
-	return []knob{
+func trainKnobs() knobs[train.Settings] {
+	return knobs[train.Settings]{
 		word("data-name", "data set: mnist, fashion-mnist, stacked-mnist, cifar10, svhn, celeba or folder", func(s *train.Settings) *string { return &s.Data.Name }),
-		word("data", "folder or file of the data (default: found by itself where it can be)", func(s *train.Settings) *string { return &s.Data.Dir }),
+		word("data", "folder or file of the data, or a folder of your own pictures (default: found by itself where it can be)", func(s *train.Settings) *string { return &s.Data.Dir }),
 		number("size", "height and width of the pictures in pixels", func(s *train.Settings) *int { return &s.Data.Size }),
-		number("channels", "channels of the pictures: 1 grey, 3 colour", func(s *train.Settings) *int { return &s.Net.Channels }),
+		number("channels", "channels of the pictures: 1 grey, 3 colour (default for your own: grey where all of them are)", func(s *train.Settings) *int { return &s.Net.Channels }),
 		toggle("flip", "mirror pictures at random", func(s *train.Settings) *bool { return &s.Data.Flip }),
 		number("steps", "updates to make in all", func(s *train.Settings) *int { return &s.Steps }),
 		number("batch", "pictures in a batch, each with a noise level of its own", func(s *train.Settings) *int { return &s.Batch }),
@@ -104,64 +99,104 @@ func trainKnobs() []knob {
 	}
 }
 
-// settings puts together what a preset, a file or an earlier run says and
-// what the flags change.
-func (f *trainFlags) settings(flags *pflag.FlagSet) (train.Settings, error) {
-	var s train.Settings
-	var err error
+// settings puts together what a preset, a file, a folder of pictures or an
+// earlier run says and what the flags change. It returns the file that they come
+// from, "" for none, and the pictures where these had to be seen.
+func (f *trainFlags) settings(ctx context.Context, a *app, flags *pflag.FlagSet) (s train.Settings, file string, data *dataset.Set, err error) {
+	if flags.Changed("data") {
+		// A run is found again from any folder.
+		if f.s.Data.Dir, err = filepath.Abs(f.s.Data.Dir); err != nil {
+			return s, "", nil, err
+		}
+	}
+	own := flags.Changed("data") && (f.s.Data.Name == "" || f.s.Data.Name == ownPictures)
+	out := ""
 	switch {
 	case f.preset != "" && f.config != "":
-		return s, usagef("--preset and --config exclude each other")
+		return s, "", nil, usagef("--preset and --config exclude each other")
 	case f.preset != "":
-		if s, err = train.Preset(f.preset); err != nil {
+		out = filepath.Join("runs", f.preset)
+		s, err = train.Preset(f.preset)
+		if err != nil {
 			err = usageError{err}
 		}
-		if f.out == "" {
-			f.out = filepath.Join("runs", f.preset)
-		}
 	case f.config != "":
-		s, err = train.ReadSettings(f.config)
-	case f.resume && f.out != "":
-		s, err = train.ReadSettings(f.out)
+		file = f.config
+		s, err = train.ReadSettings(file)
+	case f.resume && f.out != "" && (train.HasConfig(f.out) || !own):
+		file = filepath.Join(f.out, train.ConfigFile)
+		s, err = train.ReadSettings(file)
+	case own:
+		out = filepath.Join("runs", filepath.Base(f.s.Data.Dir))
+		s, data, err = f.ownPictures(ctx, a, flags)
 	default:
-		return s, usagef("want --preset NAME, --config FILE, or --resume with --out DIR")
+		return s, "", nil, usagef("want --preset NAME, --config FILE, --data FOLDER, or --resume with --out DIR")
 	}
 	if err != nil {
-		return s, err
+		return s, file, nil, err
 	}
 	if f.out == "" {
-		return s, usagef("want --out DIR, the folder of the run")
+		f.out = out
 	}
-	for _, k := range trainKnobs() {
-		if flags.Changed(k.name) {
-			k.copy(&s, &f.s)
-		}
+	if f.out == "" {
+		return s, file, nil, usagef("want --out DIR, the folder of the run")
 	}
-	return s, nil
+	trainKnobs().overlay(flags, &s, &f.s)
+	return s, file, data, trainKnobs().wrong(flags, file, s.Validate())
 }
 
-// trainRun trains in a run's folder and prints where it ended.
-func trainRun(ctx context.Context, a *app, s train.Settings, out string, resume bool) error {
-	if err := s.Validate(); err != nil {
-		return usageError{err}
+// ownPictures is the data set of a folder of pictures.
+const ownPictures = "folder"
+
+// ownPictures loads the folder of --data and returns the settings for what is
+// in it.
+func (f *trainFlags) ownPictures(ctx context.Context, a *app, flags *pflag.FlagSet) (train.Settings, *dataset.Set, error) {
+	size := train.Folder(1).Data.Size
+	if flags.Changed("size") {
+		size = f.s.Data.Size
 	}
-	if !resume {
-		if _, err := os.Stat(filepath.Join(out, "config.toml")); err == nil {
-			return fmt.Errorf("%s holds a run already: go on with --resume, or choose another --out", out)
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+	if size < 1 {
+		return train.Settings{}, nil, usagef("--size %d, want a positive number", size)
+	}
+	if c := f.s.Net.Channels; flags.Changed("channels") && c != 1 && c != 3 {
+		return train.Settings{}, nil, usagef("--channels %d, want 1 (grey) or 3 (colour)", c)
+	}
+	data, err := dataset.Load(ctx, dataset.Spec{Name: ownPictures, Dir: f.s.Data.Dir, Size: size, Channels: f.s.Net.Channels, Log: a.log})
+	if err != nil {
+		return train.Settings{}, nil, err
+	}
+	return train.Folder(data.Channels), data, nil
+}
+
+// train trains in a run's folder and prints where it ended.
+func (f *trainFlags) train(ctx context.Context, a *app, flags *pflag.FlagSet) error {
+	s, _, data, err := f.settings(ctx, a, flags)
+	if err != nil {
+		return err
+	}
+	newest, err := train.Newest(f.out)
+	if err != nil && !errors.Is(err, train.ErrNoCheckpoint) {
+		return err
+	}
+	begun := err == nil
+	if begun && !f.resume {
+		return fmt.Errorf("%s holds a run of %d steps already, want --resume to go on with it, or another --out (with --start %s to begin with its weights)",
+			f.out, newest.Step, f.out)
 	}
 	rt, err := a.runtime(ctx)
 	if err != nil {
 		return err
 	}
-	data, err := loadData(ctx, a, s, dataset.Train)
-	if err != nil {
-		return err
+	if data == nil {
+		data, err = dataset.Load(ctx, dataset.Spec{
+			Name: s.Data.Name, Dir: s.Data.Dir, Size: s.Data.Size, Channels: s.Net.Channels, Seed: s.Seed, Log: a.log,
+		})
+		if err != nil {
+			return err
+		}
 	}
 	var first energy.Weights
-	if s.Start != "" {
+	if s.Start != "" && !begun {
 		m, err := ebm.Load(s.Start)
 		if err != nil {
 			return err
@@ -169,21 +204,35 @@ func trainRun(ctx context.Context, a *app, s train.Settings, out string, resume 
 		first = m.Weights
 	}
 	a.log(fmt.Sprintf("training %v on %d pictures of %s, batches of %d, %d steps", s.Network(), data.Len(), data.Name, s.Batch, s.Steps))
-	r, err := train.Train(ctx, rt, s, data, train.Options{Dir: out, Resume: resume, Start: first, Progress: a.progress()})
+	r, err := train.Train(ctx, rt, s, data, train.Options{Dir: f.out, Resume: f.resume, Start: first, Progress: a.progress()})
 	if err != nil {
-		if errors.Is(err, context.Canceled) && r.Checkpoint != "" {
-			a.endProgress()
-			fmt.Fprintf(a.stderr, "stopped at step %d; go on with: ebm train --resume --out %s\n", r.Step, out)
-		}
-		return err
+		a.interrupted(err, r, "train", f.out)
+		return trainKnobs().refused(err, fmt.Sprintf("begin another run with its weights: --start %s --out ANOTHER", f.out))
+	}
+	if f.asJSON {
+		return a.printJSON(trained(r, map[string]any{"run": f.out, "checkpoint": r.Checkpoint}))
+	}
+	if r.Made == 0 {
+		a.printf("%s\tstep %d\tno step left; --steps with a larger number goes on\n", r.Checkpoint, r.Step)
+		return nil
 	}
 	a.printf("%s\tstep %d\tloss %.5g\n", r.Checkpoint, r.Step, r.Loss)
 	return nil
 }
 
-// loadData loads the pictures that settings name.
-func loadData(ctx context.Context, a *app, s train.Settings, split dataset.Split) (*dataset.Set, error) {
-	return dataset.Load(ctx, dataset.Spec{
-		Name: s.Data.Name, Dir: s.Data.Dir, Split: split, Size: s.Data.Size, Seed: s.Seed, Log: a.log,
-	})
+// trained adds what programs read of a training to a result.
+func trained(r train.Result, result map[string]any) map[string]any {
+	result["step"], result["made"], result["seconds"] = r.Step, r.Made, r.Seconds
+	if r.Made > 0 { // without a step there is no loss
+		result["loss"] = r.Loss
+	}
+	return result
+}
+
+// interrupted says how a training that was stopped goes on.
+func (a *app) interrupted(err error, r train.Result, command, out string) {
+	if errors.Is(err, context.Canceled) && r.Checkpoint != "" {
+		a.endProgress()
+		fmt.Fprintf(a.stderr, "stopped at step %d; go on with: ebm %s --resume --out %s\n", r.Step, command, out)
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"ebm/internal/npz"
 	"ebm/internal/picture"
 	"ebm/mdsm/dataset"
+	"ebm/mdsm/train"
 	"ebm/models/tensor"
 )
 
@@ -101,7 +102,7 @@ func (s *Source) open(ctx context.Context, ref string, o SourceOptions) error {
 		if _, err := os.Stat(filepath.Join(ref, "samples.npz")); err == nil {
 			return s.openArrays(filepath.Join(ref, "samples.npz"))
 		}
-		if _, err := os.Stat(filepath.Join(ref, "config.toml")); err == nil {
+		if train.HasConfig(ref) {
 			return fmt.Errorf("%s is a run without samples: draw some with ebm sample --run %s", ref, ref)
 		}
 		return s.openFolder(ctx, ref)

@@ -94,6 +94,20 @@ func demo() Settings {
 	return s
 }
 
+// Folder returns the settings for a folder of a user's own pictures of so many
+// channels: those of demo at 32×32, with the noise levels of the paper's colour
+// pictures where they have colour.
+func Folder(channels int) Settings {
+	s := demo()
+	s.Preset, s.Steps, s.Shards = "", 20_000, 2
+	s.Data.Name, s.Data.Size, s.Net.Channels = "folder", 32, channels
+	if channels > 1 {
+		colour := paperColour("folder", false)
+		s.Noise = colour.Noise
+	}
+	return s
+}
+
 // Preset returns the settings called name. The error lists all names.
 func Preset(name string) (Settings, error) {
 	for _, p := range presets() {

@@ -22,7 +22,7 @@ import (
 
 // The files that tell a run's folder and a checkpoint's from others.
 const (
-	configFile = "config.toml"
+	configFile = train.ConfigFile
 	modelFile  = "model.safetensors"
 	stateFile  = "state.safetensors"
 )

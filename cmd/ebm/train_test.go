@@ -1,0 +1,114 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ebm/mdsm/train"
+)
+
+// colourPictures writes a folder of colour pictures of another size than a
+// network takes.
+func colourPictures(t *testing.T, n int) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "photos")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		img := image.NewRGBA(image.Rect(0, 0, 20, 24))
+		for p := range img.Pix {
+			img.Pix[p] = uint8(p*(i+3)) | 1
+		}
+		img.Set(0, 0, color.RGBA{255, 0, 0, 255})
+		f, err := os.Create(filepath.Join(dir, fmt.Sprintf("%d.png", i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := png.Encode(f, img); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	return dir
+}
+
+// trainedJSON is what train --json prints.
+type trainedJSON struct {
+	Run        string   `json:"run"`
+	Checkpoint string   `json:"checkpoint"`
+	Step       int      `json:"step"`
+	Made       int      `json:"made"`
+	Loss       *float64 `json:"loss"`
+	Seconds    float64  `json:"seconds"`
+}
+
+// TestTrainOnAFolderOfPictures trains on one's own pictures with flags alone;
+// the run goes on from another folder than it began in, stays as it is when no
+// step is left, and refuses other settings with what would work.
+func TestTrainOnAFolderOfPictures(t *testing.T) {
+	photos := colourPictures(t, 6)
+	t.Chdir(filepath.Dir(photos))
+	args := []string{"train", "--data", "photos", "--size", "16", "--net", "res6", "--dim", "2", "--batch", "4", "--steps", "2", "--quiet", "--json"}
+	var r trainedJSON
+	if err := json.Unmarshal([]byte(mustRun(t, args...)), &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.Run != filepath.Join("runs", "photos") || r.Step != 2 || r.Made != 2 || r.Loss == nil || !(r.Seconds > 0) || filepath.Base(r.Checkpoint) != "step-00000002" {
+		t.Errorf("%+v", r)
+	}
+	run, err := filepath.Abs(r.Run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := train.ReadSettings(run)
+	if err != nil || s.Data.Dir != photos || s.Data.Name != "folder" || s.Net.Channels != 3 || s.Data.Size != 16 || s.Noise.Max != 1.2 {
+		t.Errorf("settings %+v, error %v", s, err)
+	}
+
+	t.Chdir(t.TempDir())
+	config, err := os.ReadFile(filepath.Join(run, train.ConfigFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := trainedJSON{}
+	if err := json.Unmarshal([]byte(mustRun(t, "train", "--resume", "--out", run, "--quiet", "--json", "--log-every", "7")), &again); err != nil {
+		t.Fatal(err)
+	}
+	if after, _ := os.ReadFile(filepath.Join(run, train.ConfigFile)); again.Made != 0 || again.Loss != nil || again.Step != 2 || string(after) != string(config) {
+		t.Errorf("a finished run gave %+v and the settings\n%s", again, after)
+	}
+	if text := mustRun(t, "train", "--resume", "--out", run, "--quiet"); strings.Contains(text, "NaN") || !strings.Contains(text, "no step left") {
+		t.Errorf("a finished run printed %q", text)
+	}
+	if err := json.Unmarshal([]byte(mustRun(t, "train", "--resume", "--out", run, "--quiet", "--json", "--steps", "3")), &again); err != nil || again.Made != 1 || again.Loss == nil {
+		t.Errorf("one more step gave %+v, %v", again, err)
+	}
+	code, _, stderr := ebmRun(t, "train", "--resume", "--out", run, "--quiet", "--steps", "9", "--sigma-max", "2", "--seed", "8")
+	if want := "--sigma-max 1.2, want 2; --seed 1, want 8: leave out --sigma-max and --seed to go on, or begin another run with its weights: --start " + run; code != 1 || !strings.Contains(stderr, want) {
+		t.Errorf("exit status %d, %q, want 1 and %q", code, stderr, want)
+	}
+	mustRun(t, "train", "--config", filepath.Join(run, train.ConfigFile), "--start", run, "--seed", "8", "--steps", "1", "--out", "finer", "--quiet")
+}
+
+// TestFailedStartDoesNotBlock corrects a command that failed.
+func TestFailedStartDoesNotBlock(t *testing.T) {
+	photos := colourPictures(t, 3)
+	out := filepath.Join(t.TempDir(), "run")
+	args := func(more ...string) []string {
+		return append([]string{"train", "--data", photos, "--size", "16", "--net", "res6", "--dim", "2", "--batch", "2", "--steps", "1", "--quiet", "--out", out}, more...)
+	}
+	for _, wrong := range [][]string{{"--start", tinyWeights(t)}, {"--learning-rate", "1e30"}, {"--start", "nowhere"}} {
+		if code, _, _ := ebmRun(t, args(append(wrong, "--steps", "3")...)...); code != 1 {
+			t.Errorf("%v: exit status %d, want 1", wrong, code)
+		}
+	}
+	mustRun(t, args()...)
+}

@@ -155,13 +155,13 @@ type phase struct {
 // meets row q + c − j of y, c = (r + pad − t)/s.
 func phases(n *graph.Node) []phase {
 	a, w, in := n.Attr().(graph.ConvAttr), n.Inputs()[1], graph.Spatial(n.Inputs()[0])
-	kernel := graph.Spatial(w)
+	kernel, size := graph.Spatial(w), a.Size.Ints()
 	// along is one axis of a phase.
 	type along struct{ start, taps, lo, hi int }
 	axes := make([][]along, len(kernel))
 	for i, k := range kernel {
 		s := a.Strides[i]
-		if a.Size[i]%s != 0 {
+		if size[i]%s != 0 {
 			return nil
 		}
 		for r := range s {
@@ -170,7 +170,7 @@ func phases(n *graph.Node) []phase {
 				return nil
 			}
 			taps, c := (k-1-t)/s+1, (r+a.PadLo[i]-t)/s
-			p := along{start: k - 1 - t - s*(taps-1), taps: taps, lo: taps - 1 - c, hi: a.Size[i]/s - in[i] + c}
+			p := along{start: k - 1 - t - s*(taps-1), taps: taps, lo: taps - 1 - c, hi: size[i]/s - in[i] + c}
 			if p.lo < 0 || p.hi < 0 {
 				return nil
 			}
@@ -184,7 +184,7 @@ func phases(n *graph.Node) []phase {
 			conv.PadLo, conv.PadHi = []int{v.lo, h.lo}, []int{v.hi, h.hi}
 			list = append(list, phase{
 				taps: graph.SliceAttr{
-					Axes: []int{2, 3}, Starts: []int{v.start, h.start}, Limits: []int{kernel[0], kernel[1]}, Steps: slices.Clone(a.Strides),
+					Axes: []int{2, 3}, Starts: graph.Dims(v.start, h.start), Limits: graph.Dims(kernel...), Steps: slices.Clone(a.Strides),
 				},
 				weights: graph.Shape{w.Shape()[1], w.Shape()[0], graph.Const(v.taps), graph.Const(h.taps)},
 				conv:    conv,

@@ -30,14 +30,14 @@ func (b *blocks) gradsFilters(n *graph.Node) bool {
 // filterGrad returns the name of the ConvFilterGrad n, in ONNX's layout.
 func (b *blocks) filterGrad(n *graph.Node) string {
 	l, x, y, a := b.plain, n.Inputs()[0], n.Inputs()[1], n.Attr().(graph.ConvAttr)
-	out, co, ci := graph.Spatial(y), n.Shape()[0], n.Shape()[1]
+	out, co, ci := y.Shape()[2:], n.Shape()[0], n.Shape()[1]
 	batch, pixels := x.Shape()[0], x.Shape()[0].Mul(y.Shape()[2:].Volume())
 	one := graph.Const(1)
 	channels, _ := ci.Constant()
 	flat := b.pixels(y)
 	padded := b.blocksFirst(x, a)
-	slice := graph.Shape{b.count(ci), batch, graph.Const(out[0]), graph.Const(out[1]), graph.Const(b.size)}
-	taps := windows(a, a.Size, out, false)
+	slice := graph.Shape{b.count(ci), batch, out[0], out[1], graph.Const(b.size)}
+	taps := windows(a, a.Size.Ints(), out, false)
 	parts := make([]string, len(taps))
 	for i, s := range taps {
 		s.Axes = []int{2, 3}
@@ -74,8 +74,8 @@ func (b *blocks) blocksFirst(x *graph.Node, a graph.ConvAttr) string {
 		}
 		return l.transpose(l.reshape(b.inside.value(x), s, split), 1, 0, 2, 3, 4)
 	})
-	pad := graph.PadAttr{Lo: []int{0, 0, a.PadLo[0], a.PadLo[1], 0}, Hi: []int{0, 0, a.PadHi[0], a.PadHi[1], 0}}
-	if !slices.ContainsFunc(slices.Concat(pad.Lo, pad.Hi), func(p int) bool { return p > 0 }) {
+	pad := graph.PadAttr{Lo: graph.Dims(0, 0, a.PadLo[0], a.PadLo[1], 0), Hi: graph.Dims(0, 0, a.PadHi[0], a.PadHi[1], 0)}
+	if !slices.ContainsFunc(slices.Concat(pad.Lo, pad.Hi), func(p graph.Dim) bool { return p != graph.Dim{} }) {
 		return first
 	}
 	return l.shared(extraKey{x, "blocks first " + pad.String()}, func() string { return l.pad(first, pad.Lo, pad.Hi) })

@@ -29,9 +29,9 @@ func (b *blocks) subpixel(n *graph.Node) int {
 	if !static || s[1] >= b.size {
 		return 0
 	}
-	best, least := 0, 0.0
+	best, least, size := 0, 0.0, a.Size.Ints()
 	for _, side := range []int{1, 2, 4} {
-		if a.Size[0]%side != 0 || a.Size[1]%side != 0 {
+		if size[0]%side != 0 || size[1]%side != 0 {
 			continue
 		}
 		products := float64(b.filled(s[1]*side*side)*(s[2]+side-1)*(s[3]+side-1)) / float64(side*side) // for each pixel and channel of x
@@ -73,7 +73,7 @@ func (b *blocks) squareWeights(w *graph.Node, side int) string {
 	value = l.reshape(value, nil, graph.Dims(ci, co, side, rows, side, columns))
 	value = l.reshape(l.transpose(value, 0, 2, 4, 1, 3, 5), nil, graph.Dims(ci*side*side, co, rows, columns))
 	filled := b.filled(ci * side * side)
-	value = l.pad(value, []int{0, 0, 0, 0}, []int{filled - ci*side*side, 0, 0, 0})
+	value = l.pad(value, graph.Dims(0, 0, 0, 0), graph.Dims(filled-ci*side*side, 0, 0, 0))
 	// As rows of blocks, of which the second step wants those of the outputs.
 	value = l.reshape(value, nil, graph.Dims(filled, co/b.size, b.size, rows*columns))
 	return b.blocksOf(l.transpose(value, 0, 1, 3, 2), graph.Dims(filled, co, rows, columns))
@@ -87,9 +87,9 @@ func (b *blocks) moved(value string, shape []int, axis, count int) string {
 	if count == 1 {
 		return value
 	}
-	l, none := b.plain, make([]int, len(shape))
+	l, none := b.plain, make(graph.Shape, len(shape))
 	end, repeats := slices.Clone(none), []int{1, 1, 1, 1}
-	end[axis], repeats[axis] = count, count
+	end[axis], repeats[axis] = graph.Const(count), count
 	long := l.emit("Tile", []string{l.pad(value, none, end), l.ints(repeats...)})
-	return l.slice(long, graph.SliceAttr{Axes: []int{axis}, Starts: []int{0}, Limits: []int{count * (shape[axis] + count - 1)}, Steps: []int{1}})
+	return l.slice(long, graph.SliceAttr{Axes: []int{axis}, Starts: graph.Dims(0), Limits: graph.Dims(count * (shape[axis] + count - 1)), Steps: []int{1}})
 }

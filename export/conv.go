@@ -17,7 +17,7 @@ func convAttrs(a graph.ConvAttr) []*onnxpb.AttributeProto {
 // lowerConv emits a Conv, or matrix products where those are faster.
 func lowerConv(l *lowering, n *graph.Node) string {
 	x, w, a := n.Inputs()[0], n.Inputs()[1], n.Attr().(graph.ConvAttr)
-	if preferTaps(w, a, graph.Spatial(n)) {
+	if preferTaps(w, a, n) {
 		return l.convByTaps(x, w, a, n.Shape())
 	}
 	return l.emit("Conv", l.values(n.Inputs()), convAttrs(a)...)
@@ -30,7 +30,7 @@ func lowerConvInputGrad(l *lowering, n *graph.Node) string {
 	if side := l.blocks.subpixel(n); side > 0 {
 		return l.blocks.inputGradBySquares(n, side)
 	}
-	if preferTaps(w, a, graph.Spatial(n)) && slices.Equal(a.Strides, []int{1, 1}) && padsWithin(a, graph.Spatial(w)) {
+	if preferTaps(w, a, n) && slices.Equal(a.Strides, []int{1, 1}) && padsWithin(a, graph.Spatial(w)) {
 		return l.inputGradByTaps(y, w, a, n.Shape())
 	}
 	kernel := graph.Spatial(w)
@@ -45,11 +45,31 @@ func lowerConvInputGrad(l *lowering, n *graph.Node) string {
 	if flips {
 		return l.emit("Conv", []string{l.value(y), l.flipped(w)}, convAttrs(flip)...)
 	}
-	rest := make([]int, len(kernel))
+	reach := make([]int, len(kernel))
 	for i, k := range kernel {
-		rest[i] = (a.Size[i] + a.PadLo[i] + a.PadHi[i] - a.Dilations[i]*(k-1) - 1) % a.Strides[i]
+		reach[i] = a.Dilations[i]*(k-1) + 1
 	}
-	return l.emit("ConvTranspose", l.values(n.Inputs()), append(convAttrs(a), intsAttr("output_padding", rest...))...)
+	rest, cut := leftover(a.Size, a.Strides, a.PadLo, a.PadHi, reach)
+	x := l.emit("ConvTranspose", l.values(n.Inputs()), append(convAttrs(a), intsAttr("output_padding", rest...))...)
+	return l.slice(x, cut)
+}
+
+// leftover returns how many elements of each spatial axis the last position of
+// a window does not reach, for sizes that are known. Along others it returns as
+// many as there may be, and the slice that leaves those out which there are not.
+func leftover(size graph.Shape, strides, lo, hi, reach []int) (rest []int, cut graph.SliceAttr) {
+	rest = make([]int, len(size))
+	for i, d := range size {
+		n, ok := d.Constant()
+		if ok {
+			rest[i] = (n + lo[i] + hi[i] - reach[i]) % strides[i]
+		} else if strides[i] > 1 {
+			rest[i] = strides[i] - 1
+			cut.Axes, cut.Steps = append(cut.Axes, i+2), append(cut.Steps, 1)
+			cut.Starts, cut.Limits = append(cut.Starts, graph.Const(0)), append(cut.Limits, d)
+		}
+	}
+	return rest, cut
 }
 
 // flipped returns the name of w [Co Ci …] as [Ci Co …] with reversed spatial
@@ -61,17 +81,14 @@ func (l *lowering) flipped(w *graph.Node) string {
 		perm = append(perm, i+2)
 		if k > 1 {
 			a.Axes = append(a.Axes, i+2)
-			a.Starts = append(a.Starts, k-1)
-			a.Limits = append(a.Limits, -k-1) // before the first element
+			a.Starts = append(a.Starts, graph.Const(k-1))
+			a.Limits = append(a.Limits, graph.Const(-k-1)) // before the first element
 			a.Steps = append(a.Steps, -1)
 		}
 	}
 	return l.shared(extraKey{w, "flipped"}, func() string {
 		name := l.transpose(l.value(w), perm...)
-		if len(a.Axes) > 0 {
-			name = l.slice(name, a)
-		}
-		return name
+		return l.slice(name, a)
 	})
 }
 

@@ -13,7 +13,7 @@ func lowerConvFilterGrad(l *lowering, n *graph.Node) string {
 	switch {
 	case !plain2D(a):
 		return l.filterGradByConv(n)
-	case area(graph.Spatial(y)) <= smallArea:
+	case isSmall(y):
 		return l.filterGradByTaps(x, y, a, n.Shape())
 	case l.blocks.gradsFilters(n):
 		return l.blocks.filterGrad(n)
@@ -25,14 +25,14 @@ func lowerConvFilterGrad(l *lowering, n *graph.Node) string {
 // slice of x that it sees, as [N·OH·OW Ci], with y, as [N·OH·OW Co].
 func (l *lowering) filterGradBySlices(n *graph.Node) string {
 	x, y, a := n.Inputs()[0], n.Inputs()[1], n.Attr().(graph.ConvAttr)
-	out := graph.Spatial(y)
-	ci, co, taps := n.Shape()[1], n.Shape()[0], graph.Const(area(a.Size))
+	out := y.Shape()[2:]
+	ci, co, taps := n.Shape()[1], n.Shape()[0], a.Size.Volume()
 	padded := l.channelsLast(x, a.PadLo, a.PadHi)
 	yRows := l.rows(y)
 
-	from := graph.Shape{x.Shape()[0], graph.Const(out[0]), graph.Const(out[1]), ci}
+	from := graph.Shape{x.Shape()[0], out[0], out[1], ci}
 	var parts []string
-	for _, s := range windows(a, a.Size, out, false) {
+	for _, s := range windows(a, a.Size.Ints(), out, false) {
 		xRows := l.reshape(l.window(padded, x, a.PadLo, a.PadHi, s), from, graph.Shape{from[:3].Volume(), ci})
 		p := l.emit("MatMul", []string{l.transpose(yRows, 1, 0), xRows})
 		parts = append(parts, l.reshape(p, graph.Shape{co, ci}, graph.Shape{graph.Const(1), co.Mul(ci)}))
@@ -80,7 +80,7 @@ func (l *lowering) filterGradByConv(n *graph.Node) string {
 	var cut graph.SliceAttr
 	for i, k := range a.Size {
 		cut.Axes = append(cut.Axes, i+2)
-		cut.Starts = append(cut.Starts, 0)
+		cut.Starts = append(cut.Starts, graph.Const(0))
 		cut.Limits = append(cut.Limits, k)
 		cut.Steps = append(cut.Steps, 1)
 	}

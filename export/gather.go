@@ -28,3 +28,10 @@ func lowerGatherGrad(l *lowering, n *graph.Node) string {
 	zeros := l.emit("Expand", []string{l.constant("", zero), l.shapeVector(n.Shape())})
 	return l.emit("ScatterElements", []string{zeros, places, updates}, intAttr("axis", a.Axis), stringAttr("reduction", "add"))
 }
+
+// lowerIota emits a Range from the start to as many places behind it.
+func lowerIota(l *lowering, n *graph.Node) string {
+	start := l.value(n.Inputs()[0])
+	count := l.reshape(l.dimension(n.Shape()[0]), graph.Dims(1), nil)
+	return l.emit("Range", []string{start, l.emit("Add", []string{start, count}), l.constant("", tensor.Of([]int64{1}))})
+}

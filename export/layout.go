@@ -77,20 +77,46 @@ func (l *lowering) shapeVector(shape graph.Shape) string {
 // dimension returns the name of an int64 [1] with the size of d at run time,
 // taken from the shapes of the graph's inputs.
 func (l *lowering) dimension(d graph.Dim) string {
-	c, symbols := d.Factors()
-	if len(symbols) == 0 {
+	if c, ok := d.Constant(); ok {
 		return l.ints(c)
 	}
 	return l.shared(extraKey{nil, "dim " + d.String()}, func() string {
-		size := l.symbol(symbols[0])
-		for _, s := range symbols[1:] {
-			size = l.emit("Mul", []string{size, l.symbol(s)})
+		total := ""
+		for _, t := range d.Terms() {
+			size := l.product(t)
+			if total != "" {
+				size = l.emit("Add", []string{total, size})
+			}
+			total = size
 		}
-		if c != 1 {
-			size = l.emit("Mul", []string{size, l.ints(c)})
-		}
-		return size
+		return total
 	})
+}
+
+// product returns the name of an int64 [1] with the value of one product.
+func (l *lowering) product(t graph.Term) string {
+	size := ""
+	for _, f := range t.Factors {
+		factor := ""
+		if f.Symbol != "" {
+			factor = l.symbol(f.Symbol)
+		} else {
+			factor = l.shared(extraKey{nil, "dim " + f.Over.Div(f.Under).String()}, func() string {
+				return l.emit("Div", []string{l.dimension(f.Over), l.dimension(f.Under)})
+			})
+		}
+		if size != "" {
+			factor = l.emit("Mul", []string{size, factor})
+		}
+		size = factor
+	}
+	switch {
+	case size == "":
+		return l.ints(t.N)
+	case t.N != 1:
+		return l.emit("Mul", []string{size, l.ints(t.N)})
+	}
+	return size
 }
 
 func (l *lowering) symbol(s string) string {
@@ -100,6 +126,9 @@ func (l *lowering) symbol(s string) string {
 			return l.emit("Slice", []string{shape, l.ints(axis), l.ints(axis + 1)})
 		}
 	}
+	if l.outer != nil { // whose values a body sees
+		return l.outer.dimension(graph.Sym(s))
+	}
 	panic(&graph.Error{Op: graph.OpBroadcast, Want: fmt.Sprintf("want an input with dimension %s", s)})
 }
 
@@ -108,7 +137,10 @@ func lowerSlice(l *lowering, n *graph.Node) string {
 }
 
 func (l *lowering) slice(value string, a graph.SliceAttr) string {
-	return l.emit("Slice", []string{value, l.ints(a.Starts...), l.ints(a.Limits...), l.ints(a.Axes...), l.ints(a.Steps...)})
+	if len(a.Axes) == 0 {
+		return value
+	}
+	return l.emit("Slice", []string{value, l.shapeVector(a.Starts), l.shapeVector(a.Limits), l.ints(a.Axes...), l.ints(a.Steps...)})
 }
 
 // lowerPad spreads the elements of axes with zeros between them by padding a
@@ -125,28 +157,33 @@ func lowerPad(l *lowering, n *graph.Node) string {
 		}
 		split := slices.Insert(slices.Clone(shape), axis+1, graph.Const(1))
 		value = l.reshape(value, shape, split)
-		end := make([]int, len(split))
-		end[axis+1] = b
-		value = l.pad(value, make([]int, len(split)), end)
+		end := make(graph.Shape, len(split))
+		end[axis+1] = graph.Const(b)
+		value = l.pad(value, make(graph.Shape, len(split)), end)
 		split[axis+1] = graph.Const(b + 1)
 		shape[axis] = shape[axis].Mul(graph.Const(b + 1))
 		value = l.reshape(value, split, shape)
-		if hi[axis] -= b; hi[axis] < 0 {
-			n, _ := shape[axis].Constant()
-			value = l.slice(value, graph.SliceAttr{Axes: []int{axis}, Starts: []int{0}, Limits: []int{n + hi[axis]}, Steps: []int{1}})
-			shape[axis], hi[axis] = graph.Const(n+hi[axis]), 0
+		hi[axis] = hi[axis].Sub(graph.Const(b))
+		if n, ok := hi[axis].Constant(); ok && n >= 0 {
+			continue
+		} else if !ok { // what is wanted may be more or fewer
+			hi[axis] = hi[axis].Add(graph.Const(b))
+			shape[axis] = shape[axis].Sub(graph.Const(b))
+		} else {
+			shape[axis], hi[axis] = shape[axis].Add(hi[axis]), graph.Const(0)
 		}
+		value = l.slice(value, graph.SliceAttr{Axes: []int{axis}, Starts: graph.Dims(0), Limits: shape[axis : axis+1], Steps: []int{1}})
 	}
 	return l.pad(value, a.Lo, hi)
 }
 
 // pad emits a Pad, unless it adds nothing.
-func (l *lowering) pad(value string, lo, hi []int) string {
+func (l *lowering) pad(value string, lo, hi graph.Shape) string {
 	pads := slices.Concat(lo, hi)
-	if !slices.ContainsFunc(pads, func(p int) bool { return p != 0 }) {
+	if !slices.ContainsFunc(pads, func(p graph.Dim) bool { return p != graph.Dim{} }) {
 		return value
 	}
-	return l.emit("Pad", []string{value, l.ints(pads...)})
+	return l.emit("Pad", []string{value, l.shapeVector(pads)})
 }
 
 func lowerConcat(l *lowering, n *graph.Node) string {

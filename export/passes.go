@@ -125,20 +125,18 @@ func valueKey(n *graph.Node, in []*graph.Node) string {
 
 // fixSizes replaces symbolic dimensions by numbers.
 func fixSizes(g *graph.Graph, sizes map[string]int) *graph.Graph {
-	bind := func(s graph.Shape) graph.Shape {
-		fixed := make(graph.Shape, len(s))
-		for i, d := range s {
-			c, symbols := d.Factors()
-			fixed[i] = graph.Const(c)
-			for _, sym := range symbols {
-				if n, ok := sizes[sym]; ok {
-					fixed[i] = fixed[i].Mul(graph.Const(n))
-				} else {
-					fixed[i] = fixed[i].Mul(graph.Sym(sym))
-				}
-			}
+	fixed := func(symbol string) graph.Dim {
+		if n, ok := sizes[symbol]; ok {
+			return graph.Const(n)
 		}
-		return fixed
+		return graph.Sym(symbol)
+	}
+	bind := func(s graph.Shape) graph.Shape {
+		out := make(graph.Shape, len(s))
+		for i, d := range s {
+			out[i] = d.Replace(fixed)
+		}
+		return out
 	}
 	return graph.Retype(g, bind)
 }
@@ -264,7 +262,7 @@ func foldPools(g *graph.Graph) *graph.Graph {
 			if !ok {
 				break
 			}
-			return graph.ConvInputGrad(in[0].Inputs()[0], graph.MeanPool(in[1], f.weights), f.conv, graph.Spatial(old))
+			return graph.ConvInputGrad(in[0].Inputs()[0], graph.MeanPool(in[1], f.weights), f.conv, old.Shape()[2:])
 		case graph.OpConvFilterGrad:
 			if in[1].Op() != graph.OpMeanPoolGrad {
 				break

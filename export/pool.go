@@ -69,12 +69,10 @@ func lowerMeanPoolGrad(l *lowering, n *graph.Node) string {
 	planes := y.Shape()[0].Mul(y.Shape()[1])
 	one := append(graph.Shape{planes, graph.Const(1)}, y.Shape()[2:]...)
 	value := l.reshape(l.value(y), y.Shape(), one)
-	rest := make([]int, len(a.Window))
-	for i, w := range a.Window {
-		rest[i] = (a.Size[i] + a.PadLo[i] + a.PadHi[i] - w) % a.Strides[i]
-	}
+	rest, cut := leftover(a.Size, a.Strides, a.PadLo, a.PadHi, a.Window)
 	value = l.emit("ConvTranspose", []string{value, l.constant("", filled(n.DType(), 1/float64(volume), append([]int{1, 1}, a.Window...)))},
 		intsAttr("strides", a.Strides...), intsAttr("pads", slices.Concat(a.PadLo, a.PadHi)...), intsAttr("output_padding", rest...))
+	value = l.slice(value, cut)
 	return l.reshape(value, append(graph.Shape{planes, graph.Const(1)}, n.Shape()[2:]...), n.Shape())
 }
 
@@ -82,7 +80,7 @@ func lowerMeanPoolGrad(l *lowering, n *graph.Node) string {
 func tiles(n *graph.Node) bool {
 	a := n.Attr().(graph.PoolAttr)
 	for i, w := range a.Window {
-		if a.Strides[i] != w || a.PadLo[i] != 0 || a.PadHi[i] != 0 || a.Size[i]%w != 0 {
+		if _, whole := a.Size[i].DivExact(graph.Const(w)); a.Strides[i] != w || a.PadLo[i] != 0 || a.PadHi[i] != 0 || !whole {
 			return false
 		}
 	}

@@ -283,7 +283,7 @@ func layoutRows() []row {
 			return g.Exp(g.Concat(1, g.Slice(x, 1, 2, 2, 1), g.Slice(x, 1, 1, 2, 1)))
 		}),
 		named("Slice of two axes", g.OpSlice, n(4, N, 5), func(x *g.Node) *g.Node {
-			return g.Exp(g.SliceAxes(x, g.SliceAttr{Axes: []int{0, 2}, Starts: []int{1, 0}, Limits: []int{4, 5}, Steps: []int{2, 3}}))
+			return g.Exp(g.SliceAxes(x, g.SliceAttr{Axes: []int{0, 2}, Starts: g.Dims(1, 0), Limits: g.Dims(4, 5), Steps: []int{2, 3}}))
 		}),
 		named("Pad", g.OpPad, n(N, 3), func(x *g.Node) *g.Node { return g.Exp(g.Pad(x, []int{0, 2}, []int{0, 1}, nil)) }),
 		named("Pad between", g.OpPad, n(2, 3, N), func(x *g.Node) *g.Node {
@@ -312,6 +312,10 @@ func layoutRows() []row {
 		named("GatherGrad", g.OpGatherGrad, n(N, 4), func(x *g.Node) *g.Node {
 			return g.Exp(g.GatherGrad(x, indices(x, 2, 0, 0, 2), 1, 3))
 		}),
+		several("Iota", g.OpIota, func(xs []*g.Node) *g.Node {
+			one := xs[0].Graph().Scalar(tensor.Int64, 1)
+			return g.Mul(xs[0], g.Cast(g.Iota(one, xs[0].Shape()[0]), tensor.Float32))
+		}, n(N)),
 		without(named("GatherGrad of int64", g.OpGatherGrad, of(whole, N, 4), func(x *g.Node) *g.Node {
 			return g.GatherGrad(x, indices(x, 1, 0, 0, 2), 1, 3)
 		})),

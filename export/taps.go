@@ -23,8 +23,14 @@ const smallArea = 4
 // preferTaps reports whether a convolution with weights w and the given
 // result should be lowered by taps. Constant weights are best left to Conv,
 // for which runtimes lay them out once.
-func preferTaps(w *graph.Node, a graph.ConvAttr, result []int) bool {
-	return plain2D(a) && area(result) <= smallArea && !isConstant(w)
+func preferTaps(w *graph.Node, a graph.ConvAttr, result *graph.Node) bool {
+	return plain2D(a) && isSmall(result) && !isConstant(w)
+}
+
+// isSmall reports whether pictures [N C H W] have few pixels.
+func isSmall(n *graph.Node) bool {
+	size, ok := n.Shape()[2:].Static()
+	return ok && area(size) <= smallArea
 }
 
 func plain2D(a graph.ConvAttr) bool {
@@ -50,7 +56,7 @@ func isConstant(n *graph.Node) bool {
 // convByTaps returns the name of y [N Co OH OW].
 func (l *lowering) convByTaps(x, w *graph.Node, a graph.ConvAttr, y graph.Shape) string {
 	kernel := graph.Spatial(w)
-	stack := l.stack(x, a.PadLo, a.PadHi, windows(a, kernel, spatialOf(y), false))
+	stack := l.stack(x, a.PadLo, a.PadHi, windows(a, kernel, y[2:], false))
 	taps := l.tapWeights(w)
 	product := l.emit("MatMul", []string{stack, l.transpose(taps, 0, 2, 1)})
 	return l.sumTaps(product, y)
@@ -64,13 +70,13 @@ func (l *lowering) inputGradByTaps(y, w *graph.Node, a graph.ConvAttr, x graph.S
 	for i, k := range kernel {
 		lo[i], hi[i] = k-1-a.PadLo[i], k-1-a.PadHi[i]
 	}
-	stack := l.stack(y, lo, hi, windows(graph.Conv2D(1, 0), kernel, spatialOf(x), true))
+	stack := l.stack(y, lo, hi, windows(graph.Conv2D(1, 0), kernel, x[2:], true))
 	return l.sumTaps(l.emit("MatMul", []string{stack, l.tapWeights(w)}), x)
 }
 
 // filterGradByTaps returns the name of w [Co Ci KH KW].
 func (l *lowering) filterGradByTaps(x, y *graph.Node, a graph.ConvAttr, w graph.Shape) string {
-	stack := l.stack(x, a.PadLo, a.PadHi, windows(a, spatialOf(w), graph.Spatial(y), false))
+	stack := l.stack(x, a.PadLo, a.PadHi, windows(a, spatialOf(w), y.Shape()[2:], false))
 	yRows := l.rows(y)
 	product := l.emit("MatMul", []string{l.transpose(yRows, 1, 0), stack}) // [taps Co Ci]
 	co, ci, taps := w[0], w[1], w[2:].Volume()
@@ -90,13 +96,15 @@ func (l *lowering) tapWeights(w *graph.Node) string {
 
 // windows returns the slices of a padded [N H W C] that the taps of a kernel
 // see, in row-major order or in reverse.
-func windows(a graph.ConvAttr, kernel, out []int, reverse bool) []graph.SliceAttr {
+func windows(a graph.ConvAttr, kernel []int, out graph.Shape, reverse bool) []graph.SliceAttr {
 	var list []graph.SliceAttr
+	limit := func(axis, start int) graph.Dim {
+		return out[axis].Sub(graph.Const(1)).Mul(graph.Const(a.Strides[axis])).Add(graph.Const(start + 1))
+	}
 	for i := range kernel[0] {
 		for j := range kernel[1] {
 			list = append(list, graph.SliceAttr{
-				Axes: []int{1, 2}, Starts: []int{i, j}, Steps: a.Strides,
-				Limits: []int{i + (out[0]-1)*a.Strides[0] + 1, j + (out[1]-1)*a.Strides[1] + 1},
+				Axes: []int{1, 2}, Starts: graph.Dims(i, j), Steps: a.Strides, Limits: graph.Shape{limit(0, i), limit(1, j)},
 			})
 		}
 	}
@@ -109,14 +117,14 @@ func windows(a graph.ConvAttr, kernel, out []int, reverse bool) []graph.SliceAtt
 // stack returns the name of the given slices of x [N C H W], padded, as
 // [taps N·OH·OW C].
 func (l *lowering) stack(x *graph.Node, lo, hi []int, list []graph.SliceAttr) string {
-	key := extraKey{x, "stack " + graph.PadAttr{Lo: lo, Hi: hi}.String()}
+	key := extraKey{x, "stack " + graph.PadAttr{Lo: graph.Dims(lo...), Hi: graph.Dims(hi...)}.String()}
 	for _, s := range list {
 		key.what += " " + s.String()
 	}
 	return l.shared(key, func() string {
 		padded := l.channelsLast(x, lo, hi)
 		out := sliceSize(list[0])
-		from := graph.Shape{x.Shape()[0], graph.Const(out[0]), graph.Const(out[1]), x.Shape()[1]}
+		from := graph.Shape{x.Shape()[0], out[0], out[1], x.Shape()[1]}
 		rows := graph.Shape{graph.Const(1), from[:3].Volume(), from[3]}
 		parts := make([]string, len(list))
 		for i, s := range list {
@@ -131,19 +139,18 @@ func (l *lowering) stack(x *graph.Node, lo, hi []int, list []graph.SliceAttr) st
 
 // window emits one slice of a padded x, unless it is all of it.
 func (l *lowering) window(padded string, x *graph.Node, lo, hi []int, s graph.SliceAttr) string {
-	size := graph.Spatial(x)
 	for i := range 2 {
-		if s.Starts[i] != 0 || s.Steps[i] != 1 || s.Limits[i] != lo[i]+size[i]+hi[i] {
+		if s.Starts[i] != (graph.Dim{}) || s.Steps[i] != 1 || s.Limits[i] != x.Shape()[i+2].Add(graph.Const(lo[i]+hi[i])) {
 			return l.slice(padded, s)
 		}
 	}
 	return padded
 }
 
-func sliceSize(s graph.SliceAttr) []int {
-	size := make([]int, len(s.Axes))
+func sliceSize(s graph.SliceAttr) graph.Shape {
+	size := make(graph.Shape, len(s.Axes))
 	for i := range size {
-		size[i] = (s.Limits[i]-s.Starts[i]-1)/s.Steps[i] + 1
+		size[i] = s.Limits[i].Sub(s.Starts[i]).Add(graph.Const(s.Steps[i] - 1)).Div(graph.Const(s.Steps[i]))
 	}
 	return size
 }
@@ -177,7 +184,7 @@ func (l *lowering) channelsLast(x *graph.Node, lo, hi []int) string {
 	if lo[0]+lo[1]+hi[0]+hi[1] == 0 {
 		return name
 	}
-	return l.pad(name, []int{0, lo[0], lo[1], 0}, []int{0, hi[0], hi[1], 0})
+	return l.pad(name, graph.Dims(0, lo[0], lo[1], 0), graph.Dims(0, hi[0], hi[1], 0))
 }
 
 func spatialOf(s graph.Shape) []int {

@@ -180,6 +180,7 @@ type gradientReport struct {
 	Inputs  []describedType      `json:"inputs"`
 	Outputs []describedType      `json:"outputs"`
 	Dropped []onnximport.Dropped `json:"dropped,omitempty"`
+	Assumes []string             `json:"assumes,omitempty"`
 }
 
 type describedType struct {
@@ -222,10 +223,13 @@ func writeGradient(a *app, in, out string, d onnximport.Derivatives, o onnximpor
 	if len(d.Of) == 0 {
 		metadata["gradient_of"] = m.Graph.Outputs()[0].Name
 	}
+	if len(m.Assumes) > 0 {
+		metadata["assumes"] = strings.Join(m.Assumes, ", ")
+	}
 	if err := export.WriteFile(out, m.Graph, export.Options{Doc: m.Doc, Docs: m.Docs, Metadata: metadata, Version: version()}); err != nil {
 		return err
 	}
-	report := gradientReport{Path: out, Dropped: m.Dropped}
+	report := gradientReport{Path: out, Dropped: m.Dropped, Assumes: m.Assumes}
 	for _, n := range m.Graph.Inputs() {
 		report.Inputs = append(report.Inputs, describedType{n.InputName(), n.Type().String()})
 	}
@@ -240,6 +244,9 @@ func writeGradient(a *app, in, out string, d onnximport.Derivatives, o onnximpor
 	}
 	for _, v := range report.Outputs {
 		a.printf("out\t%s\t%s\n", v.Name, v.Type)
+	}
+	for _, text := range report.Assumes {
+		a.printf("assumes\t%s\n", text)
 	}
 	for _, d := range report.Dropped {
 		a.printf("dropped\t%s\t%s\n", d.Name, d.Reason)

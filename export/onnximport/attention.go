@@ -30,9 +30,9 @@ func readAttention(c *call) []*value {
 	if a.q.Rank() != 4 || a.k.Rank() != 4 || a.v.Rank() != 4 {
 		c.fail("%v, %v and %v, want operands [B S H·D] or [B H S D]", a.q.Type(), a.k.Type(), a.v.Type())
 	}
-	past := 0
+	past := graph.Dim{}
 	if c.has(4) && c.has(5) {
-		past = c.size(c.x(4), 2)
+		past = c.x(4).Shape()[2]
 		a.k, a.v = graph.Concat(2, c.x(4), a.k), graph.Concat(2, c.x(5), a.v)
 	}
 	present := []*graph.Node{a.k, a.v}
@@ -102,9 +102,9 @@ func (a *attention) readMask() {
 		a.fail("a mask %v", m.Type())
 	}
 	last := m.Rank() - 1
-	if short := a.size(m, last); short < a.size(a.k, 2) && short > 1 {
-		lo, hi := make([]int, m.Rank()), make([]int, m.Rank())
-		hi[last] = a.size(a.k, 2) - short
+	if short, keys := m.Shape()[last], a.k.Shape()[2]; short != keys && short != graph.Const(1) && a.assume(keys.Sub(short)) {
+		lo, hi := make(graph.Shape, m.Rank()), make(graph.Shape, m.Rank())
+		hi[last] = keys.Sub(short)
 		if m.DType() == tensor.Bool {
 			m = graph.Pad(m, lo, hi, nil)
 		} else {
@@ -120,26 +120,25 @@ func (a *attention) readMask() {
 
 // restrict leaves out keys that are beyond the end of a sequence, after the
 // query, or outside of a window around it.
-func (a *attention) restrict(past int) {
+func (a *attention) restrict(past graph.Dim) {
 	causal := a.integer("is_causal", 0) != 0
 	left, right := a.integer("left_window_size", -1), a.integer("right_window_size", -1)
 	if !causal && left < 0 && right < 0 && !a.has(6) {
 		return
 	}
 	number := func(n int) *graph.Node { return a.graph.Scalar(tensor.Int64, float64(n)) }
-	iota := func(n int, shape graph.Shape) *graph.Node { return graph.Reshape(a.made(iota64(n)), shape) }
-	queries, keys := a.size(a.q, 2), a.size(a.k, 2)
-	j := iota(keys, graph.Dims(1, 1, 1, keys))
-	first := number(past) // the place of the first query among the keys
+	one, queries, keys := graph.Const(1), a.q.Shape()[2], a.k.Shape()[2]
+	j := graph.Reshape(a.iota(keys), graph.Shape{one, one, one, keys})
+	first := a.count(past) // the place of the first query among the keys
 	if a.has(6) {
 		lengths := graph.Cast(a.x(6), tensor.Int64)
 		lengths = graph.Reshape(lengths, graph.Shape{a.q.Shape()[0], graph.Const(1), graph.Const(1), graph.Const(1)})
 		a.allow(a.less(j, lengths))
-		if past == 0 {
-			first = graph.Sub(lengths, graph.Broadcast(number(queries), lengths.Shape()))
+		if past == (graph.Dim{}) {
+			first = graph.Sub(lengths, graph.Broadcast(a.count(queries), lengths.Shape()))
 		}
 	}
-	i := iota(queries, graph.Dims(1, 1, queries, 1))
+	i := graph.Reshape(a.iota(queries), graph.Shape{one, one, queries, one})
 	ahead := a.sum(i, first)
 	ahead = a.sum(ahead, negate(j)) // how far the query is ahead of the key
 	if causal {

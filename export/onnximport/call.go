@@ -68,7 +68,7 @@ func (c *call) ints(i int) []int {
 	for j, d := range dims {
 		v, ok := d.Constant()
 		if !ok {
-			c.fail("operand %d (%q) depends on the size of dimension %v, which must be fixed", i, c.op.inputs[i], d)
+			c.fail("operand %d (%q) is %v, want a number", i, c.op.inputs[i], d)
 		}
 		n[j] = v
 	}
@@ -133,6 +133,12 @@ func (c *call) integers(name string) (list []int, ok bool) {
 		list = append(list, int(n))
 	}
 	return list, ok
+}
+
+// dimensions is integers as dimensions.
+func (c *call) dimensions(name string) (list []graph.Dim, ok bool) {
+	numbers, ok := c.integers(name)
+	return graph.Dims(numbers...), ok
 }
 
 // ignore says that attributes change nothing here.
@@ -202,6 +208,7 @@ func one(n *graph.Node) []*value { return []*value{{node: n}} }
 
 // broadcast repeats operands to their common shape, as NumPy does.
 func (c *call) broadcast(xs ...*graph.Node) []*graph.Node {
+	xs = c.aligned(xs, 0)
 	shapes := make([]graph.Shape, len(xs))
 	for i, x := range xs {
 		shapes[i] = x.Shape()
@@ -210,6 +217,28 @@ func (c *call) broadcast(xs ...*graph.Node) []*graph.Node {
 	out := make([]*graph.Node, len(xs))
 	for i, x := range xs {
 		out[i] = graph.Broadcast(x, to)
+	}
+	return out
+}
+
+// aligned cuts operands to the same sizes along axes, counted from the last one,
+// where one size can only be as large as another or larger, such as H and
+// 2·⌊H/2⌋: the model wants them equal. The axis skip from the front may differ.
+func (c *call) aligned(xs []*graph.Node, skip int) []*graph.Node {
+	out := slices.Clone(xs)
+	for i, x := range out {
+		for _, y := range out {
+			for k := 1; k <= min(x.Rank(), y.Rank()); k++ {
+				axis := x.Rank() - k
+				more, less := out[i].Shape()[axis], y.Shape()[y.Rank()-k]
+				beyond := more.Sub(less)
+				if skip > 0 && axis == skip-1 || beyond == (graph.Dim{}) || less == graph.Const(1) || isConstant(beyond) || !atLeast(beyond, 0) || atLeast(beyond, 1) {
+					continue
+				}
+				c.assume(less.Sub(more))
+				out[i] = graph.Slice(out[i], axis, graph.Const(0), less, 1)
+			}
+		}
 	}
 	return out
 }

@@ -48,23 +48,27 @@ func (c *call) window(x *graph.Node, kernel []int) window {
 // reach returns how many elements the window spans along an axis.
 func (w window) reach(axis int) int { return w.dilations[axis]*(w.kernel[axis]-1) + 1 }
 
-// autoPad replaces the paddings as auto_pad says for an operand of a size.
-func (c *call) autoPad(w *window, size []int) {
-	how := c.text("auto_pad", "NOTSET")
+// autoPad replaces the paddings as auto_pad says for the spatial axes of x.
+func (c *call) autoPad(w *window, x *graph.Node) {
+	how, axes := c.text("auto_pad", "NOTSET"), x.Rank()-2
 	switch how {
 	case "NOTSET", "":
 		return
 	case "VALID":
-		w.lo, w.hi = make([]int, len(size)), make([]int, len(size))
+		w.lo, w.hi = make([]int, axes), make([]int, axes)
 		return
 	case "SAME_UPPER", "SAME_LOWER":
 	default:
 		c.fail("auto_pad %q is not known", how)
 	}
-	w.lo, w.hi = make([]int, len(size)), make([]int, len(size))
-	for i, n := range size {
-		out := (n + w.strides[i] - 1) / w.strides[i]
-		total := max(0, (out-1)*w.strides[i]+w.reach(i)-n)
+	w.lo, w.hi = make([]int, axes), make([]int, axes)
+	for i := range axes {
+		total := w.reach(i) - 1
+		if w.strides[i] > 1 {
+			n := c.size(x, i+2)
+			out := (n + w.strides[i] - 1) / w.strides[i]
+			total = max(0, (out-1)*w.strides[i]+w.reach(i)-n)
+		}
 		w.lo[i] = total / 2
 		if how == "SAME_LOWER" {
 			w.lo[i] = total - total/2
@@ -73,20 +77,15 @@ func (c *call) autoPad(w *window, size []int) {
 	}
 }
 
-// spatial returns the sizes of the spatial axes of x.
-func (c *call) spatial(x *graph.Node) []int {
-	var n []int
-	for i := 2; i < x.Rank(); i++ {
-		n = append(n, c.size(x, i))
-	}
-	return n
-}
-
 func (c *call) kernel(x, w *graph.Node) []int {
 	if w.Rank() != x.Rank() || w.Rank() < 3 {
 		c.fail("weights %v for %v", w.Type(), x.Type())
 	}
-	return c.spatial(w)
+	var n []int
+	for i := 2; i < w.Rank(); i++ {
+		n = append(n, c.size(w, i))
+	}
+	return n
 }
 
 // addBias adds operand 2, one number for each channel, if it is there.
@@ -100,7 +99,7 @@ func (c *call) addBias(y *graph.Node) []*value {
 func readConv(c *call) []*value {
 	x, w := c.float(0), c.float(1)
 	g := c.window(x, c.kernel(x, w))
-	c.autoPad(&g, c.spatial(x))
+	c.autoPad(&g, x)
 	return c.addBias(graph.Conv(x, w, graph.ConvAttr{
 		Strides: g.strides, Dilations: g.dilations, PadLo: g.lo, PadHi: g.hi, Groups: c.integer("group", 1),
 	}))
@@ -111,39 +110,40 @@ func readConv(c *call) []*value {
 func readConvTranspose(c *call) []*value {
 	x, w := c.float(0), c.float(1)
 	g := c.window(x, c.kernel(x, w))
-	in := c.spatial(x)
+	in := x.Shape()[2:]
 	extra, ok := c.integers("output_padding")
 	if !ok {
 		extra = make([]int, len(in))
 	}
-	size, fixed := c.integers("output_shape")
-	if len(extra) != len(in) || fixed && len(size) < len(in) {
-		c.fail("output_padding %v and output_shape %v for %v", extra, size, x.Type())
+	list, fixed := c.dimensions("output_shape")
+	if len(extra) != len(in) || fixed && len(list) < len(in) {
+		c.fail("output_padding %v and output_shape %v for %v", extra, graph.Shape(list), x.Type())
 	}
-	full := make([]int, len(in)) // without paddings
+	size := graph.Shape(list)
+	full := make(graph.Shape, len(in)) // without paddings
 	for i, n := range in {
-		full[i] = g.strides[i]*(n-1) + extra[i] + g.reach(i)
+		full[i] = n.Mul(graph.Const(g.strides[i])).Add(graph.Const(extra[i] + g.reach(i) - g.strides[i]))
 	}
 	how := c.text("auto_pad", "NOTSET")
 	if fixed {
 		size = size[len(size)-len(in):]
 	} else {
-		size = make([]int, len(in))
+		size = make(graph.Shape, len(in))
 		for i, n := range in {
 			switch how {
 			case "SAME_UPPER", "SAME_LOWER":
-				size[i], fixed = n*g.strides[i], true
+				size[i], fixed = n.Mul(graph.Const(g.strides[i])), true
 			case "VALID":
 				size[i] = full[i]
 				g.lo[i], g.hi[i] = 0, 0
 			default:
-				size[i] = full[i] - g.lo[i] - g.hi[i]
+				size[i] = full[i].Sub(graph.Const(g.lo[i] + g.hi[i]))
 			}
 		}
 	}
 	for i := range in {
 		if fixed {
-			total := max(0, full[i]-size[i])
+			total := max(0, c.known(full[i].Sub(size[i])))
 			g.lo[i] = total - total/2
 			if how == "SAME_UPPER" {
 				g.lo[i] = total / 2
@@ -151,25 +151,33 @@ func readConvTranspose(c *call) []*value {
 			g.hi[i] = total - g.lo[i]
 			// What is wanted beyond the full size stays 0.
 		}
-		if size[i] < 1 {
+		if !possible(size[i].Sub(graph.Const(1))) {
 			c.fail("a result of spatial size %v", size)
 		}
 	}
 	return c.addBias(c.adjoint(x, w, g, size))
 }
 
+// known returns d, which must not depend on symbols.
+func (c *call) known(d graph.Dim) int {
+	n, ok := d.Constant()
+	if !ok {
+		c.fail("%v elements, want a number", d)
+	}
+	return n
+}
+
 // adjoint is ConvInputGrad for any output padding: where the result reaches
 // beyond what the windows see, it is computed smaller and padded with zeros.
-func (c *call) adjoint(x, w *graph.Node, g window, size []int) *graph.Node {
-	in := c.spatial(x)
+func (c *call) adjoint(x, w *graph.Node, g window, size graph.Shape) *graph.Node {
 	inner, more := slices.Clone(size), make([]int, x.Rank())
-	for i, n := range in {
+	for i, n := range x.Shape()[2:] {
 		// The largest size whose convolution has n positions.
-		most := g.strides[i]*n - 1 + g.reach(i) - g.lo[i] - g.hi[i]
-		if size[i] > most {
-			inner[i], more[i+2] = most, size[i]-most
+		most := n.Mul(graph.Const(g.strides[i])).Add(graph.Const(g.reach(i) - 1 - g.lo[i] - g.hi[i]))
+		if beyond := c.known(size[i].Sub(most)); beyond > 0 {
+			inner[i], more[i+2] = most, beyond
 		}
-		if inner[i] < 1 {
+		if !possible(inner[i].Sub(graph.Const(1))) {
 			c.fail("paddings %v and %v leave nothing", g.lo, g.hi)
 		}
 	}

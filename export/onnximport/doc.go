@@ -17,9 +17,9 @@
 // check operands and attributes, and an attribute that an entry does not know
 // is an error: a model is imported as it is meant, or not at all.
 //
-// Shapes are the graph's: every dimension is a number or a product of
-// symbols. Integers that a model computes from shapes, as exports from PyTorch
-// do in front of a Reshape, are followed as such products (dims.go). What still
+// Shapes are the graph's: every dimension is an expression over symbols.
+// Integers that a model computes from shapes, as exports from PyTorch do in
+// front of a Reshape, are followed as such expressions (dims.go). What still
 // depends on values at run time is an error that says what to fix.
 //
 // Reading takes memory in proportion to what the file holds. Nothing in a file

@@ -100,9 +100,12 @@ func addDims(a, b graph.Dim) (graph.Dim, bool) { return addDim(a, b, 1) }
 func subDims(a, b graph.Dim) (graph.Dim, bool) { return addDim(a, b, -1) }
 
 // variadic reads an operator on any number of operands, which it takes two
-// by two.
-func variadic(f func(a, b *graph.Node) *graph.Node) reader {
+// by two. Two that are sizes are followed by onDims.
+func variadic(f func(a, b *graph.Node) *graph.Node, onDims func(a, b graph.Dim) (graph.Dim, bool)) reader {
 	return func(c *call) []*value {
+		if s := c.pairOfSizes(onDims); s != nil {
+			return []*value{{sizes: s}}
+		}
 		c.ignore("consumed_inputs")
 		xs := c.broadcast(c.all()...)
 		y := xs[0]
@@ -114,7 +117,7 @@ func variadic(f func(a, b *graph.Node) *graph.Node) reader {
 }
 
 func readMean(c *call) []*value {
-	sum := variadic(graph.Add)(c)[0].node
+	sum := c.nodeOf(variadic(graph.Add, addDims)(c)[0])
 	return one(graph.Scale(sum, 1/float64(len(c.in))))
 }
 
@@ -128,6 +131,13 @@ func negate(x *graph.Node) *graph.Node {
 
 func readNeg(c *call) []*value {
 	c.ignore("consumed_inputs")
+	if s := c.operand(0).sizes; s != nil && !s.truth {
+		out := &sizes{shape: s.shape}
+		for _, d := range s.elems {
+			out.elems = append(out.elems, d.Mul(graph.Const(-1)))
+		}
+		return []*value{{sizes: out}}
+	}
 	return one(negate(c.x(0)))
 }
 
@@ -239,12 +249,30 @@ func readCastLike(c *call) []*value {
 	return one(graph.Cast(x, like.DType()))
 }
 
-func readEqual(c *call) []*value {
-	if s := c.pairOfSizes(equalDims); s != nil {
-		s.truth = true
-		return []*value{{sizes: s}}
+func readEqual(c *call) []*value { return comparison(equal, equalDims)(c) }
+
+// comparison reads an operator with a bool for its result, which is followed
+// where both operands are, by f on dimensions.
+func comparison(f func(a, b *graph.Node) *graph.Node, onDims func(a, b graph.Dim) (graph.Dim, bool)) reader {
+	return func(c *call) []*value {
+		if s := c.pairOfSizes(onDims); s != nil {
+			s.truth = true
+			return []*value{{sizes: s}}
+		}
+		return binary(f)(c)
 	}
-	return binary(equal)(c)
+}
+
+// flipped exchanges the operands of a comparison, and negated turns its result.
+func flipped(f func(a, b graph.Dim) (graph.Dim, bool)) func(a, b graph.Dim) (graph.Dim, bool) {
+	return func(a, b graph.Dim) (graph.Dim, bool) { return f(b, a) }
+}
+
+func negated(f func(a, b graph.Dim) (graph.Dim, bool)) func(a, b graph.Dim) (graph.Dim, bool) {
+	return func(a, b graph.Dim) (graph.Dim, bool) {
+		d, ok := f(a, b)
+		return graph.Const(1).Sub(d), ok
+	}
 }
 
 // chosenSizes is Where on operands that are known, one of them followed by

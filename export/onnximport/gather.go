@@ -8,13 +8,14 @@ import (
 )
 
 // indices returns operand i as int64 indices that count from 0 of n.
-func (c *call) indices(i, n int) *graph.Node {
+func (c *call) indices(i int, size graph.Dim) *graph.Node {
 	x := c.x(i)
 	if x.DType().IsFloat() || x.DType() == tensor.Bool {
 		c.fail("want integers as indices, not %v", x.Type())
 	}
 	x = graph.Cast(x, tensor.Int64)
-	if t := c.folder.value(x); t != nil {
+	t := c.folder.value(x)
+	if n, known := size.Constant(); t != nil && known {
 		fixed := t.Clone()
 		for j, at := range tensor.Data[int64](t) {
 			if at < -int64(n) || at >= int64(n) {
@@ -26,7 +27,19 @@ func (c *call) indices(i, n int) *graph.Node {
 		}
 		return c.made(fixed)
 	}
-	return graph.Where(graph.Less(x, constantLike(x, 0)), graph.Add(x, constantLike(x, float64(n))), x)
+	if t != nil && !slices.ContainsFunc(tensor.Data[int64](t), func(at int64) bool { return at < 0 }) {
+		for _, at := range tensor.Data[int64](t) {
+			c.assume(size.Sub(graph.Const(int(at) + 1)))
+		}
+		return x
+	}
+	return c.fromEnd(x, size)
+}
+
+// fromEnd returns indices that count from 0 of n, of which negative ones count
+// from the end.
+func (c *call) fromEnd(x *graph.Node, n graph.Dim) *graph.Node {
+	return graph.Where(graph.Less(x, constantLike(x, 0)), graph.Add(x, c.repeated(x, n)), x)
 }
 
 func readGather(c *call) []*value {
@@ -35,7 +48,7 @@ func readGather(c *call) []*value {
 	}
 	x := c.x(0)
 	axis := c.axis(c.integer("axis", 0), x.Rank())
-	return one(graph.Gather(x, c.indices(1, c.size(x, axis)), axis))
+	return one(graph.Gather(x, c.indices(1, x.Shape()[axis]), axis))
 }
 
 // gatherSizes takes elements of a list that is followed by value.
@@ -60,22 +73,22 @@ func (c *call) gatherSizes() *sizes {
 // Operators that address single elements do so in the flat array: an element
 // at [i j k] of [a b c] has the place (i·b + j)·c + k.
 
-// flat returns x, whose shape must be known, as one axis.
+// flat returns x as one axis.
 func (c *call) flat(x *graph.Node) *graph.Node {
-	n := 1
-	for i := range x.Rank() {
-		n *= c.size(x, i)
+	n, ok := volume(x.Shape())
+	if !ok {
+		c.fail("shape %v is too large", x.Shape())
 	}
-	return graph.Reshape(x, graph.Dims(n))
+	return graph.Reshape(x, graph.Shape{n})
 }
 
 // strides returns how far apart neighbours along each axis of x are.
-func (c *call) strides(x *graph.Node) []int {
-	strides := make([]int, x.Rank())
-	step := 1
+func (c *call) strides(x *graph.Node) []graph.Dim {
+	strides := make([]graph.Dim, x.Rank())
+	step := graph.Const(1)
 	for i := x.Rank() - 1; i >= 0; i-- {
 		strides[i] = step
-		step *= c.size(x, i)
+		step = c.times(step, x.Shape()[i])
 	}
 	return strides
 }
@@ -92,7 +105,7 @@ func (c *call) elementPlaces(x *graph.Node, indices *graph.Node, axis int) *grap
 		if i != axis {
 			along = places(c, indices, i)
 		}
-		at = graph.Add(at, graph.Mul(along, constantLike(along, float64(stride))))
+		at = graph.Add(at, graph.Mul(along, c.repeated(along, stride)))
 	}
 	return at
 }
@@ -100,14 +113,14 @@ func (c *call) elementPlaces(x *graph.Node, indices *graph.Node, axis int) *grap
 func readGatherElements(c *call) []*value {
 	x := c.x(0)
 	axis := c.axis(c.integer("axis", 0), x.Rank())
-	at := c.elementPlaces(x, c.indices(1, c.size(x, axis)), axis)
+	at := c.elementPlaces(x, c.indices(1, x.Shape()[axis]), axis)
 	return one(graph.Gather(c.flat(x), at, 0))
 }
 
 func readScatterElements(c *call) []*value {
 	x, updates := c.x(0), c.x(2)
 	axis := c.axis(c.integer("axis", 0), x.Rank())
-	at := c.elementPlaces(x, c.indices(1, c.size(x, axis)), axis)
+	at := c.elementPlaces(x, c.indices(1, x.Shape()[axis]), axis)
 	return one(c.scatter(x, c.flat(at), c.flat(updates)))
 }
 
@@ -115,8 +128,8 @@ func readScatterElements(c *call) []*value {
 // is there, as the attribute reduction says.
 func (c *call) scatter(x, at, updates *graph.Node) *graph.Node {
 	flat := c.flat(x)
-	n := c.size(flat, 0)
-	if n == 0 || c.size(at, 0) == 0 {
+	n, none := flat.Shape()[0], graph.Dim{}
+	if n == none || at.Shape()[0] == none {
 		return x
 	}
 	if !updates.Shape().Equal(at.Shape()) || updates.DType() != x.DType() || x.DType() == tensor.Bool {
@@ -137,9 +150,9 @@ func (c *call) scatter(x, at, updates *graph.Node) *graph.Node {
 }
 
 // tuplePlaces returns, for indices [… k] of the leading k axes of x behind
-// batch axes, the places of the blocks that they name, [… 1], and the size of
-// a block.
-func (c *call) tuplePlaces(x *graph.Node, i, batch int) (at *graph.Node, block int) {
+// batch axes, the places of the blocks that they name, [… 1], and how many
+// elements a block has.
+func (c *call) tuplePlaces(x *graph.Node, i, batch int) (at *graph.Node, block graph.Dim) {
 	indices := c.x(i)
 	last := indices.Rank() - 1
 	if last < batch || indices.DType().IsFloat() {
@@ -149,17 +162,12 @@ func (c *call) tuplePlaces(x *graph.Node, i, batch int) (at *graph.Node, block i
 	if k < 1 || batch+k > x.Rank() {
 		c.fail("indices %v for %v", indices.Type(), x.Type())
 	}
-	strides := c.strides(x)
-	block = 1
-	if batch+k > 0 {
-		block = strides[batch+k-1]
-	}
+	block = c.volume(x.Shape()[batch+k:])
+	between := func(j int) graph.Dim { return c.volume(x.Shape()[j+1 : batch+k]) } // blocks, along axis j
 	indices = graph.Cast(indices, tensor.Int64)
 	for j := range k {
-		n := c.size(x, batch+j)
-		part := graph.Slice(indices, last, j, j+1, 1)
-		part = graph.Where(graph.Less(part, constantLike(part, 0)), graph.Add(part, constantLike(part, float64(n))), part)
-		part = graph.Mul(part, constantLike(part, float64(strides[batch+j]/block)))
+		part := c.fromEnd(graph.Slice(indices, last, j, j+1, 1), x.Shape()[batch+j])
+		part = graph.Mul(part, c.repeated(part, between(batch+j)))
 		if at == nil {
 			at = part
 		} else {
@@ -167,9 +175,18 @@ func (c *call) tuplePlaces(x *graph.Node, i, batch int) (at *graph.Node, block i
 		}
 	}
 	for j := range batch {
-		at = graph.Add(at, graph.Mul(places(c, at, j), constantLike(at, float64(strides[j]/block))))
+		at = graph.Add(at, graph.Mul(places(c, at, j), c.repeated(at, between(j))))
 	}
 	return at, block
+}
+
+// volume returns the number of elements of a shape.
+func (c *call) volume(s graph.Shape) graph.Dim {
+	v, ok := volume(s)
+	if !ok {
+		c.fail("shape %v is too large", s)
+	}
+	return v
 }
 
 func readGatherND(c *call) []*value {
@@ -181,7 +198,7 @@ func readGatherND(c *call) []*value {
 	at, block := c.tuplePlaces(x, 1, batch)
 	lead := at.Shape()[:at.Rank()-1]
 	k := c.size(c.x(1), at.Rank()-1)
-	blocks := graph.Reshape(x, graph.Dims(c.size(c.flat(x), 0)/max(1, block), block))
+	blocks := graph.Reshape(x, graph.Shape{c.volume(x.Shape()[:batch+k]), block})
 	y := graph.Gather(blocks, graph.Reshape(at, lead), 0)
 	return one(graph.Reshape(y, slices.Concat(lead, x.Shape()[batch+k:])))
 }
@@ -190,8 +207,8 @@ func readScatterND(c *call) []*value {
 	x, updates := c.x(0), c.x(2)
 	at, block := c.tuplePlaces(x, 1, 0)
 	rows := c.flat(at)
-	within := graph.Reshape(c.made(iota64(block)), graph.Dims(1, block))
-	first := graph.ExpandDims(graph.Mul(rows, constantLike(rows, float64(block))), 1)
+	within := graph.Reshape(c.iota(block), graph.Shape{graph.Const(1), block})
+	first := graph.ExpandDims(graph.Mul(rows, c.repeated(rows, block)), 1)
 	both := c.broadcast(first, within)
 	return one(c.scatter(x, c.flat(graph.Add(both[0], both[1])), c.flat(updates)))
 }
@@ -255,15 +272,12 @@ func readEyeLike(c *call) []*value {
 	return one(graph.Cast(graph.Equal(graph.Add(rows, k), places(c, x, 1)), dtype))
 }
 
-// readRange reads start, start+step, … up to but without limit, from
-// constants, or from 0 to a symbolic dimension by counting.
+// readRange reads start, start+step, … up to but without limit, from constants
+// or sizes.
 func readRange(c *call) []*value {
 	dtype := c.x(0).DType()
-	limit := c.sizesOf(c.operand(1))
-	if limit != nil && len(limit.elems) == 1 {
-		if _, known := limit.elems[0].Constant(); !known {
-			return one(c.count(limit.elems[0], dtype))
-		}
+	if r := c.rangeOfSizes(); r != nil {
+		return one(graph.Cast(r, dtype))
 	}
 	start, end, step := c.scalar(0), c.scalar(1), c.scalar(2)
 	n := 0.0
@@ -288,18 +302,41 @@ func readRange(c *call) []*value {
 	return one(c.made(typed(t, dtype)))
 }
 
-// count returns 0, 1, … up to but without a symbolic dimension, by a scan that
-// carries the number along.
-func (c *call) count(d graph.Dim, dtype tensor.DType) *graph.Node {
-	if n, _ := d.Factors(); n < 1 || c.scalar(0) != 0 || c.scalar(2) != 1 {
-		c.fail("a range to the symbolic dimension %v, want one from 0 in steps of 1", d)
+// rangeOfSizes returns a range whose ends are sizes, of which one is symbolic,
+// as int64; otherwise nil.
+func (c *call) rangeOfSizes() *graph.Node {
+	var ends [3]graph.Dim
+	symbolic := false
+	for i := range ends {
+		s := c.sizesOf(c.operand(i))
+		if s == nil || len(s.elems) != 1 {
+			return nil
+		}
+		ends[i] = s.elems[0]
+		_, known := ends[i].Constant()
+		symbolic = symbolic || !known
 	}
-	body := graph.New("count")
-	k := body.Input("k", tensor.Int64, nil)
-	body.Input("place", tensor.Int64, nil)
-	body.Output("next", graph.Shift(k, 1))
-	body.Output("k", k)
-	zero := c.graph.Scalar(tensor.Int64, 0)
-	out := graph.Scan(body, []*graph.Node{zero}, []*graph.Node{graph.Broadcast(zero, graph.Shape{d})})
-	return graph.Cast(out[1], dtype)
+	step, known := ends[2].Constant()
+	if !symbolic || !known || step == 0 {
+		return nil
+	}
+	length := ends[1].Sub(ends[0]).Mul(graph.Const(sign(step)))
+	if !c.assume(length) {
+		length = graph.Const(0)
+	}
+	n := length.Add(graph.Const(magnitudeOf(step) - 1)).Div(graph.Const(magnitudeOf(step)))
+	if step == 1 {
+		return graph.Iota(c.count(ends[0]), n)
+	}
+	at := c.iota(n)
+	return graph.Add(graph.Mul(at, constantLike(at, float64(step))), c.repeated(at, ends[0]))
 }
+
+func sign(n int) int {
+	if n < 0 {
+		return -1
+	}
+	return 1
+}
+
+func magnitudeOf(n int) int { return n * sign(n) }

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	goruntime "runtime"
-	"strconv"
 	"strings"
+	"unicode"
 
 	"ebm/export/onnxpb"
 	"ebm/models/graph"
@@ -18,9 +18,9 @@ type importer struct {
 	graph     *graph.Graph
 	options   Options
 	values    map[string]*value
-	defined   map[string]bool        // names of nodes' results in the graph at hand
-	depth     int                    // of branches inside branches
-	symbols   map[string]*graph.Node // symbol → its size at run time
+	defined   map[string]bool           // names of nodes' results in the graph at hand
+	depth     int                       // of branches inside branches
+	counts    map[graph.Dim]*graph.Node // of symbols and floor divisions, at run time
 	folder    *folder
 	table     map[string]entry
 	version   int                                   // of the standard operator set, which functions choose for themselves
@@ -28,6 +28,7 @@ type importer struct {
 	inlined   int                                   // nodes imported inside of functions and branches
 	place     int                                   // index of the node at hand in the file's graph
 	problems  []Problem
+	plain     map[string]bool // symbols that are the size of an input's axis
 }
 
 // value is what a name of the file stands for: a node, integers that are
@@ -111,6 +112,11 @@ func (im *importer) initialisers(g *onnxpb.GraphProto) error {
 
 // inputs adds what is not an initialiser; older files list those as inputs too.
 func (im *importer) inputs(g *onnxpb.GraphProto) error {
+	for _, in := range g.Input {
+		for _, d := range in.GetType().GetTensorType().GetShape().GetDim() {
+			im.plain[d.GetDimParam()] = true
+		}
+	}
 	for _, in := range g.Input {
 		name := in.GetName()
 		if im.values[name] != nil { // an initialiser
@@ -199,8 +205,8 @@ func (im *importer) typeOf(v *onnxpb.ValueInfoProto) (declared, wide tensor.DTyp
 	return declared, wide, shape, nil
 }
 
-// dimension reads a number, a symbol, or a product of them as package export
-// writes it, "4·N". Symbols whose sizes are given become numbers.
+// dimension reads a number, a symbol, or an expression over symbols as package
+// export writes it. Symbols whose sizes are given become numbers.
 func (im *importer) dimension(d *onnxpb.TensorShapeProto_Dimension, unnamed string) (graph.Dim, error) {
 	if v, ok := d.Value.(*onnxpb.TensorShapeProto_Dimension_DimValue); ok && v.DimValue != -1 {
 		if v.DimValue < 0 || v.DimValue > 1<<31 {
@@ -212,22 +218,45 @@ func (im *importer) dimension(d *onnxpb.TensorShapeProto_Dimension, unnamed stri
 	if param == "" || param == "?" {
 		param = unnamed
 	}
-	dim := graph.Const(1)
-	for i, part := range strings.Split(param, "·") {
-		factor := graph.Sym(part)
-		if n, err := strconv.Atoi(part); err == nil && n > 0 && n < 1<<31 && i == 0 {
-			factor = graph.Const(n)
-		} else if n, ok := im.options.Sizes[part]; ok {
-			factor = graph.Const(n)
-		} else if part == "" {
-			return graph.Dim{}, fmt.Errorf("dimension %q is not a name", param)
+	if n, ok := im.options.Sizes[param]; ok {
+		return graph.Const(n), nil
+	}
+	if strings.ContainsFunc(param, unicode.IsControl) || strings.HasPrefix(param, "·") || strings.HasSuffix(param, "·") || len(param) > 1<<10 {
+		return graph.Dim{}, fmt.Errorf("dimension %q is not a name", param)
+	}
+	dim := graph.ParseDim(param)
+	if dim != graph.Sym(param) && !im.spells(dim, param) {
+		dim = graph.Sym(param)
+	}
+	dim = dim.Replace(func(symbol string) graph.Dim {
+		if n, ok := im.options.Sizes[symbol]; ok {
+			return graph.Const(n)
 		}
-		var ok bool
-		if dim, ok = mulDim(dim, factor); !ok {
-			return graph.Dim{}, fmt.Errorf("dimension %q is too large", param)
-		}
+		return graph.Sym(symbol)
+	})
+	if n, terms := largest(dim); n >= 1<<31 || terms > mostTerms {
+		return graph.Dim{}, fmt.Errorf("dimension %q is too large", param)
 	}
 	return dim, nil
+}
+
+// spells reports whether a dimension that reads like an expression is one: a
+// product, or over symbols that are sizes of other axes. "batch-size" may be a
+// name.
+func (im *importer) spells(d graph.Dim, text string) bool {
+	n, terms := largest(d)
+	if n >= 1<<31 || terms > mostTerms {
+		return false
+	}
+	if !strings.ContainsAny(text, "+-/") {
+		return true
+	}
+	for _, s := range d.Symbols() {
+		if !im.plain[s] && im.options.Sizes[s] == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // outputs names the results. An output of half precision is computed in

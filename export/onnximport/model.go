@@ -29,6 +29,9 @@ type Model struct {
 	// describe its inputs and outputs by name.
 	Producer, Doc  string
 	Docs, Metadata map[string]string
+	// Assumes are the conditions on symbolic sizes under which Graph computes
+	// what the file does, such as "T ≤ 512", beside that all are 1 or more.
+	Assumes []string
 	// Dropped are outputs that Graph lacks, and why.
 	Dropped []Dropped
 }
@@ -126,8 +129,8 @@ func newImporter(b []byte, o Options) (*importer, *onnxpb.ModelProto, error) {
 		m.Metadata[e.GetKey()] = e.GetValue()
 	}
 	return &importer{
-		model: m, graph: m.Graph, options: o, values: make(map[string]*value), defined: make(map[string]bool),
-		table: table(), version: m.Opset, functions: functionsOf(p), symbols: make(map[string]*graph.Node), folder: &folder{known: make(map[*graph.Node]*tensor.Tensor)},
+		model: m, graph: m.Graph, options: o, values: make(map[string]*value), plain: make(map[string]bool), defined: make(map[string]bool),
+		table: table(), version: m.Opset, functions: functionsOf(p), counts: make(map[graph.Dim]*graph.Node), folder: &folder{known: make(map[*graph.Node]*tensor.Tensor)},
 	}, p, nil
 }
 

@@ -139,7 +139,7 @@ func readLRN(c *call) []*value {
 	if size < 1 || size > c.size(x, 1)*2+1 {
 		c.fail("size %d for %d channels", size, c.size(x, 1))
 	}
-	pixels := graph.Const(product1(c.spatial(x)))
+	pixels := c.volume(x.Shape()[2:])
 	planes := graph.Reshape(x, graph.Shape{x.Shape()[0], graph.Const(1), x.Shape()[1], pixels})
 	w := window{kernel: []int{size, 1}, strides: []int{1, 1}, dilations: []int{1, 1}, lo: []int{(size - 1) / 2, 0}, hi: []int{size / 2, 0}}
 	mean := graph.Reshape(c.sumPool(graph.Mul(planes, planes), w, w.hi, size), x.Shape())

@@ -12,17 +12,17 @@ import (
 func readPad(c *call) []*value {
 	x := c.x(0)
 	axes := trailing(0, x.Rank())
-	var pads []int
+	var pads []graph.Dim
 	v := number(c.graph, x.DType(), 0)
 	switch {
 	case c.version < 2:
-		pads, _ = c.integers("paddings")
+		pads, _ = c.dimensions("paddings")
 		v = number(c.graph, x.DType(), c.number("value", 0))
 	case c.version < 11:
-		pads, _ = c.integers("pads")
+		pads, _ = c.dimensions("pads")
 		v = number(c.graph, x.DType(), c.number("value", 0))
 	default:
-		pads = c.ints(1)
+		pads = c.dims(1)
 		if c.has(2) {
 			v = graph.Reshape(c.x(2), nil)
 		}
@@ -39,11 +39,13 @@ func readPad(c *call) []*value {
 	if len(pads) != 2*n {
 		c.fail("%d paddings for %d axes", len(pads), n)
 	}
-	lo, hi := make([]int, x.Rank()), make([]int, x.Rank())
+	lo, hi := make(graph.Shape, x.Rank()), make(graph.Shape, x.Rank())
 	for i, a := range axes {
 		lo[a], hi[a] = pads[i], pads[n+i]
-		if max(lo[a], hi[a]) > 1<<24 || min(lo[a], hi[a]) < -(1<<31) {
-			c.fail("paddings %v", pads)
+		for _, d := range []graph.Dim{lo[a], hi[a]} {
+			if p, ok := d.Constant(); ok && (p > 1<<24 || p < -(1<<31)) {
+				c.fail("paddings %v", graph.Shape(pads))
+			}
 		}
 	}
 	switch mode := c.text("mode", "constant"); mode {
@@ -60,16 +62,30 @@ func readPad(c *call) []*value {
 	return nil
 }
 
+// removed returns how many elements a negative padding takes off, and added how
+// many a positive one adds. A symbolic one is assumed to add.
+func removed(d graph.Dim) int {
+	n, _ := d.Constant()
+	return max(0, -n)
+}
+
+func (c *call) added(d graph.Dim) graph.Dim {
+	if removed(d) > 0 || !c.assume(d) {
+		return graph.Const(0)
+	}
+	return d
+}
+
 // cut takes off what negative paddings say.
-func (c *call) cut(x *graph.Node, lo, hi []int) *graph.Node {
+func (c *call) cut(x *graph.Node, lo, hi graph.Shape) *graph.Node {
 	for a := range lo {
-		if lo[a] >= 0 && hi[a] >= 0 {
+		if removed(lo[a]) == 0 && removed(hi[a]) == 0 {
 			continue
 		}
-		n := c.size(x, a)
-		from, to := max(0, -lo[a]), n-max(0, -hi[a])
-		if from > to {
-			c.fail("paddings %d and %d cut off more than the %d elements of axis %d", lo[a], hi[a], n, a)
+		n := x.Shape()[a]
+		from, to := graph.Const(removed(lo[a])), n.Sub(graph.Const(removed(hi[a])))
+		if !c.assume(to.Sub(from)) {
+			c.fail("paddings %v and %v cut off more than the %v elements of axis %d", lo[a], hi[a], n, a)
 		}
 		x = graph.Slice(x, a, from, to, 1)
 	}
@@ -77,10 +93,10 @@ func (c *call) cut(x *graph.Node, lo, hi []int) *graph.Node {
 }
 
 // pad surrounds x with v where paddings are positive.
-func (c *call) pad(x *graph.Node, lo, hi []int, v *graph.Node) *graph.Node {
+func (c *call) pad(x *graph.Node, lo, hi graph.Shape, v *graph.Node) *graph.Node {
 	lo, hi = slices.Clone(lo), slices.Clone(hi)
 	for a := range lo {
-		lo[a], hi[a] = max(0, lo[a]), max(0, hi[a])
+		lo[a], hi[a] = c.added(lo[a]), c.added(hi[a])
 	}
 	y := graph.Pad(x, lo, hi, nil)
 	if t := c.folder.value(v); y == x || t != nil && t.Float64s()[0] == 0 {
@@ -92,17 +108,25 @@ func (c *call) pad(x *graph.Node, lo, hi []int, v *graph.Node) *graph.Node {
 }
 
 // extend continues x along an axis by its own elements.
-func (c *call) extend(x *graph.Node, axis, lo, hi int, mode string) *graph.Node {
-	if lo == 0 && hi == 0 {
+func (c *call) extend(x *graph.Node, axis int, lo, hi graph.Dim, mode string) *graph.Node {
+	none := graph.Dim{}
+	if lo == none && hi == none {
 		return x
 	}
-	n := c.size(x, axis)
-	if n+lo+hi < 0 || n == 0 {
-		c.fail("paddings %d and %d of %d elements", lo, hi, n)
+	size := x.Shape()[axis]
+	count := size.Add(lo).Add(hi)
+	if !c.assume(count) || size == none {
+		c.fail("paddings %v and %v of %v elements", lo, hi, size)
 	}
-	indices := make([]int, n+lo+hi)
+	total, ok1 := count.Constant()
+	n, ok2 := size.Constant()
+	before, ok3 := lo.Constant()
+	if !ok1 || !ok2 || !ok3 {
+		return c.extendSymbolic(x, axis, count, lo, mode)
+	}
+	indices := make([]int, total)
 	for i := range indices {
-		at := i - lo
+		at := i - before
 		switch mode {
 		case "edge":
 			at = max(0, min(at, n-1))
@@ -118,4 +142,23 @@ func (c *call) extend(x *graph.Node, axis, lo, hi int, mode string) *graph.Node 
 		indices[i] = at
 	}
 	return c.take(x, axis, indices)
+}
+
+// extendSymbolic computes the indices at run time, and goes back once.
+func (c *call) extendSymbolic(x *graph.Node, axis int, count, lo graph.Dim, mode string) *graph.Node {
+	at := c.iota(count)
+	at = graph.Sub(at, c.repeated(at, lo))
+	size, zero := c.repeated(at, x.Shape()[axis]), constantLike(at, 0)
+	last := graph.Sub(size, constantLike(at, 1))
+	switch mode {
+	case "edge":
+		at = graph.Maximum(zero, graph.Minimum(at, last))
+	case "wrap":
+		at = graph.Where(graph.Less(at, zero), graph.Add(at, size), at)
+		at = graph.Where(graph.Less(at, size), at, graph.Sub(at, size))
+	default:
+		at = absolute(at)
+		at = graph.Sub(last, absolute(graph.Sub(last, at)))
+	}
+	return graph.Gather(x, at, axis)
 }

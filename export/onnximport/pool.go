@@ -13,13 +13,16 @@ import (
 // padding that it needs beyond the declared one.
 func (c *call) pooling(x *graph.Node) (w window, extra []int) {
 	w = c.window(x, nil)
-	size := c.spatial(x)
-	c.autoPad(&w, size)
-	extra = make([]int, len(size))
+	c.autoPad(&w, x)
+	extra = make([]int, x.Rank()-2)
 	if c.integer("ceil_mode", 0) == 0 {
 		return w, extra
 	}
-	for i, n := range size {
+	for i := range extra {
+		if w.strides[i] == 1 {
+			continue // every window counts
+		}
+		n := c.size(x, i+2)
 		room := n + w.lo[i] + w.hi[i] - w.reach(i)
 		if room < 0 {
 			room = 0
@@ -70,7 +73,7 @@ func readMaxPool(c *call) []*value {
 	}
 	a := graph.PoolAttr{Window: w.kernel, Strides: w.strides, PadLo: w.lo, PadHi: hi}
 	results := one(graph.Cast(graph.MaxPool(x, a), dtype))
-	if _, fixed := x.Shape().Static(); fixed && len(c.op.outputs) == 2 {
+	if len(c.op.outputs) == 2 {
 		// Places are taken like any other numbers; float64 holds them exactly.
 		at := graph.Cast(c.placesIn(x, columnMajor), tensor.Float64)
 		taken := graph.MaxPoolTake(graph.Cast(x, tensor.Float64), at, a)
@@ -84,16 +87,16 @@ func readMaxPool(c *call) []*value {
 func (c *call) placesIn(x *graph.Node, columnMajor bool) *graph.Node {
 	strides := c.strides(x)
 	if columnMajor {
-		step := 1
+		step := graph.Const(1)
 		for i := 2; i < x.Rank(); i++ {
 			strides[i] = step
-			step *= c.size(x, i)
+			step = c.times(step, x.Shape()[i])
 		}
 	}
 	var at *graph.Node
 	for i, stride := range strides {
 		p := places(c, x, i)
-		p = graph.Mul(p, constantLike(p, float64(stride)))
+		p = graph.Mul(p, c.repeated(p, stride))
 		if at != nil {
 			p = graph.Add(at, p)
 		}
@@ -108,18 +111,17 @@ func (c *call) maxOfTaps(x *graph.Node, w window, hi []int) *graph.Node {
 	if taps := product1(w.kernel); taps > 1024 {
 		c.fail("a window of %d positions with dilations is too large", taps)
 	}
-	size := c.spatial(x)
-	x = c.padWith(x, append([]int{0, 0}, w.lo...), append([]int{0, 0}, hi...), math.Inf(-1))
+	x = c.padWith(x, append(graph.Dims(0, 0), graph.Dims(w.lo...)...), append(graph.Dims(0, 0), graph.Dims(hi...)...), math.Inf(-1))
 	var best *graph.Node
-	tap := make([]int, len(size))
+	tap := make([]int, x.Rank()-2)
 	for range product1(w.kernel) {
 		var s graph.SliceAttr
-		for i, n := range size {
-			count := (n+w.lo[i]+hi[i]-w.reach(i))/w.strides[i] + 1
-			start := tap[i] * w.dilations[i]
+		for i, n := range x.Shape()[2:] {
+			last := n.Sub(graph.Const(w.reach(i))).Div(graph.Const(w.strides[i])) // window
+			start := graph.Const(tap[i] * w.dilations[i])
 			s.Axes = append(s.Axes, i+2)
 			s.Starts = append(s.Starts, start)
-			s.Limits = append(s.Limits, start+(count-1)*w.strides[i]+1)
+			s.Limits = append(s.Limits, last.Mul(graph.Const(w.strides[i])).Add(start).Add(graph.Const(1)))
 			s.Steps = append(s.Steps, w.strides[i])
 		}
 		y := graph.SliceAxes(x, s)
@@ -150,7 +152,7 @@ func product1(n []int) int {
 }
 
 // padWith surrounds x with a value that need not be finite.
-func (c *call) padWith(x *graph.Node, lo, hi []int, v float64) *graph.Node {
+func (c *call) padWith(x *graph.Node, lo, hi graph.Shape, v float64) *graph.Node {
 	y := graph.Pad(x, lo, hi, nil)
 	if v == 0 || y == x {
 		return y
@@ -171,8 +173,11 @@ func (c *call) meanPool(x *graph.Node, w window, extra []int, pads bool) *graph.
 	hi := padded(w.hi, extra)
 	volume := product1(w.kernel)
 	sum := c.sumPool(x, w, hi, volume)
-	size := c.spatial(x)
-	out := c.spatial(sum)
+	size, ok1 := x.Shape()[2:].Static()
+	out, ok2 := sum.Shape()[2:].Static()
+	if !ok1 || !ok2 {
+		return c.dividedByCounts(sum, x, w, hi, extra, pads)
+	}
 	if product1(out) > mostFolded {
 		c.fail("a result of spatial size %v is too large", out)
 	}
@@ -190,6 +195,35 @@ func (c *call) meanPool(x *graph.Node, w window, extra []int, pads bool) *graph.
 		return graph.Scale(sum, 1/data[0])
 	}
 	return graph.Div(sum, graph.Broadcast(c.made(typed(counts, x.DType())), sum.Shape()))
+}
+
+// dividedByCounts is meanPool for sizes that are not known: the elements that
+// count are a picture of ones, inside of zeros.
+func (c *call) dividedByCounts(sum, x *graph.Node, w window, hi, extra []int, pads bool) *graph.Node {
+	nothing := func(n int) bool { return n == 0 }
+	if all(extra, nothing) && (pads || all(w.lo, nothing) && all(hi, nothing)) {
+		return sum // all of every window counts
+	}
+	ones := graph.Broadcast(number(c.graph, x.DType(), 1), append(graph.Dims(1, 1), x.Shape()[2:]...))
+	if pads { // those of the declared padding count too
+		ones = graph.Broadcast(number(c.graph, x.DType(), 1), append(graph.Dims(1, 1), paddedSize(x.Shape()[2:], w)...))
+		w.lo, hi = make([]int, len(w.lo)), extra
+	}
+	counts := c.sumPool(ones, w, hi, product1(w.kernel))
+	return graph.Div(sum, graph.Broadcast(counts, sum.Shape()))
+}
+
+// paddedSize returns a spatial size with the declared padding.
+func paddedSize(size graph.Shape, w window) graph.Shape {
+	out := make(graph.Shape, len(size))
+	for i, d := range size {
+		out[i] = d.Add(graph.Const(w.lo[i] + w.hi[i]))
+	}
+	return out
+}
+
+func all(list []int, ok func(int) bool) bool {
+	return !slices.ContainsFunc(list, func(n int) bool { return !ok(n) })
 }
 
 // counted returns how many positions of the window at o along an axis count.

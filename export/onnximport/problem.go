@@ -128,8 +128,7 @@ func (im *importer) remedyFor(operands []*value) string {
 
 func sizeFlags(dims []graph.Dim) (flags []string) {
 	for _, d := range dims {
-		_, symbols := d.Factors()
-		for _, s := range symbols {
+		for _, s := range d.Symbols() {
 			flags = append(flags, fmt.Sprintf("--size %s=…", s))
 		}
 	}

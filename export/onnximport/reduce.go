@@ -145,11 +145,7 @@ func reduceProd(c *call, x *graph.Node, axes []int) *graph.Node {
 
 // places returns the numbers 0, 1, … along an axis of x, in the shape of x.
 func places(c *call, x *graph.Node, axis int) *graph.Node {
-	n := c.size(x, axis)
-	if n > mostFolded {
-		c.fail("axis %d has %d elements, at most %d are supported", axis, n, mostFolded)
-	}
-	return graph.BroadcastAlong(c.made(iota64(n)), x.Shape(), axis)
+	return graph.BroadcastAlong(c.iota(x.Shape()[axis]), x.Shape(), axis)
 }
 
 func iota64(n int) *tensor.Tensor {
@@ -213,7 +209,10 @@ func readCumSum(c *call) []*value {
 	x := c.x(0)
 	axis := c.axis(int(c.scalar(1)), x.Rank())
 	exclusive, reverse := c.integer("exclusive", 0) != 0, c.integer("reverse", 0) != 0
-	n := c.size(x, axis)
+	n, known := x.Shape()[axis].Constant()
+	if !known {
+		return one(c.runningSum(x, axis, exclusive, reverse))
+	}
 	return one(c.along(x, axis, n, func(to, from int) float64 {
 		if reverse {
 			to, from = from, to
@@ -223,6 +222,30 @@ func readCumSum(c *call) []*value {
 		}
 		return 0
 	}))
+}
+
+// runningSum makes the triangular matrix at run time.
+func (c *call) runningSum(x *graph.Node, axis int, exclusive, reverse bool) *graph.Node {
+	n := x.Shape()[axis]
+	square := graph.Shape{n, n}
+	from := graph.BroadcastAlong(c.iota(n), square, 0)
+	to := graph.BroadcastAlong(c.iota(n), square, 1)
+	if reverse {
+		from, to = to, from
+	}
+	counts := graph.Less(from, to)
+	if !exclusive {
+		counts = lessOrEqual(from, to)
+	}
+	return c.multiplied(x, axis, graph.Cast(counts, x.DType()))
+}
+
+// multiplied multiplies x along an axis by a matrix [size n].
+func (c *call) multiplied(x *graph.Node, axis int, m *graph.Node) *graph.Node {
+	perm := trailing(0, x.Rank())
+	last := x.Rank() - 1
+	perm[axis], perm[last] = last, axis
+	return graph.Transpose(c.product2(graph.Transpose(x, perm...), m), perm...)
 }
 
 // along multiplies x along an axis by the matrix m(to, from) with n rows:
@@ -238,14 +261,7 @@ func (c *call) along(x *graph.Node, axis, n int, m func(to, from int) float64) *
 			tensor.Data[float64](t)[from*n+to] = m(to, from)
 		}
 	}
-	perm := make([]int, x.Rank())
-	for i := range perm {
-		perm[i] = i
-	}
-	last := x.Rank() - 1
-	perm[axis], perm[last] = last, axis
-	y := c.product2(graph.Transpose(x, perm...), c.made(converted(t, x.DType())))
-	return graph.Transpose(y, perm...)
+	return c.multiplied(x, axis, c.made(converted(t, x.DType())))
 }
 
 // product2 is product for a vector on the left too.

@@ -20,6 +20,9 @@ type resampling struct {
 	antialias  bool
 	exclude    bool    // elements outside count as nothing, not as the nearest one
 	start, end float64 // of tf_crop_and_resize, from 0 to 1
+	// from and to are the sizes where one is symbolic, and n and out are not
+	// there; to is 0 otherwise.
+	from, to graph.Dim
 }
 
 // readResize reads resampling as a linear map along each axis.
@@ -100,7 +103,11 @@ func (c *call) scaled(r resampling, x *graph.Node, axis int, scale float64) resa
 	if scale == 1 {
 		return r // of any size
 	}
-	r.n = c.size(x, axis)
+	n, known := x.Shape()[axis].Constant()
+	if !known {
+		return c.symbolicScale(r, x.Shape()[axis], scale)
+	}
+	r.n = n
 	if !(scale > 0) || float64(r.n)*scale > mostFolded {
 		c.fail("scale %g of %d elements", scale, r.n)
 	}
@@ -119,6 +126,16 @@ func (c *call) sized(r resampling, x *graph.Node, axes []int, sizes []graph.Dim,
 		all[i].scale = 1
 		if sizes[i] == x.Shape()[a] {
 			least, most = min(least, 1), max(most, 1)
+			continue
+		}
+		if _, ok := x.Shape()[a].Constant(); !ok && policy == "stretch" || !isConstant(sizes[i]) {
+			all[i].from, all[i].to = x.Shape()[a], sizes[i]
+			if k, ok := sizes[i].DivExact(x.Shape()[a]); ok {
+				times, _ := k.Constant()
+				all[i].scale = float64(times)
+			} else {
+				all[i].scale = 0 // known at run time
+			}
 			continue
 		}
 		out, ok := sizes[i].Constant()
@@ -262,6 +279,9 @@ func (r resampling) weights(i int, row []float64) {
 }
 
 func (c *call) resample(x *graph.Node, axis int, r resampling) *graph.Node {
+	if r.to != (graph.Dim{}) {
+		return c.resampleSymbolic(x, axis, r)
+	}
 	if r.out == 0 && r.scale == 1 || r.n == r.out && r.scale == 1 && r.transform != "tf_crop_and_resize" {
 		return x
 	}

@@ -44,16 +44,16 @@ func table() map[string]entry {
 		"Erf":            {9, unary(graph.Erf), ""},
 		"Exp":            {1, unary(graph.Exp), ""},
 		"Floor":          {1, unary(graph.Floor), "its derivative is 0"},
-		"Greater":        {1, binary(greater), ""},
-		"GreaterOrEqual": {12, binary(greaterOrEqual), ""},
+		"Greater":        {1, comparison(greater, flipped(lessDim)), ""},
+		"GreaterOrEqual": {12, comparison(greaterOrEqual, negated(lessDim)), ""},
 		"IsNaN":          {9, readIsNaN, ""},
 		"IsInf":          {10, readIsInf, ""},
-		"Less":           {1, binary(graph.Less), ""},
-		"LessOrEqual":    {12, binary(lessOrEqual), ""},
+		"Less":           {1, comparison(graph.Less, lessDim), ""},
+		"LessOrEqual":    {12, comparison(lessOrEqual, negated(flipped(lessDim))), ""},
 		"Log":            {1, unary(graph.Log), ""},
-		"Max":            {1, variadic(graph.Maximum), ""},
+		"Max":            {1, variadic(graph.Maximum, maxDim), ""},
 		"Mean":           {1, readMean, ""},
-		"Min":            {1, variadic(graph.Minimum), ""},
+		"Min":            {1, variadic(graph.Minimum, minDim), ""},
 		"Mod":            {10, readMod, ""},
 		"Mul":            {1, integerArithmetic(graph.Mul, mulDim), ""},
 		"Neg":            {1, readNeg, ""},
@@ -67,7 +67,7 @@ func table() map[string]entry {
 		"Sinh":           {9, unary(sinh), ""},
 		"Sqrt":           {1, unary(graph.Sqrt), ""},
 		"Sub":            {1, integerArithmetic(graph.Sub, subDims), ""},
-		"Sum":            {1, variadic(graph.Add), ""},
+		"Sum":            {1, variadic(graph.Add, addDims), ""},
 		"Tan":            {7, unary(tan), ""},
 		"Where":          {9, readWhere, ""},
 		"Xor":            {1, logical(xor), ""},
@@ -111,12 +111,12 @@ func table() map[string]entry {
 		"RNN":  {7, recurrent(1, rnnCell), "unrolled, up to 512 steps; usual activations"},
 
 		// Pools.
-		"AveragePool":       {1, readAveragePool, ""},
+		"AveragePool":       {1, readAveragePool, "ceil_mode of fixed sizes"},
 		"GlobalAveragePool": {1, global(mean), ""},
 		"GlobalLpPool":      {2, global(globalLpPool), ""},
 		"GlobalMaxPool":     {1, global(reduceMax), ""},
 		"LpPool":            {2, readLpPool, ""},
-		"MaxPool":           {1, readMaxPool, "places of maxima without dilations and of fixed sizes"},
+		"MaxPool":           {1, readMaxPool, "places of maxima without dilations; ceil_mode of fixed sizes"},
 
 		// Normalisation.
 		"BatchNormalization":        {1, readBatchNormalization, "for inference"},
@@ -138,35 +138,35 @@ func table() map[string]entry {
 		"EyeLike":         {9, readEyeLike, ""},
 		"Flatten":         {1, readFlatten, ""},
 		"Identity":        {1, readIdentity, ""},
-		"Pad":             {1, readPad, "by known numbers"},
-		"Range":           {11, readRange, "of constants, or from 0 to a symbolic dimension"},
+		"Pad":             {1, readPad, "by numbers that depend on sizes alone"},
+		"Range":           {11, readRange, "of constants or sizes"},
 		"Reshape":         {1, readReshape, "to a known shape"},
-		"Resize":          {10, readResize, "of fixed sizes"},
+		"Resize":          {10, readResize, "cubic, antialiased and cropped of fixed sizes"},
 		"Shape":           {1, readShape, ""},
 		"Size":            {1, readSize, ""},
-		"Slice":           {1, readSlice, "at known places"},
+		"Slice":           {1, readSlice, "at places that depend on sizes alone"},
 		"SpaceToDepth":    {1, readSpaceToDepth, ""},
 		"Split":           {1, readSplit, "into known parts"},
 		"Squeeze":         {1, readSqueeze, ""},
 		"Tile":            {6, readTile, "a known number of times"},
 		"Transpose":       {1, readTranspose, ""},
 		"Trilu":           {14, readTrilu, "at a known diagonal"},
-		"Upsample":        {7, readUpsample, "of fixed sizes"},
+		"Upsample":        {7, readUpsample, ""},
 		"Unsqueeze":       {1, readUnsqueeze, ""},
 
 		// Indexing.
 		"Gather":          {1, readGather, ""},
-		"GatherElements":  {11, readGatherElements, "of fixed sizes"},
-		"GatherND":        {11, readGatherND, "of fixed sizes"},
+		"GatherElements":  {11, readGatherElements, ""},
+		"GatherND":        {11, readGatherND, ""},
 		"OneHot":          {9, readOneHot, "of a known depth"},
-		"Scatter":         {9, readScatterElements, "of fixed sizes"},
-		"ScatterElements": {11, readScatterElements, "of fixed sizes, reduction none or add"},
-		"ScatterND":       {11, readScatterND, "of fixed sizes, reduction none or add"},
+		"Scatter":         {9, readScatterElements, "reduction none or add"},
+		"ScatterElements": {11, readScatterElements, "reduction none or add"},
+		"ScatterND":       {11, readScatterND, "reduction none or add"},
 
 		// Reductions.
 		"ArgMax":                    {1, readArg(itself), ""},
 		"ArgMin":                    {1, readArg(negate), ""},
-		"CumSum":                    {11, readCumSum, "along an axis of fixed size"},
+		"CumSum":                    {11, readCumSum, ""},
 		"NegativeLogLikelihoodLoss": {12, readNegativeLogLikelihoodLoss, ""},
 		"SoftmaxCrossEntropyLoss":   {12, readSoftmaxCrossEntropyLoss, ""},
 		"ReduceL1":                  {1, reduction(18, reduceL1), ""},
@@ -252,8 +252,11 @@ func readIsInf(c *call) []*value {
 // readMod reads the rest of a division: with the sign of the divisor, or with
 // that of the dividend where fmod is set.
 func readMod(c *call) []*value {
-	a, b := c.pair()
 	fmod := c.integer("fmod", 0) != 0
+	if s := c.pairOfSizes(modDim); s != nil {
+		return []*value{{sizes: s}}
+	}
+	a, b := c.pair()
 	if a.DType().IsFloat() {
 		q := graph.Div(a, b)
 		if !fmod {

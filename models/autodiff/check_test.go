@@ -153,7 +153,7 @@ func layoutChecks() []check {
 			return g.Concat(0, g.Slice(x, 0, 2, 2, 1), g.Slice(x, 0, 1, 2, 1))
 		}),
 		bent("Slice of two axes", g.OpSlice, n(4, 2, 5), func(x *g.Node) *g.Node {
-			return g.SliceAxes(x, g.SliceAttr{Axes: []int{0, 2}, Starts: []int{1, 0}, Limits: []int{4, 5}, Steps: []int{2, 3}})
+			return g.SliceAxes(x, g.SliceAttr{Axes: []int{0, 2}, Starts: g.Dims(1, 0), Limits: g.Dims(4, 5), Steps: []int{2, 3}})
 		}),
 		bent("Pad", g.OpPad, n(2, 3), func(x *g.Node) *g.Node { return g.Pad(x, []int{0, 2}, []int{0, 1}, nil) }),
 		bent("Pad between", g.OpPad, n(2, 3, 2), func(x *g.Node) *g.Node {
@@ -338,7 +338,7 @@ func TestDerivatives(t *testing.T) {
 
 // withoutDerivative are the operators that nothing flows back through.
 var withoutDerivative = []g.Op{
-	g.OpInput, g.OpConstant, g.OpStopGradient, g.OpLess, g.OpEqual, g.OpScan, g.OpProject,
+	g.OpInput, g.OpConstant, g.OpStopGradient, g.OpLess, g.OpEqual, g.OpIota, g.OpScan, g.OpProject,
 }
 
 // TestEveryOperator fails when an operator lacks its entry in a table: a

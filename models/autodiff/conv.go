@@ -12,10 +12,10 @@ func convRule(n, bar *g.Node, want []bool) []*g.Node {
 	x, w, a := n.Inputs()[0], n.Inputs()[1], n.Attr().(g.ConvAttr)
 	grads := make([]*g.Node, 2)
 	if want[0] {
-		grads[0] = g.ConvInputGrad(bar, w, a, g.Spatial(x))
+		grads[0] = g.ConvInputGrad(bar, w, a, x.Shape()[2:])
 	}
 	if want[1] {
-		grads[1] = g.ConvFilterGrad(x, bar, a, g.Spatial(w))
+		grads[1] = g.ConvFilterGrad(x, bar, a, w.Shape()[2:])
 	}
 	return grads
 }
@@ -28,7 +28,7 @@ func convInputGradRule(n, bar *g.Node, want []bool) []*g.Node {
 		grads[0] = g.Conv(bar, w, a)
 	}
 	if want[1] {
-		grads[1] = g.ConvFilterGrad(bar, y, a, g.Spatial(w))
+		grads[1] = g.ConvFilterGrad(bar, y, a, w.Shape()[2:])
 	}
 	return grads
 }
@@ -38,7 +38,7 @@ func convFilterGradRule(n, bar *g.Node, want []bool) []*g.Node {
 	x, y, a := n.Inputs()[0], n.Inputs()[1], n.Attr().(g.ConvAttr)
 	grads := make([]*g.Node, 2)
 	if want[0] {
-		grads[0] = g.ConvInputGrad(y, bar, a, g.Spatial(x))
+		grads[0] = g.ConvInputGrad(y, bar, a, x.Shape()[2:])
 	}
 	if want[1] {
 		grads[1] = g.Conv(x, bar, a)
@@ -47,7 +47,7 @@ func convFilterGradRule(n, bar *g.Node, want []bool) []*g.Node {
 }
 
 func meanPoolRule(n, bar *g.Node, _ []bool) []*g.Node {
-	return []*g.Node{g.MeanPoolGrad(bar, n.Attr().(g.PoolAttr), g.Spatial(n.Inputs()[0]))}
+	return []*g.Node{g.MeanPoolGrad(bar, n.Attr().(g.PoolAttr), n.Inputs()[0].Shape()[2:])}
 }
 
 func meanPoolGradRule(n, bar *g.Node, _ []bool) []*g.Node {

@@ -37,16 +37,14 @@ func broadcastRule(n, bar *g.Node, _ []bool) []*g.Node {
 // sliceRule puts the cotangent back where the slice was taken from.
 func sliceRule(n, bar *g.Node, _ []bool) []*g.Node {
 	x, a := n.Inputs()[0], n.Attr().(g.SliceAttr)
-	if volume, _ := n.Shape().Volume().Factors(); volume == 0 {
+	if n.Shape().Volume() == (g.Dim{}) {
 		return []*g.Node{nil}
 	}
-	lo, hi, between := make([]int, x.Rank()), make([]int, x.Rank()), make([]int, x.Rank())
+	lo, hi, between := make(g.Shape, x.Rank()), make(g.Shape, x.Rank()), make([]int, x.Rank())
 	for i, axis := range a.Axes {
-		size, _ := x.Shape()[axis].Constant()
-		count, _ := n.Shape()[axis].Constant()
 		lo[axis] = a.Starts[i]
 		between[axis] = a.Steps[i] - 1
-		hi[axis] = size - (a.Starts[i] + (count-1)*a.Steps[i] + 1)
+		hi[axis] = x.Shape()[axis].Sub(a.Starts[i]).Sub(spread(n.Shape()[axis], a.Steps[i]))
 	}
 	return []*g.Node{g.Pad(bar, lo, hi, between)}
 }
@@ -56,37 +54,40 @@ func padRule(n, bar *g.Node, _ []bool) []*g.Node {
 	x, a := n.Inputs()[0], n.Attr().(g.PadAttr)
 	var s g.SliceAttr
 	for axis := range a.Lo {
-		if a.Lo[axis] == 0 && a.Hi[axis] == 0 && a.Between[axis] == 0 {
+		if a.Lo[axis] == (g.Dim{}) && a.Hi[axis] == (g.Dim{}) && a.Between[axis] == 0 {
 			continue
 		}
-		size, _ := x.Shape()[axis].Constant()
 		step := a.Between[axis] + 1
 		s.Axes = append(s.Axes, axis)
 		s.Starts = append(s.Starts, a.Lo[axis])
-		s.Limits = append(s.Limits, a.Lo[axis]+(size-1)*step+1)
+		s.Limits = append(s.Limits, a.Lo[axis].Add(spread(x.Shape()[axis], step)))
 		s.Steps = append(s.Steps, step)
 	}
 	return []*g.Node{g.SliceAxes(bar, s)}
 }
 
+// spread returns how far count elements reach that are step apart.
+func spread(count g.Dim, step int) g.Dim {
+	return count.Sub(g.Const(1)).Mul(g.Const(step)).Add(g.Const(1))
+}
+
 func concatRule(n, bar *g.Node, want []bool) []*g.Node {
 	axis := n.Attr().(g.AxesAttr).Axes[0]
 	grads := make([]*g.Node, len(n.Inputs()))
-	start := 0
+	start := g.Dim{}
 	for i, x := range n.Inputs() {
-		size, _ := x.Shape()[axis].Constant()
+		end := start.Add(x.Shape()[axis])
 		if want[i] {
-			grads[i] = g.Slice(bar, axis, start, start+size, 1)
+			grads[i] = g.Slice(bar, axis, start, end, 1)
 		}
-		start += size
+		start = end
 	}
 	return grads
 }
 
 func gatherRule(n, bar *g.Node, _ []bool) []*g.Node {
 	x, indices, axis := n.Inputs()[0], n.Inputs()[1], n.Attr().(g.GatherAttr).Axis
-	size, _ := x.Shape()[axis].Constant()
-	return []*g.Node{g.GatherGrad(bar, indices, axis, size), nil}
+	return []*g.Node{g.GatherGrad(bar, indices, axis, x.Shape()[axis]), nil}
 }
 
 func gatherGradRule(n, bar *g.Node, _ []bool) []*g.Node {

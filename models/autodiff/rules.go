@@ -18,6 +18,7 @@ var rules = map[g.Op]rule{
 	g.OpStopGradient: nil,
 	g.OpLess:         nil,
 	g.OpEqual:        nil,
+	g.OpIota:         nil,
 	g.OpScan:         nil, // sampling loops are not differentiated
 	g.OpProject:      nil,
 

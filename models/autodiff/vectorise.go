@@ -67,8 +67,8 @@ func (v *vectoriser) apply(n *g.Node) *g.Node {
 		return g.SliceAxes(v.stack(in[0]), a)
 	case g.OpPad:
 		a := n.Attr().(g.PadAttr)
-		front := func(list []int) []int { return slices.Insert(slices.Clone(list), 0, 0) }
-		return g.Pad(v.stack(in[0]), front(a.Lo), front(a.Hi), front(a.Between))
+		front := g.Shape{g.Const(0)}
+		return g.Pad(v.stack(in[0]), slices.Concat(front, a.Lo), slices.Concat(front, a.Hi), slices.Insert(slices.Clone(a.Between), 0, 0))
 	case g.OpGather, g.OpGatherGrad:
 		a := n.Attr().(g.GatherAttr)
 		a.Axis++

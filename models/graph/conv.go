@@ -2,7 +2,6 @@ package graph
 
 import (
 	"fmt"
-	"slices"
 )
 
 // ConvAttr is the attribute of the convolution family. Lists have one entry
@@ -12,7 +11,7 @@ type ConvAttr struct {
 	Groups                           int
 	// Size is the spatial size of the result of an adjoint: of x for
 	// ConvInputGrad, of the kernel for ConvFilterGrad. Conv has none.
-	Size []int
+	Size Shape
 }
 
 func (a ConvAttr) String() string {
@@ -42,15 +41,15 @@ func Conv(x, w *Node, a ConvAttr) *Node {
 
 // ConvInputGrad returns the adjoint of Conv in x: the x-shaped derivative of
 // Σ y·Conv(x, w) for an output-shaped y. size is the spatial size of x.
-func ConvInputGrad(y, w *Node, a ConvAttr, size []int) *Node {
-	a.Size = slices.Clone(size)
+func ConvInputGrad[S Sizes](y, w *Node, a ConvAttr, size S) *Node {
+	a.Size = shapeOf(size)
 	return apply(OpConvInputGrad, a, y, w)
 }
 
 // ConvFilterGrad returns the adjoint of Conv in w: the w-shaped derivative of
 // Σ y·Conv(x, w) for an output-shaped y. size is the spatial size of w.
-func ConvFilterGrad(x, y *Node, a ConvAttr, size []int) *Node {
-	a.Size = slices.Clone(size)
+func ConvFilterGrad[S Sizes](x, y *Node, a ConvAttr, size S) *Node {
+	a.Size = shapeOf(size)
 	return apply(OpConvFilterGrad, a, x, y)
 }
 
@@ -68,23 +67,23 @@ func Spatial(x *Node) []int {
 
 // windowSize returns the output size of a window of size k sliding over each
 // axis of in.
-func windowSize(op Op, attr Attr, operands []*Node, in, k, strides, dilations, lo, hi []int) []int {
+func windowSize(op Op, attr Attr, operands []*Node, in Shape, k, strides, dilations, lo, hi []int) Shape {
 	rank := len(in)
-	for _, list := range [][]int{k, strides, dilations, lo, hi} {
+	for _, list := range [][]int{k, strides, dilations, lo, hi} { // of in's spatial axes
 		if len(list) != rank {
 			fail(op, attr, operands, "want attributes for %d spatial axes", rank)
 		}
 	}
-	out := make([]int, rank)
+	out := make(Shape, rank)
 	for i := range in {
-		if strides[i] < 1 || dilations[i] < 1 || lo[i] < 0 || hi[i] < 0 || k[i] < 1 || in[i] < 1 {
+		if strides[i] < 1 || dilations[i] < 1 || lo[i] < 0 || hi[i] < 0 || k[i] < 1 || negative(in[i].Sub(Const(1))) {
 			fail(op, attr, operands, "want sizes, strides, dilations and windows of at least 1 and paddings of at least 0")
 		}
-		room := in[i] + lo[i] + hi[i] - dilations[i]*(k[i]-1) - 1
-		if room < 0 {
-			fail(op, attr, operands, "a window of %d with dilation %d does not fit %d with padding %d+%d", k[i], dilations[i], in[i], lo[i], hi[i])
+		room := in[i].Add(Const(lo[i] + hi[i] - dilations[i]*(k[i]-1) - 1))
+		if negative(room) {
+			fail(op, attr, operands, "a window of %d with dilation %d does not fit %v with padding %d+%d", k[i], dilations[i], in[i], lo[i], hi[i])
 		}
-		out[i] = room/strides[i] + 1
+		out[i] = room.Div(Const(strides[i])).Add(Const(1))
 	}
 	return out
 }
@@ -98,16 +97,15 @@ func checkConv(op Op, in []*Node, a ConvAttr, x, w, y Shape) {
 	ci, ok1 := x[1].Constant()
 	co, ok2 := w[0].Constant()
 	cg, ok3 := w[1].Constant()
-	xs, ok4 := x[2:].Static()
-	k, ok5 := w[2:].Static()
-	if !(ok1 && ok2 && ok3 && ok4 && ok5) {
-		fail(op, a, in, "want constant dimensions, except for the batch")
+	k, ok4 := w[2:].Static()
+	if !(ok1 && ok2 && ok3 && ok4) {
+		fail(op, a, in, "want constant channels and kernels")
 	}
 	if a.Groups < 1 || ci != cg*a.Groups || co%a.Groups != 0 || y[1] != w[0] || x[0] != y[0] {
 		fail(op, a, in, "want channels that fit: x [N %d …], w [%d %d …], y [%v %v …] in %d groups", ci, co, cg, y[0], y[1], a.Groups)
 	}
-	out := windowSize(op, a, in, xs, k, a.Strides, a.Dilations, a.PadLo, a.PadHi)
-	if !y[2:].Equal(Dims(out...)) {
+	out := windowSize(op, a, in, x[2:], k, a.Strides, a.Dilations, a.PadLo, a.PadHi)
+	if !y[2:].Equal(out) {
 		fail(op, a, in, "want an output of spatial size %v, not %v", out, y[2:])
 	}
 }
@@ -117,13 +115,12 @@ func inferConv(op Op, in []*Node, attr Attr) []Type {
 	if len(x) < 3 || len(w) != len(x) {
 		fail(op, attr, in, "want x [N C …] and w [O C …] with the same number of spatial axes")
 	}
-	xs, ok1 := x[2:].Static()
-	k, ok2 := w[2:].Static()
-	if !ok1 || !ok2 {
-		fail(op, attr, in, "want constant spatial dimensions")
+	k, ok := w[2:].Static()
+	if !ok {
+		fail(op, attr, in, "want a kernel of constant size")
 	}
-	out := windowSize(op, attr, in, xs, k, a.Strides, a.Dilations, a.PadLo, a.PadHi)
-	y := append(Shape{x[0], w[0]}, Dims(out...)...)
+	out := windowSize(op, attr, in, x[2:], k, a.Strides, a.Dilations, a.PadLo, a.PadHi)
+	y := append(Shape{x[0], w[0]}, out...)
 	checkConv(op, in, a, x, w, y)
 	return []Type{{in[0].DType(), y}}
 }
@@ -134,7 +131,7 @@ func inferConvInputGrad(op Op, in []*Node, attr Attr) []Type {
 		fail(op, attr, in, "want y [N O …] and w [O C …]")
 	}
 	cg, _ := w[1].Constant()
-	x := append(Shape{y[0], Const(cg * a.Groups)}, Dims(a.Size...)...)
+	x := append(Shape{y[0], Const(cg * a.Groups)}, a.Size...)
 	checkConv(op, in, a, x, w, y)
 	return []Type{{in[0].DType(), x}}
 }
@@ -148,7 +145,7 @@ func inferConvFilterGrad(op Op, in []*Node, attr Attr) []Type {
 	if !ok || a.Groups < 1 || ci%a.Groups != 0 {
 		fail(op, attr, in, "want channels that %d groups divide", a.Groups)
 	}
-	w := append(Shape{y[1], Const(ci / a.Groups)}, Dims(a.Size...)...)
+	w := append(Shape{y[1], Const(ci / a.Groups)}, a.Size...)
 	checkConv(op, in, a, x, w, y)
 	return []Type{{in[0].DType(), w}}
 }

@@ -70,8 +70,10 @@ func (p *program) step() *g.Node {
 		return g.Broadcast(p.node(), p.shape())
 	case g.OpTranspose:
 		return g.Transpose(p.node(), p.list()...)
+	case g.OpIota:
+		return g.Iota(p.node(), p.next())
 	case g.OpSlice:
-		return g.SliceAxes(p.node(), g.SliceAttr{Axes: p.list(), Starts: p.list(), Limits: p.list(), Steps: p.list()})
+		return g.SliceAxes(p.node(), g.SliceAttr{Axes: p.list(), Starts: g.Dims(p.list()...), Limits: g.Dims(p.list()...), Steps: p.list()})
 	case g.OpPad:
 		return g.Pad(p.node(), p.list(), p.list(), p.list())
 	case g.OpConcat:

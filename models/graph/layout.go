@@ -18,7 +18,11 @@ func (a AxesAttr) String() string { return fmt.Sprintf("axes=%v", a.Axes) }
 
 // SliceAttr is the attribute of Slice: along Axes[i] (increasing), every
 // Steps[i]-th element from Starts[i] up to but without Limits[i].
-type SliceAttr struct{ Axes, Starts, Limits, Steps []int }
+type SliceAttr struct {
+	Axes           []int
+	Starts, Limits Shape
+	Steps          []int
+}
 
 func (a SliceAttr) String() string {
 	return fmt.Sprintf("axes=%v starts=%v limits=%v steps=%v", a.Axes, a.Starts, a.Limits, a.Steps)
@@ -26,7 +30,10 @@ func (a SliceAttr) String() string {
 
 // PadAttr is the attribute of Pad: for each axis the zeros before, after and
 // between neighbouring elements.
-type PadAttr struct{ Lo, Hi, Between []int }
+type PadAttr struct {
+	Lo, Hi  Shape
+	Between []int
+}
 
 func (a PadAttr) String() string {
 	return fmt.Sprintf("lo=%v hi=%v between=%v", a.Lo, a.Hi, a.Between)
@@ -138,8 +145,8 @@ func Shift(x *Node, v float64) *Node { return Add(x, Like(x, v)) }
 
 // Slice takes every step-th element from start up to, but without, limit
 // along one axis.
-func Slice(x *Node, axis, start, limit, step int) *Node {
-	return SliceAxes(x, SliceAttr{[]int{axis}, []int{start}, []int{limit}, []int{step}})
+func Slice[S Size](x *Node, axis int, start, limit S, step int) *Node {
+	return SliceAxes(x, SliceAttr{[]int{axis}, Shape{dimOf(start)}, Shape{dimOf(limit)}, []int{step}})
 }
 
 // SliceAxes takes a slice along several axes at once.
@@ -147,14 +154,15 @@ func SliceAxes(x *Node, a SliceAttr) *Node { return apply(OpSlice, a, x) }
 
 // Pad surrounds x with zeros: lo[i] before and hi[i] after its elements along
 // axis i, and between[i] (nil: none) between neighbours.
-func Pad(x *Node, lo, hi, between []int) *Node {
+func Pad[S Sizes](x *Node, lo, hi S, between []int) *Node {
 	if between == nil {
 		between = make([]int, len(lo))
 	}
-	if len(lo) == x.Rank() && allZero(lo) && allZero(hi) && allZero(between) {
+	a := PadAttr{shapeOf(lo), shapeOf(hi), slices.Clone(between)}
+	if len(lo) == x.Rank() && a.nothing() {
 		return x
 	}
-	return apply(OpPad, PadAttr{slices.Clone(lo), slices.Clone(hi), slices.Clone(between)}, x)
+	return apply(OpPad, a, x)
 }
 
 // Concat joins operands along an axis; their other dimensions are the same.
@@ -165,8 +173,11 @@ func Concat(axis int, xs ...*Node) *Node {
 	return apply(OpConcat, AxesAttr{[]int{axis}}, xs...)
 }
 
-func allZero(v []int) bool {
-	return !slices.ContainsFunc(v, func(n int) bool { return n != 0 })
+// nothing reports whether no zeros are added.
+func (a PadAttr) nothing() bool {
+	added := func(d Dim) bool { return d != Dim{} }
+	return !slices.ContainsFunc(a.Lo, added) && !slices.ContainsFunc(a.Hi, added) &&
+		!slices.ContainsFunc(a.Between, func(n int) bool { return n != 0 })
 }
 
 func inferReshape(op Op, in []*Node, attr Attr) []Type {
@@ -218,11 +229,11 @@ func inferSlice(op Op, in []*Node, attr Attr) []Type {
 	}
 	checkAxes(op, attr, in, a.Axes)
 	for i, axis := range a.Axes {
-		n, ok := shape[axis].Constant()
-		if !ok || a.Starts[i] < 0 || a.Limits[i] < a.Starts[i] || a.Limits[i] > n || a.Steps[i] < 1 {
+		length := a.Limits[i].Sub(a.Starts[i])
+		if negative(a.Starts[i]) || negative(length) || negative(shape[axis].Sub(a.Limits[i])) || a.Steps[i] < 1 {
 			fail(op, attr, in, "want 0 ≤ start ≤ limit ≤ %v and step ≥ 1 along axis %d", shape[axis], axis)
 		}
-		shape[axis] = Const((a.Limits[i] - a.Starts[i] + a.Steps[i] - 1) / a.Steps[i])
+		shape[axis] = length.Add(Const(a.Steps[i] - 1)).Div(Const(a.Steps[i]))
 	}
 	return []Type{{in[0].DType(), shape}}
 }
@@ -234,14 +245,15 @@ func inferPad(op Op, in []*Node, attr Attr) []Type {
 	}
 	shape := slices.Clone(in[0].Shape())
 	for i := range shape {
-		if a.Lo[i] == 0 && a.Hi[i] == 0 && a.Between[i] == 0 {
+		zero := Dim{}
+		if a.Lo[i] == zero && a.Hi[i] == zero && a.Between[i] == 0 {
 			continue
 		}
-		n, ok := shape[i].Constant()
-		if !ok || a.Lo[i] < 0 || a.Hi[i] < 0 || a.Between[i] < 0 || n == 0 {
-			fail(op, attr, in, "want zeros in non-negative numbers along constant dimensions")
+		if negative(a.Lo[i]) || negative(a.Hi[i]) || a.Between[i] < 0 || shape[i] == zero {
+			fail(op, attr, in, "want zeros in non-negative numbers")
 		}
-		shape[i] = Const(a.Lo[i] + n + (n-1)*a.Between[i] + a.Hi[i])
+		between := shape[i].Sub(Const(1)).Mul(Const(a.Between[i]))
+		shape[i] = a.Lo[i].Add(shape[i]).Add(between).Add(a.Hi[i])
 	}
 	return []Type{{in[0].DType(), shape}}
 }
@@ -249,7 +261,7 @@ func inferPad(op Op, in []*Node, attr Attr) []Type {
 func inferConcat(op Op, in []*Node, attr Attr) []Type {
 	axes := attr.(AxesAttr).Axes
 	checkAxes(op, attr, in, axes)
-	axis, total := axes[0], 0
+	axis, total := axes[0], Dim{}
 	shape := slices.Clone(in[0].Shape())
 	for _, x := range in {
 		if x.Rank() != len(shape) || x.DType() != in[0].DType() {
@@ -260,14 +272,16 @@ func inferConcat(op Op, in []*Node, attr Attr) []Type {
 				fail(op, attr, in, "want operands that differ along axis %d only", axis)
 			}
 		}
-		n, ok := x.Shape()[axis].Constant()
-		if !ok {
-			fail(op, attr, in, "want constant dimensions along axis %d", axis)
-		}
-		total += n
+		total = total.Add(x.Shape()[axis])
 	}
-	shape[axis] = Const(total)
+	shape[axis] = total
 	return []Type{{in[0].DType(), shape}}
+}
+
+// negative reports whether d is below 0 whatever the sizes of symbols are.
+func negative(d Dim) bool {
+	n, ok := Const(-1).Sub(d).Least()
+	return ok && n >= 0
 }
 
 // checkAxes asks for axes of the first operand in increasing order.

@@ -10,7 +10,7 @@ import (
 type PoolAttr struct {
 	Window, Strides, PadLo, PadHi []int
 	// Size is the spatial size of x for MeanPoolGrad; the others have none.
-	Size []int
+	Size Shape
 }
 
 func (a PoolAttr) String() string {
@@ -38,8 +38,8 @@ func MeanPool(x *Node, a PoolAttr) *Node {
 
 // MeanPoolGrad returns the adjoint of MeanPool: the x-shaped derivative of
 // Σ y·MeanPool(x) for an output-shaped y. size is the spatial size of x.
-func MeanPoolGrad(y *Node, a PoolAttr, size []int) *Node {
-	a.Size = slices.Clone(size)
+func MeanPoolGrad[S Sizes](y *Node, a PoolAttr, size S) *Node {
+	a.Size = shapeOf(size)
 	return apply(OpMeanPoolGrad, a, y)
 }
 
@@ -66,18 +66,17 @@ func MaxPoolTake(x, t *Node, a PoolAttr) *Node {
 }
 
 func pooled(op Op, in []*Node, a PoolAttr, spatial Shape) Shape {
-	size, ok := spatial.Static()
-	if !ok || len(size) == 0 {
-		fail(op, a, in, "want constant spatial dimensions")
+	if len(spatial) == 0 {
+		fail(op, a, in, "want spatial dimensions")
 	}
-	ones := slices.Repeat([]int{1}, len(size))
-	out := windowSize(op, a, in, size, a.Window, a.Strides, ones, a.PadLo, a.PadHi)
+	ones := slices.Repeat([]int{1}, len(spatial))
+	out := windowSize(op, a, in, spatial, a.Window, a.Strides, ones, a.PadLo, a.PadHi)
 	for i, w := range a.Window {
 		if a.PadLo[i] >= w || a.PadHi[i] >= w {
 			fail(op, a, in, "want paddings smaller than the window")
 		}
 	}
-	return Dims(out...)
+	return out
 }
 
 func inferPool(op Op, in []*Node, attr Attr) []Type {
@@ -92,11 +91,10 @@ func inferPool(op Op, in []*Node, attr Attr) []Type {
 func inferMeanPoolGrad(op Op, in []*Node, attr Attr) []Type {
 	inferFloat(op, in, attr)
 	a, y := attr.(PoolAttr), in[0].Shape()
-	size := Dims(a.Size...)
-	if len(y) != len(size)+2 || !y[2:].Equal(pooled(op, in, a, size)) {
+	if len(y) != len(a.Size)+2 || !y[2:].Equal(pooled(op, in, a, a.Size)) {
 		fail(op, attr, in, "want a value [N C …] of the pooled size")
 	}
-	return []Type{{in[0].DType(), append(slices.Clone(y[:2]), size...)}}
+	return []Type{{in[0].DType(), append(slices.Clone(y[:2]), a.Size...)}}
 }
 
 func inferMaxPoolGrad(op Op, in []*Node, attr Attr) []Type {

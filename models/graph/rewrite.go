@@ -91,6 +91,12 @@ func Call(fn *Graph, args ...*Node) []*Node {
 // Retype returns g with every shape, of inputs and of attributes, replaced by
 // bind's answer, such as one that turns the symbol N into a number.
 func Retype(g *Graph, bind func(Shape) Shape) *Graph {
+	bound := func(s Shape) Shape { // none stays none
+		if s == nil {
+			return nil
+		}
+		return bind(s)
+	}
 	r := &Rewriter{Graph: New(g.name), image: make(map[*Node]*Node)}
 	for _, n := range g.nodes {
 		inputs := make([]*Node, len(n.inputs))
@@ -102,6 +108,21 @@ func Retype(g *Graph, bind func(Shape) Shape) *Graph {
 			r.image[n] = r.Graph.Input(a.Name, n.DType(), bind(n.Shape()))
 		case ShapeAttr:
 			r.image[n] = apply(n.op, ShapeAttr{bind(a.Shape)}, inputs...)
+		case SliceAttr:
+			a.Starts, a.Limits = bind(a.Starts), bind(a.Limits)
+			r.image[n] = apply(n.op, a, inputs...)
+		case PadAttr:
+			a.Lo, a.Hi = bind(a.Lo), bind(a.Hi)
+			r.image[n] = apply(n.op, a, inputs...)
+		case GatherAttr:
+			a.Size = bind(Shape{a.Size})[0]
+			r.image[n] = apply(n.op, a, inputs...)
+		case ConvAttr:
+			a.Size = bound(a.Size)
+			r.image[n] = apply(n.op, a, inputs...)
+		case PoolAttr:
+			a.Size = bound(a.Size)
+			r.image[n] = apply(n.op, a, inputs...)
 		case ScanAttr:
 			r.image[n] = apply(n.op, ScanAttr{Retype(a.Body, bind), a.Carried}, inputs...)
 		default:

@@ -3,61 +3,8 @@ package graph
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 )
-
-// Dim is one dimension: a constant times named symbols, such as 32, N or 4·N.
-// Two dimensions are the same exactly when they compare equal with ==. The
-// zero Dim is the constant 0.
-type Dim struct {
-	n    int    // the constant factor
-	syms string // symbols in sorted order, joined by "·"
-}
-
-const times = "·"
-
-// Const returns the dimension n.
-func Const(n int) Dim { return Dim{n: n} }
-
-// Sym returns the dimension called name, such as "N" for a batch.
-func Sym(name string) Dim { return Dim{n: 1, syms: name} }
-
-// Constant returns the value of a dimension without symbols.
-func (d Dim) Constant() (n int, ok bool) { return d.n, d.syms == "" }
-
-// Factors returns the constant factor and the symbols of d.
-func (d Dim) Factors() (n int, symbols []string) {
-	if d.syms == "" {
-		return d.n, nil
-	}
-	return d.n, strings.Split(d.syms, times)
-}
-
-// Mul returns the product of d and e.
-func (d Dim) Mul(e Dim) Dim {
-	p := Dim{n: d.n * e.n}
-	if p.n == 0 {
-		return p
-	}
-	_, a := d.Factors()
-	_, b := e.Factors()
-	s := append(slices.Clone(a), b...)
-	slices.Sort(s)
-	p.syms = strings.Join(s, times)
-	return p
-}
-
-// String returns d as it is printed: "32", "N" or "4·N".
-func (d Dim) String() string {
-	if d.syms == "" {
-		return strconv.Itoa(d.n)
-	}
-	if d.n == 1 {
-		return d.syms
-	}
-	return strconv.Itoa(d.n) + times + d.syms
-}
 
 // Shape is the dimensions of a node's output, outermost first.
 type Shape []Dim
@@ -103,17 +50,49 @@ func (s Shape) Static() (n []int, ok bool) {
 func (s Shape) Bind(sizes map[string]int) ([]int, error) {
 	n := make([]int, len(s))
 	for i, d := range s {
-		c, symbols := d.Factors()
-		for _, sym := range symbols {
-			size, ok := sizes[sym]
-			if !ok {
-				return nil, fmt.Errorf("the size of dimension %s in shape %v is not known", sym, s)
-			}
-			c *= size
+		size, missing := d.bind(sizes)
+		if missing != "" {
+			return nil, fmt.Errorf("the size of dimension %s in shape %v is not known", missing, s)
 		}
-		n[i] = c
+		n[i] = size
 	}
 	return n, nil
+}
+
+// Ints returns the dimensions as numbers, or nil where one is symbolic.
+func (s Shape) Ints() []int {
+	n, ok := s.Static()
+	if !ok {
+		return nil
+	}
+	return n
+}
+
+// Sizes are places or sizes along axes, as numbers or as dimensions.
+type Sizes interface{ []int | Shape }
+
+// shapeOf returns a copy of sizes as dimensions.
+func shapeOf[S Sizes](sizes S) Shape {
+	switch s := any(sizes).(type) {
+	case []int:
+		return Dims(s...)
+	case Shape:
+		return slices.Clone(s)
+	}
+	return nil
+}
+
+// Size is a place or a size, as a number or as a dimension.
+type Size interface{ int | Dim }
+
+func dimOf[S Size](size S) Dim {
+	switch s := any(size).(type) {
+	case int:
+		return Const(s)
+	case Dim:
+		return s
+	}
+	return Dim{}
 }
 
 // String returns the shape as it is printed, such as "[N 1 32 32]".

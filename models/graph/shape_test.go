@@ -97,3 +97,51 @@ func TestSymbolicReshape(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestExpressions has expressions with one normal form.
+func TestExpressions(t *testing.T) {
+	h, w, c := g.Sym("H"), g.Sym("W"), g.Const
+	half := h.Add(c(1)).Div(c(2))
+	for _, test := range []struct {
+		got  g.Dim
+		want string
+	}{
+		{h.Add(c(1)), "H+1"}, {h.Sub(c(1)).Add(c(1)), "H"}, {h.Sub(h), "0"}, {h.Add(h), "2·H"}, {c(2).Sub(h), "-H+2"},
+		{h.Add(c(1)).Mul(w.Add(c(2))), "H·W+2·H+W+2"},
+		{h.Sub(c(1)).Div(c(2)).Add(c(1)), "⌊(H+1)/2⌋"}, {half, "⌊(H+1)/2⌋"},
+		{h.Mul(c(2)).Div(c(2)), "H"}, {h.Mul(c(4)).Add(c(3)).Div(c(2)), "2·H+1"}, {h.Mul(c(2)).Add(c(2)).Div(c(4)), "⌊(H+1)/2⌋"},
+		{half.Add(c(1)).Div(c(2)), "⌊(H+3)/4⌋"}, {half.Sub(c(1)).Div(c(2)).Add(c(1)), "⌊(H+3)/4⌋"},
+		{h.Mul(w).Div(w), "H"}, {h.Div(w), "⌊H/W⌋"}, {c(7).Div(c(2)), "3"}, {c(-7).Div(c(2)), "-4"},
+		{half.Mul(w).Mul(c(3)), "3·⌊(H+1)/2⌋·W"},
+		{half.Replace(func(string) g.Dim { return c(9) }), "5"}, {half.Replace(func(string) g.Dim { return w.Mul(c(2)) }), "W"},
+	} {
+		if test.got.String() != test.want {
+			t.Errorf("dimension %v, want %s", test.got, test.want)
+		}
+	}
+	area := h.Add(c(1)).Mul(w.Sub(c(2)))
+	if q, ok := area.Mul(c(6)).DivExact(w.Sub(c(2)).Mul(c(3))); !ok || q != h.Add(c(1)).Mul(c(2)) {
+		t.Errorf("the quotient is %v, %v", q, ok)
+	}
+	if q, ok := area.DivExact(h); ok {
+		t.Errorf("%v/H is %v", area, q)
+	}
+	if got := area.Mul(half).Symbols(); !slices.Equal(got, []string{"H", "W"}) {
+		t.Errorf("symbols %v", got)
+	}
+	for d, want := range map[g.Dim]int{h.Sub(c(1)): 0, half: 1, h.Sub(half): 0, h.Mul(w).Add(c(2)): 3, c(-4): -4} {
+		if n, ok := d.Least(); !ok || n != want {
+			t.Errorf("%v is at least %d, %v, want %d", d, n, ok, want)
+		}
+	}
+	if n, ok := c(5).Sub(h).Least(); ok {
+		t.Errorf("5-H is at least %d", n)
+	}
+	sizes, err := g.Shape{area, half}.Bind(map[string]int{"H": 8, "W": 5})
+	if err != nil || !slices.Equal(sizes, []int{27, 4}) {
+		t.Errorf("bound to %v, %v", sizes, err)
+	}
+	if _, err := (g.Shape{half}).Bind(nil); err == nil || err.Error() != "the size of dimension H in shape [⌊(H+1)/2⌋] is not known" {
+		t.Errorf("error %v", err)
+	}
+}

@@ -46,23 +46,42 @@ func bind(g *graph.Graph, args []*tensor.Tensor) (map[string]int, error) {
 	return sizes, nil
 }
 
-// solve finds the size of the one symbol of d that is not known yet, if
-// size is a multiple of the rest.
+// solve finds the size of the one symbol u of d that is not known yet, where d
+// is a·u + b and the size fits.
 func solve(d graph.Dim, size int, sizes map[string]int) (found bool) {
-	known, symbols := d.Factors()
 	unknown := ""
-	for _, s := range symbols {
+	for _, s := range d.Symbols() {
+		if _, ok := sizes[s]; ok {
+			continue
+		}
+		if unknown != "" {
+			return false
+		}
+		unknown = s
+	}
+	if unknown == "" {
+		return false
+	}
+	d = d.Replace(func(s string) graph.Dim {
 		if n, ok := sizes[s]; ok {
-			known *= n
-		} else if unknown == "" {
-			unknown = s
-		} else {
+			return graph.Const(n)
+		}
+		return graph.Sym(s)
+	})
+	factor := 0
+	for _, t := range d.Terms() {
+		switch {
+		case len(t.Factors) == 0:
+			size -= t.N
+		case len(t.Factors) == 1 && t.Factors[0].Symbol == unknown:
+			factor = t.N
+		default:
 			return false
 		}
 	}
-	if unknown == "" || known == 0 || size%known != 0 {
+	if factor == 0 || size%factor != 0 {
 		return false
 	}
-	sizes[unknown] = size / known
+	sizes[unknown] = size / factor
 	return true
 }

@@ -73,3 +73,12 @@ func addBlocks[T number](dst, src []T, b blocks, indices []int64) error {
 		}
 	})
 }
+
+func iota64(c *call) ([]*tensor.Tensor, error) {
+	out := tensor.New(tensor.Int64, c.shapes[0]...)
+	start := tensor.Data[int64](c.in[0])[0]
+	for i := range tensor.Data[int64](out) {
+		tensor.Data[int64](out)[i] = start + int64(i)
+	}
+	return one(out)
+}

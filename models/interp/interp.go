@@ -103,7 +103,7 @@ func evaluate(g *graph.Graph, args []*tensor.Tensor, sizes map[string]int, wante
 			values[id] = nil
 			continue
 		}
-		c := &call{node: n, run: run, arg: values[id]}
+		c := &call{node: n, run: run, arg: values[id], sizes: sizes}
 		for _, in := range n.Inputs() {
 			if n.Op() == graph.OpProject {
 				c.in = values[in.ID()] // all outputs of the Scan

@@ -219,7 +219,7 @@ func TestLayout(t *testing.T) {
 		{"broadcast scalar", graph.Like(x, 7), []int{2, 3}, []float64{7, 7, 7, 7, 7, 7}},
 		{"along", graph.BroadcastAlong(i, graph.Dims(1, 3, 2), 1), []int{1, 3, 2}, []float64{1, 1, 2, 2, 3, 3}},
 		{"slice", graph.Slice(x, 1, 0, 3, 2), []int{2, 2}, []float64{1, 3, 4, 6}},
-		{"slice both", graph.SliceAxes(x, graph.SliceAttr{Axes: []int{0, 1}, Starts: []int{1, 1}, Limits: []int{2, 3}, Steps: []int{1, 1}}), []int{1, 2}, []float64{5, 6}},
+		{"slice both", graph.SliceAxes(x, graph.SliceAttr{Axes: []int{0, 1}, Starts: graph.Dims(1, 1), Limits: graph.Dims(2, 3), Steps: []int{1, 1}}), []int{1, 2}, []float64{5, 6}},
 		{"slice empty", graph.Slice(x, 0, 1, 1, 1), []int{0, 3}, []float64{}},
 		{"pad", graph.Pad(i, []int{1}, []int{2}, []int{1}), []int{8}, []float64{0, 1, 0, 2, 0, 3, 0, 0}},
 		{"pad 2", graph.Pad(x, []int{0, 1}, []int{1, 0}, nil), []int{3, 4}, []float64{0, 1, 2, 3, 0, 4, 5, 6, 0, 0, 0, 0}},

@@ -1,6 +1,8 @@
 package interp
 
 import (
+	"fmt"
+
 	"ebm/models/graph"
 	"ebm/models/tensor"
 )
@@ -121,9 +123,20 @@ func broadcast(c *call) ([]*tensor.Tensor, error) {
 
 func slice(c *call) ([]*tensor.Tensor, error) {
 	a := c.node.Attr().(graph.SliceAttr)
+	starts, err := a.Starts.Bind(c.sizes)
+	if err != nil {
+		return nil, err
+	}
+	limits, err := a.Limits.Bind(c.sizes)
+	if err != nil {
+		return nil, err
+	}
 	v := view{shape: c.shapes[0], strides: rowMajor(c.in[0].Shape())}
 	for i, axis := range a.Axes {
-		v.base += a.Starts[i] * v.strides[axis]
+		if n := c.in[0].Shape()[axis]; starts[i] < 0 || limits[i] < starts[i] || limits[i] > n {
+			return nil, fmt.Errorf("a slice from %d to %d of %d elements along axis %d", starts[i], limits[i], n, axis)
+		}
+		v.base += starts[i] * v.strides[axis]
 		v.strides[axis] *= a.Steps[i]
 	}
 	return one(gather(c.in[0], v))
@@ -131,9 +144,13 @@ func slice(c *call) ([]*tensor.Tensor, error) {
 
 func pad(c *call) ([]*tensor.Tensor, error) {
 	a := c.node.Attr().(graph.PadAttr)
+	lo, err := a.Lo.Bind(c.sizes)
+	if err != nil {
+		return nil, err
+	}
 	v := view{shape: c.in[0].Shape(), strides: rowMajor(c.shapes[0])}
 	for i := range v.strides {
-		v.base += a.Lo[i] * v.strides[i]
+		v.base += lo[i] * v.strides[i]
 		v.strides[i] *= a.Between[i] + 1
 	}
 	out := tensor.New(c.in[0].DType(), c.shapes[0]...)

@@ -12,6 +12,7 @@ type call struct {
 	node   *graph.Node
 	in     []*tensor.Tensor // operands: float64, int64 or bool
 	shapes [][]int          // of the outputs
+	sizes  map[string]int   // of symbols
 	arg    []*tensor.Tensor // the value of an Input
 	run    func(body *graph.Graph, args []*tensor.Tensor) ([]*tensor.Tensor, error)
 }
@@ -63,6 +64,7 @@ var kernels = map[graph.Op]kernel{
 	graph.OpConcat:     concat,
 	graph.OpGather:     takeAlong,
 	graph.OpGatherGrad: addAlong,
+	graph.OpIota:       iota64,
 
 	graph.OpReduceSum: reduceSum,
 	graph.OpReduceMax: reduceMax,

@@ -1,6 +1,7 @@
 package mdsm
 
 import (
+	"ebm/models/energy"
 	"ebm/models/graph"
 	"ebm/models/tensor"
 )
@@ -32,5 +33,19 @@ func (o Objective) ErrorGraph(shape ...int) *graph.Graph {
 	square := JumpError(x, noisy, score, o.Sigma0)
 	g.Output("error", square)
 	g.Output("loss", graph.Mul(o.Weighting.Of(sigma), square))
+	return g
+}
+
+// LossGraph returns the graph x, noise [N …], sigma [N] and every P → loss [N]:
+// each x's part of the objective of eq. (7), at weights that are inputs.
+func (o Objective) LossGraph(n energy.Network) *graph.Graph {
+	g := graph.New("loss")
+	x := g.Input("x", tensor.Float32, graph.Batch(n.InputShape()...))
+	noise := g.Input("noise", x.DType(), x.Shape())
+	sigma := g.Input("sigma", x.DType(), x.Shape()[:1])
+	params := energy.Inputs(g, n, x.DType())
+	noisy := Perturb(x, noise, sigma)
+	score, _ := Score(func(x *graph.Node) *graph.Node { return n.Energy(x, params) }, noisy)
+	g.Output("loss", graph.Mul(o.Weighting.Of(sigma), JumpError(x, noisy, score, o.Sigma0)))
 	return g
 }

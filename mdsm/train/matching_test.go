@@ -3,10 +3,12 @@ package train_test
 import (
 	"context"
 	"errors"
+	"math"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"ebm/internal/metrics"
 	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/mdsm/dataset"
@@ -165,5 +167,56 @@ func TestMirror(t *testing.T) {
 	}
 	if turned < 2 || turned > 8 {
 		t.Errorf("%d of 10 are mirrored", turned)
+	}
+}
+
+// TestValidation measures held-out x's twice to the same numbers, which are
+// about those of the objective for a network without weights: every level's is
+// the number of values, and ends a run that gets no better.
+func TestValidation(t *testing.T) {
+	rt := testkit.Open(t, 0)
+	m := matching(t)
+	held := strokesOf(t, 40)
+	v, err := m.Validation(rt, held)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	flat := make(energy.Weights)
+	for _, p := range m.Network.Parameters() {
+		flat[p.Name] = tensor.New(tensor.Float32, p.Shape...)
+	}
+	l, err := v.Measure(t.Context(), flat)
+	if err != nil || len(l.Levels) != 8 || l.Sigmas[0] != 0.1 || math.Abs(l.Sigmas[7]-1) > 1e-12 {
+		t.Fatalf("losses %+v, error %v", l, err)
+	}
+	for k, loss := range l.Levels {
+		if math.Abs(loss-70) > 10 { // 70 values, 40 x's: 5 standard errors of χ²
+			t.Errorf("with no weights the loss at σ = %g is %g, want about 70", l.Sigmas[k], loss)
+		}
+	}
+	again, err := v.Measure(t.Context(), flat)
+	if err != nil || again.Mean != l.Mean {
+		t.Errorf("measured again: %g, error %v, want %g", again.Mean, err, l.Mean)
+	}
+
+	// A learning rate of nearly nothing gets no better: it ends after patience.
+	dir := t.TempDir()
+	loop := train.Loop{Steps: 60, LearningRate: train.LearningRate{Schedule: train.Constant, Initial: 1e-30}, Dir: dir, LogEvery: 7, Hook: v.Every(2, 3)}
+	r, err := train.Run(t.Context(), rt, posed(t, m), loop)
+	if err != nil || r.Step != 8 {
+		t.Errorf("result %+v, error %v, want an end after four measurements", r, err)
+	}
+	records, err := metrics.ReadFile(filepath.Join(dir, metrics.LinesFile))
+	if err != nil || records[0].Step != 2 || records[0].Values["validation_loss"] == 0 || records[0].Values["validation_loss/0.1"] == 0 {
+		t.Errorf("metrics %v, error %v", records, err)
+	}
+	loop.Hook, loop.Steps, loop.Dir = nil, 8, t.TempDir()
+	if _, err := train.Run(t.Context(), rt, posed(t, m), loop); err != nil {
+		t.Fatal(err)
+	}
+	sameState(t, "with validation", dir, loop.Dir)
+	if _, err := m.Validation(rt, &dataset.Set{Channels: 1, Height: 5, Width: 7}); err == nil || !strings.Contains(err.Error(), "0 held-out x's of shape 1×5×7") {
+		t.Errorf("error %v for nothing held out", err)
 	}
 }

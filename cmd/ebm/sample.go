@@ -60,8 +60,9 @@ func newSample(a *app) *cobra.Command {
 		Short: "Draw samples by annealed Langevin dynamics, MALA or Hamiltonian Monte Carlo",
 		Long: `sample fills a folder: samples.npz (arr_0, uint8 [N H W C]), grid.png,
 trace.json (energies and temperature along some chains). It writes as it goes;
-called again after it was stopped or killed, it draws only what is missing, and
-the files are the same, byte for byte.
+called again after it was stopped or killed, it draws only what is missing, from
+where its chains were, and the files are the same, byte for byte. With a larger
+--count a finished folder grows.
 
 With --sampler mala or hmc, or --draws above 1, chains cool down from noise by
 the schedule (or begin at pictures, --start), adapt their step sizes in a

@@ -50,7 +50,7 @@
 //
 // # Bits and resuming
 //
-// Chain i depends on the seed, the settings and i alone (see package groups).
+// Chain i depends on the seed, the settings and i alone (see package parallel).
 // With a folder, every group's points, energies and log w are kept every few
 // seconds under a name that holds a hash of all settings, and a run that was
 // killed goes on there to the same bits.

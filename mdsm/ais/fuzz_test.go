@@ -8,6 +8,7 @@ import (
 	"ebm/internal/npz"
 	"ebm/internal/testkit"
 	"ebm/mdsm/hmc"
+	"ebm/mdsm/samples"
 	"ebm/models/tensor"
 	"ebm/runtime/parallel"
 )
@@ -28,7 +29,7 @@ func FuzzState(f *testing.F) {
 	for _, done := range []int{2, 5} {
 		c.done = done
 		path := filepath.Join(f.TempDir(), "state.npz")
-		if err := (store{path: path, sum: sum}).save(c); err != nil {
+		if err := (store{State: samples.State{Path: path}, sum: sum}).save(c); err != nil {
 			f.Fatal(err)
 		}
 		data := testkit.Read(f, path)
@@ -43,7 +44,7 @@ func FuzzState(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		path := filepath.Join(dir, "any.npz")
 		testkit.Write(t, path, data)
-		s := store{path: path, sum: sum, log: func(string) {}}
+		s := store{State: samples.State{Path: path}, sum: sum}
 		c := group()
 		ok, err := s.load(c)
 		if err != nil {

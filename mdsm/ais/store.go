@@ -3,17 +3,13 @@ package ais
 import (
 	"bytes"
 	"crypto/sha256"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
-	"ebm/internal/atomicfile"
 	"ebm/internal/npz"
 	"ebm/mdsm/hmc"
+	"ebm/mdsm/samples"
 	"ebm/models/tensor"
 )
 
@@ -21,18 +17,14 @@ import (
 // DIR/ais-KEY/forward-000000.npz, with a key that holds all settings. Without a
 // folder nothing is kept.
 type store struct {
-	path string // "" for none
-	sum  []byte // SHA-256 of the points that the group begins with
-	log  func(string)
+	samples.State
+	sum []byte // SHA-256 of the points that the group begins with
 }
 
 func (e *Estimator) open(name string, sum []byte) store {
-	s := store{sum: sum, log: e.Log}
-	if s.log == nil {
-		s.log = func(string) {}
-	}
+	s := store{State: samples.State{Log: e.Log}, sum: sum}
 	if e.Dir != "" {
-		s.path = filepath.Join(e.Dir, "ais-"+e.set.key(e.kernel.Hash(), e.kernel.Engine(), e.layout.Size), name+".npz")
+		s.Path = filepath.Join(e.Dir, "ais-"+e.set.key(e.kernel.Hash(), e.kernel.Engine(), e.layout.Size), name+".npz")
 	}
 	return s
 }
@@ -48,48 +40,19 @@ func (c *chainGroup) store(x *tensor.Tensor) store {
 	return c.open(fmt.Sprintf("%s-%06d", c.direction, c.group), h.Sum(nil))
 }
 
-// read returns the arrays of the file, nil when there is none. One that is
-// damaged counts as none, after a line to the log.
-func (s store) read() (map[string]*tensor.Tensor, error) {
-	if s.path == "" {
-		return nil, nil
-	}
-	arrays, err := npz.ReadFile(s.path)
-	switch {
-	case err == nil:
-		return arrays, nil
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil
-	case errors.Is(err, fs.ErrPermission):
-		return nil, err
-	}
-	s.log(err.Error() + "; it is made again")
-	return nil, nil
-}
-
-func (s store) write(arrays map[string]*tensor.Tensor) error {
-	if s.path == "" {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(s.path), 0o755); err != nil {
-		return err
-	}
-	return atomicfile.Write(s.path, func(w io.Writer) error { return npz.Write(w, arrays, npz.Store) })
-}
-
 func (s store) saveSteps(steps []float64) error {
-	return s.write(map[string]*tensor.Tensor{"step_size": tensor.Of(steps, len(steps))})
+	return s.Write(map[string]*tensor.Tensor{"step_size": tensor.Of(steps, len(steps))})
 }
 
 // loadSteps returns n step sizes, nil when there are none.
 func (s store) loadSteps(n int) ([]float64, error) {
-	arrays, err := s.read()
+	arrays, err := s.Read()
 	if arrays == nil || err != nil {
 		return nil, err
 	}
 	t := arrays["step_size"]
 	if !fits(t, tensor.Float64, n) || slices.ContainsFunc(t.Float64s(), func(v float64) bool { return !(v > 0) }) {
-		s.log(s.path + " does not hold the step sizes; it is made again")
+		s.Reject(s.Path + " does not hold the step sizes")
 		return nil, nil
 	}
 	return t.Float64s(), nil
@@ -104,12 +67,12 @@ func (s store) save(c *chainGroup) error {
 	if c.done < c.set.Distributions {
 		arrays["x"], arrays["energy"], arrays["reference"], arrays["score"] = c.state.X, c.state.Energy, c.state.Reference, c.state.Score
 	}
-	return s.write(arrays)
+	return s.Write(arrays)
 }
 
 // load goes on with the state that was kept, if there is one of these points.
 func (s store) load(c *chainGroup) (bool, error) {
-	a, err := s.read()
+	a, err := s.Read()
 	if a == nil || err != nil {
 		return false, err
 	}
@@ -129,7 +92,7 @@ func (s store) load(c *chainGroup) (bool, error) {
 		sound = fits(a["x"], tensor.Float32, x...) && fits(a["score"], tensor.Float32, x...) && fits(a["energy"], tensor.Float32, n) && fits(a["reference"], tensor.Float32, n)
 	}
 	if !sound {
-		s.log(s.path + " does not hold a state of these chains; it is made again")
+		s.Reject(s.Path + " does not hold a state of these chains")
 		return false, nil
 	}
 	c.done, c.logW, c.atModel = done, tensor.Data[float64](a["log_w"]), a["energy_at_model"]

@@ -41,6 +41,14 @@ func (a *Adapter) Add(probability float64) {
 	a.average += math.Pow(a.t, -kappa) * (a.log - a.average)
 }
 
+// State returns what transitions have changed, for Resume.
+func (a *Adapter) State() [4]float64 { return [4]float64{a.t, a.miss, a.log, a.average} }
+
+// Resume goes on from a state of an adapter that began alike.
+func (a *Adapter) Resume(state [4]float64) {
+	a.t, a.miss, a.log, a.average = state[0], state[1], state[2], state[3]
+}
+
 // StepSize returns the size for the next transition of the warm-up.
 func (a *Adapter) StepSize() float64 { return math.Exp(a.log) }
 

@@ -15,7 +15,7 @@
 // and a second one that jitters its step size: for more than one leapfrog step, h
 // is drawn uniformly between ½ and 1½ times the step size, which keeps
 // trajectories from closing on themselves (Neal 2011, section 3.2). A chain therefore does not
-// depend on the others (see package groups).
+// depend on the others (see package parallel).
 //
 // # Step sizes
 //

@@ -84,24 +84,35 @@ type seen struct {
 // snapshot is a batch of chains after some steps, and its denoising jump.
 type snapshot struct{ x, clean *tensor.Tensor }
 
-// chain computes one group from its start to its samples.
-func (s *Sampler) chain(ctx context.Context, p *plan, group int, stage progress.Stage) (*batch, error) {
+// chain computes one group from its start, or from where its state is, to its
+// samples.
+func (s *Sampler) chain(ctx context.Context, p *plan, group int, stage progress.Stage, states samples.States) (*batch, error) {
 	lo, hi := p.span(group, p.First, p.end())
 	c := &chain{Sampler: s, plan: p, number: group, lo: lo, hi: hi}
 	if _, watched := p.span(group, p.First, p.First+p.Watch.Chains); watched > lo {
 		c.seen = &seen{n: watched - lo}
 	}
 	c.start()
-	for at := 0; at < len(p.temperature); {
+	state := states.Of(group)
+	done, err := c.resume(state)
+	if err != nil {
+		return nil, err
+	}
+	stage.Add(int64(done * (hi - lo)))
+	step := func(at int) (n int, err error) {
 		if err := c.look(ctx, at); err != nil {
-			return nil, err
+			return 0, err
 		}
-		n := c.until(at)
+		n = c.until(at)
 		if err := c.steps(ctx, at, n); err != nil {
-			return nil, err
+			return 0, err
 		}
-		at += n
 		stage.Add(int64(n * (hi - lo)))
+		return n, nil
+	}
+	save := func(done int) error { return state.Write(c.arrays(done)) }
+	if err := states.Keep(ctx, done, len(p.temperature), step, save); err != nil {
+		return nil, err
 	}
 	if err := c.look(ctx, len(p.temperature)); err != nil {
 		return nil, err
@@ -242,10 +253,13 @@ func (c *chain) check(x *tensor.Tensor, step int) error {
 	return &DivergedError{Sample: c.index(c.lo + bad/each), Step: step, StepSize: c.StepSize}
 }
 
-// look takes a snapshot if one is wanted after so many steps.
+// look takes a snapshot if one is wanted after so many steps, and not there yet.
 func (c *chain) look(ctx context.Context, steps int) error {
-	if c.seen == nil || !slices.Contains(c.Watch.Snapshots, steps) {
+	if c.seen == nil {
 		return nil
+	}
+	if i := slices.Index(c.Watch.Snapshots, steps); i < len(c.seen.snapshots) {
+		return nil // none, or taken before the run was stopped
 	}
 	end := c.lo + c.seen.n
 	taken := snapshot{x: c.rows(c.x, end)}

@@ -22,8 +22,8 @@ func (s *Sampler) Write(ctx context.Context, set Settings, f samples.Folder) (sa
 	job := samples.Job{
 		Record: s.record(p), Shape: s.shape, Watch: p.Watch, Steps: len(p.temperature),
 		Stage: func(groups []int, done int) progress.Stage { return s.stage(p, groups, done) },
-		Run: func(ctx context.Context, groups []int, stage progress.Stage, deliver func(samples.Batch) error) error {
-			return s.run(ctx, p, groups, stage, func(b *batch) error {
+		Run: func(ctx context.Context, groups []int, stage progress.Stage, states samples.States, deliver func(samples.Batch) error) error {
+			return s.run(ctx, p, groups, stage, states, func(b *batch) error {
 				return deliver(samples.Batch{First: b.first, X: b.x, Process: p.process(b)})
 			})
 		},

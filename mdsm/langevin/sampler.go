@@ -67,7 +67,7 @@ func (s *Sampler) Sample(ctx context.Context, set Settings, sink func(first int,
 	wanted := p.groups()
 	stage := s.stage(p, wanted, 0)
 	defer stage.Done()
-	err = s.run(ctx, p, wanted, stage, func(b *batch) error {
+	err = s.run(ctx, p, wanted, stage, samples.States{}, func(b *batch) error {
 		if r := p.process(b); r != nil {
 			seen = append(seen, r)
 		}
@@ -107,8 +107,8 @@ func (s *Sampler) stage(p *plan, wanted []int, done int) progress.Stage {
 }
 
 // run computes groups and delivers them in order.
-func (s *Sampler) run(ctx context.Context, p *plan, wanted []int, stage progress.Stage, deliver func(*batch) error) error {
-	work := func(ctx context.Context, i int) (*batch, error) { return s.chain(ctx, p, wanted[i], stage) }
+func (s *Sampler) run(ctx context.Context, p *plan, wanted []int, stage progress.Stage, states samples.States, deliver func(*batch) error) error {
+	work := func(ctx context.Context, i int) (*batch, error) { return s.chain(ctx, p, wanted[i], stage, states) }
 	return parallel.Ordered(ctx, s.layout(p.Batch).Workers, len(wanted), work, func(_ int, b *batch) error { return deliver(b) })
 }
 

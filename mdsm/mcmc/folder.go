@@ -31,8 +31,8 @@ func (s *Sampler) Write(ctx context.Context, set Settings, f samples.Folder) (sa
 			stage.Skip(int64(done / set.Draws * set.Transitions()))
 			return stage
 		},
-		Run: func(ctx context.Context, groups []int, stage progress.Stage, deliver func(samples.Batch) error) error {
-			return s.run(ctx, set, groups, stage, func(c Chains) error {
+		Run: func(ctx context.Context, groups []int, stage progress.Stage, states samples.States, deliver func(samples.Batch) error) error {
+			return s.run(ctx, set, groups, stage, states, func(c Chains) error {
 				return deliver(samples.Batch{First: c.First * set.Draws, X: c.X, Chains: c.arrays()})
 			})
 		},

@@ -6,6 +6,7 @@ import (
 	"math"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"ebm/models/energy"
 	"ebm/models/rng"
 	"ebm/models/tensor"
+	"ebm/runtime/progress"
 )
 
 // TestWrite compares a folder with the chains themselves, and with one whose
@@ -112,4 +114,59 @@ func TestReportsOfOtherArrays(t *testing.T) {
 			t.Errorf("%s %v: error %v", name, bad, err)
 		}
 	}
+}
+
+// stopAfter is progress that ends a context after so many transitions of groups.
+type stopAfter struct {
+	progress.Silent
+	left *atomic.Int64
+	stop func()
+}
+
+func (s stopAfter) Stage(string, int64, string) progress.Stage { return s }
+func (s stopAfter) Add(int64) {
+	if s.left.Add(-1) == 0 {
+		s.stop()
+	}
+}
+
+// TestChainsGoOn stops a run again and again before any chain is at its end, and
+// has more chains in the folder that was finished.
+func TestChainsGoOn(t *testing.T) {
+	s := sampler(t, 2, models(t, small, energy.Init(small, rng.New(3)), 1))
+	set := brief(MALA, 24)
+	set.Draws, set.Thin = 3, 2
+	more := set
+	more.Count = 40
+	folder := func() samples.Folder {
+		return samples.Folder{Dir: t.TempDir(), Float32: true, ShardTime: time.Nanosecond}
+	}
+	whole, stopped := folder(), folder()
+	if _, err := s.Write(t.Context(), more, whole); err != nil {
+		t.Fatal(err)
+	}
+	rounds := 0
+	for ; ; rounds++ {
+		ctx, cancel := context.WithCancel(t.Context())
+		limited := *s
+		var left atomic.Int64
+		left.Store(int64(set.Transitions()) / 2)
+		limited.Progress = stopAfter{left: &left, stop: cancel}
+		_, err := limited.Write(ctx, set, stopped)
+		cancel()
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, context.Canceled) || rounds > 50 {
+			t.Fatalf("after %d rounds: %v", rounds, err)
+		}
+	}
+	if rounds < 3 {
+		t.Errorf("it was stopped %d times, want more", rounds)
+	}
+	w, err := s.Write(t.Context(), more, stopped)
+	if err != nil || w.Count != 120 || w.Reused != 72 {
+		t.Errorf("grown: %+v, error %v, want 72 samples reused", w, err)
+	}
+	testkit.SameFiles(t, stopped.Dir, whole.Dir, samples.ArchiveFile, samples.Float32File, samples.RecordFile, samples.ChainsFile)
 }

@@ -10,6 +10,7 @@ import (
 	"ebm/export"
 	"ebm/mdsm"
 	"ebm/mdsm/hmc"
+	"ebm/mdsm/samples"
 	"ebm/models/energy"
 	"ebm/models/graph"
 	"ebm/models/rng"
@@ -120,16 +121,16 @@ func (s *Sampler) Sample(ctx context.Context, set Settings, sink func(Chains) er
 	}
 	stage := progress.Begin(s.Progress, string(set.Method), int64(set.Count)*int64(set.Transitions()), "transitions")
 	defer stage.Done()
-	return s.run(ctx, set, wanted, stage, sink)
+	return s.run(ctx, set, wanted, stage, samples.States{}, sink)
 }
 
 // run computes groups and delivers their wanted chains in order.
-func (s *Sampler) run(ctx context.Context, set Settings, wanted []int, stage progress.Stage, deliver func(Chains) error) error {
+func (s *Sampler) run(ctx context.Context, set Settings, wanted []int, stage progress.Stage, states samples.States, deliver func(Chains) error) error {
 	l := s.kernel.Layout(set.Batch)
 	work := func(ctx context.Context, i int) (Chains, error) {
 		at, part := wanted[i]*l.Size, set.group(wanted[i], l.Size)
 		g := &group{Sampler: s, Settings: set, layout: l, first: at, lo: part.First - at, hi: part.First + part.Count - at}
-		return g.run(ctx, stage)
+		return g.run(ctx, stage, wanted[i], states)
 	}
 	return parallel.Ordered(ctx, l.Workers, len(wanted), work, func(_ int, c Chains) error { return deliver(c) })
 }
@@ -179,40 +180,62 @@ type group struct {
 	out     Chains
 }
 
-func (g *group) run(ctx context.Context, stage progress.Stage) (Chains, error) {
+func (g *group) run(ctx context.Context, stage progress.Stage, number int, states samples.States) (Chains, error) {
 	if err := g.begin(ctx); err != nil {
 		return Chains{}, err
 	}
+	state := states.Of(number)
+	done, err := g.resume(state)
+	if err != nil {
+		return Chains{}, err
+	}
+	stage.Add(int64(done * (g.hi - g.lo)))
 	numbers := hmc.NewNumbers(g.layout, rng.New(g.Seed), uint64(g.first), g.lo, g.hi)
 	numbers.Jitter, numbers.Always = hmc.Jitter(g.Leapfrog), g.Method == Langevin
-	warm := len(g.Anneal) + g.Warmup
-	for t := range g.Transitions() {
-		if err := ctx.Err(); err != nil {
-			return Chains{}, err
-		}
-		if t == warm {
-			g.settle()
-		}
-		outcome, err := g.move(ctx, t, numbers)
-		if err != nil {
-			return Chains{}, err
-		}
-		if t < warm {
-			g.adapt(outcome)
-		} else {
-			g.count(outcome)
-			if (t-warm+1)%g.Thin == 0 {
-				if err := g.draw(ctx, (t-warm)/g.Thin); err != nil {
-					return Chains{}, err
-				}
-			}
+	step := func(t int) (int, error) {
+		if err := g.transition(ctx, t, numbers); err != nil {
+			return 0, err
 		}
 		stage.Add(int64(g.hi - g.lo))
+		return 1, nil
+	}
+	save := func(done int) error { return state.Write(g.arrays(done)) }
+	if err := states.Keep(ctx, done, g.Transitions(), step, save); err != nil {
+		return Chains{}, err
 	}
 	for i := range g.out.Acceptance {
 		g.out.Acceptance[i] /= float64(g.Draws * g.Thin)
 	}
 	return g.out, nil
+}
+
+// transition makes transition t, with what belongs to it. A state never lies
+// between its parts.
+func (g *group) transition(ctx context.Context, t int, numbers *hmc.Numbers) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	warm := len(g.Anneal) + g.Warmup
+	if t == warm {
+		g.settle()
+	}
+	before := g.state
+	outcome, err := g.move(ctx, t, numbers)
+	if err != nil {
+		return err
+	}
+	if t < warm {
+		g.adapt(outcome)
+		return nil
+	}
+	if (t-warm+1)%g.Thin == 0 {
+		if err := g.draw(ctx, (t-warm)/g.Thin); err != nil {
+			g.state = before
+			return err
+		}
+	}
+	g.count(outcome)
+	return nil
 }
 
 // begin sets the chains to where they start.

@@ -20,7 +20,7 @@ import (
 const archiveArray = "arr_0"
 
 // complete reports whether the folder has all samples.
-func (w *writer) complete() (bool, error) {
+func (w *writer) complete(ctx context.Context) (bool, error) {
 	rows, err := npz.OpenRows(filepath.Join(w.Dir, ArchiveFile), archiveArray)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -29,7 +29,11 @@ func (w *writer) complete() (bool, error) {
 		return false, err
 	}
 	defer rows.Close()
-	if want := append([]int{w.Record.Count}, w.row...); rows.DType != tensor.Uint8 || !slices.Equal(rows.Shape, want) {
+	want := append([]int{w.Record.Count}, w.row...)
+	if rows.DType == tensor.Uint8 && len(rows.Shape) == 4 && slices.Equal(rows.Shape[1:], w.row) && rows.Shape[0] < w.Record.Count {
+		return false, w.reopen(ctx, rows.Shape[0])
+	}
+	if rows.DType != tensor.Uint8 || !slices.Equal(rows.Shape, want) {
 		return false, fmt.Errorf("%s holds %v%v, want uint8%v; remove it to draw its samples again", filepath.Join(w.Dir, ArchiveFile), rows.DType, rows.Shape, want)
 	}
 	return true, nil

@@ -11,7 +11,7 @@
 //	chains.npz               arrays with a row for each chain, of jobs that have them
 //	grid.png, process.gif    the first samples, and how they came about (on demand)
 //	png/000000.png …         every sample (on demand)
-//	shards/                  FIRST+COUNT.CRC.npy, finished samples, and process-FIRST and
-//	                         chains-FIRST+COUNT.npz, parts of the trace and of the chains' arrays,
-//	                         until samples.npz is there
+//	shards/                  until samples.npz is there: FIRST+COUNT.CRC.npy, finished samples;
+//	                         process-FIRST and chains-FIRST+COUNT.npz, parts of the trace and of
+//	                         the chains' arrays; state-GROUP.npz, chains in progress
 package samples

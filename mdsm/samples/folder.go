@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,6 +47,9 @@ type Folder struct {
 	// seconds and 4 MB.
 	ShardTime  time.Duration
 	ShardBytes int
+	// StateTime is how often the chains of a group in progress are kept; 0 is 15
+	// seconds.
+	StateTime time.Duration
 }
 
 // Written says what Write did.
@@ -76,8 +80,9 @@ type Job struct {
 	// Stage begins the progress of some groups, beside which so many samples are
 	// done already.
 	Stage func(groups []int, done int) progress.Stage
-	// Run computes groups and delivers their wanted samples in order.
-	Run func(ctx context.Context, groups []int, stage progress.Stage, deliver func(Batch) error) error
+	// Run computes groups and delivers their wanted samples in order. It keeps the
+	// chains of groups in progress in states, and goes on with those that are there.
+	Run func(ctx context.Context, groups []int, stage progress.Stage, states States, deliver func(Batch) error) error
 }
 
 // Batch is a group's wanted samples.
@@ -114,17 +119,18 @@ func Span(size, group, first, end int) (lo, hi int) {
 }
 
 // Write computes the samples of a job into the folder. Finished samples go to
-// disk every few seconds; when Write is called again after it was
-// interrupted, or the process killed, only the others are computed, and the
-// files are the same, byte for byte. A folder that is complete already is left
-// as it is but for pictures and traces that are missing. One that was begun with
-// other settings is a *MismatchError.
+// disk every few seconds, and so do the chains of groups in progress. When Write
+// is called again after it was interrupted, or the process killed, it computes
+// only what is missing, and the files are the same, byte for byte. A folder that
+// is complete stays as it is but for pictures and traces that are missing. One
+// that has fewer samples of the same settings, from the same first one, grows. One
+// of other settings is a *MismatchError.
 func (f Folder) Write(ctx context.Context, j Job, show progress.Progress) (Written, error) {
 	w, err := f.open(&j)
 	if err != nil {
 		return Written{}, err
 	}
-	done, err := w.complete()
+	done, err := w.complete(ctx)
 	if err != nil {
 		return Written{}, err
 	}
@@ -159,6 +165,8 @@ type writer struct {
 	open    []*tensor.Tensor // batches [n H W C] that are finished and in no shard yet
 	first   int              // index of their first sample
 	rows    int              // number of their samples
+	states  States           // of groups in progress
+	ended   []int            // groups whose states are of no more use when the open shard is closed
 	opened  time.Time
 
 	tracing bool             // whether a trace is to be made
@@ -185,7 +193,11 @@ func (f Folder) open(j *Job) (*writer, error) {
 	if f.ShardBytes == 0 {
 		f.ShardBytes = 4 << 20
 	}
+	if f.StateTime == 0 {
+		f.StateTime = 15 * time.Second
+	}
 	w := &writer{Folder: f, Job: j, row: row}
+	w.states = States{dir: w.shardsDir(), every: f.StateTime, log: f.Log}
 	if err := os.MkdirAll(f.Dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -237,7 +249,7 @@ func (w *writer) fill(ctx context.Context, done bool) (err error) {
 	groups := w.wanted(done)
 	stage := w.Stage(groups, reused)
 	defer stage.Done()
-	err = w.Run(ctx, groups, stage, func(b Batch) error {
+	err = w.Run(ctx, groups, stage, w.states, func(b Batch) error {
 		if err := w.take(b); err != nil {
 			return err
 		}
@@ -273,6 +285,7 @@ func (w *writer) take(b Batch) error {
 	if err := errors.Join(w.keepTrace(b), w.keepChains(b)); err != nil {
 		return err
 	}
+	w.ended = append(w.ended, b.First/w.Record.Group)
 	end := b.First + b.X.Shape()[0]
 	for _, g := range w.missing {
 		lo, hi := max(b.First, g.first), min(end, g.end)
@@ -341,5 +354,11 @@ func (w *writer) flush() error {
 	}
 	w.shards = append(w.shards, s)
 	w.open, w.rows = nil, 0
+	for _, g := range w.ended {
+		if err := os.Remove(w.states.Of(g).Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	w.ended = nil
 	return nil
 }

@@ -36,7 +36,7 @@ func job(first, count, watched, stop int, ran *[]int) Job {
 		}
 		return x
 	}
-	j.Run = func(ctx context.Context, groups []int, _ progress.Stage, deliver func(Batch) error) error {
+	j.Run = func(ctx context.Context, groups []int, _ progress.Stage, _ States, deliver func(Batch) error) error {
 		for n, g := range groups {
 			if n == stop {
 				return context.Canceled
@@ -211,7 +211,7 @@ func TestFolderOfOtherSamples(t *testing.T) {
 	var ran []int
 	for name, change := range map[string]func(*Job, *Folder){
 		"seed 7, want 8":               func(j *Job, _ *Folder) { j.Record.Seed = 8 },
-		"count 9, want 10":             func(j *Job, _ *Folder) { j.Record.Count = 10 },
+		"count 9, want 8":              func(j *Job, _ *Folder) { j.Record.Count = 8 },
 		"model_sha256 abc, want xyz":   func(j *Job, _ *Folder) { j.Record.Model = "xyz" },
 		"engine test, want other":      func(j *Job, _ *Folder) { j.Record.Engine = "other" },
 		"float32 true, want false":     func(_ *Job, f *Folder) { f.Float32 = false },

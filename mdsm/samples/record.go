@@ -129,7 +129,7 @@ func (r Record) differences(wanted Record, except ...string) []string {
 }
 
 // claim makes the folder one of the record's samples, unless it is already one
-// of others.
+// of others. One of the first samples of the record grows.
 func (r Record) claim(dir string) error {
 	had, err := ReadRecord(dir)
 	switch {
@@ -137,6 +137,9 @@ func (r Record) claim(dir string) error {
 		return r.write(dir)
 	case err != nil:
 		return err
+	}
+	if d := had.differences(r, "count"); len(d) == 0 && had.Count < r.Count {
+		return r.write(dir) // the folder grows
 	}
 	if d := had.differences(r); len(d) > 0 {
 		return &MismatchError{dir, d}

@@ -64,26 +64,34 @@ type Model struct {
 //   - the folder of a run: the weights of its newest checkpoint, the averaged
 //     ones if the run averages;
 //   - the folder of a checkpoint (…/checkpoints/step-00010000);
-//   - a file of weights (.safetensors, .pt, .pth, .npz), whose network is
-//     recognised from names and shapes;
+//   - a file or folder of weights that weights.Open reads, whose network is
+//     recognised from names and shapes, see energy.Find; of several networks,
+//     FILE#PLACE is the one in a place, such as ckpt.pth#ema;
 //   - an ONNX file of any origin (.onnx) with an input x, float32 [N …], of which
 //     only N may be dynamic, and the outputs score (−∇E, of x's shape) and
 //     energy [N], or one of them: the score of energy alone is derived here
 //     (docs/onnx-import.md lists the operators that can be);
 //   - the name of a shipped model, see Names.
-func Load(ref string) (*Model, error) {
-	info, err := os.Stat(ref)
+func Load(ref string) (*Model, error) { return LoadWith(ref, LoadOptions{}) }
+
+// LoadOptions override what a file of weights says.
+type LoadOptions struct {
+	Activation energy.Activation // "" for the file's, or ELU
+	Head       energy.Head       // "" for the one that names and shapes show
+	Log        func(line string) // gets a line when a file holds more than was taken; may be nil
+}
+
+// LoadWith is Load with options.
+func LoadWith(ref string, o LoadOptions) (*Model, error) {
+	path, place := weights.SplitRef(ref)
+	info, err := os.Stat(path)
 	switch {
-	case err == nil && info.IsDir():
-		return loadFolder(ref)
-	case strings.EqualFold(filepath.Ext(ref), ".onnx"):
+	case err == nil && info.IsDir() && !weights.IsFolder(path):
+		return loadFolder(path)
+	case strings.EqualFold(filepath.Ext(path), ".onnx"):
 		return loadONNX(ref)
 	case err == nil:
-		set, err := weights.Load(ref)
-		if err != nil {
-			return nil, err
-		}
-		return fromSet(ref, set)
+		return loadFile(path, place, o)
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
@@ -94,7 +102,11 @@ func Load(ref string) (*Model, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s: no such run, file of weights, ONNX file or shipped model (%s)", ref, strings.Join(zoo.Names(), ", "))
 	}
-	return fromSet(ref, set)
+	net, err := energy.Recognise(energy.Weights(set.Tensors()))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", ref, err)
+	}
+	return fromFound(ref, &energy.Found{Network: net, Set: set}, o)
 }
 
 func loadFolder(dir string) (*Model, error) {
@@ -123,24 +135,32 @@ func loadFolder(dir string) (*Model, error) {
 	return m, m.complete(s.Network())
 }
 
-// fromSet makes a model of named tensors whose metadata may say more.
-func fromSet(name string, set *weights.Set) (*Model, error) {
-	w := energy.CutPrefix(energy.Weights(set.Tensors()))
-	used := energy.DropUnused(w)
-	net, err := energy.Recognise(used)
+func loadFile(path, place string, o LoadOptions) (*Model, error) {
+	f, err := weights.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, err
 	}
-	m := &Model{Name: name, Weights: used, About: maps.Clone(set.Metadata)}
+	defer f.Close()
+	found, err := energy.Find(f, place, o.Head)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if found.Note != "" && o.Log != nil {
+		o.Log(found.Note)
+	}
+	return fromFound(path, found, o)
+}
+
+// fromFound makes a model of a network whose metadata may say more.
+func fromFound(name string, found *energy.Found, o LoadOptions) (*Model, error) {
+	m := &Model{Name: name, Weights: found.Set.Tensors(), About: maps.Clone(found.Set.Metadata), Unused: found.Unused}
 	if m.About == nil {
 		m.About = make(map[string]string)
 	}
-	for n := range w {
-		if used[n] == nil {
-			m.Unused = append(m.Unused, n)
-		}
+	if o.Activation != "" {
+		m.About["activation"] = string(o.Activation)
 	}
-	slices.Sort(m.Unused)
+	net := found.Network
 	if a := energy.Activation(m.About["activation"]); a != "" {
 		net.Activation = a
 	}

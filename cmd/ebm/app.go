@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"ebm"
 	"ebm/cmd/internal/terminal"
 	"ebm/runtime"
 )
@@ -66,6 +67,11 @@ func (a *app) config() (runtime.Config, error) {
 		return runtime.Config{}, usagef("--threads %d --device %d, want numbers from 0", a.threads, a.device)
 	}
 	return runtime.Config{Library: a.ortLibrary, Provider: p, Device: a.device, Threads: a.threads, TF32: a.tf32, Log: a.log}, nil
+}
+
+// load finds a model and says when it took a part of a file.
+func (a *app) load(ref string) (*ebm.Model, error) {
+	return ebm.LoadWith(ref, ebm.LoadOptions{Log: a.log})
 }
 
 // log prints a line on standard error, above the progress bars.

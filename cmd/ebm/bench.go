@@ -25,9 +25,11 @@ type benchFlags struct {
 	runs   int
 	turns  bool
 	asJSON bool
+	placeFlags
 }
 
 func (f *benchFlags) add(fs *pflag.FlagSet) {
+	f.placeFlags.add(fs)
 	fs.StringVar(&f.job, "job", "score", "what is timed: score, train, sample or features")
 	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, or a shipped model (default: one of random weights)")
 	group(fs, "Without --run", func(fs *pflag.FlagSet) {
@@ -82,7 +84,7 @@ the same jobs with PyTorch.`,
 }
 
 func (f *benchFlags) bench(ctx context.Context, a *app, stdin io.Reader) error {
-	spec, err := f.spec()
+	spec, err := f.spec(a)
 	if err != nil {
 		return err
 	}
@@ -110,7 +112,7 @@ func (f *benchFlags) bench(ctx context.Context, a *app, stdin io.Reader) error {
 }
 
 // spec puts together what the flags say, and fills in what they do not.
-func (f *benchFlags) spec() (bench.Spec, error) {
+func (f *benchFlags) spec(a *app) (bench.Spec, error) {
 	job, batch, runs, err := bench.ParseJob(f.job)
 	if err != nil {
 		return bench.Spec{}, usageError{err}
@@ -124,7 +126,7 @@ func (f *benchFlags) spec() (bench.Spec, error) {
 	if f.runs == 0 {
 		f.runs = runs
 	}
-	m, err := f.model()
+	m, err := f.model(a)
 	if err != nil {
 		return bench.Spec{}, err
 	}
@@ -143,9 +145,9 @@ func (f *benchFlags) spec() (bench.Spec, error) {
 }
 
 // model is that of --run, or one of random weights.
-func (f *benchFlags) model() (*ebm.Model, error) {
+func (f *benchFlags) model(a *app) (*ebm.Model, error) {
 	if f.run != "" {
-		return ebm.Load(f.run)
+		return a.load(f.in(f.run))
 	}
 	if err := f.net.Validate(); err != nil {
 		return nil, usageError{err}

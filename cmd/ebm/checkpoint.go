@@ -13,9 +13,40 @@ import (
 	"ebm/mdsm/train"
 )
 
-// addCheckpoint adds the flag that says which checkpoint of a run is meant.
-func addCheckpoint(fs *pflag.FlagSet, to *string) {
-	fs.StringVar(to, "checkpoint", "", "which checkpoint of a run: newest (the default), best (as ebm evaluate --select found it) or the number of its step")
+// placeFlags say which weights are meant of a file that holds several networks.
+type placeFlags struct{ section, prefix string }
+
+func (f *placeFlags) add(fs *pflag.FlagSet) {
+	fs.StringVar(&f.section, "section", "", "of a file of weights, the dictionary to take, such as ema or trainer.ema (default: averaged weights, if there are any)")
+	fs.StringVar(&f.prefix, "prefix", "", "of a file of weights, how the names to take begin, such as ema_model.")
+}
+
+// in returns ref with the place that the flags name.
+func (f *placeFlags) in(ref string) string {
+	switch {
+	case f.section == "" && f.prefix == "":
+		return ref
+	case f.section == "" || f.prefix == "":
+		return ref + "#" + f.section + f.prefix
+	}
+	return ref + "#" + f.section + "." + f.prefix
+}
+
+// checkpointFlags say which weights are meant of a run or a file.
+type checkpointFlags struct {
+	checkpoint string
+	placeFlags
+}
+
+func (f *checkpointFlags) add(fs *pflag.FlagSet) {
+	f.placeFlags.add(fs)
+	fs.StringVar(&f.checkpoint, "checkpoint", "", "which checkpoint of a run: newest (the default), best (as ebm evaluate --select found it) or the number of its step")
+}
+
+// of returns the reference of what the flags mean of a run or a file.
+func (f *checkpointFlags) of(ref string) (string, error) {
+	ref, err := checkpointOf(ref, f.checkpoint)
+	return f.in(ref), err
 }
 
 // checkpointOf returns the reference of a run's checkpoint, which is a folder,

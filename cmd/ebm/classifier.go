@@ -132,7 +132,7 @@ func (f *classifierFlags) train(ctx context.Context, a *app, s train.ClassifierS
 		return err
 	}
 	if f.float16 {
-		if set, err = rounded(set); err != nil {
+		if set, err = rounded(a, set); err != nil {
 			return err
 		}
 	}

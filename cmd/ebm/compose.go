@@ -95,7 +95,7 @@ func (f *composeFlags) compose(ctx context.Context, a *app) error {
 	c := mdsm.Composition{Temperature: f.temperature}
 	pad, data := 0, ""
 	for i, ref := range f.runs {
-		m, err := ebm.Load(ref)
+		m, err := a.load(ref)
 		if err != nil {
 			return err
 		}

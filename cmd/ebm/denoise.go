@@ -66,7 +66,7 @@ are resized. It writes png/ (the denoised pictures), denoised.npy (float32
 }
 
 func (f *denoiseFlags) denoise(ctx context.Context, a *app) error {
-	m, err := f.load()
+	m, err := f.load(a)
 	if err != nil {
 		return err
 	}

@@ -9,26 +9,27 @@ import (
 
 // energyFlags say which model, of any form, a command takes.
 type energyFlags struct {
-	run, checkpoint string
-	sigma0          float64
+	run    string
+	sigma0 float64
+	checkpointFlags
 }
 
 func (f *energyFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, a shipped model, or a score.onnx or energy.onnx")
-	addCheckpoint(fs, &f.checkpoint)
+	f.checkpointFlags.add(fs)
 	fs.Float64Var(&f.sigma0, "sigma0", 0, "σ₀ of the model (default: what it says, or 0.1)")
 }
 
 // load finds it.
-func (f *energyFlags) load() (*ebm.Model, error) {
+func (f *energyFlags) load(a *app) (*ebm.Model, error) {
 	if err := atLeast(least{"sigma0", f.sigma0, 0}); err != nil {
 		return nil, err
 	}
-	ref, err := checkpointOf(f.run, f.checkpoint)
+	ref, err := f.of(f.run)
 	if err != nil {
 		return nil, err
 	}
-	m, err := ebm.Load(ref)
+	m, err := a.load(ref)
 	if err == nil && f.sigma0 != 0 {
 		m.Sigma0 = f.sigma0
 	}

@@ -29,8 +29,8 @@ func runParts() []string { return []string{"metrics", "modes", "outliers", "nois
 
 // runFlags are the flags of evaluate RUN.
 type runFlags struct {
-	out        string
-	checkpoint string
+	out string
+	checkpointFlags
 	parts      []string
 	dataName   string
 	against    []string
@@ -46,7 +46,7 @@ type runFlags struct {
 
 func (f *runFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.out, "out", "", "the folder of the report (default the run's own)")
-	addCheckpoint(fs, &f.checkpoint)
+	f.checkpointFlags.add(fs)
 	fs.StringSliceVar(&f.parts, "parts", nil, "some of metrics, modes, outliers, noise, neighbours (default all that can be had)")
 	fs.StringVar(&f.dataName, "data-name", "", "the data set it was trained on, where that is not known")
 	fs.StringSliceVar(&f.against, "against", nil, "other pictures that the energy is to tell apart, as SET, SET:train or SET=FOLDER (default fashion-mnist for mnist, svhn for cifar10, and the other way round)")
@@ -204,7 +204,7 @@ func (e *evaluation) load(ctx context.Context, ref string) error {
 	if e.run.selects && runFolder(ref) == "" {
 		return usagef("--select: %s is not the folder of a run with checkpoints", ref)
 	}
-	of, err := checkpointOf(ref, e.run.checkpoint)
+	of, err := e.run.of(ref)
 	if err != nil {
 		return err
 	}
@@ -217,7 +217,7 @@ func (e *evaluation) load(ctx context.Context, ref string) error {
 // open loads the energy of a run, or of one of its checkpoints, in place of
 // any before. ref names the run, and of what is loaded.
 func (e *evaluation) open(ctx context.Context, ref, of string) error {
-	s, err := loadSubject(of)
+	s, err := loadSubject(e.app, of)
 	if err != nil {
 		return err
 	}
@@ -248,8 +248,8 @@ func (e *evaluation) open(ctx context.Context, ref, of string) error {
 }
 
 // loadSubject finds what ref names: a model with weights, or an ONNX file.
-func loadSubject(ref string) (subject, error) {
-	m, err := ebm.Load(ref)
+func loadSubject(a *app, ref string) (subject, error) {
+	m, err := a.load(ref)
 	if err != nil {
 		return subject{}, err
 	}

@@ -12,20 +12,22 @@ import (
 
 	"ebm"
 	"ebm/models/energy"
+	"ebm/models/weights"
 )
 
 // modelFlags say which model a command works with.
 type modelFlags struct {
 	run, weights string
 	net          energy.ResNet
-	act          string
-	checkpoint   string
+	act, head    string
+	finite       bool // weights that are not finite are refused
+	checkpointFlags
 }
 
 func (f *modelFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, or a shipped model")
-	addCheckpoint(fs, &f.checkpoint)
-	fs.StringVar(&f.weights, "weights", "", "the model: a file of weights (.safetensors, .pt, .pth, .npz)")
+	f.checkpointFlags.add(fs)
+	fs.StringVar(&f.weights, "weights", "", "the model: a file of weights (.safetensors, .pt, .pth, .npz, … or a hub's folder)")
 	group(fs, "With --weights", f.addNetwork)
 }
 
@@ -35,17 +37,29 @@ func (f *modelFlags) addNetwork(fs *pflag.FlagSet) {
 	fs.IntVar(&f.net.Channels, "channels", 0, "channels of the pictures (default: recognised)")
 	fs.IntVar(&f.net.Size, "size", 0, "height and width of the pictures in pixels (default: recognised)")
 	fs.StringVar(&f.act, "activation", "", "elu, relu, softplus, swish or tanh (default elu, or what the file says)")
+	fs.StringVar(&f.head, "head", "", "the network's head: quadratic or linear (default: recognised)")
+}
+
+// checkFinite refuses weights that no network can compute with.
+func checkFinite(m *ebm.Model) error {
+	for _, p := range m.Network.Parameters() {
+		if n := notFinite(m.Weights[p.Name]); n > 0 {
+			return fmt.Errorf("%s: %d of %d values of %s are infinite or not a number, want finite weights (--allow-not-finite exports them)",
+				m.Name, n, m.Weights[p.Name].Len(), p.Name)
+		}
+	}
+	return nil
 }
 
 // load finds the model. What flags say of the network must agree with what is
 // recognised, except for the activation, which cannot be seen.
-func (f *modelFlags) load() (*ebm.Model, error) {
+func (f *modelFlags) load(a *app) (*ebm.Model, error) {
 	var ref string
 	switch {
 	case f.run != "" && f.weights != "":
 		return nil, usagef("--run and --weights exclude each other")
 	case f.weights != "":
-		if ref = f.weights; !isFile(ref) {
+		if ref = f.weights; !isFile(ref) && !weights.IsFolder(ref) {
 			return nil, fmt.Errorf("%s: no such file of weights", ref)
 		}
 	case f.run == "":
@@ -56,7 +70,13 @@ func (f *modelFlags) load() (*ebm.Model, error) {
 			return nil, err
 		}
 	}
-	m, err := ebm.Load(ref)
+	if f.act != "" || f.head != "" { // a wrong name is wrong usage, before any file is read
+		named := energy.ResNet{Net: "res6", Channels: 1, Dim: 1, Size: 8, Activation: energy.Activation(f.act), Head: energy.Head(f.head)}
+		if err := named.Validate(); err != nil {
+			return nil, usageError{err}
+		}
+	}
+	m, err := ebm.LoadWith(f.in(ref), ebm.LoadOptions{Activation: energy.Activation(f.act), Head: energy.Head(f.head), Log: a.log})
 	if err != nil {
 		return nil, err
 	}
@@ -77,12 +97,8 @@ func (f *modelFlags) load() (*ebm.Model, error) {
 	if len(differ) > 0 {
 		return nil, usagef("%s: %s", ref, strings.Join(differ, "; "))
 	}
-	if f.act != "" {
-		n.Activation = energy.Activation(f.act)
-		if err := n.Validate(); err != nil {
-			return nil, usageError{err}
-		}
-		m.Network = n
+	if f.finite {
+		return m, checkFinite(m)
 	}
 	return m, nil
 }
@@ -94,12 +110,13 @@ func isFile(path string) bool {
 
 func newExport(a *app) *cobra.Command {
 	var (
-		model modelFlags
-		out   string
-		kinds []string
-		batch int
-		asked bool
-		other otherFlags
+		model     modelFlags
+		out       string
+		kinds     []string
+		batch     int
+		asked     bool
+		other     otherFlags
+		notFinite bool
 	)
 	cmd := &cobra.Command{
 		Use:   "export (--run REF | --weights FILE) --out DIR",
@@ -126,6 +143,7 @@ With --for it writes what another program wants:
 			if out == "" {
 				return usagef("want --out DIR")
 			}
+			model.finite = !notFinite
 			if batch < 0 {
 				return usagef("--batch %d, want a positive number, or 0 for any", batch)
 			}
@@ -146,7 +164,7 @@ With --for it writes what another program wants:
 				}
 				list = append(list, k)
 			}
-			m, err := model.load()
+			m, err := model.load(a)
 			if err != nil {
 				return err
 			}
@@ -157,6 +175,7 @@ With --for it writes what another program wants:
 	cmd.Flags().StringSliceVar(&kinds, "kinds", []string{"energy", "score", "hvp", "train", "sampler"}, "which files to write (with --for, its own choice by default)")
 	cmd.Flags().IntVar(&batch, "batch", 0, "fix the batch N, 0 for a dynamic one")
 	cmd.Flags().BoolVar(&asked, "json", false, "print the files as JSON")
+	cmd.Flags().BoolVar(&notFinite, "allow-not-finite", false, "export weights that are infinite or not a number, too")
 	model.add(cmd.Flags())
 	other.add(cmd.Flags())
 	return cmd

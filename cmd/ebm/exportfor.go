@@ -110,7 +110,7 @@ func exportFor(ctx context.Context, a *app, flags modelFlags, other otherFlags, 
 	if err != nil {
 		return usageError{err}
 	}
-	m, err := flags.load()
+	m, err := flags.load(a)
 	if err != nil {
 		return err
 	}

@@ -98,7 +98,7 @@ func (f *inpaintFlags) inpaint(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	m, err := f.load()
+	m, err := f.load(a)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 func newInspect(a *app) *cobra.Command {
 	var asJSON, asGraph bool
 	var kind, after string
+	var place placeFlags
 	cmd := &cobra.Command{
 		Use:   "inspect FILE|REF",
 		Short: "Say what an ONNX model, a file of weights, a run or a checkpoint is",
@@ -25,8 +26,9 @@ func newInspect(a *app) *cobra.Command {
 
   an ONNX model      producer, opset, inputs and outputs, operators, weights,
                      metadata, and whether external data are there
-  a file of weights  (.safetensors, .pt, .pth, .npz) every tensor with its
-                     range, the number of parameters and the network they are of
+  a file of weights  (safetensors, PyTorch, NumPy, a pickle; a hub's folder) every
+                     tensor with its range, the number of parameters, the network
+                     they are of, and what stands beside it
   a run's folder     settings, steps made, last metrics, checkpoints
   a checkpoint       weights and the optimiser's state
   a shipped model    as a file of weights
@@ -44,12 +46,12 @@ Nothing in a file is executed or sent to ONNX Runtime.`,
 		Args: exactArgs(1, "a file, a folder or the name of a shipped model"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if asGraph {
-				return printGraph(a, args[0], kind, after, asJSON)
+				return printGraph(a, place.in(args[0]), kind, after, asJSON)
 			}
 			if after != "" || cmd.Flags().Changed("kind") {
 				return usagef("--after and --kind belong to --graph")
 			}
-			d, err := inspect.Describe(cmd.Context(), args[0])
+			d, err := inspect.Describe(cmd.Context(), args[0], strings.TrimPrefix(place.in(""), "#"))
 			if err != nil {
 				return err
 			}
@@ -65,6 +67,7 @@ Nothing in a file is executed or sent to ONNX Runtime.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	place.add(cmd.Flags())
 	group(cmd.Flags(), "The graph", func(fs *pflag.FlagSet) {
 		fs.BoolVar(&asGraph, "graph", false, "print the graph after each pass instead")
 		fs.StringVar(&kind, "kind", string(ebm.ScoreKind), "of a model with weights: energy, score, hvp, train, sampler or denoise")
@@ -90,7 +93,7 @@ func printGraph(a *app, ref, kind, after string, asJSON bool) error {
 		}
 		g = m.Graph
 	} else {
-		m, err := ebm.Load(ref)
+		m, err := a.load(ref)
 		if err != nil {
 			return err
 		}

@@ -151,7 +151,7 @@ type likelihood struct {
 }
 
 func (f *likelihoodFlags) measure(ctx context.Context, a *app) error {
-	m, err := f.load()
+	m, err := f.load(a)
 	if err != nil {
 		return err
 	}

@@ -94,7 +94,7 @@ func (f *sampleFlags) sample(ctx context.Context, a *app) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	m, err := f.energyFlags.load()
+	m, err := f.energyFlags.load(a)
 	if err != nil {
 		return err
 	}

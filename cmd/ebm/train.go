@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"ebm"
 	"ebm/mdsm"
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/train"
@@ -197,7 +196,7 @@ func (f *trainFlags) train(ctx context.Context, a *app, flags *pflag.FlagSet) er
 	}
 	var first energy.Weights
 	if s.Start != "" && !begun {
-		m, err := ebm.Load(s.Start)
+		m, err := a.load(s.Start)
 		if err != nil {
 			return err
 		}

@@ -135,7 +135,7 @@ func (f *verifyFlags) certify(ctx context.Context, a *app, o verify.Options) (ve
 		o.Program, o.Progress = "ebm "+version(), a.progress()
 		return verify.Model(ctx, rt, f.onnx, o)
 	}
-	m, err := f.model.load()
+	m, err := f.model.load(a)
 	if err != nil {
 		return verify.Certificate{}, err
 	}

@@ -24,6 +24,23 @@ type Header struct {
 	DType   tensor.DType
 	Shape   []int
 	Fortran bool // elements are in column-major order
+	// BigEndian is the byte order of the elements; they are turned round as they are read.
+	BigEndian bool
+}
+
+// ParseType returns the element type that NumPy writes as descr, such as
+// "<f4", and whether its bytes are big-endian.
+func ParseType(descr string) (dtype tensor.DType, bigEndian bool, err error) {
+	if len(descr) == 3 {
+		little := "<" + descr[1:]
+		if dtype = descrs["|"+descr[1:]]; dtype.Size() == 1 { // the order of single bytes is written in several ways
+			return dtype, false, nil
+		}
+		if dtype = descrs[little]; dtype.Size() > 1 && strings.ContainsAny(descr[:1], "<>=") {
+			return dtype, descr[0] == '>', nil
+		}
+	}
+	return 0, false, fmt.Errorf("type %q is not supported, want bool, int8 to int64, uint8 or float16 to float64", descr)
 }
 
 var descrs = map[string]tensor.DType{
@@ -32,7 +49,8 @@ var descrs = map[string]tensor.DType{
 	"|u1": tensor.Uint8, "|b1": tensor.Bool,
 }
 
-func descrOf(dtype tensor.DType) (string, error) {
+// FormatType returns the type as NumPy writes it, such as "<f4".
+func FormatType(dtype tensor.DType) (string, error) {
 	for descr, d := range descrs {
 		if d == dtype {
 			return descr, nil
@@ -87,7 +105,7 @@ func early(err error) error {
 // appendHeader returns a version 1.0 header, everything before the elements.
 // room is the number of bytes that it takes at least.
 func appendHeader(h Header, room int) ([]byte, error) {
-	descr, err := descrOf(h.DType)
+	descr, err := FormatType(h.DType)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +160,7 @@ func parseHeader(text string) (Header, error) {
 		}
 		switch key {
 		case "descr":
-			h.DType, err = s.descr()
+			h.DType, h.BigEndian, err = s.descr()
 		case "fortran_order":
 			h.Fortran, err = s.boolean()
 		case "shape":
@@ -202,25 +220,15 @@ func (s *scanner) quoted() (string, error) {
 	return value, nil
 }
 
-func (s *scanner) descr() (tensor.DType, error) {
+func (s *scanner) descr() (tensor.DType, bool, error) {
 	if s.peek() == "[" {
-		return 0, errors.New("record types are not supported")
+		return 0, false, errors.New("record types are not supported")
 	}
 	name, err := s.quoted()
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	dtype, ok := descrs[name]
-	if !ok && len(name) == 3 {
-		// The order of single bytes is written in several ways.
-		if dtype, ok = descrs["|"+name[1:]]; dtype.Size() != 1 {
-			ok = false
-		}
-	}
-	if !ok {
-		return 0, fmt.Errorf("type %q is not supported, want bool, int8 to int64, uint8 or float16 to float64 in little-endian order", name)
-	}
-	return dtype, nil
+	return ParseType(name)
 }
 
 func (s *scanner) boolean() (bool, error) {

@@ -1,9 +1,11 @@
 package npz
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"ebm/models/tensor"
 )
@@ -40,22 +42,50 @@ func readNpy(r io.Reader, size int64) (*tensor.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !h.Fortran {
-		t, err := ReadElements(r, h.DType, h.Shape, size)
-		if err != nil {
-			return nil, fmt.Errorf("npy: array %v%v: %w", h.DType, h.Shape, err)
-		}
-		return t, nil
+	return ReadArray(r, h, size)
+}
+
+// ReadArray reads the array that a header describes. When r is known to hold
+// at least size bytes, memory is taken at once.
+func ReadArray(r io.Reader, h Header, size int64) (*tensor.Tensor, error) {
+	stored := slices.Clone(h.Shape)
+	if h.Fortran {
+		slices.Reverse(stored)
 	}
-	reversed := make([]int, len(h.Shape))
-	for i, d := range h.Shape {
-		reversed[len(reversed)-1-i] = d
-	}
-	t, err := ReadElements(r, h.DType, reversed, size)
+	t, err := ReadElements(h.order(r), h.DType, stored, size)
 	if err != nil {
 		return nil, fmt.Errorf("npy: array %v%v: %w", h.DType, h.Shape, err)
 	}
-	return transpose(t, h.Shape), nil
+	if h.Fortran {
+		return transpose(t, h.Shape), nil
+	}
+	return t, nil
+}
+
+// order returns r with its elements little-endian.
+func (h Header) order(r io.Reader) io.Reader {
+	if !h.BigEndian {
+		return r
+	}
+	return turned{r, h.DType.Size()}
+}
+
+// turned reverses the bytes of each element. It is read in whole elements.
+type turned struct {
+	r    io.Reader
+	size int
+}
+
+func (t turned) Read(p []byte) (int, error) {
+	n, err := io.ReadFull(t.r, p[:len(p)/t.size*t.size])
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = io.EOF
+	}
+	n = n / t.size * t.size
+	for i := 0; i < n; i += t.size {
+		slices.Reverse(p[i : i+t.size])
+	}
+	return n, err
 }
 
 // transpose reverses the order of t's axes; shape is the result's.

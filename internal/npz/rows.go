@@ -114,7 +114,7 @@ func newRowReader(r io.Reader, closer io.Closer, size int64) (*RowReader, error)
 	if h.Fortran && len(h.Shape) > 1 {
 		return nil, fmt.Errorf("npy: rows of %v%v are scattered in Fortran order", h.DType, h.Shape)
 	}
-	return &RowReader{Header: h, r: r, closer: closer, size: size, whole: closer != nil}, nil
+	return &RowReader{Header: h, r: h.order(r), closer: closer, size: size, whole: closer != nil}, nil
 }
 
 // Next returns the next rows, at most n of them and fewer only at the end, as
@@ -148,7 +148,11 @@ func (r *RowReader) check() error {
 	if !r.whole {
 		return nil
 	}
-	if err := atEnd(r.r); err != nil {
+	raw := r.r
+	if t, ok := raw.(turned); ok {
+		raw = t.r
+	}
+	if err := atEnd(raw); err != nil {
 		return fmt.Errorf("npy: after %d rows: %w", r.Shape[0], err)
 	}
 	r.whole = false

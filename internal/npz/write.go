@@ -116,6 +116,10 @@ func shardHeader(path string) (Header, error) {
 		return Header{}, err
 	}
 	h := r.Header
+	if h.BigEndian {
+		r.Close()
+		return h, fmt.Errorf("%s: npy: elements are big-endian, want little-endian ones to join", path)
+	}
 	h.Fortran = false // in a single axis it says nothing
 	return h, r.Close()
 }

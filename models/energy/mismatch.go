@@ -2,7 +2,6 @@ package energy
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -20,5 +19,3 @@ func (e *MismatchError) Error() string {
 	}
 	return "weights do not fit the network:\n  " + strings.Join(lines, "\n  ")
 }
-
-func sortedNames(w Weights) []string { return slices.Sorted(maps.Keys(w)) }

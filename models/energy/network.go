@@ -2,11 +2,14 @@ package energy
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 
 	"ebm/models/graph"
 	"ebm/models/rng"
 	"ebm/models/tensor"
+	"ebm/models/weights"
 )
 
 // Network is an energy with parameters.
@@ -64,29 +67,46 @@ func Init(n Network, source rng.Source) Weights {
 // Check compares weights with what the network wants and lists every name
 // that is missing, unexpected or of another shape in one error.
 func (w Weights) Check(n Network) error {
-	var problems []string
-	known := make(map[string]bool)
-	for _, p := range n.Parameters() {
-		known[p.Name] = true
-		t, ok := w[p.Name]
-		switch {
-		case !ok:
-			problems = append(problems, fmt.Sprintf("missing %s %v", p.Name, p.Shape))
-		case fmt.Sprint(t.Shape()) != fmt.Sprint(p.Shape):
-			problems = append(problems, fmt.Sprintf("%s has shape %v, want %v", p.Name, t.Shape(), p.Shape))
-		case !t.DType().IsFloat():
-			problems = append(problems, fmt.Sprintf("%s holds %v, want floating-point numbers", p.Name, t.DType()))
-		}
-	}
-	for _, name := range sortedNames(w) {
-		if !known[name] {
-			problems = append(problems, fmt.Sprintf("unexpected %s %v", name, w[name].Shape()))
-		}
+	problems, others := compare(w.infos(), n)
+	for _, name := range others {
+		problems = append(problems, fmt.Sprintf("unexpected %s %v", name, w[name].Shape()))
 	}
 	if len(problems) > 0 {
 		return &MismatchError{Problems: problems}
 	}
 	return nil
+}
+
+func (w Weights) infos() map[string]weights.Info {
+	infos := make(map[string]weights.Info, len(w))
+	for name, t := range w {
+		infos[name] = weights.Info{DType: t.DType(), Shape: t.Shape()}
+	}
+	return infos
+}
+
+// compare lists what is missing or of another shape or type, and the names of the tensors that
+// the network does not have.
+func compare(infos map[string]weights.Info, n Network) (problems, others []string) {
+	known := make(map[string]bool)
+	for _, p := range n.Parameters() {
+		known[p.Name] = true
+		t, ok := infos[p.Name]
+		switch {
+		case !ok:
+			problems = append(problems, fmt.Sprintf("missing %s %v", p.Name, p.Shape))
+		case !slices.Equal(t.Shape, p.Shape):
+			problems = append(problems, fmt.Sprintf("%s has shape %v, want %v", p.Name, t.Shape, p.Shape))
+		case t.DType != tensor.Invalid && !t.DType.IsFloat(): // Read says what an invalid one is
+			problems = append(problems, fmt.Sprintf("%s holds %v, want floating-point numbers", p.Name, t.DType))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(infos)) {
+		if !known[name] {
+			others = append(others, name)
+		}
+	}
+	return problems, others
 }
 
 // Constants adds the weights to g as named constants of the given

@@ -2,8 +2,12 @@ package energy
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
+
+	"ebm/models/weights"
 )
 
 const (
@@ -17,84 +21,156 @@ const (
 // shapes alone. The activation cannot be seen and is taken to be ELU; the
 // head shows in the names. The error says what speaks against each network.
 func Recognise(w Weights) (ResNet, error) {
-	first, ok := w[firstParameter]
-	if !ok || first.Rank() != 4 || first.Len() == 0 || first.Shape()[0] > maxDim {
-		return ResNet{}, fmt.Errorf("no network recognised, want %s [dim channels 3 3], the names are %s", firstParameter, strings.Join(firstNames(w), ", "))
+	r, _, err := recognise(w.infos(), "", func(string) bool { return true })
+	return r, err
+}
+
+// recognise is Recognise for weights among other tensors, whose names it
+// returns; others that belong to the network must be known. A head that is given is not looked for.
+func recognise(infos map[string]weights.Info, given Head, belongs func(name string) bool) (net ResNet, others []string, err error) {
+	first, ok := infos[firstParameter]
+	if slices.Contains(first.Shape, 0) {
+		return net, nil, fmt.Errorf("no network recognised, %s is %v%v, without elements", firstParameter, first.DType, first.Shape)
 	}
-	r := ResNet{Dim: first.Shape()[0], Channels: first.Shape()[1], Head: Quadratic, Activation: ELU}
-	head, ok := w["ln1.weight"]
-	if !ok || head.Rank() != 2 {
-		return ResNet{}, fmt.Errorf("no network recognised, want ln1.weight [1 features], the names are %s", strings.Join(firstNames(w), ", "))
+	if !ok || len(first.Shape) != 4 || first.Shape[0] > maxDim {
+		return net, nil, fmt.Errorf("no network recognised, want %s [dim channels 3 3], the names are %s", firstParameter, firstNames(infos))
 	}
-	if _, ok := w["ln2.weight"]; !ok {
-		r.Head = LinearSum
+	r := ResNet{Dim: first.Shape[0], Channels: first.Shape[1], Head: given, Activation: ELU}
+	head, ok := infos["ln1.weight"]
+	if !ok || len(head.Shape) != 2 {
+		return net, nil, fmt.Errorf("no network recognised, want ln1.weight [1 features], the names are %s", firstNames(infos))
 	}
-	var closest error
+	if r.Head == "" {
+		r.Head = Quadratic
+		if _, ok := infos["ln2.weight"]; !ok {
+			r.Head = LinearSum
+		}
+	}
 	fewest := math.MaxInt
 	for _, name := range Nets() {
 		r.Net = name
 		halvings := downs(blocksOf(name))
-		area := head.Shape()[1] / (r.Dim << halvings)
+		area := head.Shape[1] / (r.Dim << halvings)
 		side := int(math.Round(math.Sqrt(float64(area))))
 		r.Size = max(side, 1) << halvings
-		err := w.Check(r)
-		if err == nil {
-			return r, nil
+		problems, rest := compare(infos, r)
+		fits := len(problems) == 0
+		for _, other := range rest {
+			if !unused(other, infos[other], r.Head) && (!fits || belongs(other)) {
+				problems = append(problems, fmt.Sprintf("unexpected %s %v", other, infos[other].Shape))
+			}
 		}
-		if n := len(err.(*MismatchError).Problems); n < fewest {
-			fewest, closest = n, fmt.Errorf("no network recognised; closest is %v: %w", r, err)
+		if len(problems) == 0 {
+			return r, rest, nil
+		}
+		if n := len(problems); n < fewest {
+			fewest, err = n, fmt.Errorf("no network recognised; closest is %v: %w", r, &MismatchError{Problems: problems})
 		}
 	}
-	return ResNet{}, closest
+	return net, nil, err
 }
 
-// DropUnused leaves out what the paper's code stores but never uses: the
-// LayerNorm parameters bn1 and bn2 of its blocks, of shape [channels height
-// width]. Other normalisation, such as that over a batch, stays and is
-// unexpected: a network that was trained with it is another function.
+// parts are how the names of the networks' parts begin, before numbers.
+var parts = []string{"conv", "rb", "rbc", "ln", "lq", "bn", "norm"}
+
+// belongs reports a name that only a part of such a network would have, so
+// that with it the network is another function.
+func belongs(name string) bool {
+	first, _, _ := strings.Cut(name, ".")
+	return slices.Contains(parts, strings.TrimRight(first, "0123456789"))
+}
+
+// unused reports what files hold and the network does not use: the LayerNorm
+// parameters bn1 and bn2 of the blocks of the paper's code, of shape [channels height
+// width], and the quadratic head's weights when the head is linear. Other normalisation, such
+// as that over a batch, is unexpected: a network that was trained with it is another function.
+func unused(name string, info weights.Info, head Head) bool {
+	for _, norm := range []string{".bn1", ".bn2"} {
+		if strings.HasSuffix(name, norm+".weight") || strings.HasSuffix(name, norm+".bias") {
+			return len(info.Shape) == 3
+		}
+	}
+	return head == LinearSum && (strings.HasPrefix(name, "ln2.") || strings.HasPrefix(name, "lq."))
+}
+
+// DropUnused leaves out what the paper's code stores but never uses, the LayerNorms of its blocks.
 func DropUnused(w Weights) Weights {
 	kept := make(Weights, len(w))
-	for name, t := range w {
-		if !unused(name) || t.Rank() != 3 {
-			kept[name] = t
+	for name, info := range w.infos() {
+		if !unused(name, info, Quadratic) {
+			kept[name] = w[name]
 		}
 	}
 	return kept
 }
 
-func unused(name string) bool {
-	for _, norm := range []string{".bn1", ".bn2"} {
-		if strings.HasSuffix(name, norm+".weight") || strings.HasSuffix(name, norm+".bias") {
-			return true
-		}
-	}
-	return false
+// Found is a network in a file of weights.
+type Found struct {
+	Network ResNet
+	Set     *weights.Set // its parameters alone, in their order, and the file's metadata
+	Unused  []string     // parameters beside them that the network does not use
+	Note    string       // what was taken of the file and what was left, when not all was
+	Part    *weights.Part
 }
 
-// CutPrefix removes what all names have before the network's own, such as the
-// "model." of a network that is a part of another module.
-func CutPrefix(w Weights) Weights {
-	prefix := ""
-	for name := range w {
-		if p, ok := strings.CutSuffix(name, firstParameter); ok && strings.HasSuffix(p, ".") {
-			prefix = p
+// Find looks for a network in a file, or in a place of it (see weights.File.State): under any
+// prefix, whatever stands beside it. Of several it takes averaged weights; where names do not
+// tell which to take, the error lists the places. A head that is given overrides what the names say.
+func Find(f *weights.File, place string, head Head) (*Found, error) {
+	candidates, err := f.Holding(firstParameter, place)
+	if err != nil {
+		return nil, err
+	}
+	nets, others := map[*weights.Part]ResNet{}, map[*weights.Part][]string{}
+	var fit []*weights.Part
+	var closest error
+	for _, c := range candidates {
+		net, rest, err := recognise(c.Shapes(), head, belongs)
+		if err != nil {
+			closest = err
+			continue
+		}
+		nets[c], others[c] = net, rest
+		fit = append(fit, c)
+	}
+	if len(fit) == 0 {
+		if closest == nil {
+			part, err := f.State(place)
+			if err != nil {
+				return nil, err
+			}
+			_, _, closest = recognise(part.Shapes(), head, belongs)
+		}
+		return nil, closest
+	}
+	best, err := weights.Best(fit)
+	if err != nil {
+		return nil, err
+	}
+	found := &Found{Network: nets[best], Part: best}
+	infos := best.Shapes()
+	for _, name := range others[best] {
+		if unused(name, infos[name], found.Network.Head) {
+			found.Unused = append(found.Unused, name)
 		}
 	}
-	cut := make(Weights, len(w))
-	for name, t := range w {
-		rest, ok := strings.CutPrefix(name, prefix)
-		if !ok {
-			return w
-		}
-		cut[rest] = t
+	var names, silent []string
+	for _, p := range found.Network.Parameters() {
+		names = append(names, p.Name)
 	}
-	return cut
+	for _, name := range found.Unused {
+		silent = append(silent, best.Place+name)
+	}
+	best.Keep(names)
+	found.Note = best.Note(silent)
+	found.Set, err = best.Read()
+	return found, err
 }
 
-func firstNames(w Weights) []string {
-	names := sortedNames(w)
+func firstNames(infos map[string]weights.Info) string {
+	names := slices.Sorted(maps.Keys(infos))
 	if len(names) > 6 {
 		names = append(names[:6:6], "…")
 	}
-	return names
+	return strings.Join(names, ", ")
 }

@@ -1,15 +1,17 @@
 // Package weights holds named tensors, the parameters of a network, and moves
-// them between files: safetensors in and out, PyTorch's .pt/.pth in (the zip
-// format and the one before PyTorch 1.6) and out (zip), NumPy's .npz in and
-// out. Names are kept as they are; a checkpoint's names are the graph's names.
+// them between files: safetensors, PyTorch's formats (zip, the one before PyTorch 1.6,
+// TorchScript, indices of shards, distributed checkpoints), pickles of tensors or NumPy arrays, and
+// NumPy's .npz; out go safetensors, PyTorch's zip format, .npz and pickles. Names are kept as
+// they are; a checkpoint's names are the graph's names.
 //
-// [Load] tells the format by the content of the file. Of a PyTorch checkpoint
-// it takes the state dictionary, wherever it lies, and it removes the prefixes
-// that PyTorch's wrappers put before every name.
+// [Open] tells the format by the content of the file and reads names, types and shapes. A [Part] of
+// the file is what belongs together: [File.State] finds the state dictionary, wherever it lies, and
+// [File.Holding] the networks that have a tensor of a name, under any prefix; averaged
+// weights come before those that they are averages of. [Load] reads the state dictionary.
 //
-// Files may come from anywhere. Nothing in them is executed: the pickle inside
-// a PyTorch file is read by an interpreter that knows the few functions which
-// rebuild tensors, and any other name is an error. Sizes are checked before
+// Files may come from anywhere. Nothing in them is executed: a pickle is read by an
+// interpreter that builds dictionaries, tensors and arrays, and of every other class keeps the
+// name and the attributes. Sizes are checked before
 // they are believed, so memory is bounded by the file's real size, or by a
 // multiple of it (8-fold in PyTorch's format, 64-fold in NumPy's, at least
 // 256 MiB) where tensors are compressed or share storage. The number of values

@@ -12,30 +12,35 @@ import (
 )
 
 // The values of a pickle are nil, bool, int64, *big.Int, float64, string,
-// []byte, tuple, *list, *dict, global, and what the interpreter's functions
-// return.
+// []byte, tuple, *list, *dict, global, *object, and what the interpreter's
+// functions return.
 type (
 	tuple  []any
 	list   struct{ items []any }
 	dict   struct{ keys, values []any }
 	global struct{ module, name string }
-	// opaque is a value whose content does not matter, such as a set.
-	opaque struct{ kind string }
-	mark   struct{}
+	// object is a value of a class that is not built: its class by name, and
+	// what the file gives it.
+	object struct {
+		class string
+		state any
+		list
+		dict
+	}
+	mark struct{}
 )
 
 func (g global) String() string { return g.module + "." + g.name }
 
-// unpickler interprets pickles of the protocols 2 to 5, as far as PyTorch
-// writes them. It executes nothing: the meaning of globals, calls and
-// persistent references is the caller's.
+// unpickler interprets pickles of the protocols 2 to 5. It executes nothing:
+// the meaning of calls, states and persistent references is the caller's.
 type unpickler struct {
 	r    *bufio.Reader
 	left int64 // bytes that r may still give
 
-	find    func(g global) (any, error)                 // a global's value
-	call    func(function any, args tuple) (any, error) // REDUCE
-	persist func(id any) (any, error)                   // BINPERSID
+	call    func(g global, args tuple) (any, error) // REDUCE
+	build   func(object, state any) error           // BUILD
+	persist func(id any) (any, error)               // BINPERSID
 
 	stack []any
 	memo  map[uint32]any
@@ -127,9 +132,9 @@ func (u *unpickler) step(op byte) error {
 			u.push(math.Float64frombits(binary.BigEndian.Uint64(b)))
 		}
 		return err
-	case 'X', 0x8c, 0x8d, 'U', 'T', 'B', 'C', 0x8e:
+	case 'X', 0x8c, 0x8d, 'U', 'T', 'B', 'C', 0x8e, 0x96:
 		return u.text(op)
-	case ')', 't', 0x85, 0x86, 0x87, ']', 'l', '}', 'd', 0x8f:
+	case ')', 't', 0x85, 0x86, 0x87, ']', 'l', '}', 'd', 0x8f, 0x91:
 		return u.container(op)
 	case 'a', 'e', 's', 'u', 0x90:
 		return u.fill(op)
@@ -137,10 +142,10 @@ func (u *unpickler) step(op byte) error {
 		return u.remember(op)
 	case 'c', 0x93:
 		return u.global(op)
-	case 'R', 0x81, 'b', 'Q':
+	case 'R', 0x81, 0x92, 'b', 'Q':
 		return u.apply(op)
 	default:
-		return errors.New("not one that PyTorch's files need")
+		return errors.New("not one that files of weights need")
 	}
 	return nil
 }
@@ -156,11 +161,12 @@ func (u *unpickler) apply(op byte) error {
 		v, err := u.persist(arg)
 		u.push(v)
 		return err
-	case 'b': // BUILD: the attributes of an OrderedDict, such as _metadata, say nothing about tensors
-		if _, ok := u.top().(*dict); !ok {
-			return fmt.Errorf("attributes of a %s", kindOf(u.top()))
+	case 'b': // BUILD
+		return u.build(u.top(), arg)
+	case 0x92: // NEWOBJ_EX: the arguments by name are left out
+		if arg, err = u.pop(); err != nil {
+			return err
 		}
-		return nil
 	}
 	function, err := u.pop() // REDUCE, NEWOBJ
 	if err != nil {
@@ -174,7 +180,12 @@ func (u *unpickler) apply(op byte) error {
 	if err := u.count(sizeOf(args)); err != nil {
 		return err
 	}
-	v, err := u.call(function, args)
+	g, ok := function.(global)
+	if !ok { // an object that is called, such as a partial function
+		u.push(&object{class: kindOf(function)})
+		return nil
+	}
+	v, err := u.call(g, args)
 	u.push(v)
 	return err
 }
@@ -220,16 +231,15 @@ func (u *unpickler) global(op byte) error {
 			return errors.New("name of a global is no text")
 		}
 	}
-	v, err := u.find(g)
-	u.push(v)
-	return err
+	u.push(g)
+	return nil
 }
 
 func (u *unpickler) container(op byte) error {
 	var items []any
 	var err error
 	switch op {
-	case 't', 'l', 'd':
+	case 't', 'l', 'd', 0x91:
 		items, err = u.popMark()
 	case 0x85, 0x86, 0x87:
 		items, err = u.popN(int(op - 0x84))
@@ -244,8 +254,8 @@ func (u *unpickler) container(op byte) error {
 		d := &dict{}
 		u.push(d)
 		return d.set(items)
-	case 0x8f: // EMPTY_SET
-		u.push(opaque{"set"})
+	case 0x8f, 0x91: // EMPTY_SET, FROZENSET
+		u.push(&object{class: "set", list: list{items}})
 	default:
 		u.push(tuple(items))
 	}
@@ -277,10 +287,12 @@ func (u *unpickler) fill(op byte) error {
 		if op == 's' || op == 'u' {
 			return c.set(items)
 		}
-	case opaque:
-		if op == 0x90 { // ADDITEMS
-			return nil
+	case *object:
+		if op == 's' || op == 'u' {
+			return c.set(items)
 		}
+		c.items = append(c.items, items...) // of a set, a deque, …
+		return nil
 	}
 	return fmt.Errorf("items for a %s", kindOf(u.top()))
 }
@@ -359,7 +371,7 @@ func (u *unpickler) text(op byte) error {
 	switch op {
 	case 0x8c, 'U', 'C': // SHORT_BINUNICODE, SHORT_BINSTRING, SHORT_BINBYTES
 		width = 1
-	case 0x8d, 0x8e: // BINUNICODE8, BINBYTES8
+	case 0x8d, 0x8e, 0x96: // BINUNICODE8, BINBYTES8, BYTEARRAY8
 		width = 8
 	}
 	length, err := u.number(width)
@@ -374,37 +386,19 @@ func (u *unpickler) text(op byte) error {
 		return err
 	}
 	switch op {
-	case 'B', 'C', 0x8e:
+	case 'B', 'C', 0x8e, 0x96:
 		u.push(b)
 		return nil
 	}
-	if !utf8.Valid(b) {
+	switch {
+	case utf8.Valid(b):
+		u.push(string(b))
+	case op == 'U' || op == 'T': // a text of Python 2, which may be bytes
+		u.push(b)
+	default:
 		return errors.New("text is not valid UTF-8")
 	}
-	u.push(string(b))
 	return nil
-}
-
-// brief describes a value of any size in a few words: nested values are not
-// entered, since a small file can make them very large.
-func brief(v any) string {
-	switch v := v.(type) {
-	case string:
-		return fmt.Sprintf("%.40q", v)
-	case bool, int64, float64:
-		return fmt.Sprint(v)
-	case tuple:
-		var items []string
-		for i, item := range v {
-			if _, nested := item.(tuple); nested || i == 8 {
-				items = append(items, "…")
-				break
-			}
-			items = append(items, brief(item))
-		}
-		return fmt.Sprint(items)
-	}
-	return kindOf(v)
 }
 
 // kindOf names the kind of a value for messages.
@@ -422,12 +416,14 @@ func kindOf(v any) string {
 		return "dict"
 	case global:
 		return v.String()
-	case opaque:
-		return v.kind
-	case *torchTensor:
+	case *object:
+		return v.class
+	case *view:
 		return "tensor"
-	case *torchStorage:
+	case *storage:
 		return "storage"
+	case *array:
+		return "NumPy array"
 	}
 	return fmt.Sprintf("%T", v)
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"unicode/utf8"
@@ -28,56 +29,108 @@ var safetensorsTypes = map[string]tensor.DType{
 	"U8": tensor.Uint8, "BOOL": tensor.Bool,
 }
 
-// entry is a tensor in the header; offsets count from the end of the header.
-type entry struct {
+// otherSafetensors are the bits of an element of the types that cannot be held.
+var otherSafetensors = map[string]int{
+	"U16": 16, "U32": 32, "U64": 64, "C64": 64, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
+	"F6_E2M3": 6, "F6_E3M2": 6, "F4": 4,
+}
+
+// slot is a tensor in the header; offsets count from the end of the header.
+type slot struct {
 	name       string
-	dtype      tensor.DType
+	kind       string
+	dtype      tensor.DType // 0 where the kind cannot be held
 	shape      []int
 	begin, end int64
 }
 
-// ReadSafetensors reads a safetensors file of size bytes. The tensors come in
-// the order of their elements. The tensors must fill the file without holes or
-// overlap.
-func ReadSafetensors(r io.Reader, size int64) (*Set, error) {
-	s, err := readSafetensors(r, size)
-	if err != nil {
-		return nil, fmt.Errorf("safetensors: %w", err)
+// bytes returns the size of the slot's elements.
+func (s slot) bytes() (int64, error) {
+	dtype, held := safetensorsTypes[s.kind]
+	if held {
+		n, err := npz.ByteSize(dtype, s.shape)
+		return int64(n), err
 	}
-	return s, nil
+	n, err := npz.ByteSize(tensor.Float64, s.shape) // eight bytes, for what has at most as many
+	return (int64(n)/8*int64(otherSafetensors[s.kind]) + 7) / 8, err
 }
 
-func readSafetensors(r io.Reader, size int64) (*Set, error) {
-	var length [8]byte
-	if _, err := io.ReadFull(r, length[:]); err != nil {
-		return nil, fmt.Errorf("length of the header: %w", early(err))
-	}
-	n := binary.LittleEndian.Uint64(length[:])
-	if size < 8 || n > uint64(size-8) || n > maxHeader {
-		return nil, fmt.Errorf("header of %d bytes in a file of %d bytes, at most %d are possible", n, size, maxHeader)
-	}
-	text := make([]byte, n)
-	if _, err := io.ReadFull(r, text); err != nil {
-		return nil, fmt.Errorf("header: %w", early(err))
-	}
-	entries, metadata, err := parseHeader(text)
+// ReadSafetensors reads a safetensors file of size bytes. The tensors come in
+// the order of their elements. The tensors must fill the file without holes or
+// overlap, and be of types that can be held.
+func ReadSafetensors(r io.ReaderAt, size int64) (*Set, error) {
+	f := &File{}
+	err := f.readSafetensors(r, size)
 	if err != nil {
-		return nil, fmt.Errorf("header: %w", err)
-	}
-	if err := checkLayout(entries, size-8-int64(n)); err != nil {
 		return nil, err
 	}
-	s := &Set{Metadata: metadata}
-	for _, e := range entries {
-		t, err := npz.ReadElements(r, e.dtype, e.shape, size)
-		if err != nil {
-			return nil, fmt.Errorf("tensor %q: %w", e.name, err)
+	s := &Set{Metadata: f.Metadata}
+	for _, c := range f.root.children {
+		if c.tensor.why != "" {
+			return nil, fmt.Errorf("safetensors: %q: type %q is not supported", c.key, c.tensor.why)
 		}
-		if err := s.Add(e.name, t); err != nil {
+		t, err := c.tensor.read()
+		if err == nil {
+			err = s.Add(c.key, t)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
 	return s, nil
+}
+
+// readSafetensors takes the tensors of a safetensors file, and the second names that
+// its metadata give to tied ones, as safetensors' save_model writes them.
+func (f *File) readSafetensors(r io.ReaderAt, size int64) error {
+	slots, metadata, start, err := safetensorsSlots(r, size)
+	if err != nil {
+		return fmt.Errorf("safetensors: %w", err)
+	}
+	f.root, f.Metadata = &node{}, metadata
+	of := map[string]*source{}
+	for _, e := range slots {
+		s := &source{dtype: e.dtype, shape: e.shape, id: new(byte)}
+		if _, held := safetensorsTypes[e.kind]; !held {
+			s.why = e.kind
+		}
+		s.read = func() (*tensor.Tensor, error) {
+			t, err := npz.ReadElements(io.NewSectionReader(r, start+e.begin, e.end-e.begin), e.dtype, e.shape, size)
+			if err != nil {
+				return nil, fmt.Errorf("safetensors: tensor %q: %w", e.name, err)
+			}
+			return t, nil
+		}
+		f.root.add(e.name, s)
+		of[e.name] = s
+	}
+	for _, name := range slices.Sorted(maps.Keys(metadata)) {
+		if s := of[metadata[name]]; s != nil && of[name] == nil {
+			f.root.add(name, s)
+		}
+	}
+	return nil
+}
+
+// safetensorsSlots reads and checks the header; start is where the elements begin.
+func safetensorsSlots(r io.ReaderAt, size int64) (slots []slot, metadata map[string]string, start int64, err error) {
+	var length [8]byte
+	if _, err := r.ReadAt(length[:], 0); err != nil {
+		return nil, nil, 0, fmt.Errorf("length of the header: %w", early(err))
+	}
+	n := binary.LittleEndian.Uint64(length[:])
+	if size < 8 || n > uint64(size-8) || n > maxHeader {
+		return nil, nil, 0, fmt.Errorf("header of %d bytes in a file of %d bytes, at most %d are possible", n, size, maxHeader)
+	}
+	text := make([]byte, n)
+	if _, err := r.ReadAt(text, 8); err != nil && n > 0 {
+		return nil, nil, 0, fmt.Errorf("header: %w", early(err))
+	}
+	if slots, metadata, err = parseHeader(text); err != nil {
+		return nil, nil, 0, fmt.Errorf("header: %w", err)
+	}
+	start = 8 + int64(n)
+	return slots, metadata, start, checkLayout(slots, size-start)
 }
 
 // early is the error of an input that ends where more was promised.
@@ -90,19 +143,19 @@ func early(err error) error {
 
 // checkLayout sorts the entries by offset and checks that they hold exactly
 // their elements and follow each other from 0 to size.
-func checkLayout(entries []entry, size int64) error {
-	slices.SortStableFunc(entries, func(a, b entry) int {
+func checkLayout(entries []slot, size int64) error {
+	slices.SortStableFunc(entries, func(a, b slot) int {
 		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.end, b.end))
 	})
 	at := int64(0)
 	for _, e := range entries {
-		want, err := npz.ByteSize(e.dtype, e.shape)
+		want, err := e.bytes()
 		if err != nil {
 			return fmt.Errorf("tensor %q: %w", e.name, err)
 		}
 		switch {
-		case e.end-e.begin != int64(want):
-			return fmt.Errorf("tensor %q: bytes %d to %d for %v%v, want %d bytes", e.name, e.begin, e.end, e.dtype, e.shape, want)
+		case e.end-e.begin != want:
+			return fmt.Errorf("tensor %q: bytes %d to %d for %v%v, want %d bytes", e.name, e.begin, e.end, e.kind, e.shape, want)
 		case e.begin < at:
 			return fmt.Errorf("tensor %q: bytes %d to %d overlap another tensor, which ends at %d", e.name, e.begin, e.end, at)
 		case e.begin > at:
@@ -120,7 +173,7 @@ func checkLayout(entries []entry, size int64) error {
 
 // parseHeader reads the header's JSON. It goes token by token because
 // encoding/json would let the last of two equal keys win.
-func parseHeader(text []byte) ([]entry, map[string]string, error) {
+func parseHeader(text []byte) ([]slot, map[string]string, error) {
 	if len(text) == 0 || text[0] != '{' {
 		return nil, nil, errors.New("want a JSON object at its start")
 	}
@@ -129,17 +182,17 @@ func parseHeader(text []byte) ([]entry, map[string]string, error) {
 	}
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
-	var entries []entry
+	var entries []slot
 	var metadata map[string]string
-	err := object(dec, func(key string) error {
+	err := jsonObject(dec, func(key string) error {
 		if key == metadataKey {
 			metadata = map[string]string{}
-			return object(dec, func(key string) (err error) {
+			return jsonObject(dec, func(key string) (err error) {
 				metadata[key], err = token[string](dec)
 				return err
 			})
 		}
-		e, err := parseEntry(dec)
+		e, err := parseSlot(dec)
 		e.name = key
 		entries = append(entries, e)
 		return err
@@ -153,20 +206,20 @@ func parseHeader(text []byte) ([]entry, map[string]string, error) {
 	return entries, metadata, nil
 }
 
-func parseEntry(dec *json.Decoder) (entry, error) {
-	var e entry
+func parseSlot(dec *json.Decoder) (slot, error) {
+	var e slot
 	found := 0
-	err := object(dec, func(key string) error {
+	err := jsonObject(dec, func(key string) error {
 		found++
 		switch key {
 		case "dtype":
-			name, err := token[string](dec)
-			if err != nil {
+			var err error
+			if e.kind, err = token[string](dec); err != nil {
 				return err
 			}
-			var ok bool
-			if e.dtype, ok = safetensorsTypes[name]; !ok {
-				return fmt.Errorf("type %q is not supported", name)
+			e.dtype = safetensorsTypes[e.kind]
+			if otherSafetensors[e.kind] == 0 && e.dtype.Size() == 0 {
+				return fmt.Errorf("type %q is not supported", e.kind)
 			}
 			return nil
 		case "shape":
@@ -199,9 +252,9 @@ func parseEntry(dec *json.Decoder) (entry, error) {
 	return e, err
 }
 
-// object reads a JSON object and calls value at the start of each value. Two
+// jsonObject reads a JSON object and calls value at the start of each value. Two
 // equal keys are an error.
-func object(dec *json.Decoder, value func(key string) error) error {
+func jsonObject(dec *json.Decoder, value func(key string) error) error {
 	if err := delim(dec, '{'); err != nil {
 		return err
 	}

@@ -114,6 +114,41 @@ func (z *torchZip) storage(name string, t *tensor.Tensor) error {
 	return npz.WriteElements(w, t)
 }
 
+// writePickle writes a set as a pickle of protocol 4: a dictionary from names to NumPy arrays,
+// each a call of _reconstruct and its state (version, shape, type, order, bytes).
+func writePickle(w io.Writer, s *Set) error {
+	p := pickler{0x80, 4, '}', '('}
+	for _, name := range s.names {
+		t := s.tensors[name]
+		descr, err := npz.FormatType(t.DType())
+		if err != nil {
+			return fmt.Errorf("tensor %q: %w", name, err)
+		}
+		p.text(name)
+		p.name("numpy.core.multiarray", "_reconstruct")
+		p = append(p, '(')
+		p.name("numpy", "ndarray")
+		p = append(p, 'K', 0, 0x85, 'C', 1, 'b', 't', 'R', '(', 'K', 1)
+		p.numbers(t.Shape())
+		p.name("numpy", "dtype")
+		p = append(p, '(')
+		p.text(descr[1:])
+		p = append(p, 0x89, 0x88, 't', 'R', '(', 'K', 3)
+		p.text(descr[:1])
+		p = append(p, 'N', 'N', 'N', 'J', 0xff, 0xff, 0xff, 0xff, 'J', 0xff, 0xff, 0xff, 0xff, 'K', 0, 't', 'b', 0x89, 0x8e)
+		p = binary.LittleEndian.AppendUint64(p, uint64(t.Len()*t.DType().Size()))
+		if _, err := w.Write(p); err != nil {
+			return err
+		}
+		if err := npz.WriteElements(w, t); err != nil {
+			return fmt.Errorf("tensor %q: %w", name, err)
+		}
+		p = pickler{'t', 'b'}
+	}
+	_, err := w.Write(append(p, 'u', '.'))
+	return err
+}
+
 // pickleState returns the pickle of an OrderedDict from names to calls of
 // _rebuild_tensor_v2(storage, 0, shape, strides, False, OrderedDict()), each
 // tensor with a storage of its own.

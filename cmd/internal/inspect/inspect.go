@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"ebm/models/weights"
 	"ebm/models/zoo"
 )
 
@@ -25,10 +26,10 @@ type Description struct {
 	Checkpoint *Checkpoint `json:"checkpoint,omitempty"`
 }
 
-// Describe inspects what ref names: an ONNX model, a file of weights
-// (.safetensors, .pt, .pth, .npz), the folder of a run or of one of its
-// checkpoints, or a shipped model.
-func Describe(ctx context.Context, ref string) (*Description, error) {
+// Describe inspects what ref names: an ONNX model, a file or folder of weights that
+// weights.Open reads, the folder of a run or of one of its
+// checkpoints, or a shipped model. Of a file of weights, place is the part to describe.
+func Describe(ctx context.Context, ref, place string) (*Description, error) {
 	d := &Description{Ref: ref}
 	info, err := os.Stat(ref)
 	switch {
@@ -36,9 +37,9 @@ func Describe(ctx context.Context, ref string) (*Description, error) {
 		err = d.shipped(ctx)
 	case err != nil:
 	case info.IsDir():
-		err = d.folder(ctx)
+		err = d.folder(ctx, place)
 	default:
-		err = d.file(ctx, info)
+		err = d.file(ctx, info, place)
 	}
 	if err != nil {
 		return nil, err
@@ -63,21 +64,24 @@ func (d *Description) shipped(ctx context.Context) error {
 	return err
 }
 
-func (d *Description) folder(ctx context.Context) (err error) {
+func (d *Description) folder(ctx context.Context, place string) (err error) {
 	switch {
 	case isFile(filepath.Join(d.Ref, configFile)):
 		d.Kind = "run"
 		d.Run, err = describeRun(ctx, d.Ref)
-	case isFile(filepath.Join(d.Ref, modelFile)):
+	case isFile(filepath.Join(d.Ref, modelFile)) && strings.HasPrefix(filepath.Base(filepath.Clean(d.Ref)), "step-"):
 		d.Kind = "checkpoint"
 		d.Checkpoint, err = describeCheckpoint(ctx, d.Ref)
+	case weights.IsFolder(d.Ref):
+		d.Kind = "weights"
+		d.Weights, err = describeWeightsFile(ctx, d.Ref, place)
 	default:
 		err = fmt.Errorf("%s: neither a run's folder, which has a %s, nor a checkpoint's, which has a %s", d.Ref, configFile, modelFile)
 	}
 	return err
 }
 
-func (d *Description) file(ctx context.Context, info fs.FileInfo) (err error) {
+func (d *Description) file(ctx context.Context, info fs.FileInfo, place string) (err error) {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s: not a regular file", d.Ref)
 	}
@@ -90,7 +94,7 @@ func (d *Description) file(ctx context.Context, info fs.FileInfo) (err error) {
 		d.ONNX, err = describeONNXFile(ctx, d.Ref)
 	} else {
 		d.Kind = "weights"
-		d.Weights, err = describeWeightsFile(ctx, d.Ref)
+		d.Weights, err = describeWeightsFile(ctx, d.Ref, place)
 	}
 	return err
 }
@@ -103,7 +107,7 @@ func looksLikeONNX(path string) (bool, error) {
 	switch ext := strings.ToLower(filepath.Ext(path)); {
 	case ext == ".onnx":
 		return true, nil
-	case slices.Contains([]string{".safetensors", ".pt", ".pth", ".npz"}, ext):
+	case slices.Contains([]string{".safetensors", ".pt", ".pth", ".npz", ".bin", ".ckpt", ".pkl", ".json", ".npy"}, ext):
 		return false, nil
 	}
 	f, err := os.Open(path)

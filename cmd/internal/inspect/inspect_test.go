@@ -23,7 +23,7 @@ import (
 // text describes ref in words, and checks that the same goes as JSON.
 func text(t *testing.T, ref string) string {
 	t.Helper()
-	d, err := Describe(context.Background(), ref)
+	d, err := Describe(context.Background(), ref, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func wantText(t *testing.T, got string, wanted ...string) {
 
 func wantError(t *testing.T, ref string, wanted ...string) {
 	t.Helper()
-	_, err := Describe(context.Background(), ref)
+	_, err := Describe(context.Background(), ref, "")
 	for _, want := range wanted {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want one with %q", ref, err, want)

@@ -187,7 +187,7 @@ func folderSize(ctx context.Context, dir string) (int64, error) {
 }
 
 func describeCheckpoint(ctx context.Context, dir string) (*Checkpoint, error) {
-	model, err := describeWeightsFile(ctx, filepath.Join(dir, modelFile))
+	model, err := describeWeightsFile(ctx, filepath.Join(dir, modelFile), "")
 	if err != nil {
 		return nil, err
 	}

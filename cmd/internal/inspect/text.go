@@ -166,6 +166,14 @@ func (p *page) weights(w *Weights) {
 		rows = append(rows, []string{"not finite", fmt.Sprintf("%s of the values", grouped(w.NonFinite))})
 	}
 	p.table("", rows)
+	if w.Note != "" {
+		p.line("\n%s", plain(w.Note))
+	}
+	rows = nil
+	for _, line := range w.Beside {
+		rows = append(rows, []string{plain(line)})
+	}
+	p.table("beside the tensors", rows)
 	p.table("metadata", pairRows(w.Metadata))
 	if len(w.Tensors) == 0 {
 		return

@@ -24,6 +24,10 @@ type Weights struct {
 	// NoNetwork, the reason why there is none.
 	Network   string `json:"network,omitempty"`
 	NoNetwork string `json:"no_network,omitempty"`
+	// Note says what was taken of a file that holds more, and Beside what it holds that is no
+	// tensor.
+	Note   string   `json:"note,omitempty"`
+	Beside []string `json:"beside,omitempty"`
 	// Card says how a shipped model was made.
 	Card *zoo.Card `json:"card,omitempty"`
 }
@@ -40,20 +44,41 @@ type Tensor struct {
 	NonFinite int64    `json:"non_finite"`
 }
 
-func describeWeightsFile(ctx context.Context, path string) (*Weights, error) {
-	info, err := os.Stat(path)
+// describeWeightsFile describes the network in a file, or else its state
+// dictionary, and what stands beside it.
+func describeWeightsFile(ctx context.Context, path, place string) (*Weights, error) {
+	f, err := weights.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	set, err := weights.Load(path)
+	defer f.Close()
+	var part *weights.Part
+	found, problem := energy.Find(f, place, "")
+	if found != nil {
+		part = found.Part
+	} else if part, err = f.State(place); err != nil {
+		return nil, err
+	}
+	part.KeepAll()
+	set, err := part.Read()
 	if err != nil {
 		return nil, err
 	}
-	w, err := describeSet(ctx, set)
+	w, err := summarise(ctx, set)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	w.Bytes = info.Size()
+	if problem != nil {
+		w.NoNetwork = problem.Error()
+	} else if net, err := withActivation(found.Network, set.Metadata); err != nil {
+		w.NoNetwork = err.Error()
+	} else {
+		w.Network = net.String()
+	}
+	w.Note, w.Beside = part.Note(nil), f.Beside
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+		w.Bytes = info.Size()
+	}
 	return w, nil
 }
 
@@ -103,7 +128,11 @@ func recognise(set *weights.Set) (energy.ResNet, error) {
 	if err != nil {
 		return net, err
 	}
-	if a := energy.Activation(set.Metadata["activation"]); a != "" {
+	return withActivation(net, set.Metadata)
+}
+
+func withActivation(net energy.ResNet, metadata map[string]string) (energy.ResNet, error) {
+	if a := energy.Activation(metadata["activation"]); a != "" {
 		net.Activation = a
 	}
 	return net, net.Validate()

@@ -32,5 +32,5 @@ for major in (1, 2, 3):
     with open(f"v{major}.npy", "wb") as f:
         format.write_array(f, np.asfortranarray(values("int16", 3, 5)), version=(major, 0))
 np.save("records.npy", np.zeros(2, dtype=[("a", "<f4"), ("b", "<i4")]))
-np.save("big_endian.npy", np.zeros(2, dtype=">f4"))
+np.save("big_endian.npy", values("float32", 3, 5).astype(">f4"))
 np.save("objects.npy", np.array([None, "x"], dtype=object), allow_pickle=True)

@@ -19,6 +19,7 @@ const (
 	leastWidth   = 10 // with fewer columns left than this, no bar is drawn
 	redrawEvery  = 150 * time.Millisecond
 	firstLine    = 2 * time.Second
+	leastDone    = 10 // units that tell how long a stage takes
 	leastBetween = 10 * time.Second
 	mostBetween  = 5 * time.Minute
 )

@@ -38,6 +38,7 @@ func TestPlainLines(t *testing.T) {
 	s.Add(1)
 	p.Close()
 	var want strings.Builder
+	want.WriteString("train takes about 2m30s\n")
 	// 2 s after the start, then every 10 s, and at the end.
 	for n := 20; n < 1200; n += 100 {
 		left := short(time.Duration(1500-n) * 100 * time.Millisecond)

@@ -18,6 +18,7 @@ type stage struct {
 	meter meter
 	note  string
 	next  time.Time // when the next plain line is due
+	told  bool      // how long it takes was considered
 	ended bool
 }
 
@@ -78,7 +79,7 @@ func (s *stage) update(change func()) {
 		return
 	}
 	change()
-	text := ""
+	text, estimate := "", s.estimate()
 	if now := s.progress.now(); s.bar == nil && !now.Before(s.next) {
 		text = s.plainText()
 		// One line for each twentieth of the time so far keeps the log of a
@@ -86,9 +87,26 @@ func (s *stage) update(change func()) {
 		s.next = now.Add(min(max(now.Sub(s.meter.start)/20, leastBetween), mostBetween))
 	}
 	s.mu.Unlock()
+	if estimate != "" {
+		s.progress.Write([]byte(estimate))
+	}
 	if text != "" {
 		s.progress.line(text)
 	}
+}
+
+// estimate says once how long the stage takes, as soon as the first steps tell
+// it and if it is more than a minute; it is "" otherwise.
+func (s *stage) estimate() string {
+	took, done := s.progress.now().Sub(s.meter.start), s.meter.current-s.meter.skipped
+	if s.told || took < firstLine || done < leastDone || s.meter.total <= s.meter.current {
+		return ""
+	}
+	s.told = true
+	if all := took.Seconds() / float64(done) * float64(s.meter.total-s.meter.skipped); all > 60 && all < 1e9 {
+		return s.name + " takes about " + short(time.Duration(all*float64(time.Second))) + "\n"
+	}
+	return ""
 }
 
 // position returns the units done, their total (0 when unknown) and whether

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ebm/cmd/internal/report"
+	"ebm/cmd/internal/assess"
 	"ebm/internal/atomicfile"
 )
 
@@ -38,16 +38,16 @@ them. A RUN is the folder of a run, or of an evaluation (evaluate --out).`,
 }
 
 func compareRuns(a *app, dirs []string, page string, asJSON bool) error {
-	var runs []report.Run
+	var runs []assess.Run
 	for _, dir := range dirs {
-		r, err := report.ReadRun(dir)
+		r, err := assess.ReadRun(dir)
 		if err != nil {
 			return err
 		}
 		r.Name = filepath.Clean(dir)
 		runs = append(runs, r)
 	}
-	c := report.Compare(runs)
+	c := assess.Compare(runs)
 	if page != "" {
 		d := c.Document()
 		d.Created = time.Now()

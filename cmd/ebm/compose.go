@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"ebm"
+	"ebm/cmd/internal/assess"
 	"ebm/export"
 	"ebm/export/onnximport"
 	"ebm/mdsm"
@@ -209,13 +210,13 @@ func (f *composeFlags) write(a *app, c mdsm.Composition, pad int, data string) e
 		{ebm.DenoiseKind, func() *graph.Graph { return mdsm.DenoiseGraph(c, nil, c.Sigma0()) }},
 	}
 	stage := a.progress().Stage("export", int64(len(graphs)), "file")
-	var files []exported
+	var files []assess.Exported
 	for _, part := range graphs {
 		var g *graph.Graph
 		if err := graph.Catch(func() { g = part.make() }); err != nil {
 			return err
 		}
-		file := exported{Kind: part.kind, Path: filepath.Join(f.out, string(part.kind)+".onnx")}
+		file := assess.Exported{Kind: part.kind, Path: filepath.Join(f.out, string(part.kind)+".onnx")}
 		meta["kind"] = string(part.kind)
 		if err := export.WriteFile(file.Path, g, export.Options{Metadata: meta, Doc: "a composition: " + f.describe()}); err != nil {
 			return err

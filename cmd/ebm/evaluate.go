@@ -1,73 +1,107 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"math"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"ebm/cmd/internal/assess"
 	"ebm/evaluate"
 	"ebm/evaluate/features"
 	"ebm/evaluate/sets"
 	"ebm/models/inception"
-	"ebm/runtime"
+	"ebm/models/zoo"
 )
 
 // evaluateFlags are the flags of evaluate.
 type evaluateFlags struct {
-	samples, reference string
-	data               string
-	limit              int
-	metrics            []string
+	sets assess.SetsOptions // of two sides
+	run  assess.Options     // of a RUN
+	both bothFlags
 
-	features   string
-	inception  string
-	onnx       string
-	output     string
-	logits     string
-	inputRange string
-	size       int
-	preprocess string
-
-	subsets, subsetSize, splits int
-	seed                        uint32
-	unbiased, extrapolate       bool
-	bootstrap                   int
-	bootstrapFID                bool
-
-	cache, writeFeatures, writeStatistics string
-	asJSON                                bool
-
-	run runFlags // of evaluate RUN
+	metrics sets.Options
+	asJSON  bool
 }
 
-func (f *evaluateFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.samples, "samples", "", "what to evaluate: a run's folder, a folder of PNG or JPEG files, .npz or .npy of pictures or features, a data set (cifar10:test), or .npz statistics")
-	fs.StringVar(&f.reference, "reference", "", "what to compare it with, named in the same ways")
-	fs.StringVar(&f.data, "data", "", "folder of a named data set's files, for those that are not found by themselves")
-	fs.IntVar(&f.limit, "limit", 0, "take the first N pictures of each side (default all); of a RUN, compare with N training pictures")
-	fs.StringSliceVar(&f.metrics, "metrics", nil, "some of fid, is, kid, pr (precision, recall, density, coverage) (default those that can be had)")
-	fs.StringVar(&f.features, "features", "", "what sees the pictures: inception, classifier (the shipped one of digits, classifier:fashion-mnist that of clothes) or pixels (default inception where there are weights, else the classifier for grey pictures of its sizes)")
-	fs.StringVar(&f.inception, "inception", "", "weights of the FID Inception network (default: what EBM_INCEPTION names, or the user cache)")
-	fs.StringVar(&f.onnx, "features-onnx", "", "an ONNX file as the feature network instead, from pictures [N C H W]")
-	fs.StringVar(&f.output, "features-output", "", "with --features-onnx, the output that holds features (default the only one)")
-	fs.StringVar(&f.logits, "logits-output", "", "with --features-onnx, the output that holds logits, for the score")
-	fs.StringVar(&f.inputRange, "features-range", string(features.RangeUnit), "with --features-onnx, the values that it takes: 0..1, -1..1, 0..255 or imagenet")
-	fs.IntVar(&f.size, "features-size", 0, "with --features-onnx, the side of its input where the file leaves it open (default that of the pictures)")
-	fs.StringVar(&f.preprocess, "preprocess", string(inception.PyTorchFID), "how pictures are resized: pytorch-fid, tf (as torch-fidelity) or clean (as clean-fid)")
-	fs.IntVar(&f.subsets, "kid-subsets", 100, "subsets of the kernel distance")
-	fs.IntVar(&f.subsetSize, "kid-subset-size", 0, "samples in each (default 1000, or half of them where there are fewer)")
-	fs.IntVar(&f.splits, "is-splits", 10, "splits of the Inception score")
-	fs.Uint32Var(&f.seed, "seed", evaluate.DefaultSeed, "seed of subsets and splits, drawn in the order of torch-fidelity")
-	fs.BoolVar(&f.unbiased, "unbiased", false, "also the Inception score of all samples at once with its bias taken off")
-	fs.BoolVar(&f.extrapolate, "extrapolate", false, "also distance and score extrapolated to unlimited samples (FID∞, IS∞)")
-	fs.IntVar(&f.bootstrap, "bootstrap", 0, "resample N times for 95 % intervals of the score, and of the distance where features are few")
-	fs.BoolVar(&f.bootstrapFID, "bootstrap-fid", false, "with --bootstrap, resample the distance however many features there are")
-	fs.StringVar(&f.cache, "cache", "", "folder of computed features, so that a killed run goes on and nothing is computed twice")
-	fs.StringVar(&f.writeFeatures, "write-features", "", "also write the samples' features to this .npz file")
-	fs.StringVar(&f.writeStatistics, "write-statistics", "", "also write the mean and covariance of the samples' features to this .npz file, which pytorch-fid reads")
-	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
+// bothFlags are those of a RUN and of two sides that options have in another
+// form.
+type bothFlags struct {
+	data       string
+	limit      int
+	features   string // a network by name
+	inception  string
+	onnx       features.ONNXOptions
+	inputRange string
+	preprocess string
+	which      checkpointFlags
+	parts      []string
+	selects    bool
+	selecting  assess.Sampling
+}
+
+// The networks that --features names. An ONNX file has a flag of its own.
+const (
+	byInception  = "inception"
+	byClassifier = "classifier"
+	byPixels     = "pixels"
+)
+
+// runParts returns the names of the parts of an evaluation of a run.
+func runParts() []string { return texts(assess.Parts()) }
+
+func (f *evaluateFlags) addSides(fs *pflag.FlagSet) {
+	fs.StringVar(&f.sets.Samples, "samples", "", "what to evaluate: a run's folder, a folder of PNG or JPEG files, .npz or .npy of pictures or features, a data set (cifar10:test), or .npz statistics")
+	fs.StringVar(&f.sets.Reference, "reference", "", "what to compare it with, named in the same ways")
+	fs.StringVar(&f.metrics.WriteFeatures, "write-features", "", "also write the samples' features to this .npz file")
+	fs.StringVar(&f.metrics.WriteStatistics, "write-statistics", "", "also write the mean and covariance of the samples' features to this .npz file, which pytorch-fid reads")
+}
+
+func (f *evaluateFlags) addRun(fs *pflag.FlagSet) {
+	o, b := &f.run, &f.both
+	fs.StringVar(&o.Dir, "out", "", "the folder of the report (default the run's own)")
+	b.which.add(fs)
+	fs.StringSliceVar(&b.parts, "parts", nil, "some of "+strings.Join(runParts(), ", ")+" (default all that can be had); samples are drawn where one needs them")
+	fs.StringVar(&o.DataName, "data-name", "", "the data set it was trained on, where that is not known")
+	fs.StringSliceVar(&o.Against, "against", nil, "other pictures that the energy is to tell apart, as SET, SET:train or SET=FOLDER (default fashion-mnist for mnist, svhn for cifar10, and the other way round)")
+	fs.IntVar(&o.Count, "count", 256, "samples to draw where there are none; few samples bias every number, see the warnings")
+	fs.IntVar(&o.Steps, "steps", 2700, "Langevin steps of those samples")
+	fs.IntVar(&o.Pictures, "pictures", 2000, "pictures of each set whose energies are measured")
+	fs.IntVar(&o.Neighbours, "neighbours", 10, "nearest training pictures shown for a sample")
+	fs.BoolVar(&b.selects, "select", false, "first draw samples of every checkpoint, mark the best one (checkpoints/best.json), export it into model/ and evaluate it")
+	fs.IntVar(&b.selecting.Count, "select-count", 1000, "with --select, samples of each checkpoint")
+	fs.IntVar(&b.selecting.Steps, "select-steps", 2700, "with --select, Langevin steps of those samples")
+}
+
+func (f *evaluateFlags) addNetwork(fs *pflag.FlagSet) {
+	b := &f.both
+	fs.StringVar(&b.features, "features", "", "what sees the pictures: inception, classifier (the shipped one of digits, classifier:fashion-mnist that of clothes) or pixels (default inception where there are weights, else the classifier for grey pictures of its sizes)")
+	fs.StringVar(&b.inception, "inception", "", "weights of the FID Inception network (default: what EBM_INCEPTION names, or the user cache)")
+	fs.StringVar(&b.onnx.Path, "features-onnx", "", "an ONNX file as the feature network instead, from pictures [N C H W]")
+	fs.StringVar(&b.onnx.Output, "features-output", "", "with --features-onnx, the output that holds features (default the only one)")
+	fs.StringVar(&b.onnx.Logits, "logits-output", "", "with --features-onnx, the output that holds logits, for the score")
+	fs.StringVar(&b.inputRange, "features-range", string(features.RangeUnit), "with --features-onnx, the values that it takes: 0..1, -1..1, 0..255 or imagenet")
+	fs.IntVar(&b.onnx.Size, "features-size", 0, "with --features-onnx, the side of its input where the file leaves it open (default that of the pictures)")
+	fs.StringVar(&b.preprocess, "preprocess", string(inception.PyTorchFID), "how pictures are resized: pytorch-fid, tf (as torch-fidelity) or clean (as clean-fid)")
+	fs.StringVar(&f.metrics.CacheDir, "cache", "", "folder of computed features, so that a killed run goes on and nothing is computed twice")
+}
+
+func (f *evaluateFlags) addMetrics(fs *pflag.FlagSet) {
+	m := &f.metrics
+	fs.StringSliceVar(&m.Metrics, "metrics", nil, "some of fid, is, kid, pr (precision, recall, density, coverage) (default those that can be had)")
+	fs.IntVar(&m.Subsets, "kid-subsets", 100, "subsets of the kernel distance")
+	fs.IntVar(&m.SubsetSize, "kid-subset-size", 0, "samples in each (default 1000, or half of them where there are fewer)")
+	fs.IntVar(&m.Splits, "is-splits", 10, "splits of the Inception score")
+	fs.Uint32Var(&m.Seed, "seed", evaluate.DefaultSeed, "seed of subsets and splits, drawn in the order of torch-fidelity")
+	fs.BoolVar(&m.Unbiased, "unbiased", false, "also the Inception score of all samples at once with its bias taken off")
+	fs.BoolVar(&m.Extrapolate, "extrapolate", false, "also distance and score extrapolated to unlimited samples (FID∞, IS∞)")
+	fs.IntVar(&m.Bootstrap, "bootstrap", 0, "resample N times for 95 % intervals of the score, and of the distance where features are few")
+	fs.BoolVar(&m.BootstrapFrechet, "bootstrap-fid", false, "with --bootstrap, resample the distance however many features there are")
 }
 
 func newEvaluate(a *app) *cobra.Command {
@@ -75,94 +109,109 @@ func newEvaluate(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "evaluate (RUN | --samples X --reference Y)",
 		Short: "FID, Inception score, KID, precision and recall of samples",
-		Long: `evaluate compares samples with real pictures through the features of a network:
-the FID Inception network, whose weights you bring (--inception), any ONNX file
-that takes pictures (--features-onnx), or the shipped classifier of digits. The
-numbers are those of pytorch-fid and torch-fidelity; docs/evaluation.md has the
-details. Warnings about too few samples and the like go to standard error.`,
-		Example: `  ebm evaluate --samples runs/cifar --reference cifar10:train --data cifar --inception pt_inception-2015-12-05-6726825d.pth
+		Long: `evaluate RUN measures a run: its samples, drawn where there are none, against the
+training pictures, and what its energy tells apart. It writes a report.
+
+evaluate --samples X --reference Y compares two sets of pictures, features or
+statistics, and prints the numbers.
+
+Both see pictures through the features of a network: the FID Inception network,
+whose weights you bring (--inception), any ONNX file that takes pictures
+(--features-onnx), or the shipped classifier of digits. The numbers are those of
+pytorch-fid and torch-fidelity; docs/evaluation.md has the details. Warnings about
+too few samples and the like go to standard error.`,
+		Example: `  ebm evaluate runs/mnist
+  ebm evaluate mnist16 --parts noise,outliers --out report
+  ebm evaluate --samples runs/cifar --reference cifar10:train --data cifar --inception pt_inception-2015-12-05-6726825d.pth
   ebm evaluate --samples generated/ --reference real/ --metrics fid --cache features
   ebm evaluate --samples samples.npz --reference mnist:test --features classifier
   ebm evaluate --samples samples.npz --reference mnist:test --features-onnx classifier.onnx --features-output hidden --json`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
-			case len(args) == 1 && f.samples+f.reference != "":
+			case len(args) == 1 && f.sets.Samples+f.sets.Reference != "":
 				return usagef("%s is a run, --samples and --reference name two sides, want one or the other", args[0])
 			case len(args) == 1:
 				return f.evaluateRun(cmd.Context(), a, args[0])
-			case f.samples == "":
+			case f.sets.Samples == "":
 				return usagef("want RUN, or --samples X, and --reference Y to compare them with")
 			}
-			return f.evaluate(cmd.Context(), a)
+			return f.evaluateSets(cmd.Context(), a)
 		},
 	}
-	f.add(cmd.Flags())
-	group(cmd.Flags(), "Of a RUN alone", f.run.add)
+	fs := cmd.Flags()
+	fs.StringVar(&f.both.data, "data", "", "folder of a named data set's files, for those that are not found by themselves")
+	fs.IntVar(&f.both.limit, "limit", 0, "take the first N pictures of each side (default all); of a RUN, compare with N training pictures")
+	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
+	group(fs, "Of two sides alone", f.addSides)
+	group(fs, "Of a RUN alone", f.addRun)
+	group(fs, "What sees the pictures", f.addNetwork)
+	group(fs, "Metrics", f.addMetrics)
 	return cmd
 }
 
-// check finds wrong usage.
-func (f *evaluateFlags) check() error {
-	for _, m := range f.metrics {
-		if !slices.Contains(sets.Names(), m) {
-			return usagef("--metrics %s, want some of %v", m, sets.Names())
-		}
+// check finds wrong usage, of a RUN's flags too where it is one.
+func (f *evaluateFlags) check(run bool) error {
+	m, o, b := f.metrics, f.run, f.both
+	limits := []least{
+		{"limit", float64(b.limit), 0}, {"kid-subsets", float64(m.Subsets), 1}, {"kid-subset-size", float64(m.SubsetSize), 0},
+		{"is-splits", float64(m.Splits), 1}, {"features-size", float64(b.onnx.Size), 0},
 	}
-	if !slices.Contains(inception.Conventions(), inception.Convention(f.preprocess)) {
-		return usagef("--preprocess %s, want one of %v", f.preprocess, inception.Conventions())
+	if run {
+		limits = append(limits, least{"count", float64(o.Count), 2}, least{"steps", float64(o.Steps), 1}, least{"pictures", float64(o.Pictures), 2},
+			least{"neighbours", float64(o.Neighbours), 1}, least{"select-count", float64(b.selecting.Count), 2}, least{"select-steps", float64(b.selecting.Steps), 1})
 	}
-	if !slices.Contains(features.InputRanges(), features.InputRange(f.inputRange)) {
-		return usagef("--features-range %s, want one of %v", f.inputRange, features.InputRanges())
-	}
-	if f.limit < 0 || f.subsets < 1 || f.subsetSize < 0 || f.splits < 1 || f.size < 0 {
-		return usagef("--limit %d --kid-subsets %d --kid-subset-size %d --is-splits %d --features-size %d, want positive numbers", f.limit, f.subsets, f.subsetSize, f.splits, f.size)
-	}
-	if f.bootstrap != 0 && f.bootstrap < 20 || f.bootstrapFID && f.bootstrap == 0 {
-		return usagef("--bootstrap %d, want 20 resamples or more for an interval", f.bootstrap)
-	}
-	return f.checkNetwork()
-}
-
-func (f *evaluateFlags) evaluate(ctx context.Context, a *app) (err error) {
-	if err := f.check(); err != nil {
-		return err
-	}
-	o := sets.Options{
-		Metrics: f.metrics, Seed: f.seed, Subsets: f.subsets, SubsetSize: f.subsetSize, Splits: f.splits,
-		Unbiased: f.unbiased, Extrapolate: f.extrapolate, Bootstrap: f.bootstrap, BootstrapFrechet: f.bootstrapFID,
-		CacheDir: f.cache, WriteFeatures: f.writeFeatures, WriteStatistics: f.writeStatistics,
-		Progress: a.progress(), Log: a.log,
-	}
-	open := sets.SourceOptions{Data: f.data, Limit: f.limit, Log: a.log}
-	if o.Samples, err = sets.Open(ctx, f.samples, open); err != nil {
-		return err
-	}
-	defer o.Samples.Close()
-	sources := []*sets.Source{o.Samples}
-	if f.reference != "" {
-		open.Side = o.Samples.Height
-		if o.Reference, err = sets.Open(ctx, f.reference, open); err != nil {
+	for _, err := range []error{
+		someOf("--metrics", m.Metrics, sets.Names()), someOf("--preprocess", []string{b.preprocess}, texts(inception.Conventions())),
+		someOf("--features-range", []string{b.inputRange}, texts(features.InputRanges())), someOf("--parts", b.parts, runParts()), atLeast(limits...),
+	} {
+		if err != nil {
 			return err
 		}
-		defer o.Reference.Close()
-		sources = append(sources, o.Reference)
 	}
-	var rt *runtime.Runtime
-	for _, s := range sources {
-		if s.Kind == sets.Pictures && o.Network == nil {
-			if o.Network, err = f.networkFor(a, sources); err != nil {
-				return err
-			}
-		}
-		// Kernels and neighbourhoods of features are products of matrices.
-		if s.Kind != sets.Statistics {
-			if rt, err = a.runtime(ctx); err != nil {
-				return err
-			}
-		}
+	if m.Bootstrap != 0 && m.Bootstrap < 20 || m.BootstrapFrechet && m.Bootstrap == 0 {
+		return usagef("--bootstrap %d, want 20 resamples or more for an interval", m.Bootstrap)
 	}
-	result, err := sets.Run(ctx, rt, o)
+	if b.selects && b.which.checkpoint != "" {
+		return usagef("--select finds the checkpoint, --checkpoint names one: choose one of them")
+	}
+	name, of, _ := strings.Cut(b.features, ":")
+	switch {
+	case b.onnx.Path != "" && (b.inception != "" || b.features != ""), b.inception != "" && b.features != "" && b.features != byInception:
+		return usagef("--features, --inception and --features-onnx name several feature networks: choose one")
+	case !slices.Contains([]string{"", byInception, byClassifier, byPixels}, name) || of != "" && name != byClassifier:
+		return usagef("--features %s, want %s, %s or %s", b.features, byInception, byClassifier, byPixels)
+	case of != "" && !slices.Contains(zoo.Classifiers(), of):
+		return usagef("--features %s: the shipped classifiers are those of %s", b.features, strings.Join(zoo.Classifiers(), ", "))
+	}
+	return nil
+}
+
+// network returns what the flags say of the feature network.
+func (f *evaluateFlags) network() assess.Features {
+	b := f.both
+	n := assess.Features{Inception: b.inception, ONNX: b.onnx, Convention: inception.Convention(b.preprocess)}
+	n.ONNX.Range = features.InputRange(b.inputRange)
+	switch name, of, _ := strings.Cut(b.features, ":"); name {
+	case byInception:
+		n.Network.Kind = features.Inception
+	case byClassifier:
+		n.Network = features.Identity{Kind: features.Classifier, Data: cmp.Or(of, features.DefaultClassifier)}
+	case byPixels:
+		n.Network.Kind = features.Pixels
+	}
+	return n
+}
+
+// evaluateSets compares two sides and prints the numbers.
+func (f *evaluateFlags) evaluateSets(ctx context.Context, a *app) error {
+	if err := f.check(false); err != nil {
+		return err
+	}
+	o := f.sets
+	o.Data, o.Limit, o.Features, o.Metrics = f.both.data, f.both.limit, f.network(), f.metrics
+	o.Metrics.Progress, o.Metrics.Log = a.progress(), a.log
+	result, err := assess.Sets(ctx, a.runtime, o)
 	if err != nil {
 		return err
 	}
@@ -174,4 +223,60 @@ func (f *evaluateFlags) evaluate(ctx context.Context, a *app) (err error) {
 	}
 	a.endProgress()
 	return result.WriteText(a.stdout)
+}
+
+// evaluateRun measures a run, or a shipped model, writes its report and prints
+// the numbers.
+func (f *evaluateFlags) evaluateRun(ctx context.Context, a *app, ref string) error {
+	if err := f.check(true); err != nil {
+		return err
+	}
+	o := f.run
+	o.Checkpoint, o.Place = f.both.which.checkpoint, f.both.which.in("")
+	o.Run, o.DataDir, o.Limit, o.Features, o.Metrics = ref, f.both.data, f.both.limit, f.network(), f.metrics
+	if o.Dir == "" {
+		if o.Dir = assess.RunFolder(ref); o.Dir == "" {
+			return usagef("%s is not the folder of a run, want --out DIR for the report", ref)
+		}
+	}
+	for _, p := range f.both.parts {
+		o.Parts = append(o.Parts, assess.Part(p))
+	}
+	if f.both.selects {
+		o.Selecting = &f.both.selecting
+	}
+	rt, err := a.runtime(ctx)
+	if err != nil {
+		return err
+	}
+	o.Program, o.Progress, o.Log = "ebm "+version(), a.progress(), a.log
+	o.Metrics.Progress, o.Metrics.Log = a.progress(), a.log
+	r, err := assess.Evaluate(ctx, rt, o)
+	if err != nil {
+		return asUsage(err)
+	}
+	if f.asJSON {
+		return a.printJSON(r)
+	}
+	warned := make(map[string]bool)
+	for _, m := range r.Metrics {
+		for _, w := range m.Warnings {
+			if !warned[w] {
+				a.log("warning: " + w)
+			}
+			warned[w] = true
+		}
+	}
+	for _, m := range r.Metrics {
+		spread := ""
+		if !math.IsNaN(m.Deviation) {
+			spread = fmt.Sprintf(" ± %.3g", m.Deviation)
+		}
+		a.printf("%-44s %.5g%s\n", m.Key, m.Value, spread)
+	}
+	if r.Selection != nil {
+		a.printf("%-44s %s\n", "best checkpoint", r.Selection.Best)
+	}
+	a.printf("%-44s %s\n", "report", r.Report)
+	return nil
 }

@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"ebm"
+	"ebm/cmd/internal/assess"
 	"ebm/cmd/internal/report"
-	"ebm/evaluate/probe"
 )
 
 // smallRun trains a few steps of a small network on real digits, with three
@@ -55,14 +55,19 @@ func TestEvaluateARun(t *testing.T) {
 	if !strings.Contains(text, "best checkpoint") {
 		t.Errorf("printed\n%s", text)
 	}
-	s, err := probe.ReadSelection(dir)
+	s, err := assess.ReadSelection(dir)
 	if err != nil || len(s.Candidates) != 3 || s.Samples != 8 || s.Reference != 300 {
 		t.Fatalf("%+v, %v", s, err)
 	}
-	for _, path := range []string{"model/energy.onnx", "model/score.onnx", "samples-" + s.Best + "/samples.npz", "report.html"} {
+	for _, path := range []string{"model/energy.onnx", "model/score.onnx", "report.html"} {
 		if _, err := os.Stat(filepath.Join(dir, path)); err != nil {
 			t.Error(err)
 		}
+	}
+
+	// Noise needs no samples, and none were drawn.
+	if _, err := os.Stat(filepath.Join(dir, "samples-"+s.Best)); err == nil {
+		t.Error("samples were drawn that no part needs")
 	}
 
 	text = mustRun(t, quick(dir, "--checkpoint", "best", "--against", "mnist:train", "--json")...)
@@ -91,27 +96,46 @@ func TestEvaluateARun(t *testing.T) {
 			t.Errorf("%s: %+v, want one of %d samples", key, m, samples)
 		}
 	}
+	if s.Best == "" || !strings.Contains(text, "samples\": 8") {
+		t.Errorf("samples are not counted: %.300s", text)
+	}
+	var all any
+	if err := json.Unmarshal([]byte(text), &all); err != nil {
+		t.Fatal(err)
+	}
+	walkKeys(all, "", func(path, key string) {
+		if !snakeCase.MatchString(key) {
+			t.Errorf("key %q of %q, want snake_case", key, path)
+		}
+	})
 	d := readReport(t, dir)
-	titles := map[string]int{}
+	ids, titles := map[string]int{}, map[string]int{}
 	for _, section := range d.Sections {
 		b, err := json.Marshal(section)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var named struct{ Title string }
+		var named struct{ ID, Title string }
 		if err := json.Unmarshal(b, &named); err != nil {
 			t.Fatal(err)
 		}
+		ids[named.ID]++
 		titles[named.Title]++
 	}
-	for _, title := range []string{titleSamples, titleNumbers, titleModes, titleApart, titleScores, titleNoise, titleNeighbours, titleSelection, titleTraining, titleSettings, titleConditions, titleTimings, titleAgain, "Checked", "Before"} {
-		if titles[title] != 1 {
-			t.Errorf("the report has %d sections %q, want one", titles[title], title)
+	for _, id := range []string{
+		"samples", "numbers", "mode-numbers", "modes", "outliers", "outliers-by-energy", "outliers-by-loss", "outlier-scores", "noise", "noise-numbers",
+		"neighbours", "neighbour-numbers", "selection", "selection-numbers", "training", "settings", "conditions", "timings", "again",
+	} {
+		if ids[id] != 1 {
+			t.Errorf("the report has %d sections %q, want one", ids[id], id)
 		}
+	}
+	if titles["Checked"] != 1 || titles["Before"] != 1 {
+		t.Errorf("sections %v, want what was there before too", titles)
 	}
 
 	text = mustRun(t, "compare", dir, dir, "--json", "--html", filepath.Join(t.TempDir(), "table.html"))
-	var c report.Comparison
+	var c assess.Comparison
 	if err := json.Unmarshal([]byte(text), &c); err != nil || len(c.Runs) != 2 || len(c.Settings) != 0 || len(c.Rows) < 10 {
 		t.Errorf("%v: %s", err, text)
 	}
@@ -149,5 +173,30 @@ func TestEvaluateRunRefuses(t *testing.T) {
 		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {
 			t.Errorf("ebm %s: exit status %d, %q, %q, want %d and %q", strings.Join(c.args, " "), code, stdout, stderr, c.code, c.want)
 		}
+	}
+}
+
+// A report that version 0.1 wrote is read, and an evaluation of the same weights
+// replaces its sections and keeps the others.
+func TestReportsOfVersion01(t *testing.T) {
+	f, err := os.Open(filepath.Join("testdata", "formats", report.JSONFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	old, err := report.ReadJSON(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(old.Subject) != 64 || len(old.Sections) < 10 || len(old.Metrics()) < 10 {
+		t.Fatalf("about %q, %d sections, %d metrics", old.Subject, len(old.Sections), len(old.Metrics()))
+	}
+	now := &report.Document{Subject: old.Subject, Sections: []report.Section{report.Text{ID: "noise", Title: "Energy against noise"}}}
+	if now.Keep(old); len(now.Sections) != len(old.Sections) {
+		t.Errorf("%d sections of %d, want the noise in place of that which was there", len(now.Sections), len(old.Sections))
+	}
+	other := &report.Document{Subject: "another", Sections: now.Sections[:1]}
+	if other.Keep(old); len(other.Sections) != 1 {
+		t.Errorf("%d sections, want none of other weights", len(other.Sections))
 	}
 }

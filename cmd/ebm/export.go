@@ -1,16 +1,15 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"ebm"
+	"ebm/cmd/internal/assess"
 	"ebm/models/energy"
 	"ebm/models/weights"
 )
@@ -181,16 +180,9 @@ With --for it writes what another program wants:
 	return cmd
 }
 
-// exported is a file that export wrote.
-type exported struct {
-	Kind  ebm.Kind `json:"kind"`
-	Path  string   `json:"path"`
-	Bytes int64    `json:"bytes"` // external data included
-}
-
 // exportKinds writes one file a kind and prints their names and sizes.
 func exportKinds(a *app, m *ebm.Model, out string, kinds []ebm.Kind, batch int, asJSON bool) error {
-	files, err := writeKinds(a, m, out, kinds, batch)
+	files, err := assess.WriteKinds(m, out, kinds, batch, a.progress())
 	if err != nil {
 		return err
 	}
@@ -201,30 +193,4 @@ func exportKinds(a *app, m *ebm.Model, out string, kinds []ebm.Kind, batch int, 
 		a.printf("%s\t%d bytes\n", f.Path, f.Bytes)
 	}
 	return nil
-}
-
-func writeKinds(a *app, m *ebm.Model, out string, kinds []ebm.Kind, batch int) ([]exported, error) {
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return nil, err
-	}
-	stage := a.progress().Stage("export", int64(len(kinds)), "file")
-	defer stage.Done()
-	var files []exported
-	for _, k := range kinds {
-		f := exported{Kind: k, Path: filepath.Join(out, string(k)+".onnx")}
-		if err := m.WriteONNX(f.Path, k, batch); err != nil {
-			return nil, err
-		}
-		for _, path := range []string{f.Path, f.Path + ".data"} {
-			info, err := os.Stat(path)
-			if err == nil {
-				f.Bytes += info.Size()
-			} else if !errors.Is(err, os.ErrNotExist) {
-				return nil, err
-			}
-		}
-		files = append(files, f)
-		stage.Add(1)
-	}
-	return files, nil
 }

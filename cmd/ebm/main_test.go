@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/cmd/internal/assess"
 	"ebm/internal/testkit"
 	"ebm/models/energy"
 	"ebm/models/rng"
@@ -141,7 +142,7 @@ func TestEveryFlagHasHelp(t *testing.T) {
 func TestExportWritesTheKindsAskedFor(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "onnx")
 	text := mustRun(t, "export", "--weights", tinyWeights(t), "--out", out, "--kinds", "energy,score,hvp,train,sampler,denoise", "--json")
-	var files []exported
+	var files []assess.Exported
 	if err := json.Unmarshal([]byte(text), &files); err != nil {
 		t.Fatal(err)
 	}

@@ -40,6 +40,16 @@ func ShippedClassifier(data string) (*Network, error) {
 	}, nil
 }
 
+// ClassifierFor returns the data set whose shipped classifier knows the pictures
+// of a data set: its own, and for stacked digits, a digit in each channel, that
+// of the digits.
+func ClassifierFor(data string) string {
+	if data == "stacked-mnist" {
+		return "mnist"
+	}
+	return data
+}
+
 // Recognises reports whether the shipped classifier of a data set takes its
 // pictures, of a height and width of size.
 func Recognises(data string, size int) bool {

@@ -1,6 +1,6 @@
-// Package probe says what a trained energy knows of pictures, and which
-// checkpoint of a run is the best: the measures of the paper (Li, Chen,
-// Sommer, Entropy 2023, 25(10), 1367) beside those of sample sets.
+// Package probe says what a trained energy knows of pictures: the measures of
+// the paper (Li, Chen, Sommer, Entropy 2023, 25(10), 1367) beside those of sample
+// sets.
 //
 // With x̃ = x + σ·n for a picture x and standard normal noise n, a [Model]
 // reads from an energy in ONNX Runtime
@@ -14,9 +14,7 @@
 //
 // [Model.Outliers] compares sets by the energy at σ = σ₀ and by the loss over
 // several σ (section 4.4, figure A7); [Model.Levels] follows both over σ.
-// [Select] draws samples of every checkpoint and takes the one whose Fréchet
-// distance is the least (appendix D). [Space] shows whether samples
-// repeat the training data (figure A2).
+// [Space] shows whether samples repeat the training data (figure A2).
 //
 // Distances are in the features of a features.Extractor, which says what makes
 // them: numbers in different features do not compare.

@@ -21,8 +21,8 @@ const (
 	Other    Role = "other"
 )
 
-// Group is a set of pictures with a role.
-type Group struct {
+// Population is a set of pictures with a role.
+type Population struct {
 	Name string // for people, such as "mnist test"
 	Role Role
 	Pictures
@@ -37,48 +37,63 @@ type OutlierOptions struct {
 	Progress progress.Progress // nil shows nothing
 }
 
-// Score is one way of telling outliers, over all groups. Outliers are
+// StatisticKind is what tells outliers.
+type StatisticKind string
+
+// The kinds.
+const (
+	ByEnergy StatisticKind = "energy" // E(x + σ₀·n)
+	ByLoss   StatisticKind = "loss"   // the denoising loss over some noise levels
+)
+
+// Statistic is one way of telling outliers, over all populations. Outliers are
 // expected to have the higher values.
-type Score struct {
-	Name      string
-	Unit      string
-	Groups    []GroupScores
-	Histogram evaluate.Histogram // its sets are the groups
+type Statistic struct {
+	Kind        StatisticKind
+	Name        string // for people
+	Unit        string
+	Populations []PopulationValues
+	Histogram   evaluate.Histogram // its sets are the populations
 }
 
-// GroupScores are the scores of one group.
-type GroupScores struct {
+// HeldOut returns the values of the held-out population.
+func (s Statistic) HeldOut() PopulationValues {
+	return s.Populations[slices.IndexFunc(s.Populations, func(p PopulationValues) bool { return p.Role == HeldOut })]
+}
+
+// PopulationValues are the values of one population.
+type PopulationValues struct {
 	Name            string
 	Role            Role
 	Values          []float64 // in the order of the pictures
 	Mean, Deviation float64
 	Median          float64 // of two middle values the smaller; a few pictures may have energies far out
-	// Separation tells the group from the held-out one, with a high score
-	// counted as an outlier: an AUROC below 0.5 says that the group has the
-	// lower scores. It is nil for the held-out group itself.
+	// Separation tells the population from the held-out one, with a high value
+	// counted as an outlier: an AUROC below 0.5 says that the population has the
+	// lower values. It is nil for the held-out population itself.
 	Separation *evaluate.Separation
 }
 
 // Outliers measures how well the model tells other pictures from those it was
 // trained for, by the energy at x + σ₀·n (the paper's section 4.4 and figure
 // A7) and by the denoising loss, with one noise draw a picture at each level.
-// One group must be held out. A model without an energy has only the loss.
+// One population must be held out. A model without an energy has only the loss.
 //
 // The paper's finding is that the energy of an easier set may be lower than
 // that of the training data, so no side is taken for granted.
-func (m *Model) Outliers(ctx context.Context, list []Group, o OutlierOptions) ([]Score, error) {
+func (m *Model) Outliers(ctx context.Context, list []Population, o OutlierOptions) ([]Statistic, error) {
 	held := -1
 	for i, g := range list {
 		if g.Role != HeldOut {
 			continue
 		}
 		if held >= 0 {
-			return nil, fmt.Errorf("%s and %s are both held out, want one such group", list[held].Name, g.Name)
+			return nil, fmt.Errorf("%s and %s are both held out, want one such population", list[held].Name, g.Name)
 		}
 		held = i
 	}
 	if held < 0 {
-		return nil, errors.New("no group is held out, want the one that others are told from")
+		return nil, errors.New("no population is held out, want the one that others are told from")
 	}
 	if !m.hasEnergy && len(o.Sigmas) == 0 {
 		return nil, errors.New("the model has no energy and no noise levels are given for the loss, want one of them")
@@ -97,15 +112,15 @@ func (m *Model) Outliers(ctx context.Context, list []Group, o OutlierOptions) ([
 	stage := progress.Begin(o.Progress, "outliers", int64(total), "pictures")
 	defer stage.Done()
 
-	energy := Score{Name: fmt.Sprintf("energy at x + σ₀·n, σ₀ = %g", m.objective.Sigma0), Unit: "nats"}
-	loss := Score{Name: fmt.Sprintf("denoising loss over %d noise levels", len(o.Sigmas))}
+	energy := Statistic{Kind: ByEnergy, Name: fmt.Sprintf("energy at x + σ₀·n, σ₀ = %g", m.objective.Sigma0), Unit: "nats"}
+	loss := Statistic{Kind: ByLoss, Name: fmt.Sprintf("denoising loss over %d noise levels", len(o.Sigmas))}
 	for _, g := range list {
 		if m.hasEnergy {
 			r, err := m.Read(ctx, g.Pictures, m.objective.Sigma0, drawOutliers, stage)
 			if err != nil {
 				return nil, err
 			}
-			energy.Groups = append(energy.Groups, GroupScores{Name: g.Name, Role: g.Role, Values: r.Energy})
+			energy.Populations = append(energy.Populations, PopulationValues{Name: g.Name, Role: g.Role, Values: r.Energy})
 		}
 		sum := make([]float64, len(g.Index))
 		for k, sigma := range o.Sigmas {
@@ -117,9 +132,9 @@ func (m *Model) Outliers(ctx context.Context, list []Group, o OutlierOptions) ([
 				sum[i] += v / float64(len(o.Sigmas))
 			}
 		}
-		loss.Groups = append(loss.Groups, GroupScores{Name: g.Name, Role: g.Role, Values: sum})
+		loss.Populations = append(loss.Populations, PopulationValues{Name: g.Name, Role: g.Role, Values: sum})
 	}
-	var scores []Score
+	var scores []Statistic
 	if m.hasEnergy {
 		scores = append(scores, energy)
 	}
@@ -141,17 +156,17 @@ const (
 )
 
 // compare fills in what follows from the values.
-func (s *Score) compare(held, bins int) error {
+func (s *Statistic) compare(held, bins int) error {
 	var sets [][]float64
-	for i := range s.Groups {
-		g := &s.Groups[i]
+	for i := range s.Populations {
+		g := &s.Populations[i]
 		sets = append(sets, g.Values)
 		g.Mean, g.Deviation = meanAndDeviation(g.Values)
 		g.Median = median(g.Values)
 		if i == held {
 			continue
 		}
-		separation, err := evaluate.Separate(s.Groups[held].Values, g.Values)
+		separation, err := evaluate.Separate(s.Populations[held].Values, g.Values)
 		if err != nil {
 			return fmt.Errorf("%s of %s: %w", s.Name, g.Name, err)
 		}

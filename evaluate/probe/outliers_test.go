@@ -11,7 +11,7 @@ import (
 // AUROC falls below a half, as for SVHN in the paper.
 func TestOutliersTellWhichSideIsHigher(t *testing.T) {
 	model := bowl{40, 0}.model(t, testkit.Open(t, 2), true)
-	scores, err := model.Outliers(t.Context(), []Group{
+	scores, err := model.Outliers(t.Context(), []Population{
 		{"train", Training, all(flat("train", 400, 80, 90, 100))},
 		{"test", HeldOut, all(flat("test", 300, 80, 90, 100))},
 		{"brighter", Other, all(flat("brighter", 300, 250))},
@@ -25,7 +25,7 @@ func TestOutliersTellWhichSideIsHigher(t *testing.T) {
 	}
 	for _, s := range scores {
 		for i, want := range []struct{ low, high float64 }{{0.35, 0.65}, {}, {0.999, 1}, {0, 0.001}} {
-			g := s.Groups[i]
+			g := s.Populations[i]
 			if g.Role == HeldOut {
 				if g.Separation != nil {
 					t.Errorf("%s: the held-out group is told from itself", s.Name)
@@ -42,12 +42,12 @@ func TestOutliersTellWhichSideIsHigher(t *testing.T) {
 	}
 	// E = 40‖x‖²/2 at x + σ₀n, known for the flat set.
 	want := 20 * (d*(250.0/255)*(250.0/255) + d*sigma0*sigma0)
-	testkit.Within(t, "mean energy of the bright set", scores[0].Groups[2].Mean, want, 0.02*want)
+	testkit.Within(t, "mean energy of the bright set", scores[0].Populations[2].Mean, want, 0.02*want)
 }
 
 func TestOutliersOfAScoreAlone(t *testing.T) {
 	model := bowl{1, 0}.model(t, testkit.Open(t, 1), false)
-	groups := []Group{{"test", HeldOut, all(flat("test", 9, 80))}, {"other", Other, all(flat("other", 9, 250))}}
+	groups := []Population{{"test", HeldOut, all(flat("test", 9, 80))}, {"other", Other, all(flat("other", 9, 250))}}
 	scores, err := model.Outliers(t.Context(), groups, OutlierOptions{Sigmas: []float64{0.2}})
 	if err != nil || len(scores) != 1 || model.HasEnergy() {
 		t.Errorf("%d scores of a model without an energy, %v", len(scores), err)
@@ -59,7 +59,7 @@ func TestOutliersOfAScoreAlone(t *testing.T) {
 	if err != nil || levels[0].Energy == levels[0].Energy || !(levels[0].Left > 0) {
 		t.Errorf("levels without an energy: %+v, %v", levels, err)
 	}
-	for want, list := range map[string][]Group{"no group is held out": groups[1:], "both held out": {groups[0], groups[0]}} {
+	for want, list := range map[string][]Population{"no group is held out": groups[1:], "both held out": {groups[0], groups[0]}} {
 		if _, err := model.Outliers(t.Context(), list, OutlierOptions{Sigmas: []float64{1}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}

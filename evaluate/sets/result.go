@@ -134,9 +134,14 @@ func (r *run) label(v *Value) {
 	if maker := r.result.Features; maker != nil {
 		v.Preprocess, v.Weights, network = maker.Preprocess, maker.Weights, maker.Network
 	}
-	v.Family = network.Kind
+	v.Name(network)
+}
+
+// Name fills in what follows from quantity, variant and the network of the
+// features: metric, family, label and which is better.
+func (v *Value) Name(network features.Identity) {
 	name, there, elsewhere, better := v.Quantity.describe()
-	v.Better = better
+	v.Family, v.Better = network.Kind, better
 	switch {
 	case network.Kind == features.Inception:
 		v.Metric, v.Label = name, there

@@ -35,7 +35,8 @@ const (
 type Source struct {
 	Name  string // as the user gave it
 	Kind  Kind
-	Count int // samples; 0 when a file of statistics does not say
+	Data  string // the data set that pictures are of, "" where nothing says it
+	Count int    // samples; 0 when a file of statistics does not say
 
 	Channels, Height, Width int      // of pictures
 	Notes                   []string // remarks for a person
@@ -154,7 +155,7 @@ func (s *Source) openDataSet(ctx context.Context, name string, split dataset.Spl
 	if err != nil {
 		return err
 	}
-	s.Kind, s.Count, s.Notes = Pictures, set.Len(), set.Notes
+	s.Kind, s.Data, s.Count, s.Notes = Pictures, name, set.Len(), set.Notes
 	s.Channels, s.Height, s.Width = set.Channels, set.Height, set.Width
 	if o.Side > 0 && o.Side == set.Height-2*set.Pad {
 		s.Height, s.Width = set.Native()

@@ -9,6 +9,7 @@ import (
 // Chart is a line chart, or several above each other that share their
 // horizontal axis.
 type Chart struct {
+	ID     string  `json:"id,omitempty"`
 	Title  string  `json:"title"`
 	Note   string  `json:"note,omitempty"`
 	X      Axis    `json:"x"`
@@ -56,8 +57,8 @@ type Mark struct {
 	Label string  `json:"label"`
 }
 
-func (Chart) kind() string      { return "chart" }
-func (c Chart) heading() string { return c.Title }
+func (Chart) kind() string               { return "chart" }
+func (c Chart) head() (id, title string) { return c.ID, c.Title }
 
 func (c Chart) validate() error {
 	if len(c.Panels) == 0 {

@@ -150,7 +150,7 @@ func TestNumbersInWords(t *testing.T) {
 		"0": 0, "1": 1, "−2.5": -2.5, "0.001": 0.001, "5×10⁻⁵": 5e-5, "3.142": math.Pi, "1235": 1234.9, "12,346": 12345.6,
 		"1.235×10⁷": 12345678, "−10⁻⁶": -1e-6, "∞": math.Inf(1), "not a number": math.NaN(), "39.62": 39.6154, "1000": 999.96,
 	} {
-		if got := numberText(v); got != want {
+		if got := NumberText(v); got != want {
 			t.Errorf("%v is %q, want %q", v, got, want)
 		}
 	}

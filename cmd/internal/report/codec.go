@@ -116,7 +116,7 @@ func (t Table) MarshalJSON() ([]byte, error) {
 			rows[i][j] = jsonValue{cell}
 		}
 	}
-	return encode(tableJSON{t.Title, t.Note, t.Columns, rows})
+	return encode(tableJSON{t.ID, t.Title, t.Note, t.Columns, rows})
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -125,7 +125,7 @@ func (t *Table) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
-	*t = Table{Title: j.Title, Note: j.Note, Columns: j.Columns}
+	*t = Table{ID: j.ID, Title: j.Title, Note: j.Note, Columns: j.Columns}
 	for _, row := range j.Rows {
 		cells := make([]any, len(row))
 		for i, cell := range row {
@@ -137,6 +137,7 @@ func (t *Table) UnmarshalJSON(b []byte) error {
 }
 
 type tableJSON struct {
+	ID      string        `json:"id,omitempty"`
 	Title   string        `json:"title"`
 	Note    string        `json:"note,omitempty"`
 	Columns []Column      `json:"columns"`

@@ -18,6 +18,7 @@ const (
 // Document is the report of a run.
 type Document struct {
 	Title    string
+	Subject  string    // what it is about, such as the SHA-256 of weights; "" where nothing says it
 	Summary  string    // one paragraph: what was done and what came of it
 	Created  time.Time // when the run ended; the zero time is left out
 	Sections []Section
@@ -28,8 +29,9 @@ type Document struct {
 type Section interface {
 	// kind is the name of the section's template and of its kind in JSON.
 	kind() string
-	// heading is the section's title, which may be empty.
-	heading() string
+	// head returns the section's identity, by which programs find it and which may
+	// be empty, and its title, which may be empty too.
+	head() (id, title string)
 	// validate says what makes the section impossible to show.
 	validate() error
 	// view is what the template is given.
@@ -58,7 +60,7 @@ func (d *Document) validate() error {
 			return fmt.Errorf("report: section %d is nil", i+1)
 		}
 		if err := s.validate(); err != nil {
-			return fmt.Errorf("report: section %d, %s %q: %w", i+1, s.kind(), s.heading(), err)
+			return fmt.Errorf("report: section %d, %s %q: %w", i+1, s.kind(), title(s), err)
 		}
 	}
 	return nil
@@ -79,4 +81,10 @@ func (d *Document) verdict() (passed, total int) {
 		}
 	}
 	return passed, total
+}
+
+// title returns a section's title.
+func title(s Section) string {
+	_, title := s.head()
+	return title
 }

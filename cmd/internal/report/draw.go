@@ -124,7 +124,7 @@ func legend(p Panel) []legendView {
 		item := legendView{Class: class, Name: s.Name, Note: s.Note, Band: len(s.Y) == 0}
 		for _, y := range s.Y {
 			if s.Note == "" && !math.IsNaN(y) && !math.IsInf(y, 0) {
-				item.Note = "last " + numberText(y)
+				item.Note = "last " + NumberText(y)
 			}
 		}
 		out = append(out, item)

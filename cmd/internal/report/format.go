@@ -37,13 +37,13 @@ func valueText(v any) string {
 	case int64:
 		return grouped(strconv.FormatInt(v, 10))
 	case float64:
-		return numberText(v)
+		return NumberText(v)
 	}
 	return fmt.Sprint(v)
 }
 
-// numberText shows a number with four significant digits.
-func numberText(v float64) string {
+// NumberText shows a number with four significant digits.
+func NumberText(v float64) string {
 	switch {
 	case math.IsNaN(v):
 		return "not a number"
@@ -66,12 +66,12 @@ func numberText(v float64) string {
 	return grouped(text)
 }
 
-// spreadText shows a deviation, of which two digits are enough.
-func spreadText(v float64) string {
+// SpreadText shows a deviation, of which two digits are enough.
+func SpreadText(v float64) string {
 	if rounded, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 2, 64), 64); err == nil {
 		v = rounded
 	}
-	return numberText(v)
+	return NumberText(v)
 }
 
 // fixedText shows a number with the given number of decimals.
@@ -143,7 +143,7 @@ func durationText(d time.Duration) string {
 	whole := int64(math.Round(seconds))
 	switch {
 	case seconds < 1:
-		return numberText(math.Round(seconds*1e6)/1e3) + " ms"
+		return NumberText(math.Round(seconds*1e6)/1e3) + " ms"
 	case seconds < 59.95:
 		return fmt.Sprintf("%.1f s", seconds)
 	case whole < 3600:

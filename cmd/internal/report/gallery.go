@@ -13,6 +13,7 @@ import (
 
 // Gallery is a row of pictures, or a single one.
 type Gallery struct {
+	ID       string    `json:"id,omitempty"`
 	Title    string    `json:"title"`
 	Note     string    `json:"note,omitempty"`
 	Pictures []Picture `json:"pictures"`
@@ -28,8 +29,8 @@ type Picture struct {
 	Data    []byte `json:"data"`            // a PNG, GIF or JPEG file
 }
 
-func (Gallery) kind() string      { return "gallery" }
-func (g Gallery) heading() string { return g.Title }
+func (Gallery) kind() string               { return "gallery" }
+func (g Gallery) head() (id, title string) { return g.ID, g.Title }
 
 func (g Gallery) validate() error {
 	for i, p := range g.Pictures {

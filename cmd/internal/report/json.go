@@ -36,6 +36,7 @@ func decodeAs[T Section](b []byte) (Section, error) {
 type header struct {
 	Version int        `json:"version"`
 	Title   string     `json:"title"`
+	Subject string     `json:"subject,omitempty"`
 	Summary string     `json:"summary"`
 	Created *time.Time `json:"created,omitempty"`
 	Passed  *int       `json:"checks_passed,omitempty"`
@@ -47,7 +48,7 @@ func (d *Document) WriteJSON(w io.Writer) error {
 	if err := d.validate(); err != nil {
 		return err
 	}
-	h := header{Version: formatVersion, Title: d.Title, Summary: d.Summary}
+	h := header{Version: formatVersion, Title: d.Title, Subject: d.Subject, Summary: d.Summary}
 	if !d.Created.IsZero() {
 		h.Created = &d.Created
 	}
@@ -64,7 +65,7 @@ func (d *Document) WriteJSON(w io.Writer) error {
 	for i, s := range d.Sections {
 		body, err := encode(s)
 		if err != nil {
-			return fmt.Errorf("report: section %d, %s %q: %w", i+1, s.kind(), s.heading(), err)
+			return fmt.Errorf("report: section %d, %s %q: %w", i+1, s.kind(), title(s), err)
 		}
 		if i > 0 {
 			b.WriteByte(',')
@@ -99,7 +100,7 @@ func ReadJSON(r io.Reader) (*Document, error) {
 	if file.Version != formatVersion {
 		return nil, fmt.Errorf("read report: format version %d, want %d", file.Version, formatVersion)
 	}
-	d := &Document{Title: file.Title, Summary: file.Summary}
+	d := &Document{Title: file.Title, Subject: file.Subject, Summary: file.Summary}
 	if file.Created != nil {
 		d.Created = *file.Created
 	}
@@ -120,6 +121,9 @@ func ReadJSON(r io.Reader) (*Document, error) {
 			return nil, fmt.Errorf("read report: section %d, %s: %w", i+1, k.Kind, err)
 		}
 		d.Sections = append(d.Sections, s)
+	}
+	if d.Subject == "" {
+		d.Subject = d.oldSubject()
 	}
 	return d, d.validate()
 }

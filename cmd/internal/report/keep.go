@@ -2,42 +2,49 @@ package report
 
 import "slices"
 
-// Keep adds the sections of an older report that d has none of the same title
-// for, after its own, and its summary as text. A fact of the given name that
-// both reports have with different values says that they are of different
-// things: then nothing is kept.
-func (d *Document) Keep(old *Document, identity string) {
-	was, ok := old.fact(identity)
-	if now, both := d.fact(identity); ok && both && was != now {
+// Keep adds the sections of an older report that d has none for, after its own:
+// those of another identity, or, where the older has none, another title. An
+// older report about another subject is not kept; of one that names none, the
+// summary is kept too.
+func (d *Document) Keep(old *Document) {
+	if d.Subject != "" && old.Subject != "" && d.Subject != old.Subject {
 		return
 	}
-	own := make([]string, 0, len(d.Sections))
-	for _, s := range d.Sections {
-		own = append(own, s.heading())
-	}
-	if !ok && old.Summary != "" {
+	if old.Subject == "" && old.Summary != "" {
 		d.Sections = append(d.Sections, Text{Title: old.Title, Paragraphs: []string{old.Summary}})
 	}
+	own := slices.Clone(d.Sections)
 	for _, s := range old.Sections {
-		if !slices.Contains(own, s.heading()) {
+		if !slices.ContainsFunc(own, func(mine Section) bool { return replaces(mine, s) }) {
 			d.Sections = append(d.Sections, s)
 		}
 	}
 }
 
-// fact returns the value of the first fact of a name.
-func (d *Document) fact(name string) (value any, ok bool) {
+// replaces reports whether a section stands for an older one.
+func replaces(mine, old Section) bool {
+	id, title := mine.head()
+	oldID, oldTitle := old.head()
+	if oldID == "" { // as in every report of version 0.1
+		return title == oldTitle
+	}
+	return id == oldID
+}
+
+// weightsFact is the fact by which reports of version 0.1, which had no field
+// for it, say the SHA-256 of the weights that they are about.
+const weightsFact = "weights"
+
+// oldSubject returns the subject of a document that a program of version 0.1
+// wrote, "" without one.
+func (d *Document) oldSubject() string {
 	for _, s := range d.Sections {
-		facts, isFacts := s.(Facts)
-		if !isFacts {
-			continue
-		}
+		facts, _ := s.(Facts)
 		for _, f := range facts.Items {
-			if f.Name == name {
-				v, err := plain(f.Value)
-				return v, err == nil
+			if text, ok := f.Value.(string); ok && f.Name == weightsFact {
+				return text
 			}
 		}
 	}
-	return nil, false
+	return ""
 }

@@ -10,6 +10,7 @@ import (
 // Metrics are numbers by which runs are compared, each with what must be equal
 // for that.
 type Metrics struct {
+	ID    string   `json:"id,omitempty"`
 	Title string   `json:"title"`
 	Note  string   `json:"note,omitempty"`
 	Items []Metric `json:"items"`
@@ -19,6 +20,8 @@ type Metrics struct {
 type Metric struct {
 	Key       string // for programs, such as "fid"; one metric of a document has it
 	Name      string // for people
+	Quantity  string // what it measures, whatever the features, such as "frechet"; "" where Key says it
+	Family    string // kind of the features, "" for none
 	Value     float64
 	Deviation float64 // over splits, subsets and the like; NaN where there is none
 	Unit      string
@@ -30,8 +33,8 @@ type Metric struct {
 	Warnings  []string
 }
 
-func (Metrics) kind() string      { return "metrics" }
-func (m Metrics) heading() string { return m.Title }
+func (Metrics) kind() string               { return "metrics" }
+func (m Metrics) head() (id, title string) { return m.ID, m.Title }
 
 func (m Metrics) validate() error {
 	for i, item := range m.Items {
@@ -68,12 +71,12 @@ func (m Metrics) view() any {
 		}
 	}
 	for i, item := range m.Items {
-		shown := metricView{Metric: item, Shown: numberText(item.Value), From: item.from()}
-		if i > 0 && shown.From != "" && shown.From == m.Items[i-1].from() {
+		shown := metricView{Metric: item, Shown: NumberText(item.Value), From: item.From()}
+		if i > 0 && shown.From != "" && shown.From == m.Items[i-1].From() {
 			shown.From = "as above"
 		}
 		if !math.IsNaN(item.Deviation) {
-			shown.Spread = spreadText(item.Deviation)
+			shown.Spread = SpreadText(item.Deviation)
 		}
 		for _, w := range item.Warnings {
 			if count[w] == 1 {
@@ -85,8 +88,8 @@ func (m Metrics) view() any {
 	return v
 }
 
-// from says what the number was computed from.
-func (m Metric) from() string {
+// From says what the number was computed from.
+func (m Metric) From() string {
 	text := ""
 	if m.Samples > 0 {
 		text = grouped(fmt.Sprint(m.Samples)) + " samples"
@@ -109,6 +112,8 @@ func (m Metric) from() string {
 type metricJSON struct {
 	Key       string   `json:"key"`
 	Name      string   `json:"name"`
+	Quantity  string   `json:"quantity,omitempty"`
+	Family    string   `json:"family,omitempty"`
 	Value     number   `json:"value"`
 	Deviation *float64 `json:"deviation,omitempty"`
 	Unit      string   `json:"unit,omitempty"`
@@ -122,7 +127,7 @@ type metricJSON struct {
 
 // MarshalJSON implements json.Marshaler.
 func (m Metric) MarshalJSON() ([]byte, error) {
-	j := metricJSON{m.Key, m.Name, number(m.Value), nil, m.Unit, m.Better, m.Samples, m.Reference, m.Against, m.Features, m.Warnings}
+	j := metricJSON{m.Key, m.Name, m.Quantity, m.Family, number(m.Value), nil, m.Unit, m.Better, m.Samples, m.Reference, m.Against, m.Features, m.Warnings}
 	if !math.IsNaN(m.Deviation) && !math.IsInf(m.Deviation, 0) {
 		j.Deviation = &m.Deviation
 	}
@@ -135,7 +140,7 @@ func (m *Metric) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
-	*m = Metric{j.Key, j.Name, float64(j.Value), math.NaN(), j.Unit, j.Better, j.Samples, j.Reference, j.Against, j.Features, j.Warnings}
+	*m = Metric{j.Key, j.Name, j.Quantity, j.Family, float64(j.Value), math.NaN(), j.Unit, j.Better, j.Samples, j.Reference, j.Against, j.Features, j.Warnings}
 	if j.Deviation != nil {
 		m.Deviation = *j.Deviation
 	}

@@ -44,10 +44,10 @@ func renderPage(w io.Writer, d *Document) error {
 	for i, s := range d.Sections {
 		var b bytes.Buffer
 		if err := t.ExecuteTemplate(&b, s.kind(), s.view()); err != nil {
-			return fmt.Errorf("report: section %d, %s %q: %w", i+1, s.kind(), s.heading(), err)
+			return fmt.Errorf("report: section %d, %s %q: %w", i+1, s.kind(), title(s), err)
 		}
 		page.Sections = append(page.Sections, sectionView{
-			ID: fmt.Sprintf("section-%d", i+1), Kind: s.kind(), Heading: s.heading(),
+			ID: fmt.Sprintf("section-%d", i+1), Kind: s.kind(), Heading: title(s),
 			Body: template.HTML(b.String()), // made by the escaping template just above
 		})
 	}

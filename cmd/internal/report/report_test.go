@@ -127,11 +127,11 @@ func TestTextIsEscaped(t *testing.T) {
 	evil := `"><script>alert('x')</script>&amp;`
 	series := []Series{{Name: evil, X: []float64{1, 2}, Y: []float64{1, 2}}}
 	d := &Document{Title: evil, Summary: evil, Sections: []Section{
-		Text{evil, []string{evil}}, Facts{evil, evil, []Fact{{evil, evil, evil, evil}}},
-		Chart{evil, evil, Axis{evil, evil, false}, []Panel{{Axis{evil, evil, false}, series}}, []Mark{{1.5, evil}}},
-		Gallery{evil, evil, []Picture{{evil, evil, 0, evil, dot(t)}, {Caption: evil, Data: dot(t)}}},
-		Table{evil, evil, []Column{{evil, evil}}, [][]any{{evil}}}, Checks{evil, evil, []Check{{evil, 1, 2, false, evil, evil}}},
-		Timings{evil, evil, []Timing{{evil, time.Second, evil}}}, Commands{evil, evil, []Command{{evil, evil}}},
+		Text{evil, evil, []string{evil}}, Facts{evil, evil, evil, []Fact{{evil, evil, evil, evil}}},
+		Chart{evil, evil, evil, Axis{evil, evil, false}, []Panel{{Axis{evil, evil, false}, series}}, []Mark{{1.5, evil}}},
+		Gallery{evil, evil, evil, []Picture{{evil, evil, 0, evil, dot(t)}, {Caption: evil, Data: dot(t)}}},
+		Table{evil, evil, evil, []Column{{evil, evil}}, [][]any{{evil}}}, Checks{evil, evil, evil, []Check{{evil, 1, 2, false, evil, evil}}},
+		Timings{evil, evil, evil, []Timing{{evil, time.Second, evil}}}, Commands{evil, evil, evil, []Command{{evil, evil}}},
 	}}
 	page := html(t, d)
 	if strings.Contains(page, "<script") || strings.Contains(page, `"">`) {

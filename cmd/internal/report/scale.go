@@ -147,7 +147,7 @@ func (s scale) decades(wanted int) []tick {
 			}
 			t := tick{At: s.place(at), Minor: true}
 			if fine && (m == 2 || m == 5) {
-				t = tick{At: t.At, Label: numberText(m * math.Pow(10, d))}
+				t = tick{At: t.At, Label: NumberText(m * math.Pow(10, d))}
 			}
 			ticks = append(ticks, t)
 		}
@@ -157,7 +157,7 @@ func (s scale) decades(wanted int) []tick {
 
 func powerText(d float64) string {
 	if d >= -3 && d <= 3 {
-		return numberText(math.Pow(10, d))
+		return NumberText(math.Pow(10, d))
 	}
 	return "10" + superscript(int(d))
 }

@@ -8,17 +8,19 @@ import (
 
 // Text is running text.
 type Text struct {
+	ID         string   `json:"id,omitempty"`
 	Title      string   `json:"title"`
 	Paragraphs []string `json:"paragraphs"`
 }
 
-func (Text) kind() string      { return "text" }
-func (t Text) heading() string { return t.Title }
-func (Text) validate() error   { return nil }
-func (t Text) view() any       { return t }
+func (Text) kind() string               { return "text" }
+func (t Text) head() (id, title string) { return t.ID, t.Title }
+func (Text) validate() error            { return nil }
+func (t Text) view() any                { return t }
 
 // Facts are names with values: settings, data, where weights come from.
 type Facts struct {
+	ID    string `json:"id,omitempty"`
 	Title string `json:"title"`
 	Note  string `json:"note,omitempty"`
 	Items []Fact `json:"items"`
@@ -33,8 +35,8 @@ type Fact struct {
 	Note  string `json:"note,omitempty"`
 }
 
-func (Facts) kind() string      { return "facts" }
-func (f Facts) heading() string { return f.Title }
+func (Facts) kind() string               { return "facts" }
+func (f Facts) head() (id, title string) { return f.ID, f.Title }
 
 func (f Facts) validate() error {
 	for _, item := range f.Items {
@@ -48,6 +50,7 @@ func (f Facts) validate() error {
 // Table is a table of values, each of a type that Fact.Value may have, or nil
 // for an empty cell.
 type Table struct {
+	ID      string   `json:"id,omitempty"`
 	Title   string   `json:"title"`
 	Note    string   `json:"note,omitempty"`
 	Columns []Column `json:"columns"`
@@ -60,8 +63,8 @@ type Column struct {
 	Unit string `json:"unit,omitempty"`
 }
 
-func (Table) kind() string      { return "table" }
-func (t Table) heading() string { return t.Title }
+func (Table) kind() string               { return "table" }
+func (t Table) head() (id, title string) { return t.ID, t.Title }
 
 func (t Table) validate() error {
 	for i, row := range t.Rows {
@@ -79,6 +82,7 @@ func (t Table) validate() error {
 
 // Checks are claims that were put to the test.
 type Checks struct {
+	ID    string  `json:"id,omitempty"`
 	Title string  `json:"title"`
 	Note  string  `json:"note,omitempty"`
 	Items []Check `json:"items"`
@@ -103,12 +107,13 @@ func (c Check) Passed() bool {
 	return c.Measured <= c.Limit
 }
 
-func (Checks) kind() string      { return "checks" }
-func (c Checks) heading() string { return c.Title }
-func (Checks) validate() error   { return nil }
+func (Checks) kind() string               { return "checks" }
+func (c Checks) head() (id, title string) { return c.ID, c.Title }
+func (Checks) validate() error            { return nil }
 
 // Timings are the times that the parts of a run took.
 type Timings struct {
+	ID    string   `json:"id,omitempty"`
 	Title string   `json:"title"`
 	Note  string   `json:"note,omitempty"`
 	Items []Timing `json:"items"`
@@ -121,8 +126,8 @@ type Timing struct {
 	Note string
 }
 
-func (Timings) kind() string      { return "timings" }
-func (t Timings) heading() string { return t.Title }
+func (Timings) kind() string               { return "timings" }
+func (t Timings) head() (id, title string) { return t.ID, t.Title }
 
 func (t Timings) validate() error {
 	for _, item := range t.Items {
@@ -135,6 +140,7 @@ func (t Timings) validate() error {
 
 // Commands are command lines, such as those that make the run again.
 type Commands struct {
+	ID    string    `json:"id,omitempty"`
 	Title string    `json:"title"`
 	Note  string    `json:"note,omitempty"`
 	Items []Command `json:"items"`
@@ -146,10 +152,10 @@ type Command struct {
 	Note string `json:"note,omitempty"`
 }
 
-func (Commands) kind() string      { return "commands" }
-func (c Commands) heading() string { return c.Title }
-func (Commands) validate() error   { return nil }
-func (c Commands) view() any       { return c }
+func (Commands) kind() string               { return "commands" }
+func (c Commands) head() (id, title string) { return c.ID, c.Title }
+func (Commands) validate() error            { return nil }
+func (c Commands) view() any                { return c }
 
 // plain returns v as one of the types string, bool, int64, float64 and nil.
 func plain(v any) (any, error) {

@@ -45,7 +45,7 @@ func (c Checks) view() any {
 		}
 		v.Items = append(v.Items, checkView{
 			Check: item, Passed: item.Passed(),
-			Measured: numberText(item.Measured), Limit: relation + numberText(item.Limit),
+			Measured: NumberText(item.Measured), Limit: relation + NumberText(item.Limit),
 		})
 	}
 	return v

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"ebm/cmd/internal/assess"
 	"ebm/cmd/internal/report"
 	"ebm/evaluate/probe"
-	"ebm/internal/metrics"
 	"ebm/internal/picture"
 	"ebm/mdsm"
 	"ebm/mdsm/dataset"
@@ -70,20 +70,17 @@ func (s *study) differShort(o *outcome) {
 
 // losses shows the loss of trainings while they went on.
 func (s *study) losses(list []variant) (report.Section, error) {
-	chart := report.Chart{Title: "Loss while training", X: report.Axis{Label: "update"}, Panels: []report.Panel{{Y: report.Axis{Label: "loss", Log: true}}}}
+	var lines []report.Series
 	for _, v := range list {
-		records, err := metrics.ReadFile(filepath.Join(s.Dir, "runs", v.run, metrics.LinesFile))
+		line, err := assess.Losses(filepath.Join(s.Dir, "runs", v.run))
 		if err != nil {
 			return nil, err
 		}
-		line := report.Series{Name: v.label}
-		for _, r := range records {
-			line.X, line.Y = append(line.X, float64(r.Step)), append(line.Y, r.Values["loss"])
-		}
-		line.Y = report.Smooth(line.Y, max(len(line.Y)/50, 1))
-		chart.Panels[0].Series = append(chart.Panels[0].Series, line)
+		line = assess.Smoothed(line, 50)[1]
+		line.Name = v.label
+		lines = append(lines, line)
 	}
-	return chart, nil
+	return assess.LossChart("Loss while training", "", lines...), nil
 }
 
 // compare trains two variants, measures them by one loss over the same
@@ -148,7 +145,7 @@ func (s *study) compare(ctx context.Context, list []variant) (outcome, []float64
 
 // grid shows the samples of a variant.
 func (s *study) grid(m *subject, file, caption string, drawn drawing) (report.Picture, error) {
-	shown, err := picture.Crop(first(drawn.pictures, 32), m.size()-2*m.Pad, m.size()-2*m.Pad)
+	shown, err := picture.Crop(assess.First(drawn.pictures, 32), m.size()-2*m.Pad, m.size()-2*m.Pad)
 	if err != nil {
 		return report.Picture{}, err
 	}

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"strings"
 
+	"ebm/cmd/internal/assess"
 	"ebm/cmd/internal/report"
 	"ebm/evaluate/probe"
 	"ebm/mdsm/dataset"
@@ -35,31 +35,18 @@ func noiseItem(ctx context.Context, s *study) (outcome, error) {
 	if err != nil {
 		return o, err
 	}
-	energy, left := report.Series{Name: "test pictures"}, report.Series{Name: "test pictures"}
-	table := report.Table{Title: "Levels", Columns: []report.Column{{Name: "σ"}, {Name: "energy", Unit: "nats"}, {Name: "deviation", Unit: "nats"}, {Name: "noise left"}, {Name: "loss"}}}
 	rising := true
 	for i, l := range list {
-		energy.X, energy.Y = append(energy.X, l.Sigma), append(energy.Y, l.Energy)
-		energy.Low, energy.High = append(energy.Low, l.Energy-l.EnergyDeviation), append(energy.High, l.Energy+l.EnergyDeviation)
-		left.Y = append(left.Y, l.Left)
-		table.Rows = append(table.Rows, []any{l.Sigma, l.Energy, l.EnergyDeviation, l.Left, l.Loss})
 		rising = rising && (i == 0 || l.Energy > list[i-1].Energy)
 	}
-	left.X = energy.X
-	o.settings = map[string]any{"pictures": min(s.n.Pictures, test.Len()), "sigmas": sigmas, "seed": s.Seed + 1}
+	n := min(s.n.Pictures, test.Len())
+	o.settings = map[string]any{"pictures": n, "sigmas": sigmas, "seed": s.Seed + 1}
 	o.rows = []Row{
 		{Name: "exponent of energy against noise level", Paper: 2, Source: "appendix D: expected to scale quadratically", Ours: exponent(list), Note: "of E(σ) − E(least σ) over the upper half of the levels"},
 		{Name: "energy rises from level to level", Paper: "yes", Source: "section 2", Ours: truth(rising), Note: "1 for yes"},
 	}
-	o.sections = []report.Section{report.Chart{
-		Title: "Energy against noise", Note: "E(x + σ·n), mean and deviation over pictures; below, the part of the squared noise that the denoising jump leaves.",
-		X: report.Axis{Label: "noise level σ", Log: true},
-		Panels: []report.Panel{
-			{Y: report.Axis{Label: "energy", Unit: "nats"}, Series: []report.Series{energy}},
-			{Y: report.Axis{Label: "noise left", Unit: "share"}, Series: []report.Series{left}},
-		},
-		Marks: []report.Mark{{At: m.Sigma0, Label: "σ₀"}},
-	}, table}
+	chart, table := assess.NoiseSections([]assess.LevelsOf{{Name: "test pictures", Pictures: n, List: list}}, m.Sigma0)
+	o.sections = []report.Section{chart, table}
 	return o, nil
 }
 
@@ -141,7 +128,7 @@ func (s *study) outliers(ctx context.Context, m *subject, o *outcome) error {
 		return err
 	}
 	choose := func(set *dataset.Set) probe.Pictures { return probe.Choose(set, s.n.Pictures, s.Seed+1) }
-	scores, err := model.Outliers(ctx, []probe.Group{
+	statistics, err := model.Outliers(ctx, []probe.Population{
 		{Name: m.data + " train", Role: probe.Training, Pictures: choose(training)},
 		{Name: m.data + " test", Role: probe.HeldOut, Pictures: choose(test)},
 		{Name: name, Role: probe.Other, Pictures: choose(other)},
@@ -150,28 +137,24 @@ func (s *study) outliers(ctx context.Context, m *subject, o *outcome) error {
 		return err
 	}
 	o.settings["loss_sigmas_"+m.name] = sigmas
-	for _, score := range scores {
-		kind, isEnergy := "energy", strings.HasPrefix(score.Name, "energy")
-		if !isEnergy {
-			kind = "denoising loss"
-		}
-		chart := report.Chart{
-			Title: "Model of " + m.data + ", " + score.Name, Note: "To the right is what the model takes for less likely, or denoises worse.",
-			X: report.Axis{Label: score.Name, Unit: score.Unit}, Panels: []report.Panel{{Y: report.Axis{Label: "density"}}},
-		}
-		for j, g := range score.Groups {
-			chart.Panels[0].Series = append(chart.Panels[0].Series, report.Outline(g.Name, fmt.Sprintf("mean %.4g", g.Mean), score.Histogram.Edges, score.Histogram.Density(j)))
-			if g.Separation != nil {
-				o.rows = append(o.rows, outlierRow(m.data, kind, isEnergy, g))
+	for _, statistic := range statistics {
+		for _, p := range statistic.Populations {
+			if p.Separation != nil {
+				o.rows = append(o.rows, outlierRow(m.data, statistic.Kind, p))
 			}
 		}
-		o.sections = append(o.sections, chart)
+		o.sections = append(o.sections, assess.OutlierChart("Model of "+m.data+", "+statistic.Name, statistic))
 	}
 	return nil
 }
 
 // outlierRow says on which side of the held-out pictures a set lies.
-func outlierRow(data, kind string, isEnergy bool, g probe.GroupScores) Row {
+func outlierRow(data string, by probe.StatisticKind, g probe.PopulationValues) Row {
+	isEnergy := by == probe.ByEnergy
+	kind := "energy"
+	if !isEnergy {
+		kind = "denoising loss"
+	}
 	row := Row{
 		Name: fmt.Sprintf("model of %s: AUROC of the %s for %s", data, kind, g.Name), Ours: g.Separation.AUROC, Error: g.Separation.Error,
 		Note: "0.5 is no separation; below it the set has the lower values",
@@ -191,7 +174,7 @@ func outlierRow(data, kind string, isEnergy bool, g probe.GroupScores) Row {
 // digits and the other way round, and where that is not there the test pictures
 // with black and white exchanged.
 func (s *study) other(ctx context.Context, m *subject, test *dataset.Set) (*dataset.Set, string, error) {
-	name := map[string]string{"mnist": "fashion-mnist", "fashion-mnist": "mnist", "cifar10": "svhn", "svhn": "cifar10"}[m.data]
+	name := assess.OtherData(m.data)
 	if name != "" {
 		set, err := s.set(ctx, name, dataset.Test, m.size())
 		if err == nil && set.Channels == test.Channels {

@@ -1,35 +1,24 @@
 package reproduce
 
 import (
-	"bytes"
 	"path/filepath"
 
+	"ebm/cmd/internal/assess"
 	"ebm/cmd/internal/report"
 	"ebm/internal/atomicfile"
-	"ebm/internal/picture"
 	"ebm/mdsm/samples"
 	"ebm/models/tensor"
 )
 
-// grey is the level of padding between pictures.
-const grey = 96
-
 // picture draws pictures [n C H W] as a grid into the item's folder.
 func (s *study) picture(file, caption string, columns, apart int, x *tensor.Tensor) (report.Picture, error) {
-	side := max(x.Shape()[2], 1)
-	var b bytes.Buffer
-	grid := picture.Grid{Columns: columns, Padding: 1, Scale: min(max(48/side, 1), 4), Background: grey, Apart: apart}
-	if err := grid.WritePNG(&b, x); err != nil {
-		return report.Picture{}, err
+	p, err := assess.Grid(caption, caption, columns, min(max(48/max(x.Shape()[2], 1), 1), 4), apart, x)
+	if err != nil {
+		return p, err
 	}
-	if err := atomicfile.WriteFile(filepath.Join(s.dir, file), b.Bytes()); err != nil {
-		return report.Picture{}, err
-	}
-	return report.Picture{Caption: caption, Alt: caption, File: file, Data: b.Bytes()}, nil
+	p.File = file
+	return p, atomicfile.WriteFile(filepath.Join(s.dir, file), p.Data)
 }
-
-// first returns the first n rows of a tensor, all if it has no more.
-func first(x *tensor.Tensor, n int) *tensor.Tensor { return x.Rows(0, min(n, x.Shape()[0])) }
 
 // columnsOfProcess lays out chains from left to right: a row for each chain as
 // it is, and below it the denoised one.

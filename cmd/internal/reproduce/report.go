@@ -8,10 +8,10 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	goruntime "runtime"
 	"strings"
 	"time"
 
+	"ebm/cmd/internal/assess"
 	"ebm/cmd/internal/report"
 	"ebm/internal/atomicfile"
 )
@@ -56,10 +56,7 @@ func (s *study) report() error {
 	if len(results) == 0 {
 		return nil
 	}
-	doc.Sections = append(append([]report.Section{table}, sections...), times, report.Facts{Title: "Where", Items: []report.Fact{
-		{Name: "ONNX Runtime", Value: s.rt.Info().Version, Note: fmt.Sprintf("%s, %d threads", s.rt.Info().Provider, s.rt.Info().Threads)},
-		{Name: "machine", Value: fmt.Sprintf("%s/%s, %d processors, %s", goruntime.GOOS, goruntime.GOARCH, goruntime.NumCPU(), goruntime.Version())},
-	}})
+	doc.Sections = append(append([]report.Section{table}, sections...), times, report.Facts{Title: "Where", Items: assess.Where(s.rt)})
 	if err := doc.Write(s.Dir); err != nil {
 		return err
 	}

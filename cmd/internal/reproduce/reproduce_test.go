@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"ebm/cmd/internal/assess"
 	"ebm/cmd/internal/report"
 	"ebm/evaluate/features"
 	"ebm/evaluate/probe"
@@ -139,7 +140,7 @@ func TestBestCheckpoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	chosen, err := probe.ReadSelection(dir)
+	chosen, err := assess.ReadSelection(dir)
 	if err != nil || len(chosen.Candidates) != 4 || filepath.Base(best) != chosen.Best {
 		t.Fatalf("%s, %+v, %v", best, chosen, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"ebm/cmd/internal/assess"
 	"ebm/cmd/internal/report"
 	"ebm/internal/picture"
 	"ebm/mdsm/langevin"
@@ -59,7 +60,7 @@ func samplesItem(ctx context.Context, s *study) (outcome, error) {
 		if err != nil {
 			return o, err
 		}
-		shown, err := picture.Crop(first(drawn.pictures, s.n.Grid), m.size()-2*m.Pad, m.size()-2*m.Pad)
+		shown, err := picture.Crop(assess.First(drawn.pictures, s.n.Grid), m.size()-2*m.Pad, m.size()-2*m.Pad)
 		if err != nil {
 			return o, err
 		}
@@ -106,18 +107,7 @@ func processItem(ctx context.Context, s *study) (outcome, error) {
 	}
 	o.sections = append(o.sections, report.Gallery{Title: "The sampling process", Pictures: []report.Picture{p}})
 	mean := drawn.process.MeanEnergy()
-	steps := make([]float64, len(mean))
-	for i := range steps {
-		steps[i] = float64(i)
-	}
-	o.sections = append(o.sections, report.Chart{
-		Title: "Energy and temperature along the chains", Note: fmt.Sprintf("Mean of %d chains.", drawn.process.Chains),
-		X: report.Axis{Label: "Langevin step"},
-		Panels: []report.Panel{
-			{Y: report.Axis{Label: "energy", Unit: "nats"}, Series: []report.Series{{Name: "mean energy", X: steps, Y: mean}}},
-			{Y: report.Axis{Label: "temperature"}, Series: []report.Series{{Name: "temperature", X: steps, Y: drawn.process.Temperature}}},
-		},
-	})
+	o.sections = append(o.sections, assess.ProcessChart(drawn.process))
 	// The first steps, at the first temperature, are on the way to it.
 	from := len(mean) * 500 / 2700
 	o.rows = append(o.rows, Row{

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"ebm/cmd/internal/assess"
 	"ebm/cmd/internal/report"
-	"ebm/evaluate"
 	"ebm/evaluate/features"
 	"ebm/evaluate/probe"
 	"ebm/evaluate/sets"
@@ -48,7 +48,7 @@ func scoresItem(ctx context.Context, s *study) (outcome, error) {
 	if n < 50_000 {
 		o.differ("%d samples in place of 50,000: few samples make a distance larger than it is", n)
 	}
-	section := report.Metrics{Title: "Scores of the samples", Note: "Numbers of different features, or of different numbers of samples, do not compare."}
+	var items []report.Metric
 	for _, network := range networks {
 		r, err := sets.Run(ctx, s.rt, sets.Options{
 			Samples: sets.Held("samples of "+m.name, drawn.pictures), Reference: sets.Held(m.data+":train", probe.All(training)),
@@ -62,15 +62,8 @@ func scoresItem(ctx context.Context, s *study) (outcome, error) {
 			row := scoreRow(v)
 			row.Same = row.Paper != nil && m.data == "cifar10" && n == 50_000
 			o.rows = append(o.rows, row)
-			deviation := math.NaN()
-			if row.Error > 0 {
-				deviation = row.Error
-			}
-			section.Items = append(section.Items, report.Metric{
-				Key: v.Metric, Name: row.Name, Value: v.Value, Deviation: deviation, Samples: v.Samples,
-				Against: fmt.Sprintf("%d pictures of %s train", training.Len(), m.data), Warnings: append(r.Warnings, v.Warnings...),
-			})
 		}
+		items = append(items, assess.MetricsOf(r, m.data+" train")...)
 	}
 	if !hasInception {
 		o.differ("there are no Inception weights: the distance is that of a classifier's features, which compares with no FID, and there is no Inception score")
@@ -79,7 +72,7 @@ func scoresItem(ctx context.Context, s *study) (outcome, error) {
 			o.rows = append(o.rows, row)
 		}
 	}
-	o.sections = []report.Section{section}
+	o.sections = []report.Section{assess.Numbers(items)}
 	return o, nil
 }
 
@@ -202,11 +195,11 @@ func modesItem(ctx context.Context, s *study) (outcome, error) {
 			Same: m.data == "stacked-mnist" && r.Samples == 8000, Note: fmt.Sprintf("a perfect model would cover %.1f", r.ExpectedCovered)},
 		{Name: "relative entropy of the modes to the uniform distribution", Unit: "nats", Ours: r.KL, Note: fmt.Sprintf("a perfect model would have %.3f", r.ExpectedKL)},
 	}
-	p, err := s.picture("stacks.png", "the first stacks, a digit in each colour", 16, 0, first(stacks, 64))
+	p, err := s.picture("stacks.png", "the first stacks, a digit in each colour", 16, 0, assess.First(stacks, 64))
 	if err != nil {
 		return o, err
 	}
-	o.sections = []report.Section{report.Gallery{Title: "Stacked digits", Pictures: []report.Picture{p}}, modesChart(r)}
+	o.sections = []report.Section{report.Gallery{Title: "Stacked digits", Pictures: []report.Picture{p}}, assess.ModesChart("digits", "by the shipped classifier, whose mistakes count too", r.Classes)}
 	return o, nil
 }
 
@@ -223,20 +216,6 @@ func stacked(grey *tensor.Tensor, n int, source rng.Source) *tensor.Tensor {
 		}
 	}
 	return tensor.Of(values, n, 3, shape[2], shape[3])
-}
-
-func modesChart(r evaluate.ModeResult) report.Section {
-	edges, shares, total := []float64{-0.5}, []float64{}, 0
-	for _, c := range r.Classes {
-		total += c
-	}
-	for k, c := range r.Classes {
-		edges, shares = append(edges, float64(k)+0.5), append(shares, float64(c)/float64(max(total, 1)))
-	}
-	return report.Chart{
-		Title: "Classes of the digits", Note: "Over all channels, by the shipped classifier, whose mistakes count too.", X: report.Axis{Label: "digit"},
-		Panels: []report.Panel{{Y: report.Axis{Label: "share"}, Series: []report.Series{report.Outline("digits", fmt.Sprint(total), edges, shares)}}},
-	}
 }
 
 // neighboursItem shows samples beside their nearest training pictures.
@@ -262,27 +241,20 @@ func neighboursItem(ctx context.Context, s *study) (outcome, error) {
 	o.settings["neighbours"] = s.n.Neighbours
 	s.differFrom(&o, m, "fashion-mnist", paperMNISTNet)
 	s.differSteps(&o, drawn.record)
-	space, err := probe.NewSpace(ctx, features.NewPixels(), probe.All(training), s.Progress)
+	held := probe.Choose(heldOut, s.n.Grid, s.Seed+1)
+	near, err := assess.FindNear(ctx, "pixels", features.NewPixels(), probe.All(training), assess.First(drawn.pictures, s.n.Grid), &held, s.n.Neighbours, s.n.NeighbourRows, s.Progress)
 	if err != nil {
 		return o, err
 	}
-	near, err := space.Around(ctx, first(drawn.pictures, s.n.Grid), s.n.Neighbours, s.Progress)
-	if err != nil {
-		return o, err
-	}
-	held, err := space.Around(ctx, probe.Choose(heldOut, s.n.Grid, s.Seed+1).Pixels(), 1, s.Progress)
-	if err != nil {
-		return o, err
-	}
-	p, err := s.picture("neighbours.png", "samples in the first column, and their nearest training pictures (L2 of pixels), nearest first", 1+s.n.Neighbours, 1, near.Rows(s.n.NeighbourRows))
+	p, err := s.picture("neighbours.png", "samples in the first column, and their nearest training pictures (L2 of pixels), nearest first", near.Columns, 1, near.Shown)
 	if err != nil {
 		return o, err
 	}
 	o.sections = []report.Section{report.Gallery{Title: "Nearest training pictures", Pictures: []report.Picture{p}}}
 	o.rows = []Row{
-		{Name: "samples equal to a training picture", Paper: "no indication of overfitting", Source: "section 4, figure A2", Ours: float64(near.Copies), Note: fmt.Sprintf("of %d", len(near.Index))},
-		{Name: "median distance to the nearest training picture, samples", Ours: near.Median(), Note: "L2 of pixels from 0 to 1"},
-		{Name: "the same of held-out pictures", Ours: held.Median(), Note: "a model that copied would be much nearer than these"},
+		{Name: "samples equal to a training picture", Paper: "no indication of overfitting", Source: "section 4, figure A2", Ours: float64(near.Samples.Copies), Note: fmt.Sprintf("of %d", len(near.Samples.Index))},
+		{Name: "median distance to the nearest training picture, samples", Ours: near.Samples.Median(), Note: "L2 of pixels from 0 to 1"},
+		{Name: "the same of held-out pictures", Ours: near.HeldOut.Median(), Note: "a model that copied would be much nearer than these"},
 	}
 	return o, nil
 }

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"ebm"
+	"ebm/cmd/internal/assess"
 	"ebm/evaluate/features"
 	"ebm/evaluate/probe"
 	"ebm/mdsm/dataset"
@@ -54,7 +54,7 @@ func (s *study) checkpointOf(ctx context.Context, dir string, set train.Settings
 // best returns the folder of the checkpoint whose samples have the least
 // Fréchet distance in some features, which it finds if the run does not say it.
 func (s *study) best(ctx context.Context, dir string, set train.Settings, by *features.Extractor, count int) (string, error) {
-	chosen, err := probe.ReadSelection(dir)
+	chosen, err := assess.ReadSelection(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		chosen, err = s.choose(ctx, dir, set, by, count)
 	}
@@ -64,33 +64,14 @@ func (s *study) best(ctx context.Context, dir string, set train.Settings, by *fe
 	return filepath.Join(dir, "checkpoints", chosen.Best), nil
 }
 
-func (s *study) choose(ctx context.Context, dir string, set train.Settings, by *features.Extractor, count int) (probe.Selection, error) {
-	candidates, err := probe.Candidates(dir, func(checkpoint string) (langevin.Files, error) {
-		m, err := ebm.Load(checkpoint)
-		if err != nil {
-			return langevin.Files{}, err
-		}
-		return m.Files()
-	})
-	if err != nil {
-		return probe.Selection{}, err
-	}
+func (s *study) choose(ctx context.Context, dir string, set train.Settings, by *features.Extractor, count int) (assess.Selection, error) {
 	training, err := s.set(ctx, set.Data.Name, dataset.Train, set.Data.Size)
 	if err != nil {
-		return probe.Selection{}, err
-	}
-	reference, err := probe.Statistics(ctx, by, probe.All(training), s.Progress)
-	if err != nil {
-		return probe.Selection{}, err
+		return assess.Selection{}, err
 	}
 	sampling := langevin.Default(count)
 	sampling.Schedule.Steps, sampling.Seed = s.n.Steps, s.Seed+1
-	chosen, err := probe.Select(ctx, s.rt, candidates, probe.SelectOptions{
-		Dir: filepath.Join(dir, "selection"), Settings: sampling, Crop: training.Height - 2*training.Pad,
-		Features: by, Reference: reference, Progress: s.Progress, Log: s.Log,
+	return assess.SelectOf(ctx, s.rt, dir, probe.All(training), assess.SelectOptions{
+		Settings: sampling, Crop: training.Height - 2*training.Pad, Features: by, Progress: s.Progress, Log: s.Log,
 	})
-	if err != nil {
-		return chosen, err
-	}
-	return chosen, chosen.Write(dir)
 }

@@ -7,9 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"ebm"
+	"ebm/cmd/internal/assess"
 	"ebm/evaluate/features"
 	"ebm/evaluate/probe"
 	"ebm/mdsm/dataset"
@@ -212,7 +212,7 @@ func (s *study) draw(ctx context.Context, m *subject, what string, count, steps 
 		return drawing{}, err
 	}
 	var out drawing
-	if out.pictures, err = probe.ReadSamples(w.Path, m.Network.InputShape()); err != nil {
+	if out.pictures, err = assess.ReadSamples(w.Path, m.Network.InputShape()); err != nil {
 		return out, err
 	}
 	if out.process, err = samples.ReadProcess(folder.Dir); err != nil {
@@ -241,7 +241,7 @@ func (s *study) pool(ctx context.Context, m *subject, count int) (drawing, error
 // by the data that the model was trained on; ok is false where no classifier
 // knows them.
 func classesOf(rt *runtime.Runtime, data string, channels, size int) (c *features.Extractor, ok bool, err error) {
-	name := strings.TrimPrefix(data, "stacked-")
+	name := features.ClassifierFor(data)
 	if !features.Recognises(name, size) {
 		return nil, false, nil
 	}

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	goruntime "runtime"
 	"slices"
 	"strconv"
 
@@ -115,7 +114,7 @@ func (s *session) certify(ctx context.Context) (Certificate, error) {
 	s.batch = newBatch(s.shape, o)
 	s.Seed, s.Program, s.Files = o.Seed, o.Program, slices.Clone(o.Files)
 	s.Notes = append(slices.Clone(o.Notes), s.Notes...)
-	s.System = fmt.Sprintf("%s/%s, %s", goruntime.GOOS, goruntime.GOARCH, goruntime.Version())
+	s.System = runtime.Machine()
 	if o.WithoutInterpreter {
 		s.graph = nil
 		s.Notes = append(s.Notes, "the float64 interpreter was left out as asked for, and with it finite differences: "+

@@ -1,6 +1,9 @@
-package probe
+package assess
 
 import (
+	"ebm"
+	"ebm/evaluate/probe"
+
 	"bytes"
 	"context"
 	"encoding/json"
@@ -27,6 +30,31 @@ type Candidate struct {
 	Step int
 	Name string                         // of its folder, such as "step-00010000"
 	Open func() (langevin.Files, error) // its energy, as the sampler takes it
+}
+
+// SelectOf finds the best checkpoint of the run in a folder by pictures that it
+// was trained on, and writes the selection. The options' folder and reference are
+// filled in.
+func SelectOf(ctx context.Context, rt *runtime.Runtime, run string, training *tensor.Tensor, o SelectOptions) (Selection, error) {
+	candidates, err := Candidates(run, func(checkpoint string) (langevin.Files, error) {
+		m, err := ebm.Load(checkpoint)
+		if err != nil {
+			return langevin.Files{}, err
+		}
+		return m.Files()
+	})
+	if err != nil {
+		return Selection{}, err
+	}
+	o.Dir = filepath.Join(run, "selection")
+	if o.Reference, err = probe.Statistics(ctx, o.Features, training, o.Progress); err != nil {
+		return Selection{}, err
+	}
+	s, err := Select(ctx, rt, candidates, o)
+	if err != nil {
+		return s, err
+	}
+	return s, s.Write(run)
 }
 
 // Candidates returns the checkpoints of a run's folder; open loads the one in
@@ -137,7 +165,7 @@ func (o SelectOptions) rank(ctx context.Context, rt *runtime.Runtime, c Candidat
 	if err != nil {
 		return Ranked{}, nil, err
 	}
-	statistics, err := Statistics(ctx, o.Features, samples, nil)
+	statistics, err := probe.Statistics(ctx, o.Features, samples, nil)
 	if err != nil {
 		return Ranked{}, nil, err
 	}

@@ -1,4 +1,4 @@
-package probe
+package assess
 
 import (
 	"encoding/json"
@@ -10,13 +10,34 @@ import (
 	"testing"
 
 	"ebm/evaluate/features"
+	"ebm/evaluate/probe"
 	"ebm/internal/testkit"
+	"ebm/mdsm/dataset"
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/samples"
 	"ebm/models/autodiff"
 	"ebm/models/graph"
+	"ebm/models/rng"
 	"ebm/models/tensor"
 )
+
+const (
+	sigma0 = 0.2
+	side   = 4
+	d      = side * side
+)
+
+// bowl is the energy a·‖x − m‖²/2 of grey pictures of side×side pixels.
+type bowl struct{ a, m float64 }
+
+// grainy returns pictures of random bytes.
+func grainy(name string, n, side int, seed uint64) *dataset.Set {
+	s := &dataset.Set{Name: name, Channels: 1, Height: side, Width: side, Pixels: make([]uint8, n*side*side)}
+	for i := range s.Pixels {
+		s.Pixels[i] = uint8(rng.New(seed).IntN(256, rng.Probe, uint64(i), 0))
+	}
+	return s
+}
 
 // candidate is a bowl as the sampler takes it. opened counts how often it is.
 func (b bowl) candidate(t *testing.T, step int, name string, opened *int) Candidate {
@@ -35,7 +56,7 @@ func (b bowl) candidate(t *testing.T, step int, name string, opened *int) Candid
 // choice is written, read again, and found again from the samples on disk.
 func TestSelectTakesTheNearestCheckpoint(t *testing.T) {
 	rt, dir := testkit.Open(t, 2), t.TempDir()
-	reference, err := Statistics(t.Context(), features.NewPixels(), All(grainy("grain", 600, side, 1)), nil)
+	reference, err := probe.Statistics(t.Context(), features.NewPixels(), probe.All(grainy("grain", 600, side, 1)), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

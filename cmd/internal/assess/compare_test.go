@@ -1,7 +1,8 @@
-package report
+package assess
 
 import (
 	"bytes"
+	"ebm/cmd/internal/report"
 	"encoding/json"
 	"math"
 	"path/filepath"
@@ -16,7 +17,7 @@ import (
 
 // writeRun makes a run's folder with a few lines of metrics and, where there
 // are numbers, a report.
-func writeRun(t *testing.T, dir string, change func(*train.Settings), numbers ...Metric) string {
+func writeRun(t *testing.T, dir string, change func(*train.Settings), numbers ...report.Metric) string {
 	t.Helper()
 	s, err := train.Preset("demo")
 	if err != nil {
@@ -40,7 +41,7 @@ func writeRun(t *testing.T, dir string, change func(*train.Settings), numbers ..
 		t.Fatal(err)
 	}
 	if numbers != nil {
-		if err := (&Document{Title: "A run", Sections: []Section{Metrics{Items: numbers}}}).Write(dir); err != nil {
+		if err := (&report.Document{Title: "A run", Sections: []report.Section{report.Metrics{Items: numbers}}}).Write(dir); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -74,11 +75,11 @@ func TestCompareMarksWhatDoesNotCompare(t *testing.T) {
 	dir := t.TempDir()
 	nan := math.NaN()
 	a := writeRun(t, filepath.Join(dir, "a"), func(s *train.Settings) {},
-		Metric{Key: "fid", Name: "FID", Value: 20, Deviation: nan, Better: "lower", Samples: 256, Features: "inception"},
-		Metric{Key: "recall", Name: "recall", Value: 0.5, Deviation: nan, Better: "higher", Samples: 256})
+		report.Metric{Key: "fid", Name: "FID", Value: 20, Deviation: nan, Better: "lower", Samples: 256, Features: "inception"},
+		report.Metric{Key: "recall", Name: "recall", Value: 0.5, Deviation: nan, Better: "higher", Samples: 256})
 	b := writeRun(t, filepath.Join(dir, "b"), func(s *train.Settings) { s.Batch, s.Noise.Max = 64, 2 },
-		Metric{Key: "fid", Name: "FID", Value: 10, Deviation: 1, Better: "lower", Samples: 1000, Features: "inception"},
-		Metric{Key: "recall", Name: "recall", Value: 0.25, Deviation: nan, Better: "higher", Samples: 256})
+		report.Metric{Key: "fid", Name: "FID", Value: 10, Deviation: 1, Better: "lower", Samples: 1000, Features: "inception"},
+		report.Metric{Key: "recall", Name: "recall", Value: 0.25, Deviation: nan, Better: "higher", Samples: 256})
 	plain := writeRun(t, filepath.Join(dir, "plain"), func(s *train.Settings) {})
 	c := Compare(read(t, a, b, plain))
 
@@ -117,7 +118,11 @@ func TestCompareMarksWhatDoesNotCompare(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, text.String())
 		}
 	}
-	page := html(t, c.Document())
+	var whole bytes.Buffer
+	if err := c.Document().WriteHTML(&whole); err != nil {
+		t.Fatal(err)
+	}
+	page := whole.String()
 	if !strings.Contains(page, "Settings that differ") || !strings.Contains(page, "10 ± 1 (b)") {
 		t.Error("the page lacks settings or numbers")
 	}
@@ -135,7 +140,10 @@ func TestReadRun(t *testing.T) {
 		t.Error("a folder that is not there was read")
 	}
 	// An evaluation of a shipped model has no settings of a run.
-	if err := small(t).Write(dir); err != nil {
+	small := &report.Document{Title: "A run", Sections: []report.Section{report.Metrics{Items: []report.Metric{
+		{Key: "fid", Name: "FID", Value: 12.345, Deviation: math.NaN(), Better: "lower"}, {Key: "recall", Name: "recall", Value: 0.25, Deviation: 0.0321},
+	}}}}
+	if err := small.Write(dir); err != nil {
 		t.Fatal(err)
 	}
 	r, err := ReadRun(dir)
@@ -145,8 +153,8 @@ func TestReadRun(t *testing.T) {
 	if c := Compare([]Run{r, r}); len(c.Settings) != 0 || row(t, c, "loss").Text(0) != "–" || row(t, c, "fid").Text(1) != "12.35 *" {
 		t.Errorf("%+v", c)
 	}
-	testkit.Write(t, filepath.Join(dir, JSONFile), []byte(`{"version":1,`))
-	if _, err := ReadRun(dir); err == nil || !strings.Contains(err.Error(), JSONFile) {
+	testkit.Write(t, filepath.Join(dir, report.JSONFile), []byte(`{"version":1,`))
+	if _, err := ReadRun(dir); err == nil || !strings.Contains(err.Error(), report.JSONFile) {
 		t.Errorf("a damaged report: %v", err)
 	}
 }

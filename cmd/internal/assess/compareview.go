@@ -1,6 +1,7 @@
-package report
+package assess
 
 import (
+	"ebm/cmd/internal/report"
 	"fmt"
 	"io"
 	"strings"
@@ -60,12 +61,12 @@ func (c Comparison) WriteText(w io.Writer) error {
 }
 
 // Document returns the comparison as a page.
-func (c Comparison) Document() *Document {
+func (c Comparison) Document() *report.Document {
 	head, settings, rows := c.table()
-	section := func(title, note string, lines [][]string) Table {
-		t := Table{Title: title, Note: note}
+	section := func(title, note string, lines [][]string) report.Table {
+		t := report.Table{Title: title, Note: note}
 		for _, name := range head {
-			t.Columns = append(t.Columns, Column{Name: name})
+			t.Columns = append(t.Columns, report.Column{Name: name})
 		}
 		for _, line := range lines {
 			var cells []any
@@ -76,10 +77,10 @@ func (c Comparison) Document() *Document {
 		}
 		return t
 	}
-	d := &Document{Title: fmt.Sprintf("Comparison of %d runs", len(c.Runs))}
+	d := &report.Document{Title: fmt.Sprintf("Comparison of %d runs", len(c.Runs))}
 	d.Sections = append(d.Sections, section("Numbers", compareLegend, rows))
 	if notes := c.Notes(); len(notes) > 0 {
-		d.Sections = append(d.Sections, Text{Title: "From what they were computed", Paragraphs: notes})
+		d.Sections = append(d.Sections, report.Text{Title: "From what they were computed", Paragraphs: notes})
 	}
 	if len(settings) > 0 {
 		d.Sections = append(d.Sections, section("Settings that differ", "", settings))

@@ -1,6 +1,7 @@
-package report
+package assess
 
 import (
+	"ebm/cmd/internal/report"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,7 +23,7 @@ type Run struct {
 	Step     int               // the last that metrics were written of; 0 when there are none
 	Loss     float64           // mean of the last lines of metrics, NaN without any
 	Lines    int               // that it is the mean of
-	Metrics  []Metric          // of report.json
+	Metrics  []report.Metric   // of report.json
 }
 
 // lossLines is the number of lines of metrics whose mean is a run's loss.
@@ -46,17 +47,17 @@ func ReadRun(dir string) (Run, error) {
 		return r, err
 	}
 	r.progress(records)
-	f, err := os.Open(filepath.Join(dir, JSONFile))
+	f, err := os.Open(filepath.Join(dir, report.JSONFile))
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !hasSettings:
-		return r, fmt.Errorf("%s: there is neither a config.toml nor a %s, want the folder of a run, or of an evaluation", dir, JSONFile)
+		return r, fmt.Errorf("%s: there is neither a config.toml nor a %s, want the folder of a run, or of an evaluation", dir, report.JSONFile)
 	case errors.Is(err, fs.ErrNotExist):
 		return r, nil
 	case err != nil:
 		return r, err
 	}
 	defer f.Close()
-	d, err := ReadJSON(f)
+	d, err := report.ReadJSON(f)
 	if err != nil {
 		return r, fmt.Errorf("%s: %w", f.Name(), err)
 	}
@@ -144,7 +145,7 @@ func Compare(runs []Run) Comparison {
 	}
 	c.Rows = append(c.Rows, steps(runs), losses(runs))
 	var keys []string
-	first := make(map[string]Metric)
+	first := make(map[string]report.Metric)
 	for _, r := range runs {
 		for _, m := range r.Metrics {
 			if _, ok := first[m.Key]; !ok {
@@ -155,13 +156,13 @@ func Compare(runs []Run) Comparison {
 	for _, key := range keys {
 		row := newRow(key, first[key].Name, first[key].Unit, first[key].Better)
 		for _, r := range runs {
-			at := slices.IndexFunc(r.Metrics, func(m Metric) bool { return m.Key == key })
+			at := slices.IndexFunc(r.Metrics, func(m report.Metric) bool { return m.Key == key })
 			if at < 0 {
 				row.add(math.NaN(), "")
 				continue
 			}
 			m := r.Metrics[at]
-			cell := row.add(m.Value, m.from())
+			cell := row.add(m.Value, m.From())
 			cell.Warnings = m.Warnings
 			if !math.IsNaN(m.Deviation) {
 				cell.Deviation = &m.Deviation
@@ -248,9 +249,9 @@ func (r Row) Text(i int) string {
 	if c.Value == nil {
 		return "–"
 	}
-	text := numberText(*c.Value)
+	text := report.NumberText(*c.Value)
 	if c.Deviation != nil {
-		text += " ± " + spreadText(*c.Deviation)
+		text += " ± " + report.SpreadText(*c.Deviation)
 	}
 	if !r.Comparable {
 		text += " " + conditionMark(c.Condition)

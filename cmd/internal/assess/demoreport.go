@@ -1,17 +1,14 @@
-package main
+package assess
 
 import (
-	"bytes"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
-	goruntime "runtime"
 	"slices"
 	"time"
 
 	"ebm/cmd/internal/report"
-	"ebm/internal/metrics"
+	"ebm/evaluate/sets"
 	"ebm/internal/picture"
 	"ebm/mdsm/samples"
 	"ebm/models/tensor"
@@ -34,28 +31,27 @@ func (d *demo) report() error {
 		doc.Sections = append(doc.Sections, s)
 	}
 	doc.Sections = slices.Insert(doc.Sections, 1, d.numbers()...)
-	return doc.Write(d.out)
+	return doc.Write(d.Dir)
 }
 
-// numbers are some of those that an evaluation of the run finds, and stand where
+// numbers are some of those that an assessment of the run finds, and stand where
 // it would put them.
 func (d *demo) numbers() []report.Section {
-	var sections []report.Section
-	if f := d.distance; f != nil {
-		sections = append(sections, report.Metrics{Title: titleNumbers, Note: noteNumbers, Items: []report.Metric{{
-			Key: "classifier_frechet", Name: "Fréchet distance in " + d.features.Network.Label(), Value: f.Distance, Deviation: math.NaN(), Better: "lower",
-			Warnings: f.Warnings, Features: d.features.String(),
-			Samples: d.count, Reference: d.data.Len(), Against: fmt.Sprintf("%s %v", d.data.Name, d.data.Split),
-		}}})
+	modes := ModeNumbers(d.modes, d.features)
+	if d.distance == nil {
+		return []report.Section{modes}
 	}
-	return append(sections, modeNumbers(d.modes, d.features))
+	v := sets.Value{Quantity: sets.FrechetDistance, Value: d.distance.Distance, Warnings: d.distance.Warnings, Samples: d.Count, Reference: d.data.Len()}
+	v.Name(d.features.Network)
+	items := MetricsOf(&sets.Result{Features: &d.features, Metrics: []sets.Value{v}}, fmt.Sprintf("%s %v", d.data.Name, d.data.Split))
+	return []report.Section{Numbers(items), modes}
 }
 
 func (d *demo) summary() string {
 	return fmt.Sprintf("%d samples of an energy network (%v), drawn by annealed Langevin dynamics in %d steps with ε = %g and one denoising jump. "+
 		"The network's weights were shipped with the program after %.1f hours of training and trained %d steps further in this run. "+
 		"Energy, score and training step were exported as plain ONNX; the exported score was checked against float64 finite differences.",
-		d.count, d.model.Network, len(d.process.Temperature), d.process.StepSize, d.card.Hours, d.result.Made)
+		d.Count, d.model.Network, len(d.process.Temperature), d.process.StepSize, d.card.Hours, d.result.Made)
 }
 
 func (d *demo) grid() (report.Section, error) {
@@ -64,7 +60,7 @@ func (d *demo) grid() (report.Section, error) {
 		return nil, err
 	}
 	return report.Gallery{
-		Title: "Samples", Note: "All samples of this run, none chosen: the first one of seed 1 is at the top left.",
+		ID: idSamples, Title: "Samples", Note: "All samples of this run, none chosen: the first one of seed 1 is at the top left.",
 		Pictures: []report.Picture{{Alt: "a grid of sampled digits", Width: 560, File: filepath.Join("samples", samples.GridFile), Data: data}},
 	}, nil
 }
@@ -101,73 +97,28 @@ func pair(x, denoised *tensor.Tensor, crop int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var b bytes.Buffer
-	err = picture.Grid{Columns: n, Padding: 1, Scale: 2, Background: 96}.WritePNG(&b, all)
-	return b.Bytes(), err
+	p, err := Grid("", "", n, 2, 0, all)
+	return p.Data, err
 }
 
-func (d *demo) chain() (report.Section, error) {
-	steps := make([]float64, len(d.process.Temperature))
-	for i := range steps {
-		steps[i] = float64(i)
-	}
-	low, high := make([]float64, len(steps)), make([]float64, len(steps))
-	for i := range steps {
-		for c, e := range d.process.Energy {
-			v := float64(e[i])
-			if c == 0 || v < low[i] {
-				low[i] = v
-			}
-			if c == 0 || v > high[i] {
-				high[i] = v
-			}
-		}
-	}
-	return report.Chart{
-		Title: "Energy and temperature along the chain",
-		Note: fmt.Sprintf("Mean energy of %d chains, and its range over them. In the paper's figure A7B it follows the temperature, "+
-			"which says that the chain stays close to equilibrium.", d.process.Chains),
-		X: report.Axis{Label: "Langevin step"},
-		Panels: []report.Panel{
-			{Y: report.Axis{Label: "energy", Unit: "nats"}, Series: []report.Series{{Name: "mean energy", X: steps, Y: d.process.MeanEnergy(), Low: low, High: high}}},
-			{Y: report.Axis{Label: "temperature"}, Series: []report.Series{{Name: "temperature", X: steps, Y: d.process.Temperature}}},
-		},
-	}, nil
-}
+func (d *demo) chain() (report.Section, error) { return ProcessChart(d.process), nil }
 
 func (d *demo) shippedLoss() (report.Section, error) {
-	x, y := make([]float64, len(d.card.Loss)), make([]float64, len(d.card.Loss))
-	for i, p := range d.card.Loss {
-		x[i], y[i] = p[0], p[1]
+	line := report.Series{Name: "loss"}
+	for _, p := range d.card.Loss {
+		line.X, line.Y = append(line.X, p[0]), append(line.Y, p[1])
 	}
-	return report.Chart{
-		Title: "Loss while the shipped weights were trained",
-		Note:  fmt.Sprintf("Before this run: %d steps of batches of %d on %s, which ended on %s.", d.card.Steps, d.card.Batch, d.card.Machine, d.card.Date),
-		X:     report.Axis{Label: "step"},
-		Panels: []report.Panel{
-			{Y: report.Axis{Label: "loss", Log: true}, Series: []report.Series{{Name: "loss", X: x, Y: y}}},
-		},
-	}, nil
+	return LossChart("Loss while the shipped weights were trained",
+		fmt.Sprintf("Before this run: %d steps of batches of %d on %s, which ended on %s.", d.card.Steps, d.card.Batch, d.card.Machine, d.card.Date), line), nil
 }
 
 func (d *demo) loss() (report.Section, error) {
-	records, err := metrics.ReadFile(filepath.Join(d.out, metrics.LinesFile))
-	if err != nil {
-		return nil, err
-	}
-	var x, y []float64
-	for _, r := range records {
-		x, y = append(x, float64(r.Step)), append(y, r.Values["loss"])
-	}
-	return report.Chart{
-		Title: "Loss in this run",
-		Note: fmt.Sprintf("Means over %d steps of batches of %d. The learning rate is small, so that the noise of the batches hides any progress: "+
-			"what this run shows is that the step works on this machine.", d.settings.Output.LogEvery, d.settings.Batch),
-		X: report.Axis{Label: "step"},
-		Panels: []report.Panel{
-			{Y: report.Axis{Label: "loss"}, Series: []report.Series{{Name: "each mean", X: x, Y: y, Faint: true}, {Name: "smoothed", X: x, Y: report.Smooth(y, 5)}}},
-		},
-	}, nil
+	line, err := Losses(d.Dir)
+	note := fmt.Sprintf("Means over %d steps of batches of %d. The learning rate is small, so that the noise of the batches hides any progress: "+
+		"what this run shows is that the step works on this machine.", d.settings.Output.LogEvery, d.settings.Batch)
+	chart := LossChart("Loss in this run", note, line, report.Series{Name: "smoothed", X: line.X, Y: report.Smooth(line.Y, 5)})
+	chart.Panels[0].Y.Log = false
+	return chart, err
 }
 
 func (d *demo) checks() (report.Section, error) {
@@ -185,10 +136,9 @@ func (d *demo) checks() (report.Section, error) {
 }
 
 func (d *demo) provenance() (report.Section, error) {
-	info := d.rt.Info()
 	return report.Facts{
 		Title: "What was trained when",
-		Items: []report.Fact{
+		Items: append([]report.Fact{
 			{Name: "shipped weights", Value: demoModel, Note: d.card.About},
 			{Name: "trained by", Value: d.card.Command, Note: "before this run, on " + d.card.Machine},
 			{Name: "for", Value: d.card.Hours, Unit: "hours", Note: fmt.Sprintf("%d steps, ended %s", d.card.Steps, d.card.Date)},
@@ -197,9 +147,7 @@ func (d *demo) provenance() (report.Section, error) {
 			{Name: "weights after this run", Value: d.model.Hash, Note: "SHA-256"},
 			{Name: "noise levels", Value: fmt.Sprintf("%g … %g, %s", d.settings.Noise.Min, d.settings.Noise.Max, d.settings.Noise.Spacing)},
 			{Name: "σ₀", Value: d.model.Sigma0},
-			{Name: "ONNX Runtime", Value: info.Version, Note: fmt.Sprintf("%s, %d threads", info.Provider, info.Threads)},
-			{Name: "machine", Value: fmt.Sprintf("%s/%s, %d processors, %s", goruntime.GOOS, goruntime.GOARCH, goruntime.NumCPU(), goruntime.Version())},
-		},
+		}, Where(d.rt)...),
 	}, nil
 }
 
@@ -210,7 +158,7 @@ func (d *demo) filesWritten() (report.Section, error) {
 		Columns: []report.Column{{Name: "kind"}, {Name: "file"}, {Name: "size", Unit: "bytes"}},
 	}
 	for _, f := range d.files {
-		name, err := filepath.Rel(d.out, f.Path)
+		name, err := filepath.Rel(d.Dir, f.Path)
 		if err != nil {
 			return nil, err
 		}
@@ -220,21 +168,17 @@ func (d *demo) filesWritten() (report.Section, error) {
 }
 
 func (d *demo) timings() (report.Section, error) {
-	t := report.Timings{Title: "Time taken"}
-	for _, part := range d.took {
-		t.Items = append(t.Items, report.Timing{Name: part.name, Took: part.took})
-	}
-	return t, nil
+	return report.Timings{Title: "Time taken", Items: d.took}, nil
 }
 
 func (d *demo) again() (report.Section, error) {
 	return report.Commands{
 		Title: "Go on from here",
 		Items: []report.Command{
-			{Line: fmt.Sprintf("ebm sample --run %s --count 1000 --out more", d.out), Note: "more samples of these weights"},
-			{Line: fmt.Sprintf("ebm evaluate %s", d.out), Note: "every measure of this run, added to this page"},
-			{Line: fmt.Sprintf("ebm verify --run %s", d.out), Note: "the checks alone"},
-			{Line: fmt.Sprintf("ebm inspect %s", filepath.Join(d.out, "model", "train.onnx")), Note: "the training step in words"},
+			{Line: fmt.Sprintf("ebm sample --run %s --count 1000 --out more", d.Dir), Note: "more samples of these weights"},
+			{Line: fmt.Sprintf("ebm evaluate %s", d.Dir), Note: "every measure of this run, added to this page"},
+			{Line: fmt.Sprintf("ebm verify --run %s", d.Dir), Note: "the checks alone"},
+			{Line: fmt.Sprintf("ebm inspect %s", filepath.Join(d.Dir, "model", "train.onnx")), Note: "the training step in words"},
 			{Line: d.card.Command, Note: "the shipped weights from the beginning"},
 		},
 	}, nil

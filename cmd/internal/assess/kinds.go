@@ -1,0 +1,45 @@
+package assess
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"ebm"
+	"ebm/runtime/progress"
+)
+
+// Exported is an ONNX file that was written.
+type Exported struct {
+	Kind  ebm.Kind `json:"kind"`
+	Path  string   `json:"path"`
+	Bytes int64    `json:"bytes"` // external data included
+}
+
+// WriteKinds writes one ONNX file of a model a kind into a folder, which is made if
+// it is not there. A batch of 0 leaves N open.
+func WriteKinds(m *ebm.Model, out string, kinds []ebm.Kind, batch int, show progress.Progress) ([]Exported, error) {
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return nil, err
+	}
+	stage := progress.Begin(show, "export", int64(len(kinds)), "file")
+	defer stage.Done()
+	var files []Exported
+	for _, k := range kinds {
+		f := Exported{Kind: k, Path: filepath.Join(out, string(k)+".onnx")}
+		if err := m.WriteONNX(f.Path, k, batch); err != nil {
+			return nil, err
+		}
+		for _, path := range []string{f.Path, f.Path + ".data"} {
+			info, err := os.Stat(path)
+			if err == nil {
+				f.Bytes += info.Size()
+			} else if !errors.Is(err, os.ErrNotExist) {
+				return nil, err
+			}
+		}
+		files = append(files, f)
+		stage.Add(1)
+	}
+	return files, nil
+}

@@ -1,0 +1,132 @@
+package assess
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"ebm"
+	"ebm/evaluate/features"
+	"ebm/mdsm/langevin"
+	"ebm/mdsm/samples"
+)
+
+// sample takes the samples of the run, or draws some.
+func (a *assessment) sample(ctx context.Context) error {
+	a.samplesDir = filepath.Join(a.Dir, "samples")
+	if a.checkpoint != "" {
+		a.samplesDir += "-" + a.checkpoint
+	}
+	archive := filepath.Join(a.samplesDir, samples.ArchiveFile)
+	_, err := os.Stat(archive)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = a.draw(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if a.samples, err = ReadSamples(archive, a.model.Shape()); err != nil {
+		return err
+	}
+	record, err := samples.ReadRecord(a.samplesDir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		a.note("nothing says how the samples in %s were made", a.samplesDir)
+		return nil
+	case err != nil:
+		return err
+	}
+	a.record = &record
+	if record.Model != a.files.Hash() {
+		a.note("the samples in %s were made by another model, or another version of the program: remove the folder to have them drawn again", a.samplesDir)
+	}
+	return nil
+}
+
+func (a *assessment) draw(ctx context.Context) error {
+	sampler, err := langevin.New(a.rt, a.files)
+	if err != nil {
+		return err
+	}
+	defer sampler.Close()
+	sampler.Progress = a.Progress
+	set := sampling(Sampling{a.Count, a.Steps})
+	set.Watch.Chains = min(a.Count, 16)
+	a.Log(fmt.Sprintf("drawing %d samples into %s", a.Count, a.samplesDir))
+	_, err = sampler.Write(ctx, set, samples.Folder{Dir: a.samplesDir, Crop: a.crop(), Grid: 64, Describe: a.about, Log: a.Log})
+	return err
+}
+
+// sampling returns the paper's settings with other numbers.
+func sampling(s Sampling) langevin.Settings {
+	set := langevin.Default(s.Count)
+	set.Schedule.Steps = s.Steps
+	set.Seed = 1
+	return set
+}
+
+// crop returns the height and width that sample files keep of the pictures, 0
+// for all.
+func (a *assessment) crop() int {
+	if a.pad == 0 {
+		return 0
+	}
+	return a.model.Shape()[2] - 2*a.pad
+}
+
+// selectBest finds the best checkpoint of the run, marks and exports it, and
+// takes it in place of the newest.
+func (a *assessment) selectBest(ctx context.Context) error {
+	folder := RunFolder(a.Run)
+	by, err := a.selectionFeatures(ctx)
+	if err != nil {
+		return err
+	}
+	if by != a.classifier {
+		defer by.Close()
+	}
+	most := a.training.Len()
+	if by.Maker().Network.Kind == features.Inception {
+		most = mostReference
+	}
+	s, err := SelectOf(ctx, a.rt, folder, a.choose(a.training, a.limited(most)).Pixels(), SelectOptions{
+		Settings: sampling(*a.Selecting), Crop: a.crop(), Features: by, Progress: a.Progress, Log: a.Log,
+	})
+	if err != nil {
+		return err
+	}
+	a.selection = &s
+	of, err := CheckpointOf(a.Run, Best)
+	if err != nil {
+		return err
+	}
+	best, err := ebm.Load(of)
+	if err != nil {
+		return err
+	}
+	if _, err := WriteKinds(best, filepath.Join(folder, "model"), []ebm.Kind{ebm.EnergyKind, ebm.ScoreKind, ebm.TrainKind}, 0, a.Progress); err != nil {
+		return err
+	}
+	return a.open(of)
+}
+
+// selectionFeatures opens the network whose Fréchet distance ranks the
+// checkpoints: Inception where its weights are given, the classifier where it
+// knows the data, and pixels otherwise.
+func (a *assessment) selectionFeatures(ctx context.Context) (*features.Extractor, error) {
+	network, err := a.Features.open()
+	if err == nil {
+		shape := a.model.Shape()
+		return network.Open(a.rt, shape[0], shape[1], shape[2])
+	}
+	if !errors.Is(err, features.ErrNoInception) {
+		return nil, err
+	}
+	if err := a.openClassifier(ctx); err != nil {
+		return features.NewPixels(), ctx.Err()
+	}
+	return a.classifier, nil
+}

@@ -59,7 +59,7 @@ func TestOutliersOfAScoreAlone(t *testing.T) {
 	if err != nil || levels[0].Energy == levels[0].Energy || !(levels[0].Left > 0) {
 		t.Errorf("levels without an energy: %+v, %v", levels, err)
 	}
-	for want, list := range map[string][]Population{"no group is held out": groups[1:], "both held out": {groups[0], groups[0]}} {
+	for want, list := range map[string][]Population{"no population is held out": groups[1:], "both held out": {groups[0], groups[0]}} {
 		if _, err := model.Outliers(t.Context(), list, OutlierOptions{Sigmas: []float64{1}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}

@@ -101,12 +101,12 @@ func TestEvaluateUsage(t *testing.T) {
 		args []string
 	}{
 		{2, "--samples X", nil},
-		{2, "some of [fid is kid pr]", []string{"--samples", a, "--metrics", "best"}},
-		{2, "one of [pytorch-fid tf clean]", []string{"--samples", a, "--preprocess", "best"}},
+		{2, "--metrics best, want one of fid, is, kid, pr", []string{"--samples", a, "--metrics", "best"}},
+		{2, "--preprocess best, want one of pytorch-fid, tf, clean", []string{"--samples", a, "--preprocess", "best"}},
 		{2, "--features-range", []string{"--samples", a, "--features-range", "2..3"}},
 		{2, "choose one", []string{"--samples", a, "--inception", "x", "--features-onnx", "y"}},
 		{2, "20 resamples", []string{"--samples", a, "--bootstrap", "3"}},
-		{2, "positive numbers", []string{"--samples", a, "--limit", "-3"}},
+		{2, "--limit -3, want 0 or more", []string{"--samples", a, "--limit", "-3"}},
 		{2, "choose one", []string{"--samples", a, "--features", "pixels", "--features-onnx", "y"}},
 		{2, "want inception, classifier or pixels", []string{"--samples", a, "--features", "vgg"}},
 		{2, "the shipped classifiers are those of", []string{"--samples", a, "--features", "classifier:cifar10"}},

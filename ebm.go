@@ -110,23 +110,20 @@ func LoadWith(ref string, o LoadOptions) (*Model, error) {
 }
 
 func loadFolder(dir string) (*Model, error) {
-	checkpoint := train.Checkpoint{Dir: dir}
-	run := dir
+	checkpoint, run := train.Checkpoint{Dir: dir}, dir
+	var w energy.Weights
+	var err error
 	if digits, ok := strings.CutPrefix(filepath.Base(filepath.Clean(dir)), "step-"); ok {
 		run = filepath.Dir(filepath.Dir(filepath.Clean(dir)))
 		checkpoint.Step, _ = strconv.Atoi(digits) // a renamed folder does not say it
-	} else {
-		newest, err := train.Newest(dir)
-		if err != nil {
-			return nil, fmt.Errorf("%w, want the folder of a training run", err)
-		}
-		checkpoint = newest
+		w, err = checkpoint.Weights()
+	} else if checkpoint, w, err = train.NewestWeights(dir); errors.Is(err, train.ErrNoCheckpoint) {
+		err = fmt.Errorf("%w, want the folder of a training run", err)
 	}
-	s, err := train.ReadSettings(run)
 	if err != nil {
 		return nil, err
 	}
-	w, err := checkpoint.Weights()
+	s, err := train.ReadSettings(run)
 	if err != nil {
 		return nil, err
 	}

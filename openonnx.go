@@ -3,12 +3,12 @@ package ebm
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 
 	"ebm/export"
 	"ebm/export/onnximport"
+	"ebm/internal/files"
 	"ebm/mdsm"
 	"ebm/mdsm/langevin"
 	"ebm/models/autodiff"
@@ -62,7 +62,7 @@ func loadONNX(path string) (*Model, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if scored {
-		f.score, err = os.ReadFile(path)
+		f.score, err = files.ReadFile(path)
 	} else {
 		f.score, err = withScore(path)
 	}

@@ -15,6 +15,7 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 
 	"ebm/internal/atomicfile"
+	"ebm/internal/files"
 )
 
 // InstallOptions says what Install puts into the user cache.
@@ -205,7 +206,7 @@ func compareKnown(path, sum string, builds []build, log func(string)) error {
 }
 
 func fileSHA256(ctx context.Context, path string) (string, error) {
-	f, err := os.Open(path)
+	f, err := files.Open(path)
 	if err != nil {
 		return "", err
 	}
@@ -235,7 +236,7 @@ func unpackArchive(ctx context.Context, path, dir string) error {
 
 // unpackPackage unpacks the files of a package that l takes.
 func unpackPackage(ctx context.Context, path, dir string, l layout) error {
-	f, err := os.Open(path)
+	f, err := files.Open(path)
 	if err != nil {
 		return err
 	}

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	ort "github.com/yalue/onnxruntime_go"
 
+	"ebm/internal/files"
 	"ebm/models/tensor"
 )
 
@@ -65,7 +65,7 @@ func (r *Runtime) Load(model []byte, opts SessionOptions) (*Session, error) {
 // external files are found beside it. The error is a *ModelError, or wraps
 // ErrClosed.
 func (r *Runtime) LoadFile(path string, opts SessionOptions) (*Session, error) {
-	f, err := os.Open(path)
+	f, err := files.Open(path)
 	if err != nil {
 		return nil, &ModelError{Path: path, Err: err}
 	}

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
+	"ebm/internal/files"
 	"ebm/internal/onnxwire"
 	"ebm/models/tensor"
 )
@@ -62,7 +62,7 @@ type ModelInfo struct {
 // Describe reads the inputs, outputs and metadata of an ONNX file, without its
 // weights and without ONNX Runtime.
 func Describe(ctx context.Context, path string) (ModelInfo, error) {
-	f, err := os.Open(path)
+	f, err := files.Open(path)
 	if err != nil {
 		return ModelInfo{}, err
 	}

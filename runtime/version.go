@@ -3,11 +3,11 @@ package runtime
 import (
 	"cmp"
 	"debug/elf"
+	"ebm/internal/files"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"regexp"
 	goruntime "runtime"
 	"slices"
@@ -57,7 +57,7 @@ func (l *library) inspect() error {
 	wrong := func(problem string, err error) error {
 		return &LibraryError{Path: l.path, Source: l.source, Problem: problem, Err: err, Remedy: remedyInstall}
 	}
-	f, err := os.Open(l.path)
+	f, err := files.Open(l.path)
 	if err != nil {
 		return wrong("cannot be read", err)
 	}
@@ -134,7 +134,7 @@ var embeddedVersion = regexp.MustCompile(`\x00(1\.[0-9]{2,3}\.[0-9]{1,3})\x00`)
 // version, where the file format does not tell it: those that look like one of
 // ONNX Runtime's and stand alone.
 func embeddedVersions(path string) ([]string, error) {
-	f, err := os.Open(path)
+	f, err := files.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -122,7 +122,7 @@ func (f *classifierFlags) train(ctx context.Context, a *app, s train.ClassifierS
 		return err
 	}
 	a.log(fmt.Sprintf("training %v on %d pictures of %s, batches of %d, %d steps", s.Network(), data.Len(), data.Name, s.Batch, s.Steps))
-	r, err := train.TrainClassifier(ctx, rt, s, data, train.Options{Dir: f.out, Resume: f.resume, Progress: a.progress()})
+	r, err := train.TrainClassifier(ctx, rt, s, data, train.Options{Dir: f.out, Resume: f.resume, Progress: a.progress(), Log: a.log})
 	if err != nil {
 		a.interrupted(err, r, "classifier", f.out)
 		return classifierKnobs().refused(err, "begin another run in another --out")

@@ -16,6 +16,7 @@ import (
 	"ebm/cmd/internal/assess"
 	"ebm/export"
 	"ebm/export/onnximport"
+	"ebm/internal/atomicfile"
 	"ebm/mdsm"
 	"ebm/mdsm/langevin"
 	"ebm/models/classifier"
@@ -188,9 +189,11 @@ func classOf(text string) (mdsm.Logits, int, error) {
 
 // write exports the composition.
 func (f *composeFlags) write(a *app, c mdsm.Composition, pad int, data string) error {
-	if err := os.MkdirAll(f.out, 0o755); err != nil {
+	release, err := atomicfile.Fill(f.out, "write", "ebm compose")
+	if err != nil {
 		return err
 	}
+	defer release()
 	meta := map[string]string{
 		"composition": f.describe(), "sigma0": strconv.FormatFloat(c.Sigma0(), 'g', -1, 64), "data_range": "[0, 1]", "step_size": "0.02",
 	}

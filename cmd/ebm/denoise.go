@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -112,10 +111,12 @@ func (f *denoiseFlags) denoise(ctx context.Context, a *app) error {
 
 // write leaves the denoised pictures, and the noisy ones beside them.
 func (f *denoiseFlags) write(noisy, denoised *tensor.Tensor) error {
-	if err := os.MkdirAll(f.out, 0o755); err != nil {
+	release, err := atomicfile.Fill(f.out, "write", "ebm denoise")
+	if err != nil {
 		return err
 	}
-	err := atomicfile.Dir(filepath.Join(f.out, "png"), func(tmp string) error {
+	defer release()
+	err = atomicfile.Dir(filepath.Join(f.out, "png"), func(tmp string) error {
 		return picture.WriteFolder(tmp, 0, denoised)
 	})
 	if err != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -102,6 +101,11 @@ func (f *inpaintFlags) inpaint(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	release, err := atomicfile.Fill(f.out, "write", "ebm inpaint")
+	if err != nil {
+		return err
+	}
+	defer release()
 	shape := m.Shape()
 	pictures, err := f.pictures(ctx, a, shape)
 	if err != nil {
@@ -151,9 +155,6 @@ func (f *inpaintFlags) inpaint(ctx context.Context, a *app) error {
 
 // write leaves the results, without the padding of the model's pictures.
 func (f *inpaintFlags) write(r inpainted, fill *langevin.Fill, filled *tensor.Tensor, pad int) error {
-	if err := os.MkdirAll(f.out, 0o755); err != nil {
-		return err
-	}
 	const grey = 0.5
 	parts := []*tensor.Tensor{fill.Pictures, fill.Masked(grey), filled}
 	for i, x := range parts {

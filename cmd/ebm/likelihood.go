@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -177,6 +176,12 @@ func (f *likelihoodFlags) measure(ctx context.Context, a *app) error {
 	}
 	if f.out == "" {
 		a.log("there is no --out: when this is stopped, it begins anew")
+	} else {
+		release, err := atomicfile.Fill(f.out, "write", "ebm likelihood")
+		if err != nil {
+			return err
+		}
+		defer release()
 	}
 	if err := f.estimate(ctx, a, &r, m.Network, m.Weights, points); err != nil {
 		return err
@@ -297,7 +302,7 @@ func (r likelihood) print(a *app) {
 // writeJSON writes a result as a file, in a folder that is made if it is not
 // there.
 func writeJSON(path string, v any) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := atomicfile.MkdirAll(filepath.Dir(path)); err != nil {
 		return err
 	}
 	data, err := json.MarshalIndent(v, "", "  ")

@@ -160,7 +160,7 @@ func (f *sampleFlags) langevin() (langevin.Settings, error) {
 // folder says what is written, and how: of a model, or of merged folders where it
 // is nil.
 func (f *sampleFlags) folder(a *app, m *ebm.Model) samples.Folder {
-	to := samples.Folder{Dir: f.out, Float32: f.float32, Grid: f.grid, Animation: f.animation, PNG: f.png, Log: a.log}
+	to := samples.Folder{Dir: f.out, Float32: f.float32, Grid: f.grid, Animation: f.animation, PNG: f.png, Log: a.log, Part: f.shard != ""}
 	if m != nil {
 		to.Crop, to.Describe = m.Crop(), m.Metadata()
 	}

@@ -203,7 +203,7 @@ func (f *trainFlags) train(ctx context.Context, a *app, flags *pflag.FlagSet) er
 		first = m.Weights
 	}
 	a.log(fmt.Sprintf("training %v on %d pictures of %s, batches of %d, %d steps", s.Network(), data.Len(), data.Name, s.Batch, s.Steps))
-	r, err := train.Train(ctx, rt, s, data, train.Options{Dir: f.out, Resume: f.resume, Start: first, Progress: a.progress()})
+	r, err := train.Train(ctx, rt, s, data, train.Options{Dir: f.out, Resume: f.resume, Start: first, Progress: a.progress(), Log: a.log})
 	if err != nil {
 		a.interrupted(err, r, "train", f.out)
 		return trainKnobs().refused(err, fmt.Sprintf("begin another run with its weights: --start %s --out ANOTHER", f.out))

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"ebm/internal/atomicfile"
@@ -27,7 +26,15 @@ type Cache struct{ dir string }
 
 // OpenCache returns the cache in dir, which is made if it is not there.
 func OpenCache(dir string) (*Cache, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := atomicfile.MkdirAll(dir); err != nil {
+		return nil, fmt.Errorf("feature cache: %w", err)
+	}
+	// What killed processes left goes; what others are writing stays.
+	folders, err := filepath.Glob(filepath.Join(dir, "[0-9a-f][0-9a-f]"))
+	for _, folder := range folders {
+		err = errors.Join(err, atomicfile.Clean(folder))
+	}
+	if err != nil {
 		return nil, fmt.Errorf("feature cache: %w", err)
 	}
 	return &Cache{dir}, nil
@@ -118,7 +125,7 @@ func (c *Cache) store(k key, s Set) error {
 		arrays["logits"] = s.Logits
 	}
 	path := c.path(k)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := atomicfile.MkdirAll(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("feature cache: %w", err)
 	}
 	err := atomicfile.Write(path, func(w io.Writer) error { return npz.Write(w, arrays, npz.Store) })

@@ -4,8 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
-	"os"
 
+	"ebm/internal/files"
 	"ebm/runtime"
 )
 
@@ -35,7 +35,7 @@ func PixelValues() *Network {
 
 // hashFile returns the SHA-256 of a file.
 func hashFile(path string) (string, error) {
-	f, err := os.Open(path)
+	f, err := files.Open(path)
 	if err != nil {
 		return "", err
 	}

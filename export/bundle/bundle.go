@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -221,7 +220,7 @@ func (w *writer) putModel(path string, m *onnxpb.ModelProto) error {
 // put writes one file, named by a path with slashes below the folder.
 func (w *writer) put(path string, data []byte) error {
 	full := filepath.Join(w.dir, filepath.FromSlash(path))
-	if err := os.MkdirAll(filepath.Dir(full), 0o777); err != nil {
+	if err := atomicfile.MkdirAll(filepath.Dir(full)); err != nil {
 		return err
 	}
 	if err := atomicfile.WriteFile(full, data); err != nil {

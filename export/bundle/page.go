@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"html"
 	"math"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -21,6 +20,7 @@ import (
 
 	"ebm/export"
 	"ebm/export/onnxpb"
+	"ebm/internal/files"
 	"ebm/models/classifier"
 	"ebm/models/energy"
 	"ebm/models/graph"
@@ -100,7 +100,7 @@ func (w *writer) page(ctx context.Context, o PageOptions) ([]byte, error) {
 		names = []string{"ort.webgpu.bundle.min.mjs", "ort-wasm-simd-threaded.asyncify.wasm"}
 	}
 	for i, key := range []string{"script", "wasm"} {
-		if parts[key], err = os.ReadFile(filepath.Join(o.Web, names[i])); err != nil {
+		if parts[key], err = files.ReadFile(filepath.Join(o.Web, names[i])); err != nil {
 			return nil, err
 		}
 	}

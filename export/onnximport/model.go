@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"ebm/export/onnxpb"
+	"ebm/internal/files"
 	"ebm/models/graph"
 	"ebm/models/tensor"
 )
@@ -65,7 +66,7 @@ func Read(path string, o Options) (*Model, error) {
 	if !info.Mode().IsRegular() || info.Size() > 1<<31 {
 		return nil, fmt.Errorf("%s, want a file of at most 2 GB", path)
 	}
-	b, err := os.ReadFile(path)
+	b, err := files.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}

@@ -222,16 +222,19 @@ func external(p *onnxpb.TensorProto, dir string, want int64) ([]byte, error) {
 		return nil, fmt.Errorf("external data: %w", err)
 	}
 	defer root.Close()
+	info, err := root.Stat(location) // before it is opened: a FIFO would wait
+	if err != nil {
+		return nil, fmt.Errorf("external data: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("external data in %q, want a file", location)
+	}
 	f, err := root.Open(location)
 	if err != nil {
 		return nil, fmt.Errorf("external data: %w", err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("external data: %w", err)
-	}
-	if offset < 0 || !info.Mode().IsRegular() || offset > info.Size() || info.Size()-offset < length {
+	if offset < 0 || offset > info.Size() || info.Size()-offset < length {
 		return nil, fmt.Errorf("external data: bytes %d to %d of %s, which has %d", offset, offset+length, location, info.Size())
 	}
 	b := make([]byte, length)

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"ebm/internal/files"
 )
 
 func read(t *testing.T, path string) string {
@@ -291,6 +293,29 @@ func TestWritersCleanTheirName(t *testing.T) {
 	if len(got) != 3 || !IsTemporary(got[0]) || !strings.HasPrefix(got[0], ".b.") || got[1] != "a" || got[2] != "d" {
 		t.Errorf("folder holds %q, want a leftover of b, a and d", got)
 	}
+}
+
+func TestFill(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	for _, put := range []bool{false, true} {
+		release, err := Fill(dir, "write", "ebm test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Fill(dir, "write", "ebm test"); !errors.Is(err, files.ErrLocked) {
+			t.Errorf("a second writer: error %v", err)
+		}
+		if put {
+			if err := WriteFile(filepath.Join(dir, "x"), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		release()
+		if Exists(dir) != put {
+			t.Errorf("something put there %v, but the folder is there: %v", put, !put)
+		}
+	}
+	wantNames(t, dir, "x")
 }
 
 func TestRemove(t *testing.T) {

@@ -156,6 +156,31 @@ func MkdirAll(path string) error {
 	return syncDir(filepath.Dir(path))
 }
 
+// Fill makes a folder that is not there, takes its lock ([files.LockDir]), and
+// removes what killed processes left in it. release gives the lock back, and
+// removes the folder when Fill made it and nothing was put into it.
+func Fill(dir, role, command string) (release func(), err error) {
+	made := !Exists(dir)
+	if err := MkdirAll(dir); err != nil {
+		return nil, err
+	}
+	lock, err := files.LockDir(dir, role, command)
+	if err != nil {
+		return nil, err
+	}
+	release = func() {
+		lock.Release()
+		if made {
+			os.Remove(dir) // only when it is empty
+		}
+	}
+	if err := Clean(dir); err != nil {
+		release()
+		return nil, err
+	}
+	return release, nil
+}
+
 // Clean removes what killed processes left in the folder dir itself, not below
 // it, and puts a replaced folder back whose successor never took its name. What
 // a process is writing stays. A dir that does not exist is clean.

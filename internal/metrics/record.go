@@ -3,12 +3,12 @@ package metrics
 import (
 	"bufio"
 	"bytes"
+	"ebm/internal/files"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"slices"
 	"strconv"
 	"time"
@@ -124,7 +124,7 @@ func Read(r io.Reader) ([]Record, error) {
 
 // ReadFile returns the records of the file at path, as Read does.
 func ReadFile(path string) ([]Record, error) {
-	f, err := os.Open(path)
+	f, err := files.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"image/png"
+	"os"
 	"path/filepath"
 	"time"
 )
@@ -75,7 +76,18 @@ func (w *Writer) AddImage(step int64, tag string, img image.Image) error {
 // Sync returns when everything added so far is on the disk. A run calls it
 // before it completes a checkpoint, so that Resume finds the lines of every
 // step up to the checkpoint's.
+// The files must still be where they were opened: what is written into a
+// folder that was removed is lost.
 func (w *Writer) Sync() error {
+	for _, f := range []*os.File{w.lines.file, w.events.file} {
+		mine, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		if there, err := os.Stat(f.Name()); err != nil || !os.SameFile(mine, there) {
+			return fmt.Errorf("%s was removed while it was being written", f.Name())
+		}
+	}
 	return errors.Join(w.lines.file.Sync(), w.events.file.Sync())
 }
 

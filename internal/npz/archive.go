@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"ebm/internal/files"
 	"ebm/models/tensor"
 )
 
@@ -24,7 +25,7 @@ const (
 type Archive struct {
 	path    string
 	size    int64
-	zip     *zip.ReadCloser
+	file    *os.File
 	members map[string]*zip.File
 	names   []string
 }
@@ -33,25 +34,30 @@ type Archive struct {
 // arrays together would take more memory than the package allows. Members
 // that do not end in .npy are ignored.
 func Open(path string) (*Archive, error) {
-	info, err := os.Stat(path)
+	f, err := files.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	z, err := zip.OpenReader(path)
-	if err != nil {
-		return nil, fmt.Errorf("%s: npz: %w", path, err)
-	}
-	a := &Archive{path: path, size: info.Size(), zip: z, members: map[string]*zip.File{}}
+	a := &Archive{path: path, file: f, members: map[string]*zip.File{}}
 	if err := a.index(); err != nil {
-		z.Close()
+		f.Close()
 		return nil, fmt.Errorf("%s: npz: %w", path, err)
 	}
 	return a, nil
 }
 
 func (a *Archive) index() error {
+	info, err := a.file.Stat()
+	if err != nil {
+		return err
+	}
+	a.size = info.Size()
+	z, err := zip.NewReader(a.file, a.size)
+	if err != nil {
+		return err
+	}
 	allowed := uint64(max(expandFree, expandRatio*a.size))
-	for _, f := range a.zip.File {
+	for _, f := range z.File {
 		name, ok := strings.CutSuffix(f.Name, suffix)
 		if !ok {
 			continue
@@ -73,7 +79,7 @@ func (a *Archive) index() error {
 func (a *Archive) Names() []string { return slices.Clone(a.names) }
 
 // Close closes the file.
-func (a *Archive) Close() error { return a.zip.Close() }
+func (a *Archive) Close() error { return a.file.Close() }
 
 // member opens an array's member and says how many bytes it is known to hold.
 func (a *Archive) member(name string) (r io.ReadCloser, known int64, err error) {
@@ -155,7 +161,7 @@ func ReadFile(path string) (map[string]*tensor.Tensor, error) {
 // content, for reading by rows. In a .npz file an empty name stands for its
 // only array; a .npy file's array has no other name.
 func OpenRows(path, name string) (*RowReader, error) {
-	f, err := os.Open(path)
+	f, err := files.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +212,7 @@ func (a *Archive) openRows(name string) (*RowReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := newRowReader(r, closers{r, a.zip}, known)
+	rows, err := newRowReader(r, closers{r, a.file}, known)
 	if err != nil {
 		r.Close()
 		return nil, fmt.Errorf("%s: npz: array %q: %w", a.path, name, err)

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
+	"ebm/internal/files"
 	"ebm/models/tensor"
 )
 
@@ -16,7 +16,7 @@ func ReadNpy(r io.Reader) (*tensor.Tensor, error) { return readNpy(r, 0) }
 
 // ReadNpyFile reads a .npy file, which must end with the last element.
 func ReadNpyFile(path string) (*tensor.Tensor, error) {
-	f, err := os.Open(path)
+	f, err := files.Open(path)
 	if err != nil {
 		return nil, err
 	}

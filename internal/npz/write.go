@@ -6,9 +6,9 @@ import (
 	"io"
 	"maps"
 	"math"
-	"os"
 	"slices"
 
+	"ebm/internal/files"
 	"ebm/models/tensor"
 )
 
@@ -126,7 +126,7 @@ func shardHeader(path string) (Header, error) {
 
 // copyElements copies a .npy file without its header.
 func copyElements(w io.Writer, path string) error {
-	f, err := os.Open(path)
+	f, err := files.Open(path)
 	if err != nil {
 		return err
 	}

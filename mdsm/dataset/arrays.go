@@ -48,6 +48,9 @@ func readArray(path string, shape []int) (*tensor.Tensor, error) {
 		return nil, err
 	}
 	last := []int{shape[1], shape[2], shape[0]}
+	if x.Rank() > 0 && x.Shape()[0] == 0 {
+		return nil, fmt.Errorf("%s holds no pictures, want one or more", path)
+	}
 	switch {
 	case x.Rank() == 4 && x.DType().IsFloat() && slices.Equal(x.Shape()[1:], shape):
 		return x.AsFloat32(), nil

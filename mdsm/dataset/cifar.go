@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"ebm/internal/files"
 	"errors"
 	"fmt"
 	"io"
@@ -94,7 +95,7 @@ func loadCIFARFolder(ctx context.Context, spec Spec, folder string) (*Set, error
 }
 
 func readCIFARFile(name string) (records, error) {
-	f, err := os.Open(name)
+	f, err := files.Open(name)
 	if err != nil {
 		return records{}, err
 	}
@@ -109,7 +110,7 @@ func readCIFARFile(name string) (records, error) {
 // loadCIFARArchive reads the .bin files of a split out of a .tar.gz file, to
 // its end so that gzip's own checksum is seen to be right.
 func loadCIFARArchive(ctx context.Context, spec Spec, name string) (*Set, error) {
-	f, err := os.Open(name)
+	f, err := files.Open(name)
 	if err != nil {
 		return nil, err
 	}

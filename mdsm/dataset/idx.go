@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
+	"ebm/internal/files"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -27,7 +28,7 @@ type idx struct {
 // readIDXFile reads an idx file, gzipped or not, that must have rank
 // dimensions.
 func readIDXFile(name string, rank int) (*idx, error) {
-	f, err := os.Open(name)
+	f, err := files.Open(name)
 	if err != nil {
 		return nil, err
 	}

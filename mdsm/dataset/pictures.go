@@ -4,12 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"ebm/internal/files"
 	"errors"
 	"fmt"
 	"image"
 	"image/jpeg"
 	"image/png"
-	"os"
 	"sync"
 
 	"golang.org/x/image/draw"
@@ -108,7 +108,7 @@ var (
 
 // readHeader reads the size of a picture and whether it is grey.
 func readHeader(name string) (header, error) {
-	f, err := os.Open(name)
+	f, err := files.Open(name)
 	if err != nil {
 		return header{}, err
 	}
@@ -156,7 +156,7 @@ func decodeHeader(in *bufio.Reader, size int64) (header, error) {
 // readPicture decodes a file whose header is known and writes the frame of it
 // into dst, [C, H, W] with C of 1 or 3.
 func readPicture(dst []uint8, name string, h header, fr frame) error {
-	f, err := os.Open(name)
+	f, err := files.Open(name)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package dataset
 import (
 	"bufio"
 	"context"
+	"ebm/internal/files"
 	"errors"
 	"fmt"
 	"io"
@@ -34,7 +35,7 @@ func loadSVHN(ctx context.Context, spec Spec) (*Set, error) {
 			return loadClassFolders(ctx, spec, cifarSide)
 		}
 	}
-	f, err := os.Open(file)
+	f, err := files.Open(file)
 	if err != nil {
 		return nil, err
 	}

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"image/png"
 	"io"
-	"os"
 	"slices"
 
+	"ebm/internal/files"
 	"ebm/models/tensor"
 )
 
@@ -27,7 +27,7 @@ func ReadMask(ref string, shape []int, pad int) (*tensor.Tensor, error) {
 		height, width := shape[1]-2*pad, shape[2]-2*pad
 		return mask(shape, pad, func(row, column int) bool { return inRegion(ref, row, column, height, width) }), nil
 	}
-	f, err := os.Open(ref)
+	f, err := files.Open(ref)
 	if err != nil {
 		return nil, fmt.Errorf("mask: %w, want a PNG file or one of %v", err, Regions())
 	}

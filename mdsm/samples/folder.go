@@ -29,7 +29,8 @@ const (
 
 // Folder says where and how Write leaves samples.
 type Folder struct {
-	Dir     string // made if it is not there; one process at a time may write to it
+	Dir     string // made if it is not there; one process at a time writes to it, which holds its lock
+	Part    bool   // no lock is taken: shards are published by what they hold, whoever makes them
 	Crop    int    // keep the middle Crop × Crop pixels; 0 keeps all
 	Float32 bool   // also write samples_float32.npy
 
@@ -126,6 +127,17 @@ func Span(size, group, first, end int) (lo, hi int) {
 // that has fewer samples of the same settings, from the same first one, grows. One
 // of other settings is a *MismatchError.
 func (f Folder) Write(ctx context.Context, j Job, show progress.Progress) (Written, error) {
+	if f.Part {
+		if err := atomicfile.MkdirAll(f.Dir); err != nil {
+			return Written{}, err
+		}
+	} else {
+		release, err := atomicfile.Fill(f.Dir, "sample", "ebm sample")
+		if err != nil {
+			return Written{}, err
+		}
+		defer release()
+	}
 	w, err := f.open(&j)
 	if err != nil {
 		return Written{}, err
@@ -144,7 +156,7 @@ func (f Folder) Write(ctx context.Context, j Job, show progress.Progress) (Writt
 			return Written{}, err
 		}
 	}
-	if err := os.RemoveAll(w.shardsDir()); err != nil {
+	if err := atomicfile.Remove(w.shardsDir()); err != nil {
 		return Written{}, err
 	}
 	if err := f.draw(ctx, j.Record.First, show); err != nil {
@@ -198,13 +210,10 @@ func (f Folder) open(j *Job) (*writer, error) {
 	}
 	w := &writer{Folder: f, Job: j, row: row}
 	w.states = States{dir: w.shardsDir(), every: f.StateTime, log: f.Log}
-	if err := os.MkdirAll(f.Dir, 0o755); err != nil {
-		return nil, err
-	}
 	if err := w.record().claim(f.Dir); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(atomicfile.Clean(f.Dir), atomicfile.Clean(w.shardsDir())); err != nil {
+	if err := atomicfile.Clean(w.shardsDir()); err != nil {
 		return nil, err
 	}
 	t, err := readTrace(f.Dir)
@@ -232,7 +241,7 @@ func (w *writer) dtype() tensor.DType {
 // fill draws what no shard has, or only what is to be recorded when all samples
 // are there.
 func (w *writer) fill(ctx context.Context, done bool) (err error) {
-	if err := os.MkdirAll(w.shardsDir(), 0o755); err != nil {
+	if err := atomicfile.MkdirAll(w.shardsDir()); err != nil {
 		return err
 	}
 	if !done {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"ebm/internal/atomicfile"
 	"ebm/internal/npz"
 	"ebm/models/tensor"
 )
@@ -15,7 +16,7 @@ import (
 // have more, and removes what a complete folder alone has. The archive goes last,
 // so that it can be done again when it was interrupted.
 func (w *writer) reopen(ctx context.Context, n int) error {
-	if err := os.MkdirAll(w.shardsDir(), 0o755); err != nil {
+	if err := atomicfile.MkdirAll(w.shardsDir()); err != nil {
 		return err
 	}
 	path, array := filepath.Join(w.Dir, ArchiveFile), archiveArray
@@ -37,7 +38,7 @@ func (w *writer) reopen(ctx context.Context, n int) error {
 	if err := w.splitChains(n); err != nil {
 		return err
 	}
-	return errors.Join(os.RemoveAll(filepath.Join(w.Dir, PicturesDir)), os.Remove(filepath.Join(w.Dir, ArchiveFile)))
+	return errors.Join(atomicfile.Remove(filepath.Join(w.Dir, PicturesDir)), os.Remove(filepath.Join(w.Dir, ArchiveFile)))
 }
 
 // splitChains makes the groups' parts of chains.npz, but for the last group, whose

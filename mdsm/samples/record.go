@@ -8,13 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 
 	"ebm/internal/atomicfile"
+	"ebm/internal/files"
 	"ebm/internal/npz"
 	"ebm/models/tensor"
 )
@@ -60,7 +60,7 @@ type Record struct {
 // has none.
 func ReadRecord(dir string) (Record, error) {
 	path := filepath.Join(dir, RecordFile)
-	data, err := os.ReadFile(path)
+	data, err := files.ReadFile(path)
 	if err != nil {
 		return Record{}, err
 	}

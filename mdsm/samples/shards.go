@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"ebm/internal/atomicfile"
+	"ebm/internal/files"
 	"ebm/internal/npz"
 	"ebm/models/rng"
 	"ebm/models/tensor"
@@ -51,7 +52,7 @@ func writeShard(dir string, first int, samples *tensor.Tensor) (shard, error) {
 // check reports a shard that is not what was written: rows of another type or
 // shape, or damaged.
 func (s shard) check(dtype tensor.DType, row []int) error {
-	f, err := os.Open(s.path)
+	f, err := files.Open(s.path)
 	if err != nil {
 		return err
 	}

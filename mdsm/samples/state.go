@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -53,7 +52,7 @@ func (s State) Write(arrays map[string]*tensor.Tensor) error {
 	if s.Path == "" {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(s.Path), 0o755); err != nil {
+	if err := atomicfile.MkdirAll(filepath.Dir(s.Path)); err != nil {
 		return err
 	}
 	return atomicfile.Write(s.Path, func(w io.Writer) error { return npz.Write(w, arrays, npz.Store) })

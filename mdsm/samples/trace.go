@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"ebm/internal/atomicfile"
+	"ebm/internal/files"
 	"ebm/internal/npz"
 	"ebm/models/tensor"
 )
@@ -135,7 +136,7 @@ func (t trace) fits(j *Job, first, chains int) bool {
 
 func readTrace(dir string) (trace, error) {
 	path := filepath.Join(dir, TraceFile)
-	data, err := os.ReadFile(path)
+	data, err := files.ReadFile(path)
 	if err != nil {
 		return trace{}, err
 	}

@@ -1,8 +1,8 @@
 package samples
 
 import (
+	"ebm/internal/atomicfile"
 	"fmt"
-	"os"
 	"path/filepath"
 )
 
@@ -43,7 +43,7 @@ func (w *writer) keepTrace(b Batch) error {
 	if p == nil || !w.tracing || w.traces[g] != nil {
 		return nil
 	}
-	if err := os.MkdirAll(w.traceDir(g), 0o755); err != nil {
+	if err := atomicfile.MkdirAll(w.traceDir(g)); err != nil {
 		return err
 	}
 	w.traces[g] = p

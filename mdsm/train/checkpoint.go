@@ -33,8 +33,40 @@ const (
 	keepName        = "keep" // marks a checkpoint that stays when older ones go
 )
 
-// Checkpoints lists the checkpoints of the run in dir, oldest first.
+// Checkpoints lists the checkpoints of the run in dir, oldest first. Those that
+// lack a file are left out; [Incomplete] has them.
 func Checkpoints(dir string) ([]Checkpoint, error) {
+	list, err := allCheckpoints(dir)
+	return slices.DeleteFunc(list, func(c Checkpoint) bool { return c.missing() != "" }), err
+}
+
+// Incomplete lists the checkpoints of the run in dir that lack a file, because
+// their removal or their copying was cut short.
+func Incomplete(dir string) ([]Checkpoint, error) {
+	list, err := allCheckpoints(dir)
+	return slices.DeleteFunc(list, func(c Checkpoint) bool { return c.missing() == "" }), err
+}
+
+// incomplete is the error of a run whose only checkpoints are these.
+func incomplete(list []Checkpoint) error {
+	if len(list) == 0 {
+		return nil
+	}
+	c := list[len(list)-1]
+	return fmt.Errorf("checkpoint %s has no %s, and there is no whole one before it: remove it to begin anew", c.Dir, c.missing())
+}
+
+// missing returns the name of a file that the checkpoint lacks, "" for none.
+func (c Checkpoint) missing() string {
+	for _, name := range []string{modelName, stateName} {
+		if info, err := os.Stat(filepath.Join(c.Dir, name)); err != nil || !info.Mode().IsRegular() {
+			return name
+		}
+	}
+	return ""
+}
+
+func allCheckpoints(dir string) ([]Checkpoint, error) {
 	entries, err := os.ReadDir(filepath.Join(dir, checkpointsName))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
@@ -91,7 +123,8 @@ func (c Checkpoint) Weights() (energy.Weights, error) {
 // save writes a checkpoint, completely or not at all, and returns its folder.
 func save(dir string, step int, order []string, values map[string]*tensor.Tensor, describe map[string]string) (string, error) {
 	parent := filepath.Join(dir, checkpointsName)
-	if err := os.MkdirAll(parent, 0o755); err != nil {
+	// The run's folder is not made anew: one that is gone was removed.
+	if err := os.Mkdir(parent, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return "", err
 	}
 	model, state := new(weights.Set), new(weights.Set)
@@ -187,9 +220,40 @@ func prune(dir string, keep int) error {
 		if atomicfile.Exists(filepath.Join(c.Dir, keepName)) {
 			continue
 		}
-		if err := os.RemoveAll(c.Dir); err != nil {
+		if err := atomicfile.Remove(c.Dir); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// offer adds to an error of the run's checkpoint which one is before it, so
+// that a person can decide to use that.
+func (c Checkpoint) offer(run string, err error) error {
+	list, listed := Checkpoints(run)
+	before := slices.DeleteFunc(list, func(o Checkpoint) bool { return o.Step >= c.Step })
+	if listed != nil || len(before) == 0 {
+		return fmt.Errorf("checkpoint %s cannot be used: %w", c.Dir, err)
+	}
+	return fmt.Errorf("checkpoint %s cannot be used: %w; the one before it is %s", c.Dir, err, before[len(before)-1].Dir)
+}
+
+// NewestWeights returns the newest checkpoint of the run in dir and its weights
+// ([Checkpoint.Weights]). When the run goes on meanwhile and removes the
+// checkpoint before it is read, the next one is read. One that is damaged is an
+// error that names the one before it.
+func NewestWeights(dir string) (Checkpoint, energy.Weights, error) {
+	for {
+		c, err := Newest(dir)
+		if err != nil {
+			return c, nil, err
+		}
+		w, err := c.Weights()
+		if err == nil {
+			return c, w, nil
+		}
+		if again, _ := Newest(dir); !errors.Is(err, os.ErrNotExist) || again == c {
+			return c, nil, c.offer(dir, err)
+		}
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"ebm/internal/atomicfile"
+	"ebm/internal/files"
 )
 
 // The files of settings in a run's folder.
@@ -20,6 +21,10 @@ const (
 	ConfigFile           = "config.toml"     // Settings
 	ClassifierConfigFile = "classifier.toml" // ClassifierSettings
 )
+
+// maxConfig bounds a file of settings, in bytes. What this program writes has
+// about a thousand.
+const maxConfig = 1 << 16
 
 // HasConfig reports whether there are the settings of an energy's run in dir.
 func HasConfig(dir string) bool {
@@ -33,7 +38,14 @@ func readConfig[S any](path, name string) (s S, err error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		path = filepath.Join(path, name)
 	}
-	meta, err := toml.DecodeFile(path, &s)
+	text, err := files.ReadFile(path)
+	if err != nil {
+		return *new(S), fmt.Errorf("settings %w", err)
+	}
+	if len(text) > maxConfig {
+		return *new(S), fmt.Errorf("settings %s: %d bytes, want %d at most", path, len(text), maxConfig)
+	}
+	meta, err := toml.Decode(string(text), &s)
 	if err == nil {
 		if unknown := meta.Undecoded(); len(unknown) > 0 {
 			err = fmt.Errorf("unknown key %q", unknown[0].String())

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -25,12 +24,13 @@ type Options struct {
 	Budget   time.Duration     // stop after this time even if steps are left, 0 for never
 	Progress progress.Progress // nil shows nothing
 	Hook     Hook              // called after every update, nil for none
+	Log      func(line string) // gets a line for what a person should know, nil for none
 }
 
 // Train trains an energy network on pictures by the settings' objective, in a
 // run's folder. With Resume it goes on from the newest checkpoint there, which
 // must be of the same settings and pictures: others are a *ResumeError. Where
-// no step is left it changes nothing. The run's files are written when the
+// no step is left it only removes checkpoints that are not to be kept. The run's files are written when the
 // training is ready to begin, so a start that failed leaves none.
 func Train(ctx context.Context, rt *runtime.Runtime, s Settings, data *dataset.Set, o Options) (Result, error) {
 	s.Data.Hash, s.Data.Pad = data.Hash(), data.Pad
@@ -74,7 +74,13 @@ func trainIn[S config[S]](ctx context.Context, rt *runtime.Runtime, s S, o Optio
 			return Result{}, err
 		}
 		if l := s.loop(); newest.Step >= l.Steps {
+			if err := tidy(o.Dir, l.KeepCheckpoints, o.Log); err != nil {
+				return Result{}, err
+			}
 			w, err := newest.Weights()
+			if err != nil {
+				err = newest.offer(o.Dir, err)
+			}
 			return Result{Step: newest.Step, Loss: math.NaN(), Checkpoint: newest.Dir, Weights: w}, err
 		}
 	}
@@ -83,7 +89,7 @@ func trainIn[S config[S]](ctx context.Context, rt *runtime.Runtime, s S, o Optio
 		return Result{}, err
 	}
 	l := s.loop()
-	l.Dir, l.Resume, l.Budget, l.Progress, l.Hook = o.Dir, o.Resume, o.Budget, o.Progress, o.Hook
+	l.Dir, l.Resume, l.Budget, l.Progress, l.Hook, l.Log = o.Dir, o.Resume, o.Budget, o.Progress, o.Hook, o.Log
 	l.ready = func() error { return writeConfig(o.Dir, s.file(), s) }
 	return Run(ctx, rt, problem, l)
 }
@@ -109,14 +115,50 @@ func resumable[S config[S]](s S, dir string) (Checkpoint, error) {
 	return newest, continues(dir, values(&had), values(&s))
 }
 
-// prepare makes a run's folder and removes what a killed process left there.
+// prepare makes the folder of checkpoints and removes what a killed process left
+// there.
 func prepare(dir string) error {
-	for _, d := range []string{dir, filepath.Join(dir, checkpointsName)} {
-		if err := os.MkdirAll(d, 0o755); err != nil {
-			return err
+	checkpoints := filepath.Join(dir, checkpointsName)
+	if err := atomicfile.MkdirAll(checkpoints); err != nil {
+		return err
+	}
+	return atomicfile.Clean(checkpoints)
+}
+
+// fill takes the lock of a run's folder for the process that trains in it.
+func fill(dir string) (release func(), err error) { return atomicfile.Fill(dir, "train", "ebm train") }
+
+// tidy removes from a folder that nobody trains in what is not to be kept.
+func tidy(dir string, keep int, log func(string)) error {
+	release, err := fill(dir)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return errors.Join(prepare(dir), dropIncomplete(dir, log), prune(dir, keep))
+}
+
+// dropIncomplete removes the checkpoints that lack a file and have a whole one
+// after them, and tells log of others, which are skipped.
+func dropIncomplete(dir string, log func(string)) error {
+	list, err := Incomplete(dir)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	newest, err := Newest(dir)
+	if err != nil && !errors.Is(err, ErrNoCheckpoint) {
+		return err
+	}
+	for _, c := range list {
+		lacks, outcome := c.missing(), "skipped"
+		if c.Step < newest.Step {
+			outcome = "removed"
+			if err := atomicfile.Remove(c.Dir); err != nil {
+				return err
+			}
 		}
-		if err := atomicfile.Clean(d); err != nil {
-			return err
+		if log != nil {
+			log(fmt.Sprintf("%s has no %s: it is %s", c.Dir, lacks, outcome))
 		}
 	}
 	return nil

@@ -51,6 +51,7 @@ type Loop struct {
 	Resume          bool              // go on from the newest checkpoint, if there is one
 	Hook            Hook              // called after every update, nil for none
 	Progress        progress.Progress // nil shows nothing
+	Log             func(line string) // gets a line for what a person should know, nil for none
 
 	ready func() error // called when everything is loaded and the folder is made
 }
@@ -92,6 +93,13 @@ func Run(ctx context.Context, rt *runtime.Runtime, p Problem, l Loop) (Result, e
 	if err := firstOf(atLeast("steps", l.Steps, 1), l.LearningRate.Validate()); err != nil {
 		return Result{}, err
 	}
+	if l.Dir != "" {
+		release, err := fill(l.Dir)
+		if err != nil {
+			return Result{}, err
+		}
+		defer release()
+	}
 	s, err := start(p, l)
 	if err != nil {
 		return Result{}, err
@@ -115,6 +123,9 @@ func (s *state) open() (*log, error) {
 		return new(log), nil
 	}
 	if err := prepare(s.Dir); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(dropIncomplete(s.Dir, s.Log), prune(s.Dir, s.KeepCheckpoints)); err != nil {
 		return nil, err
 	}
 	if s.ready != nil {
@@ -154,6 +165,9 @@ func start(p Problem, l Loop) (*state, error) {
 	}
 	c, err := Newest(l.Dir)
 	if errors.Is(err, ErrNoCheckpoint) {
+		if broken, err := Incomplete(l.Dir); err != nil || len(broken) > 0 {
+			return nil, errors.Join(err, incomplete(broken))
+		}
 		return s, nil
 	}
 	if err != nil {
@@ -163,6 +177,9 @@ func start(p Problem, l Loop) (*state, error) {
 		return nil, fmt.Errorf("%s holds a run already, up to step %d: resume it, or choose another folder", l.Dir, c.Step)
 	}
 	if err := c.restore(s.values[0], p.Describe); err != nil {
+		if !errors.As(err, new(*ResumeError)) {
+			err = c.offer(l.Dir, err)
+		}
 		return nil, err
 	}
 	s.step, s.lastCheckpoint = c.Step, c.Dir

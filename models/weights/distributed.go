@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 
+	"ebm/internal/files"
 	"ebm/models/tensor"
 )
 
@@ -31,7 +31,7 @@ type chunk struct {
 // openDistributed reads a distributed checkpoint. Tensors may be cut into rows, as
 // FSDP does.
 func (f *File) openDistributed(dir string) error {
-	in, err := os.Open(filepath.Join(dir, distributed))
+	in, err := files.Open(filepath.Join(dir, distributed))
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func readChunks(dir string, chunks []chunk, shape []int) (*tensor.Tensor, error)
 }
 
 func readChunk(path string, c chunk) (*tensor.Tensor, error) {
-	in, err := os.Open(path)
+	in, err := files.Open(path)
 	if err != nil {
 		return nil, err
 	}

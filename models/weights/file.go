@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"ebm/internal/files"
 	"ebm/internal/npz"
 	"ebm/models/tensor"
 )
@@ -79,7 +80,7 @@ func (f *File) open(path string) error {
 	if !info.Mode().IsRegular() {
 		return errors.New("not a regular file")
 	}
-	in, err := os.Open(path)
+	in, err := files.Open(path)
 	if err != nil {
 		return err
 	}

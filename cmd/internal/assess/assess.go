@@ -14,6 +14,7 @@ import (
 	"ebm/evaluate/features"
 	"ebm/evaluate/probe"
 	"ebm/evaluate/sets"
+	"ebm/internal/atomicfile"
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/samples"
@@ -127,6 +128,11 @@ type subject struct {
 func Evaluate(ctx context.Context, rt *runtime.Runtime, o Options) (*Result, error) {
 	a := &assessment{Options: o, rt: rt}
 	defer a.close()
+	release, err := atomicfile.Fill(a.Dir, "evaluate", "ebm evaluate")
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	if err := a.measure(ctx); err != nil {
 		return nil, err
 	}
@@ -150,9 +156,6 @@ func Evaluate(ctx context.Context, rt *runtime.Runtime, o Options) (*Result, err
 // measure does all parts, each as far as it can be had. Samples are drawn when
 // a part needs them.
 func (a *assessment) measure(ctx context.Context) error {
-	if err := os.MkdirAll(a.Dir, 0o755); err != nil {
-		return err
-	}
 	if err := a.timed("load", func() error { return a.load(ctx) }); err != nil {
 		return err
 	}

@@ -7,11 +7,11 @@ import (
 	"io/fs"
 	"maps"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"ebm/internal/files"
 	"ebm/internal/metrics"
 	"ebm/mdsm/train"
 )
@@ -47,7 +47,7 @@ func ReadRun(dir string) (Run, error) {
 		return r, err
 	}
 	r.progress(records)
-	f, err := os.Open(filepath.Join(dir, report.JSONFile))
+	f, err := files.Open(filepath.Join(dir, report.JSONFile))
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !hasSettings:
 		return r, fmt.Errorf("%s: there is neither a config.toml nor a %s, want the folder of a run, or of an evaluation", dir, report.JSONFile)

@@ -2,13 +2,13 @@ package assess
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"ebm/cmd/internal/report"
 	"ebm/evaluate/sets"
+	"ebm/internal/files"
 	"ebm/internal/picture"
 	"ebm/mdsm/samples"
 	"ebm/models/tensor"
@@ -55,7 +55,7 @@ func (d *demo) summary() string {
 }
 
 func (d *demo) grid() (report.Section, error) {
-	data, err := os.ReadFile(filepath.Join(d.samplesDir(), samples.GridFile))
+	data, err := files.ReadFile(filepath.Join(d.samplesDir(), samples.GridFile))
 	if err != nil {
 		return nil, err
 	}

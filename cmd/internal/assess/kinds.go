@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"ebm"
+	"ebm/internal/atomicfile"
 	"ebm/runtime/progress"
 )
 
@@ -19,12 +20,14 @@ type Exported struct {
 // WriteKinds writes one ONNX file of a model a kind into a folder, which is made if
 // it is not there. A batch of 0 leaves N open.
 func WriteKinds(m *ebm.Model, out string, kinds []ebm.Kind, batch int, show progress.Progress) ([]Exported, error) {
-	if err := os.MkdirAll(out, 0o755); err != nil {
+	release, err := atomicfile.Fill(out, "write", "ebm export")
+	if err != nil {
 		return nil, err
 	}
+	defer release()
 	stage := progress.Begin(show, "export", int64(len(kinds)), "file")
 	defer stage.Done()
-	var files []Exported
+	var list []Exported
 	for _, k := range kinds {
 		f := Exported{Kind: k, Path: filepath.Join(out, string(k)+".onnx")}
 		if err := m.WriteONNX(f.Path, k, batch); err != nil {
@@ -38,8 +41,8 @@ func WriteKinds(m *ebm.Model, out string, kinds []ebm.Kind, batch int, show prog
 				return nil, err
 			}
 		}
-		files = append(files, f)
+		list = append(list, f)
 		stage.Add(1)
 	}
-	return files, nil
+	return list, nil
 }

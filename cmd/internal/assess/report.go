@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"ebm/cmd/internal/report"
 	"ebm/evaluate/sets"
+	"ebm/internal/files"
 	"ebm/internal/metrics"
 	"ebm/mdsm/samples"
 )
@@ -79,7 +79,7 @@ func (a *assessment) report() (*report.Document, error) {
 
 // keepOld adds the sections of the report that is there to doc.
 func (a *assessment) keepOld(doc *report.Document) error {
-	f, err := os.Open(filepath.Join(a.Dir, report.JSONFile))
+	f, err := files.Open(filepath.Join(a.Dir, report.JSONFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

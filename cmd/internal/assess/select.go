@@ -9,12 +9,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"ebm/evaluate"
 	"ebm/evaluate/features"
 	"ebm/internal/atomicfile"
+	"ebm/internal/files"
 	"ebm/internal/npz"
 	"ebm/internal/picture"
 	"ebm/mdsm/langevin"
@@ -221,7 +221,7 @@ func (s Selection) Write(run string) error {
 // no checkpoint of the run was selected.
 func ReadSelection(run string) (Selection, error) {
 	path := filepath.Join(run, "checkpoints", BestFile)
-	data, err := os.ReadFile(path)
+	data, err := files.ReadFile(path)
 	if err != nil {
 		return Selection{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"ebm/internal/files"
 	"ebm/models/weights"
 	"ebm/models/zoo"
 )
@@ -110,7 +111,7 @@ func looksLikeONNX(path string) (bool, error) {
 	case slices.Contains([]string{".safetensors", ".pt", ".pth", ".npz", ".bin", ".ckpt", ".pkl", ".json", ".npy"}, ext):
 		return false, nil
 	}
-	f, err := os.Open(path)
+	f, err := files.Open(path)
 	if err != nil {
 		return false, err
 	}

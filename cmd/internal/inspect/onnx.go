@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"ebm/export/onnxpb"
+	"ebm/internal/files"
 	"ebm/internal/onnxwire"
 )
 
@@ -85,7 +85,7 @@ type onnxReader struct {
 }
 
 func describeONNXFile(ctx context.Context, path string) (*ONNX, error) {
-	f, err := os.Open(path)
+	f, err := files.Open(path)
 	if err != nil {
 		return nil, err
 	}

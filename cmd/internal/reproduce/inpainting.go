@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
 	"ebm/cmd/internal/report"
@@ -109,7 +108,7 @@ func (s *study) fill(ctx context.Context, m *subject, mask string, set langevin.
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := atomicfile.MkdirAll(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
 	return filled, atomicfile.Write(path, func(w io.Writer) error { return npz.WriteNpy(w, filled) })

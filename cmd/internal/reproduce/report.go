@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"ebm/cmd/internal/assess"
 	"ebm/cmd/internal/report"
 	"ebm/internal/atomicfile"
+	"ebm/internal/files"
 )
 
 // The summaries over all items.
@@ -82,7 +82,7 @@ func scaleNote(s Scale) string {
 
 // sections returns what an item's own report shows, under the item's name.
 func (s *study) sections(r Result) ([]report.Section, error) {
-	f, err := os.Open(filepath.Join(s.Dir, r.Item, report.JSONFile))
+	f, err := files.Open(filepath.Join(s.Dir, r.Item, report.JSONFile))
 	if err != nil {
 		return nil, err
 	}

@@ -4,11 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"time"
 
 	"ebm/internal/atomicfile"
+	"ebm/internal/files"
 )
 
 // Row is one quantity of an item: what the paper says of it and what was
@@ -103,7 +103,7 @@ func (r Result) write(dir string) error {
 // fs.ErrNotExist when there is none.
 func readResult(dir string) (Result, error) {
 	path := filepath.Join(dir, resultFile)
-	data, err := os.ReadFile(path)
+	data, err := files.ReadFile(path)
 	if err != nil {
 		return Result{}, err
 	}

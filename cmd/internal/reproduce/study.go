@@ -75,9 +75,11 @@ func Run(ctx context.Context, rt *runtime.Runtime, items []Item, o Options) ([]R
 	}
 	s := &study{Options: o, rt: rt, n: o.Scale.numbers(), models: make(map[string]*subject), sets: make(map[setKey]*dataset.Set)}
 	defer s.close()
-	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+	release, err := atomicfile.Fill(o.Dir, "reproduce", "ebm reproduce")
+	if err != nil {
 		return nil, err
 	}
+	defer release()
 	var results []Result
 	var failed []error
 	stage := progress.Begin(o.Progress, "items", int64(len(items)), "items")
@@ -121,7 +123,7 @@ func (s *study) make(ctx context.Context, item Item) (Result, error) {
 		s.Log(item.Name + ": its result is there")
 		return old, nil
 	}
-	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+	if err := atomicfile.MkdirAll(s.dir); err != nil {
 		return r, err
 	}
 	stale, err := pictureFiles(s.dir)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -12,6 +11,7 @@ import (
 	"ebm/cmd/internal/assess"
 	"ebm/evaluate/features"
 	"ebm/evaluate/probe"
+	"ebm/internal/atomicfile"
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/samples"
@@ -204,7 +204,7 @@ func (s *study) draw(ctx context.Context, m *subject, what string, count, steps 
 		Dir:  filepath.Join(s.Dir, "runs", m.name, fmt.Sprintf("%s-%d-of-%d-steps", what, count, set.Schedule.Steps)),
 		Crop: m.size() - 2*m.Pad, Describe: m.Metadata(), Log: s.Log,
 	}
-	if err := os.MkdirAll(folder.Dir, 0o755); err != nil {
+	if err := atomicfile.MkdirAll(folder.Dir); err != nil {
 		return drawing{}, err
 	}
 	w, err := m.sampler.Write(ctx, set, folder)

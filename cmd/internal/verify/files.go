@@ -2,10 +2,10 @@ package verify
 
 import (
 	"crypto/sha256"
+	"ebm/internal/files"
 	"encoding/hex"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 )
 
@@ -19,7 +19,7 @@ type File struct {
 
 // HashFile reads a regular file and returns what a certificate says of it.
 func HashFile(role, path string) (File, error) {
-	f, err := os.Open(path)
+	f, err := files.Open(path)
 	if err != nil {
 		return File{}, err
 	}

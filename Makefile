@@ -12,13 +12,38 @@ PUPPETEER   := 24.43.1
 BROWSERS    :=
 QUICK       :=
 
-.PHONY: demo test lint bench bench-growth bench-cuda bench-test microbench fuzz parity parity-runtimes parity-evaluation page-test clean
+.PHONY: demo quick test golden golden-go golden-python lint bench bench-growth bench-cuda bench-test microbench fuzz parity parity-runtimes parity-evaluation page-test clean
 
 demo:
 	go run ./cmd/ebm demo
 
+# After each change. Packages that nothing changed for are not tested again.
+quick:
+	go vet ./...
+	go test -short ./...
+
 test:
 	go test ./...
+
+# Every golden file of every kind. Look at the difference before committing it.
+golden: golden-go golden-python
+	git status --short
+
+# What this program writes: whichever test takes -update.
+golden-go:
+	go test $$(grep -l --include='*_test.go' -r 'flag.Bool("update"' . | xargs -n 1 dirname | sort -u) -run 'Golden|Document|Probe|Layouts|EventFiles' -update
+
+# What other programs say: PyTorch (7 GB), onnx, NumPy, scikit-learn, ArviZ,
+# pytorch-fid and torch-fidelity are installed in VENV, by the versions that each
+# folder of golden files was made with.
+golden-python:
+	@echo "Python 3.11 or newer is needed; PyTorch and others (7 GB) go into $(VENV)"
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@set -e; for script in $$(git ls-files '*/testdata/make_*.py' 'testdata/make_*.py'); do \
+		folder=$$(dirname $$script); echo "$$script"; \
+		$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $$folder/requirements.txt; \
+		(cd $$folder && $(abspath $(VENV))/bin/python $$(basename $$script)); \
+	done
 
 lint:
 	@unformatted=$$(gofmt -l .); \

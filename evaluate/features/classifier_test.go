@@ -140,6 +140,9 @@ func TestShippedClassifiersAreWhole(t *testing.T) {
 // Real triples of digits, whose modes the labels say: what a perfect sampler
 // gets, and what the classifier's mistakes make of it.
 func TestModesOfRealStackedDigits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("computes features of many pictures")
+	}
 	set, err := dataset.Load(t.Context(), dataset.Spec{Name: "stacked-mnist", Split: dataset.Test, Size: 28, Seed: 4, Count: 8000})
 	if err != nil {
 		t.Fatal(err)
@@ -193,6 +196,9 @@ func TestChannelsAreDigitsOfTheirOwn(t *testing.T) {
 // The distance orders sets as eyes do: other digits of the same hands are
 // closer than noisy ones, and ones without some digits.
 func TestClassifierFrechetOrdersDamage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("computes features of many pictures")
+	}
 	rt := testkit.Open(t, 1)
 	pictures, labels := every(t, dataset.Spec{Name: "mnist", Split: dataset.Test, Size: 16}, 2)
 	all := classified(t, rt, ClassifierOptions{}, pictures)

@@ -47,6 +47,9 @@ func inceptionWeights(t *testing.T) *weights.Set {
 }
 
 func TestExtractor(t *testing.T) {
+	if testing.Short() {
+		t.Skip("computes features of many pictures")
+	}
 	ctx := context.Background()
 	rt := testkit.Open(t, 1)
 	set := inceptionWeights(t)

@@ -1,6 +1,6 @@
 """Makes neighbours.npz: what scikit-learn and NumPy say of neighbours, AUROC and histograms.
 
-    pip install scikit-learn==1.9.1 numpy==2.4.6
+    pip install -r requirements.txt
     python make_neighbours.py [FOLDER]        (the folder of this file by default)
 
   set [1300,7], queries [600,7]   float32, far from the origin; queries 0 to 4 equal samples of the set

@@ -303,6 +303,9 @@ func TestGenerator(t *testing.T) {
 
 // TestReducedPrecision runs the variants on pictures that were no probes.
 func TestReducedPrecision(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures several networks")
+	}
 	s, rt := source(t), testkit.Open(t, 1)
 	x := random(6, 1, 16, 16)
 	for target, most := range map[string]float64{"float16": 0.03, "int8": 0.1} {

@@ -191,6 +191,9 @@ func (c *counting) Steps(ctx context.Context, x, hidden, noise *tensor.Tensor, t
 
 // The test's own program, as another process, draws samples until it is killed.
 func TestKill(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs long chains")
+	}
 	const variable = "EBM_TEST_LANGEVIN_DIR"
 	m := models(t, small)
 	set := short(300, 6)

@@ -28,6 +28,9 @@ func brief(m Method, chains int) Settings {
 
 // A chain must not depend on anything but its index, the seed and the settings.
 func TestSameBits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs long chains")
+	}
 	w := energy.Init(small, rng.New(3))
 	for _, method := range []Method{Langevin, MALA, HMC} {
 		set := brief(method, 37)
@@ -54,6 +57,9 @@ func TestSameBits(t *testing.T) {
 // starts: acceptance comes near its target, R̂ near 1, and means and variances
 // are right within five Monte Carlo errors.
 func TestChainsMeetAndAdapt(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs long chains")
+	}
 	d, err := energy.Toy("stretched", 20)
 	if err != nil {
 		t.Fatal(err)

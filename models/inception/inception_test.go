@@ -95,6 +95,9 @@ func TestParametersArePyTorchFIDs(t *testing.T) {
 }
 
 func TestOutputsArePyTorchFIDs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("computes a large network")
+	}
 	var set weights.Set
 	for _, line := range strings.Split(strings.TrimSpace(string(tensor.Data[uint8](testkit.Arrays(t, "testdata/golden.npz")["names"]))), "\n") {
 		name, sizes, _ := strings.Cut(line, " ")

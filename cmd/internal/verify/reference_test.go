@@ -99,6 +99,9 @@ func TestReference(t *testing.T) {
 // TestOtherReference compares with tensors that are a little different: what
 // fails is what they are compared with, and nothing else.
 func TestOtherReference(t *testing.T) {
+	if testing.Short() {
+		t.Skip("interprets whole networks")
+	}
 	net, w := torch(t)
 	rt := testkit.Open(t, 0)
 	for name, want := range map[string][]string{
@@ -127,6 +130,9 @@ func TestOtherReference(t *testing.T) {
 // TestWithoutInterpreter leaves only the reference to compare with, and says
 // so.
 func TestWithoutInterpreter(t *testing.T) {
+	if testing.Short() {
+		t.Skip("interprets whole networks")
+	}
 	net, w := torch(t)
 	rt := testkit.Open(t, 0)
 	o := quick

@@ -1,7 +1,7 @@
 """Makes the golden files of this folder: models exported by PyTorch, and PyTorch's
 outputs and gradients for them.
 
-    pip install torch==2.9.1 onnx==1.23.2 onnxscript==0.7.2 numpy
+    pip install -r requirements.txt
     python make_golden.py [FOLDER]        (the folder of this file by default)
 
 NAME.onnx   a seeded model with random weights in evaluation mode, its batch dynamic:

@@ -1,13 +1,14 @@
 """Makes affine.onnx.bin, the file that onnxpb's test reads.
 
-    pip install onnx==1.23.2
-    python make_golden.py affine.onnx.bin
+    pip install -r requirements.txt
+    python make_golden.py [FILE]        (affine.onnx.bin beside this file by default)
 
 y = MatMul(x, w) + b with a symbolic batch, an attribute whose value is zero, a
 subgraph, an int64 initialiser as a list of varints, and metadata: one of each
 kind of field that the project writes or reads.
 """
 
+import os
 import sys
 
 import numpy as np
@@ -46,5 +47,5 @@ def model() -> onnx.ModelProto:
 
 
 if __name__ == "__main__":
-    with open(sys.argv[1], "wb") as f:
+    with open(sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(os.path.abspath(__file__)), "affine.onnx.bin"), "wb") as f:
         f.write(model().SerializeToString(deterministic=True))

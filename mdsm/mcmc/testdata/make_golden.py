@@ -1,6 +1,6 @@
 """Makes diagnostics.npz: draws of several kinds, and what ArviZ says of them.
 
-    pip install arviz==0.21.0 "matplotlib<3.10" && python make_golden.py
+    pip install -r requirements.txt && python make_golden.py
 """
 
 import arviz

@@ -26,7 +26,7 @@ import (
 // temperature (see ClassTerm.Noisy).
 //
 // It is a network without parameters: the weights are constants of its graphs,
-// which are made as those of any energy.
+// which are made like any energy's.
 type Composition struct {
 	Terms       []Term
 	Temperature float64 // T
@@ -51,7 +51,7 @@ type ClassTerm struct {
 	Noisy bool
 }
 
-// Region holds pixels to a picture: where Hidden is 0 they are those of
+// Region holds pixels to a picture: where Hidden is 0 they are the pixels of
 // Picture with noise of standard deviation Sigma, where it is 1 they are free.
 type Region struct {
 	Picture *tensor.Tensor // [1 …] of x's shape, float32
@@ -59,7 +59,7 @@ type Region struct {
 	Sigma   float64        // in units of x
 }
 
-// Validate reports what of a composition cannot be.
+// Validate reports the first part of a composition that cannot be.
 func (c Composition) Validate() error {
 	if len(c.Terms) == 0 {
 		return errors.New("a composition without an energy, want one or more")
@@ -144,12 +144,7 @@ func (c Composition) Energy(x *graph.Node, _ energy.Params) *graph.Node {
 func (c Composition) sum(x *graph.Node) *graph.Node {
 	var sum *graph.Node
 	for _, t := range c.Terms {
-		e := graph.Scale(bound(t.Network, t.Weights)(x), t.Weight/c.Temperature)
-		if sum == nil {
-			sum = e
-		} else {
-			sum = graph.Add(sum, e)
-		}
+		sum = graph.Plus(sum, graph.Scale(bound(t.Network, t.Weights)(x), t.Weight/c.Temperature))
 	}
 	return sum
 }

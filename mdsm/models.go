@@ -155,12 +155,7 @@ func UpdateGraph(n energy.Network, a Adam, shards int) *graph.Graph {
 		p := params[name]
 		var sum *graph.Node
 		for i := range shards {
-			d := g.Input(fmt.Sprintf("%s.grad/%d", name, i), p.DType(), p.Shape())
-			if sum == nil {
-				sum = d
-			} else {
-				sum = graph.Add(sum, d)
-			}
+			sum = graph.Plus(sum, g.Input(fmt.Sprintf("%s.grad/%d", name, i), p.DType(), p.Shape()))
 		}
 		grads = append(grads, sum)
 	}

@@ -16,8 +16,8 @@ const (
 )
 
 // Levels returns n noise levels σ from min to max, both included, one for
-// each position of a batch; a single level is min. The error says what of the
-// range cannot be.
+// each position of a batch; a single level is min. A range that cannot be is an
+// error.
 func (s Spacing) Levels(min, max float64, n int) ([]float64, error) {
 	if !(min > 0) || !(max >= min) || math.IsInf(max, 0) || n < 1 {
 		return nil, fmt.Errorf("%d noise levels from %g to %g, want 0 < min ≤ max and one level or more", n, min, max)

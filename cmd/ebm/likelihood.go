@@ -198,7 +198,7 @@ func (f *likelihoodFlags) measure(ctx context.Context, a *app) error {
 	return nil
 }
 
-// settings returns those of a model with noise of σ₀.
+// settings returns the settings for a model with noise of σ₀.
 func (f *likelihoodFlags) settings(sigma0 float64) ais.Settings {
 	set := f.set
 	if f.ratio == 0 {

@@ -42,7 +42,7 @@ func (f *chainFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.data, "data", "", "folder of the data set that --start names, if it is not found by itself")
 }
 
-// persistent reports whether the chains are those of package mcmc.
+// persistent reports whether package mcmc runs the chains.
 func (f *chainFlags) persistent() bool { return f.sampler != string(mcmc.Langevin) || f.draws > 1 }
 
 // check finds wrong usage.

@@ -30,7 +30,7 @@ func (f *scheduleFlags) addSchedule(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.raw, "raw", false, "leave out the denoising jump at the end")
 }
 
-// settings returns those of so many chains.
+// settings returns the settings of so many chains.
 func (f *scheduleFlags) settings(count int) (langevin.Settings, error) {
 	cooling, err := langevin.ParseCooling(f.schedule)
 	if err != nil {

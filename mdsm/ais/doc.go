@@ -26,9 +26,9 @@
 // estimates log Z, and log Z₀ + mean log w is below log Z in expectation.
 //
 // In reverse, from x_M drawn of the model itself, E[1/w] = Z₀/Z, and
-// log Z₀ + mean log w is above log Z in expectation. Exact draws of a model are
-// to be had only where its density is known. From test images, as in the paper,
-// the result is the paper's estimate and no bound.
+// log Z₀ + mean log w is above log Z in expectation. There are exact draws of a
+// model only where its density is known. From test images, as in the paper, the
+// result is the paper's estimate and no bound.
 //
 // # Temperatures
 //

@@ -15,8 +15,8 @@ const bootstraps = 2000
 // nats.
 type Estimate struct {
 	Value float64 `json:"value"`
-	// StdErr and the interval from Low to High (95 %) are those of the bootstrap:
-	// the chains resampled with replacement. They say nothing of what no chain
+	// The bootstrap, chains resampled with replacement, gives StdErr and the 95 %
+	// interval from Low to High. They say nothing of what no chain
 	// has met; see ESS.
 	StdErr float64 `json:"std_err"`
 	Low    float64 `json:"low"`

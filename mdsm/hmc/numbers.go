@@ -43,7 +43,7 @@ func NewNumbers(l parallel.Layout, source rng.Source, first uint64, lo, hi int) 
 	}
 }
 
-// Draw draws those of trajectory t; h has the wanted step size of the chain at
+// Draw draws the numbers of trajectory t; h has the wanted step size of the chain at
 // each place.
 func (n *Numbers) Draw(t int, h func(place int) float64) {
 	momentum, uniform, sizes := tensor.Data[float32](n.momentum), tensor.Data[float32](n.uniform), tensor.Data[float32](n.stepSize)

@@ -159,9 +159,9 @@ func (c *chain) normal(dst []float32, purpose rng.Purpose, step int) {
 	}
 }
 
-// start sets x to where chains begin: at the mean, at given points or, of
-// pictures that are to be filled in, the hidden pixels at the mean and the others
-// as they are; with noise on all that moves.
+// start sets x to where chains begin, at the mean or at given points, with noise.
+// Where pictures are filled in, only hidden pixels begin there: the others are as
+// given.
 func (c *chain) start() {
 	size := append([]int{c.size}, c.plan.shape...)
 	c.x = tensor.New(tensor.Float32, size...)

@@ -9,9 +9,8 @@ import (
 	"ebm/runtime/parallel"
 )
 
-// Fill has pictures whose hidden pixels are to be filled in, by chains in which
-// only these move, while the others have the noise of the temperature (see
-// mdsm.Inpaint). It takes Files.Inpaint and, for the jump, DenoiseHidden.
+// Fill has pictures whose hidden pixels chains fill in: only these move, while the
+// others have the noise of the temperature (see mdsm.Inpaint). It takes Files.Inpaint and, for the jump, DenoiseHidden.
 // Start says where hidden pixels begin.
 type Fill struct {
 	Pictures *tensor.Tensor // [M …], float32
@@ -36,7 +35,7 @@ func (f *Fill) of(sample int) (picture, hidden []float32) {
 	return picture, tensor.Data[float32](f.Hidden)[i*each : (i+1)*each]
 }
 
-// fits reports what of the pictures and masks does not fit a model of one shape.
+// fits reports pictures and masks that do not fit a model of one shape.
 func (f *Fill) fits(shape []int) error {
 	if err := rowsOfShape("pictures", f.Pictures, shape); err != nil {
 		return err

@@ -44,7 +44,7 @@ type Schedule struct {
 // exponential, 2700 steps, from 100 to 1.
 func Paper() Schedule { return Schedule{Cooling: Exponential, Steps: 2700, Hot: 100, Cool: 1} }
 
-// Validate reports what of the description cannot be.
+// Validate reports the first field that cannot be.
 func (s Schedule) Validate() error {
 	if cooling, err := ParseCooling(string(s.Cooling)); err != nil {
 		return err

@@ -7,8 +7,8 @@ import (
 	"ebm/models/tensor"
 )
 
-// arrays returns the chains of a group after so many steps, from which they go on
-// to the same bits: x of all places, and what was seen of the watched ones.
+// arrays returns the state of a group after so many steps, from which its chains
+// go on to the same bits: x of all places, and the record of the watched ones.
 func (c *chain) arrays(done int) map[string]*tensor.Tensor {
 	a := map[string]*tensor.Tensor{"position": c.position(done), "x": c.x}
 	if c.seen == nil {

@@ -26,7 +26,7 @@ type Diagnostics struct {
 // leastDraws is the number of draws of a chain below which halves say nothing.
 const leastDraws = 4
 
-// Diagnose returns those of draws [chains][draws]. Each chain must have as many
+// Diagnose returns the diagnostics of draws [chains][draws]. Each chain must have as many
 // draws as the others, four or more, and all must be finite. Draws that do not
 // vary have effective sample sizes of their number, and no R̂ (NaN).
 func Diagnose(chains [][]float64) (Diagnostics, error) {

@@ -53,7 +53,7 @@ func (w *writer) joinChains() error {
 	return writeArrays(filepath.Join(w.Dir, ChainsFile), whole)
 }
 
-// appendRows adds the rows of part's arrays to those of whole.
+// appendRows appends the rows of part's arrays to the arrays of whole.
 func appendRows(whole, part map[string]*tensor.Tensor) error {
 	for name, t := range part {
 		had := whole[name]

@@ -181,7 +181,7 @@ type writer struct {
 	ended   []int            // groups whose states are of no more use when the open shard is closed
 	opened  time.Time
 
-	tracing bool             // whether a trace is to be made
+	tracing bool             // whether a trace is missing
 	traces  map[int]*Process // what there is of it, by group
 }
 
@@ -238,7 +238,7 @@ func (w *writer) dtype() tensor.DType {
 	return tensor.Uint8
 }
 
-// fill draws what no shard has, or only what is to be recorded when all samples
+// fill draws what no shard has, or only the missing traces when all samples
 // are there.
 func (w *writer) fill(ctx context.Context, done bool) (err error) {
 	if err := atomicfile.MkdirAll(w.shardsDir()); err != nil {

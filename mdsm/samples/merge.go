@@ -16,7 +16,7 @@ import (
 	"ebm/runtime/progress"
 )
 
-// Merge joins complete folders of samples, such as those of Settings.Shard on
+// Merge joins complete folders of samples, such as Settings.Shard makes on
 // several machines, into one at f.Dir, which must be new or empty. Together they
 // must hold a contiguous range of one set: a setting that differs is a
 // *MismatchError. Memory is bounded; the archives are those that one machine

@@ -34,7 +34,7 @@ func (p *Process) MeanEnergy() []float64 {
 	return mean
 }
 
-// JoinProcesses joins those of consecutive chains; none make nil.
+// JoinProcesses joins the processes of consecutive chains; nil when there are none.
 func JoinProcesses(parts []*Process) *Process {
 	if len(parts) == 0 {
 		return nil

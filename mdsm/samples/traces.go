@@ -13,7 +13,7 @@ func (w *writer) traceDir(group int) string {
 	return filepath.Join(w.shardsDir(), fmt.Sprintf("process-%012d", group*w.Record.Group))
 }
 
-// watched lists the groups that the trace is made of, when one is to be made.
+// watched lists the groups that the trace is made of, when it is missing.
 func (w *writer) watched() []int {
 	if !w.tracing {
 		return nil

@@ -128,12 +128,7 @@ func (c *checker) project(order int, ys []*graph.Node) (s *graph.Node, cotangent
 		}
 		cotangent := c.input(fmt.Sprintf("c%d.%d", order, i), value)
 		cotangents = append(cotangents, cotangent)
-		term := graph.ReduceSum(graph.Mul(cotangent, y))
-		if s == nil {
-			s = term
-		} else {
-			s = graph.Add(s, term)
-		}
+		s = graph.Plus(s, graph.ReduceSum(graph.Mul(cotangent, y)))
 	}
 	return s, cotangents
 }

@@ -67,6 +67,14 @@ func StopGradient(x *Node) *Node { return apply(OpStopGradient, nil, x) }
 // Add returns a+b.
 func Add(a, b *Node) *Node { return apply(OpAdd, nil, a, b) }
 
+// Plus returns sum+term, or the term where sum is nil and has none yet.
+func Plus(sum, term *Node) *Node {
+	if sum == nil {
+		return term
+	}
+	return Add(sum, term)
+}
+
 // Sub returns a−b.
 func Sub(a, b *Node) *Node { return apply(OpSub, nil, a, b) }
 

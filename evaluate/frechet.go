@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 )
@@ -19,8 +20,8 @@ type FrechetDistance struct {
 }
 
 // Frechet returns the Fréchet distance of two sets of features. Covariances
-// may be singular. Equal statistics have a distance of 0 up to rounding, which
-// may be negative. Different numbers of features, and covariances with
+// may be singular. Equal statistics have a distance of 0, and nearly equal ones
+// one of 0 up to rounding, which may be negative. Different numbers of features, and covariances with
 // negative eigenvalues, are errors. ctx is looked at between factorizations,
 // which take a few seconds each for 2048 features.
 func Frechet(ctx context.Context, a, b *Statistics) (FrechetDistance, error) {
@@ -35,6 +36,10 @@ func Frechet(ctx context.Context, a, b *Statistics) (FrechetDistance, error) {
 	if err := ctx.Err(); err != nil {
 		return FrechetDistance{}, err
 	}
+	out := FrechetDistance{Warnings: append(a.fewSamples("first"), b.fewSamples("second")...)}
+	if slices.Equal(a.Mean, b.Mean) && slices.Equal(a.Covariance, b.Covariance) {
+		return out, nil
+	}
 	la, lb, err := factors(a, b)
 	if err != nil {
 		return FrechetDistance{}, err
@@ -44,14 +49,13 @@ func Frechet(ctx context.Context, a, b *Statistics) (FrechetDistance, error) {
 		return FrechetDistance{}, err
 	}
 	d := len(a.Mean)
-	out := FrechetDistance{Covariance: -2 * shared, Warnings: a.fewSamples("first")}
+	out.Covariance = -2 * shared
 	for i := range d {
 		diff := a.Mean[i] - b.Mean[i]
 		out.Mean += diff * diff
 		out.Covariance += a.Covariance[i*d+i] + b.Covariance[i*d+i]
 	}
 	out.Distance = out.Mean + out.Covariance
-	out.Warnings = append(out.Warnings, b.fewSamples("second")...)
 	return out, nil
 }
 

@@ -43,9 +43,12 @@ type extraction struct {
 	multiplier *evaluate.Multiplier // nil without a runtime
 }
 
-// side computes what the metrics need of a source.
+// side computes what the metrics need of a source, which may be nothing.
 func (x extraction) side(ctx context.Context, what string, s *Source, n needs) (*side, error) {
 	out := &side{source: s, maker: s.maker}
+	if n == (needs{}) {
+		return out, nil
+	}
 	switch s.Kind {
 	case Statistics:
 		out.statistics = s.statistics
@@ -114,6 +117,11 @@ func (x extraction) pictures(ctx context.Context, what string, out *side, n need
 		}
 		if err := keep.add(set); err != nil {
 			return fmt.Errorf("%s: from picture %d on: %w", s.Name, first, err)
+		}
+	}
+	if s.end != nil {
+		if err := s.end(); err != nil {
+			return err
 		}
 	}
 	maker.Features = keep.d

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -167,8 +168,6 @@ func TestErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	logarithm := opened(t, network(t, func(x *graph.Node) *graph.Node { return graph.Log(graph.Shift(x, -0.2)) }))
-	nan := tensor.New(tensor.Float32, 6, 4)
-	tensor.Data[float32](nan)[9] = float32(math.NaN())
 	for _, c := range []struct {
 		name string
 		o    Options
@@ -177,7 +176,6 @@ func TestErrors(t *testing.T) {
 		{"another convention", Options{Samples: open(t, a), Reference: open(t, statistics), Network: tf}, "preprocessing tf against pytorch-fid"},
 		{"another network", Options{Samples: open(t, a), Reference: open(t, written), Network: logarithm}, "weights"},
 		{"NaN features", Options{Samples: open(t, a), Reference: open(t, a), Network: logarithm}, "is NaN, want a finite number"},
-		{"NaN in a file", Options{Samples: open(t, npy(t, "f.npy", nan)), Reference: open(t, npy(t, "f.npy", nan))}, "feature 1 of sample 2 is not finite"},
 		{"other numbers of features", Options{Samples: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 4))), Reference: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 5)))}, "4"},
 		{"one picture", Options{Samples: open(t, samples(t, drawn(1, 8, 0))), Reference: open(t, a), Network: net}, "pictures: 1, want 2 or more"},
 		{"no network", Options{Samples: open(t, a), Reference: open(t, a)}, "need a feature network"},
@@ -281,5 +279,74 @@ func TestInterrupted(t *testing.T) {
 	_, err := Run(ctx, rt, Options{Samples: open(t, samples(t, drawn(20, 8, 0))), Network: opened(t, network(t, same))})
 	if err == nil || !strings.Contains(err.Error(), "canceled") {
 		t.Errorf("%v", err)
+	}
+}
+
+// Equal sets are at no distance, and a score alone looks at no reference.
+func TestEqualSetsAndOneSide(t *testing.T) {
+	rt, net := testkit.Open(t, 1), opened(t, network(t, same))
+	a := samples(t, drawn(40, 8, 0))
+	r := compare(t, rt, Options{Samples: open(t, a), Reference: open(t, a), Network: net, Metrics: []string{Frechet, Manifold}})
+	if v := value(t, r, "onnx_frechet"); v.Value != 0 || value(t, r, "precision").Value != 1 {
+		t.Errorf("%+v of equal sets, want 0", v)
+	}
+	r = compare(t, rt, Options{Samples: open(t, a), Reference: open(t, samples(t, drawn(1, 8, 60))), Network: net, Metrics: []string{InceptionScore}})
+	if len(r.Metrics) != 1 || r.Samples.Computed != 40 || r.Reference.Computed != 0 {
+		t.Errorf("%+v, want a score of 40 samples and nothing of the reference", r)
+	}
+}
+
+// A byte of a file that is not what was written is an error, or gives the very
+// numbers: none is wrong in silence, also where a limit leaves most of the file.
+func TestDamagedFiles(t *testing.T) {
+	rt, net := testkit.Open(t, 1), opened(t, network(t, same))
+	dir := t.TempDir()
+	written, statistics := filepath.Join(dir, "f.npz"), filepath.Join(dir, "s.npz")
+	a := samples(t, drawn(150, 8, 0))
+	compare(t, rt, Options{Samples: open(t, a), Network: net, Metrics: []string{InceptionScore}, WriteFeatures: written, WriteStatistics: statistics})
+	numbers := func(path string, limit int) (float64, error) {
+		s, err := Open(context.Background(), path, SourceOptions{Limit: limit})
+		if err != nil {
+			return 0, err
+		}
+		defer s.Close()
+		r, err := Run(context.Background(), rt, Options{Samples: s, Reference: Held("reference", drawn(30, 8, 60)), Network: net, Metrics: []string{Frechet}})
+		if err != nil {
+			return 0, err
+		}
+		return r.Metrics[0].Value, nil
+	}
+	refused := 0
+	for _, path := range []string{a, written, statistics} {
+		for _, limit := range []int{0, 20} {
+			if path == statistics && limit > 0 {
+				continue
+			}
+			want, err := numbers(path, limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			whole := testkit.Read(t, path)
+			for i := range 25 {
+				damaged := slices.Clone(whole)
+				damaged[(i*2+1)*len(whole)/50] ^= 1 << (i % 8)
+				at := testkit.Write(t, filepath.Join(t.TempDir(), "damaged.npz"), damaged)
+				got, err := numbers(at, limit)
+				if err != nil {
+					refused++
+				} else if got != want {
+					t.Errorf("%s, limit %d, byte %d of %d turned over: %g, want %g or an error", filepath.Base(path), limit, (i*2+1)*len(whole)/50, len(whole), got, want)
+				}
+			}
+			for _, n := range []int{len(whole) / 3, len(whole) - 5} {
+				at := testkit.Write(t, filepath.Join(t.TempDir(), "cut.npz"), whole[:n])
+				if _, err := numbers(at, limit); err == nil || !strings.Contains(err.Error(), "cut short") || !strings.Contains(err.Error(), at) {
+					t.Errorf("%s cut to %d bytes: %v", filepath.Base(path), n, err)
+				}
+			}
+		}
+	}
+	if refused < 100 {
+		t.Errorf("%d damaged files refused, want nearly all of 125", refused)
 	}
 }

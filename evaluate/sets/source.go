@@ -42,6 +42,7 @@ type Source struct {
 	Notes                   []string // remarks for a person
 
 	read       func(ctx context.Context, first, n int) (*tensor.Tensor, error)
+	end        func() error // reads what a limit left, so that the file's sum is checked; nil where there is none
 	close      func() error
 	features   features.Set
 	statistics *evaluate.Statistics
@@ -255,6 +256,18 @@ func (s *Source) holdFeatures(path string, set features.Set) error {
 	if l := set.Logits; l != nil && (l.Rank() != 2 || !l.DType().IsFloat() || l.Shape()[0] != n) {
 		return fmt.Errorf("%s: logits are %v, want floats [%d classes]", path, l, n)
 	}
+	// Files of NumPy's may hold any floats, and the message names the file.
+	for what, t := range map[string]*tensor.Tensor{"feature": set.Features, "logit": set.Logits} {
+		if t == nil {
+			continue
+		}
+		d := t.Shape()[1]
+		for i, v := range t.Float64s() {
+			if math.IsNaN(v) || math.IsInf(v, 0) {
+				return fmt.Errorf("%s: %s %d of sample %d is %g, want a finite number", path, what, i%d, i/d, v)
+			}
+		}
+	}
 	s.Kind, s.Count, s.features = Features, n, set
 	return nil
 }
@@ -280,6 +293,15 @@ func (s *Source) openRows(rows *npz.RowReader) error {
 	s.Kind, s.Count, s.close = Pictures, shape[0], rows.Close
 	if isFloat {
 		s.outside = &outside{}
+	}
+	s.end = func() error {
+		for {
+			if _, err := rows.Next(Block); errors.Is(err, io.EOF) {
+				return nil
+			} else if err != nil {
+				return fmt.Errorf("%s: %w", s.Name, err)
+			}
+		}
 	}
 	at := 0
 	s.read = func(_ context.Context, first, n int) (*tensor.Tensor, error) {

@@ -3,6 +3,7 @@ package sets
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -147,4 +148,12 @@ func FuzzMaker(f *testing.F) {
 			t.Errorf("%v, %v", m, err)
 		}
 	})
+}
+
+func TestFeaturesThatAreNotFiniteNameTheFile(t *testing.T) {
+	nan := tensor.New(tensor.Float32, 6, 4)
+	tensor.Data[float32](nan)[9] = float32(math.NaN())
+	path := npy(t, "f.npy", nan)
+	_, err := Open(t.Context(), path, SourceOptions{})
+	testkit.WantError(t, "NaN", err, path, "feature 1 of sample 2 is NaN, want a finite number")
 }

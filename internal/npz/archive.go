@@ -53,6 +53,12 @@ func (a *Archive) index() error {
 	}
 	a.size = info.Size()
 	z, err := zip.NewReader(a.file, a.size)
+	if errors.Is(err, zip.ErrFormat) {
+		start := make([]byte, 4) // of an archive's first member
+		if n, _ := a.file.ReadAt(start, 0); n == len(start) && string(start) == "PK\x03\x04" {
+			return fmt.Errorf("%d bytes that begin an archive and lack its end, want the whole file: it was cut short", a.size)
+		}
+	}
 	if err != nil {
 		return err
 	}

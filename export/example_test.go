@@ -61,6 +61,7 @@ func ExamplePasses() {
 	// fold pools into convolutions
 	// fold constants
 	// simplify
+	// hoist out of loops
 	// share common subexpressions
 	// drop dead code
 	// graph f

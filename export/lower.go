@@ -129,6 +129,9 @@ func lowerers() map[graph.Op]lowerFunc {
 // graphProto lowers the whole graph. docs describe inputs and outputs.
 func (l *lowering) graphProto(docs map[string]string) *onnxpb.GraphProto {
 	for _, in := range l.graph.Inputs() {
+		if l.names[in] != "" {
+			continue // a value of the graph around a body
+		}
 		name := l.reserve(in.InputName())
 		l.names[in] = name
 		l.proto.Input = append(l.proto.Input, valueInfo(name, in.Type(), docs[name]))

@@ -34,6 +34,7 @@ func Passes() []Pass {
 		{foldsPools, foldPools, nil},
 		{foldsConstants, foldConstants, nil},
 		{simplifies, simplify, []string{foldsConstants}},
+		{"hoist out of loops", hoist, nil},
 		{"share common subexpressions", shareCommon, []string{foldsPools, simplifies}},
 		{"drop dead code", dropDead, []string{foldsPools, foldsConstants, simplifies}},
 	}

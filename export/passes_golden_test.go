@@ -306,6 +306,49 @@ func goldens() []golden {
 				%3 = Project(%2) output=0 : float32[2]
 				return y=%3
 `},
+		{"hoist out of loops", "a weight that every step transposes", func(f *g.Graph) *g.Node {
+			body := g.New("body")
+			s := body.Input("s", tensor.Float32, g.Dims(1, 2))
+			x := body.Input("x", tensor.Float32, g.Dims(1, 2))
+			w := body.Input("w", tensor.Float32, g.Dims(2, 2))
+			body.Output("s", g.Add(g.MatMul(s, g.Transpose(w, 1, 0)), x))
+			return g.ScanShared(body, []*g.Node{input(f, "s", 1, 2)}, []*g.Node{input(f, "x", 3, 1, 2)}, []*g.Node{input(f, "w", 2, 2)}, false)[0]
+		}, `
+				graph f
+				%0 = Input s : float32[1 2]
+				%1 = Input x : float32[3 1 2]
+				%2 = Input w : float32[2 2]
+				%3 = Scan(%0, %1, %2) carried=1 shared=1 body={
+				graph body
+				%0 = Input s : float32[1 2]
+				%1 = Input x : float32[1 2]
+				%2 = Input w : float32[2 2]
+				%3 = Transpose(%2) axes=[1 0] : float32[2 2]
+				%4 = MatMul(%0, %3) : float32[1 2]
+				%5 = Add(%4, %1) : float32[1 2]
+				return s=%5
+				} : float32[1 2]
+				%4 = Project(%3) output=0 : float32[1 2]
+				return y=%4
+`, `
+				graph f
+				%0 = Input s : float32[1 2]
+				%1 = Input x : float32[3 1 2]
+				%2 = Input w : float32[2 2]
+				%3 = Transpose(%2) axes=[1 0] : float32[2 2]
+				%4 = Scan(%0, %1, %2, %3) carried=1 shared=2 body={
+				graph body
+				%0 = Input s : float32[1 2]
+				%1 = Input x : float32[1 2]
+				%2 = Input w : float32[2 2]
+				%3 = Input hoisted1 : float32[2 2]
+				%4 = MatMul(%0, %3) : float32[1 2]
+				%5 = Add(%4, %1) : float32[1 2]
+				return s=%5
+				} : float32[1 2]
+				%5 = Project(%4) output=0 : float32[1 2]
+				return y=%5
+`},
 		{"share common subexpressions", "left alone: other attributes, other weights", func(f *g.Graph) *g.Node {
 			x := input(f, "x", 2, 2)
 			a, b := f.Weight("a", tensor.Of([]float32{1, 2}, 2)), f.Weight("b", tensor.Of([]float32{1, 2}, 2))

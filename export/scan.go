@@ -1,6 +1,9 @@
 package export
 
 import (
+	"slices"
+
+	"ebm/export/onnxpb"
 	"ebm/models/graph"
 )
 
@@ -9,9 +12,21 @@ import (
 func lowerScan(l *lowering, n *graph.Node) string {
 	a := n.Attr().(graph.ScanAttr)
 	inner := newLowering(a.Body, l, l.blocks.channels())
+	operands := n.Inputs()[:len(n.Inputs())-a.Shared]
+	for i, x := range n.Inputs()[len(operands):] {
+		inner.names[a.Body.Inputs()[len(operands)+i]] = l.value(x) // a body sees the values around it
+	}
 	body := inner.graphProto(nil)
-	outputs := l.emitN("Scan", len(n.Types()), l.values(n.Inputs()),
-		graphAttr("body", body), intAttr("num_scan_inputs", len(n.Inputs())-a.Carried))
+	scanned := len(operands) - a.Carried
+	attrs := []*onnxpb.AttributeProto{graphAttr("body", body), intAttr("num_scan_inputs", scanned)}
+	if a.Reverse {
+		stacks := len(n.Types()) - a.Carried
+		attrs = append(attrs, intsAttr("scan_input_directions", slices.Repeat([]int{1}, scanned)...))
+		if stacks > 0 {
+			attrs = append(attrs, intsAttr("scan_output_directions", slices.Repeat([]int{1}, stacks)...))
+		}
+	}
+	outputs := l.emitN("Scan", len(n.Types()), l.values(operands), attrs...)
 	l.scans[n] = outputs
 	return outputs[0]
 }

@@ -365,7 +365,7 @@ func integerRows() []row {
 
 func scanRows() []row {
 	float := tensor.Float32
-	scan := row{name: "Scan of two states and two stacks", op: g.OpScan, order: -1,
+	scan := row{name: "Scan of two states and two stacks", op: g.OpScan, order: 1,
 		operands: []operand{n(N, 3), n(), n(K, N, 3), n(K)},
 		build: func(xs []*g.Node) []*g.Node {
 			body := g.New("body")
@@ -394,7 +394,7 @@ func scanRows() []row {
 			results := g.Scan(body, xs[:2], xs[2:])
 			return append(results, g.Exp(results[2]))
 		}}
-	stateless := row{name: "Scan without a state", op: g.OpProject, order: -1,
+	stateless := row{name: "Scan without a state", op: g.OpProject,
 		operands: []operand{n(K, N)},
 		build: func(xs []*g.Node) []*g.Node {
 			body := g.New("body")
@@ -403,7 +403,7 @@ func scanRows() []row {
 			body.Output("y", g.Concat(0, g.Reshape(g.ReduceMax(total), g.Dims(1)), g.Reshape(g.ReduceSum(total), g.Dims(1))))
 			return g.Scan(body, nil, xs)
 		}}
-	nested := row{name: "Scan in a Scan", op: g.OpScan, order: -1,
+	nested := row{name: "Scan in a Scan", op: g.OpScan,
 		operands: []operand{n(2), n(K, 3, 2)},
 		build: func(xs []*g.Node) []*g.Node {
 			inner := g.New("inner")
@@ -416,7 +416,20 @@ func scanRows() []row {
 			outer.Output("s", g.Scan(inner, []*g.Node{s}, []*g.Node{x})[0])
 			return g.Scan(outer, xs[:1], xs[1:])
 		}}
-	return []row{scan, states, stateless, nested}
+	shared := row{name: "Scan in reverse with shared operands", op: g.OpScan,
+		operands: []operand{n(N, 3), n(K, N, 3), n(3, 3), weight(3)},
+		build: func(xs []*g.Node) []*g.Node {
+			body := g.New("body")
+			h := body.Input("h", float, symbolic([]int{N, 3}))
+			x := body.Input("x", float, symbolic([]int{N, 3}))
+			w := body.Input("w", float, g.Dims(3, 3))
+			b := body.Input("b", float, g.Dims(3))
+			next := g.Tanh(g.Add(g.Linear(h, w, b), x))
+			body.Output("next", next)
+			body.Output("h", next)
+			return g.ScanShared(body, xs[:1], xs[1:2], xs[2:], true)
+		}}
+	return []row{scan, states, stateless, nested, shared}
 }
 
 func compositeRows() []row {

@@ -6,9 +6,9 @@ import (
 	"ebm/models/graph"
 )
 
-// mostSteps bounds the length of a sequence: every step becomes nodes of its
-// own, which can be differentiated like any others.
-const mostSteps = 512
+// mostUnrolled is the length up to which every step of a sequence becomes nodes
+// of its own. Longer ones, and those of symbolic length, are a Scan.
+const mostUnrolled = 16
 
 // recurrence is one direction of an RNN, GRU or LSTM: weights w [G·H I],
 // r [G·H H], biases wb and rb [G·H] or nil, and peepholes [3·H] or nil.
@@ -21,10 +21,11 @@ type recurrence struct {
 	inputForget  bool // LSTM: forget gate 1 − input gate
 }
 
-// cell computes the next hidden state and cell state from x [B I].
-type cell func(r *recurrence, x, h, state *graph.Node) (nextH, nextState *graph.Node)
+// cell computes the next hidden state and cell state from what x contributes
+// to the gates, x·wᵀ + b [B G·H].
+type cell func(r *recurrence, fromX, h, state *graph.Node) (nextH, nextState *graph.Node)
 
-// recurrent reads an operator over sequences X [T B I] by unrolling it.
+// recurrent reads an operator over sequences X [T B I].
 func recurrent(gates int, step cell) reader {
 	return func(c *call) []*value {
 		x := c.float(0)
@@ -43,9 +44,8 @@ func recurrent(gates int, step cell) reader {
 		if x.Rank() != 3 {
 			c.fail("%v, want sequences [T B I]", x.Type())
 		}
-		steps := c.size(x, 0)
-		if steps < 1 || steps > mostSteps {
-			c.fail("a sequence of %d steps, want 1 to %d", steps, mostSteps)
+		if x.Shape()[0] == (graph.Dim{}) {
+			c.fail("a sequence of 0 steps, want 1 or more")
 		}
 		direction := c.text("direction", "forward")
 		directions := 1
@@ -63,7 +63,7 @@ func recurrent(gates int, step cell) reader {
 			r := flags
 			r.part(d, gates)
 			backwards := direction == "reverse" || d == 1
-			y, h, state := r.unroll(x, d, steps, backwards, step)
+			y, h, state := r.sequence(x, d, backwards, step)
 			ys, hs = append(ys, y), append(hs, graph.ExpandDims(h, 0))
 			if state != nil {
 				states = append(states, graph.ExpandDims(state, 0))
@@ -135,19 +135,72 @@ func (r *recurrence) initial(i, d int, x *graph.Node) *graph.Node {
 	return graph.Reshape(graph.Slice(n, 0, d, d+1, 1), shape)
 }
 
-// unroll returns the hidden states [T 1 B H], and the last ones.
-func (r *recurrence) unroll(x *graph.Node, d, steps int, backwards bool, step cell) (y, h, state *graph.Node) {
+// sequence returns the hidden states [T 1 B H], and the last ones.
+func (r *recurrence) sequence(x *graph.Node, d int, backwards bool, step cell) (y, h, state *graph.Node) {
 	h = r.initial(5, d, x)
 	if r.c.op.kind == "LSTM" {
 		state = r.initial(6, d, x)
 	}
+	if steps, ok := x.Shape()[0].Constant(); ok && steps <= mostUnrolled {
+		return r.unroll(x, h, state, steps, backwards, step)
+	}
+	return r.scan(x, h, state, backwards, step)
+}
+
+// scan computes the products with all of x at once, and the rest in a loop. It
+// stacks all states, which its adjoint needs.
+func (r *recurrence) scan(x, h, state *graph.Node, backwards bool, step cell) (y, lastH, lastState *graph.Node) {
+	s := x.Shape()
+	gates := affine(graph.Reshape(x, graph.Shape{r.c.times(s[0], s[1]), s[2]}), r.w, r.wb)
+	gates = graph.Reshape(gates, graph.Shape{s[0], s[1], gates.Shape()[1]})
+
+	body := graph.New("step")
+	input := func(name string, n *graph.Node, shape graph.Shape) *graph.Node {
+		return body.Input(name, n.DType(), shape)
+	}
+	states := []*graph.Node{h}
+	inner := *r
+	innerH, innerState := input("h", h, h.Shape()), (*graph.Node)(nil)
+	if state != nil {
+		states = append(states, state)
+		innerState = input("state", state, state.Shape())
+	}
+	fromX := input("x", gates, gates.Shape()[1:])
+	shared := []*graph.Node{graph.Transpose(r.r, 1, 0)}
+	inner.r = graph.Transpose(input("r", r.r, shared[0].Shape()), 1, 0)
+	if r.rb != nil {
+		shared, inner.rb = append(shared, r.rb), input("rb", r.rb, r.rb.Shape())
+	}
+	if r.peepholes != nil {
+		shared, inner.peepholes = append(shared, r.peepholes), input("peepholes", r.peepholes, r.peepholes.Shape())
+	}
+	nextH, nextState := step(&inner, fromX, innerH, innerState)
+	next := []*graph.Node{nextH}
+	if state != nil {
+		next = append(next, nextState)
+	}
+	for i, name := range slices.Concat([]string{"h", "state"}[:len(next)], []string{"all_h", "all_states"}[:len(next)]) {
+		body.Output(name, next[i%len(next)])
+	}
+	out := graph.ScanShared(body, states, []*graph.Node{gates}, shared, backwards)
+	stack := out[len(states)]
+	y = graph.Reshape(stack, slices.Concat(stack.Shape()[:1], graph.Dims(1), stack.Shape()[1:]))
+	if state != nil {
+		lastState = out[1]
+	}
+	return y, out[0], lastState
+}
+
+// unroll has nodes of its own for every step.
+func (r *recurrence) unroll(x, h, state *graph.Node, steps int, backwards bool, step cell) (y, lastH, lastState *graph.Node) {
 	all := make([]*graph.Node, steps)
 	for i := range steps {
 		t := i
 		if backwards {
 			t = steps - 1 - i
 		}
-		h, state = step(r, graph.Reshape(graph.Slice(x, 0, t, t+1, 1), x.Shape()[1:]), h, state)
+		fromX := affine(graph.Reshape(graph.Slice(x, 0, t, t+1, 1), x.Shape()[1:]), r.w, r.wb)
+		h, state = step(r, fromX, h, state)
 		all[t] = graph.Reshape(h, slices.Concat(graph.Dims(1, 1), h.Shape()))
 	}
 	return graph.Concat(0, all...), h, state
@@ -161,13 +214,13 @@ func (r *recurrence) gate(z *graph.Node, g int) *graph.Node {
 // affine is x·wᵀ + b.
 func affine(x, w, b *graph.Node) *graph.Node { return graph.Linear(x, w, b) }
 
-func rnnCell(r *recurrence, x, h, _ *graph.Node) (*graph.Node, *graph.Node) {
-	return graph.Tanh(graph.Add(affine(x, r.w, r.wb), affine(h, r.r, r.rb))), nil
+func rnnCell(r *recurrence, fromX, h, _ *graph.Node) (*graph.Node, *graph.Node) {
+	return graph.Tanh(graph.Add(fromX, affine(h, r.r, r.rb))), nil
 }
 
 // gruCell has the gates z (update), r (reset) and h (new).
-func gruCell(r *recurrence, x, h, _ *graph.Node) (*graph.Node, *graph.Node) {
-	fromX, fromH := affine(x, r.w, r.wb), affine(h, r.r, r.rb)
+func gruCell(r *recurrence, fromX, h, _ *graph.Node) (*graph.Node, *graph.Node) {
+	fromH := affine(h, r.r, r.rb)
 	update := graph.Sigmoid(graph.Add(r.gate(fromX, 0), r.gate(fromH, 0)))
 	reset := graph.Sigmoid(graph.Add(r.gate(fromX, 1), r.gate(fromH, 1)))
 	var recurrent *graph.Node
@@ -187,8 +240,8 @@ func gruCell(r *recurrence, x, h, _ *graph.Node) (*graph.Node, *graph.Node) {
 }
 
 // lstmCell has the gates i (input), o (output), f (forget) and c (new).
-func lstmCell(r *recurrence, x, h, state *graph.Node) (*graph.Node, *graph.Node) {
-	z := graph.Add(affine(x, r.w, r.wb), affine(h, r.r, r.rb))
+func lstmCell(r *recurrence, fromX, h, state *graph.Node) (*graph.Node, *graph.Node) {
+	z := graph.Add(fromX, affine(h, r.r, r.rb))
 	gate := func(g, peephole int, state *graph.Node) *graph.Node {
 		v := r.gate(z, g)
 		if r.peepholes != nil {

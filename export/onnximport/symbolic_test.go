@@ -184,3 +184,21 @@ func TestExpressionsAsSizes(t *testing.T) {
 		t.Errorf("other sizes: error %v", err)
 	}
 }
+
+// TestLongSequences has one loop for a sequence of any length: files of the same
+// size for 100 and 1,000 steps, which compute what short unrolled ones do.
+func TestLongSequences(t *testing.T) {
+	size := func(steps int) int {
+		p, _ := r("LSTM", 14, v(steps, 2, 2), weight(v(1, 12, 2)), weight(v(1, 12, 3)), weight(v(1, 24))).with("hidden_size", 3).file()
+		m := parse(t, p, onnximport.Options{})
+		addGradient(m)
+		b, err := export.Bytes(m.Graph, export.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(b)
+	}
+	if a, b := size(100), size(1000); b > a+100 {
+		t.Errorf("%d bytes for 100 steps, %d for 1000", a, b)
+	}
+}

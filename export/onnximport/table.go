@@ -105,10 +105,10 @@ func table() map[string]entry {
 		"MatMul":           {1, readMatMul, ""},
 
 		// Sequences and branches.
-		"GRU":  {7, recurrent(3, gruCell), "unrolled, up to 512 steps; usual activations"},
+		"GRU":  {7, recurrent(3, gruCell), "usual activations; no sequence_lens"},
 		"If":   {1, readIf, "a condition that depends on inputs computes both branches"},
-		"LSTM": {7, recurrent(4, lstmCell), "unrolled, up to 512 steps; usual activations"},
-		"RNN":  {7, recurrent(1, rnnCell), "unrolled, up to 512 steps; usual activations"},
+		"LSTM": {7, recurrent(4, lstmCell), "usual activations; no sequence_lens"},
+		"RNN":  {7, recurrent(1, rnnCell), "usual activations; no sequence_lens"},
 
 		// Pools.
 		"AveragePool":       {1, readAveragePool, "ceil_mode of fixed sizes"},

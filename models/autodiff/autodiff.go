@@ -36,11 +36,16 @@ func VJP(y, cotangent *graph.Node, xs ...*graph.Node) []*graph.Node {
 	sum := make(map[*graph.Node]*graph.Node) // node → its cotangent so far
 	sum[y] = cotangent
 
+	loops := make(map[*graph.Node][]*graph.Node) // Scan → the cotangents of its outputs
 	nodes := y.Graph().Nodes()
 	for id := y.ID(); id >= 0; id-- {
 		n := nodes[id]
 		bar := sum[n]
-		if bar == nil || !depends[n] || len(n.Inputs()) == 0 {
+		if n.Op() == graph.OpProject && bar != nil && depends[n] && !slices.Contains(xs, n) {
+			project(loops, n, bar)
+			continue
+		}
+		if bar == nil && loops[n] == nil || !depends[n] || len(n.Inputs()) == 0 {
 			continue
 		}
 		want := make([]bool, len(n.Inputs()))
@@ -50,7 +55,13 @@ func VJP(y, cotangent *graph.Node, xs ...*graph.Node) []*graph.Node {
 		if !slices.Contains(want, true) {
 			continue // n is one of xs
 		}
-		for i, g := range apply(n, bar, want) {
+		cotangents := func() []*graph.Node {
+			if n.Op() == graph.OpScan {
+				return scanRule(n, loops[n], want)
+			}
+			return apply(n, bar, want)
+		}
+		for i, g := range cotangents() {
 			if in := n.Inputs()[i]; g != nil && want[i] {
 				accumulate(sum, in, g)
 			}
@@ -98,7 +109,7 @@ func dependents(y *graph.Node, xs []*graph.Node) map[*graph.Node]bool {
 		depends[x] = true
 	}
 	for _, n := range y.Graph().Nodes()[:y.ID()+1] {
-		if n.Op() == graph.OpStopGradient || !n.DType().IsFloat() {
+		if n.Op() == graph.OpStopGradient || !slices.ContainsFunc(n.Types(), func(t graph.Type) bool { return t.DType.IsFloat() }) {
 			continue
 		}
 		for _, in := range n.Inputs() {

@@ -91,7 +91,7 @@ func bent(name string, op g.Op, in input, f func(x *g.Node) *g.Node) check {
 }
 
 func checks() []check {
-	return slices.Concat(elementwiseChecks(), layoutChecks(), reductionChecks(), convChecks(), poolChecks(), compositeChecks())
+	return slices.Concat(elementwiseChecks(), layoutChecks(), reductionChecks(), convChecks(), poolChecks(), scanChecks(), compositeChecks())
 }
 
 func elementwiseChecks() []check {
@@ -284,6 +284,37 @@ func poolShape(x []int, a g.PoolAttr) []int {
 	return shape
 }
 
+// scanChecks are loops whose states are stacked and not, forwards and in
+// reverse, with operands that every step sees.
+func scanChecks() []check {
+	loop := func(stacked, reverse bool) func(xs []*g.Node) *g.Node {
+		return func(xs []*g.Node) *g.Node {
+			body := g.New("body")
+			a := body.Input("a", tensor.Float64, g.Dims(2))
+			b := body.Input("b", tensor.Float64, nil)
+			x := body.Input("x", tensor.Float64, g.Dims(2))
+			w := body.Input("w", tensor.Float64, g.Dims(2, 2))
+			row := g.Reshape(g.Mul(a, x), g.Dims(1, 2))
+			next := g.Tanh(g.Add(g.Reshape(g.MatMul(row, w), g.Dims(2)), g.Broadcast(b, g.Dims(2))))
+			body.Output("a", next)
+			body.Output("b", g.Add(g.Scale(b, 0.5), g.ReduceSum(g.Mul(x, x))))
+			if stacked {
+				body.Output("all", next)
+			}
+			body.Output("y", g.Mul(next, g.Exp(g.Scale(x, 0.5))))
+			out := g.ScanShared(body, xs[:2], xs[2:3], xs[3:], reverse)
+			return g.Add(g.ReduceSum(out[len(out)-1], 0), g.Add(out[0], g.Broadcast(g.Tanh(out[1]), g.Dims(2))))
+		}
+	}
+	operands := []input{n(2), n(), n(3, 2), n(2, 2)}
+	return []check{
+		{"Scan", g.OpScan, operands, loop(false, false), 2},
+		{"Scan in reverse", g.OpProject, operands, loop(false, true), 2},
+		{"Scan with stacked states", g.OpScan, operands, loop(true, false), 2},
+		{"Scan with stacked states in reverse", g.OpScan, operands, loop(true, true), 3},
+	}
+}
+
 func compositeChecks() []check {
 	v := n(5)
 	row := n(2, 4)
@@ -338,7 +369,7 @@ func TestDerivatives(t *testing.T) {
 
 // withoutDerivative are the operators that nothing flows back through.
 var withoutDerivative = []g.Op{
-	g.OpInput, g.OpConstant, g.OpStopGradient, g.OpLess, g.OpEqual, g.OpIota, g.OpScan, g.OpProject,
+	g.OpInput, g.OpConstant, g.OpStopGradient, g.OpLess, g.OpEqual, g.OpIota,
 }
 
 // TestEveryOperator fails when an operator lacks its entry in a table: a

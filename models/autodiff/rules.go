@@ -19,7 +19,7 @@ var rules = map[g.Op]rule{
 	g.OpLess:         nil,
 	g.OpEqual:        nil,
 	g.OpIota:         nil,
-	g.OpScan:         nil, // sampling loops are not differentiated
+	g.OpScan:         nil, // see scan.go
 	g.OpProject:      nil,
 
 	// y = f(x):  x̄ = ȳ·f'(x), from the output y where that is cheaper.

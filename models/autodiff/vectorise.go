@@ -10,7 +10,7 @@ import (
 // stack has them along a new first axis, [M … of u], and so have what is
 // returned. Nodes that do not depend on u are shared.
 func vectorise(u, stack *g.Node, results []*g.Node) []*g.Node {
-	v := &vectoriser{count: stack.Shape()[0], stacks: map[*g.Node]*g.Node{u: stack}}
+	v := &vectoriser{count: stack.Shape()[0], stacks: map[*g.Node]*g.Node{u: stack}, loops: make(map[*g.Node][]*g.Node)}
 	last := u.ID()
 	for _, r := range results {
 		last = max(last, r.ID())
@@ -31,8 +31,20 @@ func vectorise(u, stack *g.Node, results []*g.Node) []*g.Node {
 }
 
 type vectoriser struct {
-	count  g.Dim               // M
-	stacks map[*g.Node]*g.Node // of what depends on u
+	count  g.Dim                 // M
+	stacks map[*g.Node]*g.Node   // of what depends on u
+	loops  map[*g.Node][]*g.Node // Scan → the stacks of its outputs
+	// images are nodes in the graph at hand of those that are the same for every
+	// u, nil where that is their own graph.
+	images map[*g.Node]*g.Node
+}
+
+// same returns what n, which does not depend on u, is in the graph at hand.
+func (v *vectoriser) same(n *g.Node) *g.Node {
+	if v.images == nil {
+		return n
+	}
+	return v.images[n]
 }
 
 // stack returns the stack of n, which is n repeated where it is the same for
@@ -41,7 +53,7 @@ func (v *vectoriser) stack(n *g.Node) *g.Node {
 	if s := v.stacks[n]; s != nil {
 		return s
 	}
-	return g.Broadcast(n, v.shape(n.Shape()))
+	return g.Broadcast(v.same(n), v.shape(n.Shape()))
 }
 
 func (v *vectoriser) shape(s g.Shape) g.Shape { return append(g.Shape{v.count}, s...) }
@@ -72,12 +84,12 @@ func (v *vectoriser) apply(n *g.Node) *g.Node {
 	case g.OpGather, g.OpGatherGrad:
 		a := n.Attr().(g.GatherAttr)
 		a.Axis++
-		return g.Apply(n.Op(), a, v.stack(in[0]), in[1])
+		return g.Apply(n.Op(), a, v.stack(in[0]), v.same(in[1]))
 	case g.OpMatMul:
 		return v.matMul(n)
 	case g.OpConv, g.OpConvInputGrad:
 		if v.stacks[in[1]] == nil {
-			return v.merged(n, v.merge(in[0]), in[1])
+			return v.merged(n, v.merge(in[0]), v.same(in[1]))
 		}
 		return v.each(n)
 	case g.OpConvFilterGrad:
@@ -89,6 +101,10 @@ func (v *vectoriser) apply(n *g.Node) *g.Node {
 		return v.merged(n, v.merge(in[0]))
 	case g.OpMaxPoolGrad, g.OpMaxPoolTake:
 		return v.merged(n, v.merge(in[0]), v.merge(in[1]))
+	case g.OpScan:
+		return v.scan(n)
+	case g.OpProject:
+		return v.loops[in[0]][n.Attr().(g.ProjectAttr).Index]
 	case g.OpMaxPool:
 		return v.merged(n, v.merge(in[0]))
 	}
@@ -131,11 +147,11 @@ func (v *vectoriser) matMul(n *g.Node) *g.Node {
 	a, b := n.Inputs()[0], n.Inputs()[1]
 	switch {
 	case a.Rank() == 2 && v.stacks[b] == nil:
-		return v.merged(n, v.merge(a), b)
+		return v.merged(n, v.merge(a), v.same(b))
 	case a.Rank() == 2 && v.stacks[a] == nil: // a·B = (Bᵀ·aᵀ)ᵀ
 		s := b.Shape()
 		rows := g.Reshape(g.SwapLast(v.stack(b)), g.Shape{v.count.Mul(s[1]), s[0]})
-		y := g.MatMul(rows, g.SwapLast(a))
+		y := g.MatMul(rows, g.SwapLast(v.same(a)))
 		return g.SwapLast(g.Reshape(y, g.Shape{v.count, s[1], a.Shape()[0]}))
 	}
 	return g.MatMul(v.stack(a), v.stack(b))
@@ -151,7 +167,7 @@ func (v *vectoriser) filterGrad(n *g.Node) *g.Node {
 	wide := slices.Clone(y.Shape())
 	wide[1] = v.count.Mul(wide[1])
 	channels := g.Reshape(g.Transpose(v.stack(y), perm...), wide)
-	return g.Reshape(g.Apply(n.Op(), n.Attr(), x, channels), v.shape(n.Shape()))
+	return g.Reshape(g.Apply(n.Op(), n.Attr(), v.same(x), channels), v.shape(n.Shape()))
 }
 
 // each applies n to one row of the stacks after the other.
@@ -163,9 +179,90 @@ func (v *vectoriser) each(n *g.Node) *g.Node {
 		for j, in := range operands {
 			if s := v.stacks[in]; s != nil {
 				operands[j] = g.Reshape(g.Slice(s, 0, i, i+1, 1), in.Shape())
+			} else {
+				operands[j] = v.same(in)
 			}
 		}
 		rows[i] = g.ExpandDims(g.Apply(n.Op(), n.Attr(), operands...), 0)
 	}
 	return g.Concat(0, rows...)
+}
+
+// scan adds a loop whose body is applied to stacks: all states are, and those of
+// the other operands that depend on u. What the body stacks has the new axis
+// behind that of the steps, and is turned.
+func (v *vectoriser) scan(n *g.Node) *g.Node {
+	a, in := n.Attr().(g.ScanAttr), n.Inputs()
+	shared := len(in) - a.Shared
+	body := &loopAdjoint{body: g.New(a.Body.Name() + "_stacked")}
+	inner := &vectoriser{count: v.count, stacks: make(map[*g.Node]*g.Node), loops: make(map[*g.Node][]*g.Node), images: make(map[*g.Node]*g.Node)}
+	operands := slices.Clone(in)
+	for i, x := range in {
+		t := a.Body.Inputs()[i].Type()
+		if !x.DType().IsFloat() || i >= a.Carried && v.stacks[x] == nil {
+			operands[i] = v.same(x)
+			inner.images[a.Body.Inputs()[i]] = body.input(t)
+			continue
+		}
+		operands[i] = v.stack(x)
+		if i >= a.Carried && i < shared {
+			operands[i] = swapFirst(operands[i])
+		}
+		t.Shape = v.shape(t.Shape)
+		inner.stacks[a.Body.Inputs()[i]] = body.input(t)
+	}
+	for _, m := range a.Body.Nodes() {
+		if m.Op() != g.OpInput {
+			inner.copy(body.body, m)
+		}
+	}
+	for _, out := range a.Body.Outputs() {
+		if out.Node.DType().IsFloat() {
+			body.output(inner.stack(out.Node))
+		} else {
+			body.output(inner.same(out.Node))
+		}
+	}
+	results := g.ScanShared(body.body, operands[:a.Carried], operands[a.Carried:shared], operands[shared:], a.Reverse)
+	for i, t := range n.Types() {
+		switch {
+		case !t.DType.IsFloat():
+			results[i] = nil // the same for every u
+		case i >= a.Carried:
+			results[i] = swapFirst(results[i])
+		}
+	}
+	v.loops[n] = results
+	for _, r := range results {
+		if r != nil {
+			return r // which stands for the loop
+		}
+	}
+	return nil
+}
+
+// copy adds a node of a body, or the node that does the same for stacks.
+func (v *vectoriser) copy(body *g.Graph, n *g.Node) {
+	inputs := make([]*g.Node, len(n.Inputs()))
+	for i, in := range n.Inputs() {
+		if v.stacks[in] != nil {
+			v.stacks[n] = v.apply(n)
+			return
+		}
+		inputs[i] = v.same(in)
+	}
+	if a, ok := n.Attr().(g.ConstantAttr); ok {
+		v.images[n] = body.Weight(a.Name, a.Value)
+		return
+	}
+	v.images[n] = g.Apply(n.Op(), n.Attr(), inputs...)
+}
+
+// swapFirst exchanges the first two axes.
+func swapFirst(n *g.Node) *g.Node {
+	perm := []int{1, 0}
+	for i := 2; i < n.Rank(); i++ {
+		perm = append(perm, i)
+	}
+	return g.Transpose(n, perm...)
 }

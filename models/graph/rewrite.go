@@ -124,7 +124,8 @@ func Retype(g *Graph, bind func(Shape) Shape) *Graph {
 			a.Size = bound(a.Size)
 			r.image[n] = apply(n.op, a, inputs...)
 		case ScanAttr:
-			r.image[n] = apply(n.op, ScanAttr{Retype(a.Body, bind), a.Carried}, inputs...)
+			a.Body = Retype(a.Body, bind)
+			r.image[n] = apply(n.op, a, inputs...)
 		default:
 			r.image[n] = r.Keep(n, inputs)
 		}

@@ -2,17 +2,27 @@ package graph
 
 import (
 	"fmt"
+	"slices"
 )
 
-// ScanAttr is the attribute of Scan: the body, and how many of its leading
-// inputs and outputs are the state that it carries.
+// ScanAttr is the attribute of Scan: the body, how many of its leading inputs
+// and outputs are the state that it carries, how many of its last inputs are the
+// same at every step, and whether it begins at the last place.
 type ScanAttr struct {
-	Body    *Graph
-	Carried int
+	Body            *Graph
+	Carried, Shared int
+	Reverse         bool
 }
 
 func (a ScanAttr) String() string {
-	return fmt.Sprintf("carried=%d body={\n%s}", a.Carried, a.Body)
+	how := ""
+	if a.Shared > 0 {
+		how = fmt.Sprintf(" shared=%d", a.Shared)
+	}
+	if a.Reverse {
+		how += " reverse"
+	}
+	return fmt.Sprintf("carried=%d%s body={\n%s}", a.Carried, how, a.Body)
 }
 
 // Scan repeats a body along the first axis, of length K, of the scanned
@@ -25,11 +35,23 @@ func (a ScanAttr) String() string {
 // then what is to be stacked along a new first axis. Scan returns the final
 // state, then the stacks [K …].
 func Scan(body *Graph, state, scanned []*Node) []*Node {
-	inputs := append(append([]*Node{}, state...), scanned...)
-	n := apply(OpScan, ScanAttr{body, len(state)}, inputs...)
-	results := make([]*Node, len(n.outputs))
+	return ScanShared(body, state, scanned, nil, false)
+}
+
+// ScanShared is Scan with operands that every step sees as they are, the last
+// inputs of the body. In reverse, it goes from k = K−1 down to 0; the stacks have
+// slice[k] at place k all the same.
+func ScanShared(body *Graph, state, scanned, shared []*Node, reverse bool) []*Node {
+	inputs := slices.Concat(state, scanned, shared)
+	n := apply(OpScan, ScanAttr{Body: body, Carried: len(state), Shared: len(shared), Reverse: reverse}, inputs...)
+	return Projections(n)
+}
+
+// Projections adds the outputs of a Scan as nodes.
+func Projections(scan *Node) []*Node {
+	results := make([]*Node, len(scan.outputs))
 	for i := range results {
-		results[i] = apply(OpProject, ProjectAttr{i}, n)
+		results[i] = apply(OpProject, ProjectAttr{i}, scan)
 	}
 	return results
 }
@@ -42,7 +64,8 @@ func (a ProjectAttr) String() string { return fmt.Sprintf("output=%d", a.Index) 
 func inferScan(op Op, in []*Node, attr Attr) []Type {
 	a := attr.(ScanAttr)
 	bodyIn, bodyOut := a.Body.Inputs(), a.Body.Outputs()
-	if len(in) != len(bodyIn) || a.Carried >= len(in) || len(bodyOut) < a.Carried {
+	first := len(in) - a.Shared // of the operands that are the same at every step
+	if len(in) != len(bodyIn) || a.Shared < 0 || a.Carried >= first || len(bodyOut) < a.Carried {
 		fail(op, attr, in, "want operands for the body's %d inputs, one or more of them scanned", len(bodyIn))
 	}
 	if len(bodyOut) == 0 {
@@ -51,7 +74,9 @@ func inferScan(op Op, in []*Node, attr Attr) []Type {
 	length := Shape(nil)
 	for i, x := range in {
 		t := x.Type()
-		if i >= a.Carried {
+		if i >= first {
+			// as it is
+		} else if i >= a.Carried {
 			if x.Rank() == 0 || length != nil && length[0] != t.Shape[0] {
 				fail(op, attr, in, "want scanned operands of one length")
 			}

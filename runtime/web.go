@@ -108,10 +108,12 @@ func WebFolder() (string, error) {
 	}
 	dir := filepath.Join(root, "web-"+webVersion)
 	if err := missingWeb(dir); err != nil {
-		return "", errors.Join(errNoWeb, err)
+		return "", errors.Join(ErrNoWeb, err)
 	}
 	return dir, nil
 }
 
-var errNoWeb = errors.New("a page needs onnxruntime-web " + webVersion +
+// ErrNoWeb says that onnxruntime-web is not in the user cache, and how it gets
+// there.
+var ErrNoWeb = errors.New("a page needs onnxruntime-web " + webVersion +
 	": fetch it with `ebm runtime install --provider web` (through npm), or give its tarball to the same command")

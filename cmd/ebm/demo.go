@@ -51,12 +51,18 @@ func demo(ctx context.Context, a *app, o assess.DemoOptions, asJSON bool) error 
 	if err != nil {
 		return err
 	}
+	if r.Page, err = writePage(ctx, a, o.Dir); err != nil {
+		return err
+	}
 	if asJSON {
 		if err := a.printJSON(r); err != nil {
 			return err
 		}
 	} else {
 		a.printf("samples   %s\nmodel     %s\nreport    %s\n", r.Samples, r.Model, r.Report)
+		if r.Page != "" {
+			a.printf("page      %s\n", r.Page)
+		}
 		for _, c := range r.Certificate.Checks {
 			a.printf("checked   %s: error %.2g of the largest magnitude, want at most %.0g\n", c.Name, c.Worst(), c.Tolerance)
 		}

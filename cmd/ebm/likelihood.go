@@ -281,13 +281,22 @@ func (r likelihood) print(a *app) {
 	nats := func(e ais.Estimate) string {
 		return fmt.Sprintf("%.2f ± %.2f nats (95 %%: %.2f … %.2f)", e.Value, e.StdErr, e.Low, e.High)
 	}
+	shape := func(z *ais.LogZ) string {
+		if z.Doubtful() {
+			a.log("warning: the error bars of log Z are not to be believed, a few chains decide: its bounds, the means, hold; more distributions or chains would mend it")
+		}
+		if z.Pareto == nil {
+			return "unknown"
+		}
+		return fmt.Sprintf("%.2f", *z.Pareto)
+	}
 	bits := func(e ais.Estimate) string { return fmt.Sprintf("%.4f ± %.4f bits/dim", e.Value, e.StdErr) }
 	if z := r.Forward; z != nil {
-		a.printf("log Z, forward\t%s\tESS %.1f of %d chains, acceptance %.2f\n", nats(z.Estimate), z.ESS, z.Chains, z.Acceptance)
+		a.printf("log Z, forward\t%s\tESS %.1f of %d chains, Pareto k %s, acceptance %.2f\n", nats(z.Estimate), z.ESS, z.Chains, shape(z), z.Acceptance)
 		a.printf("lower bound\t%s\n", nats(z.Mean))
 	}
 	if z := r.Reverse; z != nil {
-		a.printf("log Z, reverse\t%s\tESS %.1f of %d chains, acceptance %.2f, from %s\n", nats(z.Estimate), z.ESS, z.Chains, z.Acceptance, r.ReverseFrom)
+		a.printf("log Z, reverse\t%s\tESS %.1f of %d chains, Pareto k %s, acceptance %.2f, from %s\n", nats(z.Estimate), z.ESS, z.Chains, shape(z), z.Acceptance, r.ReverseFrom)
 		a.printf("mean, reverse\t%s\n", nats(z.Mean))
 	}
 	if d := r.PaperDensity; d != nil {

@@ -37,7 +37,15 @@ type LogZ struct {
 	ESS        float64 `json:"ess"`
 	StdDev     float64 `json:"std_dev"` // of log w
 	Acceptance float64 `json:"acceptance"`
+	// Pareto is the shape k̂ of the largest weights, see ParetoShape; nil for chains
+	// that are too few to tell.
+	Pareto *float64 `json:"pareto_k"`
 }
+
+// Doubtful reports whether the estimate and its interval are not to be believed:
+// the largest weights fall so slowly that a few chains decide, or there are too
+// few chains to tell.
+func (z LogZ) Doubtful() bool { return z.Pareto == nil || *z.Pareto > Doubtful }
 
 // ForwardLogZ estimates log Z from forward chains.
 func (e *Estimator) ForwardLogZ(w Weights) (LogZ, error) { return e.logZ(w, 1) }
@@ -55,6 +63,9 @@ func (e *Estimator) logZ(w Weights, sign float64) (LogZ, error) {
 	}
 	z0 := e.LogZ0()
 	r := LogZ{Chains: len(w.Log), ESS: ess(signed), StdDev: stdDev(w.Log), Acceptance: w.Acceptance}
+	if k := ParetoShape(signed); !math.IsInf(k, 0) && !math.IsNaN(k) {
+		r.Pareto = &k
+	}
 	r.Estimate = e.bootstrap(w.Log, func(pick func(i int) int) float64 {
 		return z0 + sign*logMeanExp(signed, pick)
 	})

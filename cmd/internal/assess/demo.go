@@ -37,6 +37,7 @@ type DemoOptions struct {
 
 // DemoResult says where what the demo made is, and how good it is.
 type DemoResult struct {
+	Page        string             `json:"page,omitempty"` // that samples in a browser, where it was made
 	Dir         string             `json:"path"`
 	Samples     string             `json:"samples"`
 	Model       string             `json:"model"`

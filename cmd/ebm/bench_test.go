@@ -7,6 +7,9 @@ import (
 )
 
 func TestBench(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains, samples or verifies")
+	}
 	model := tinyWeights(t)
 	for _, job := range []string{"score", "train", "sample"} {
 		text := mustRun(t, "bench", "--quiet", "--provider", "cpu", "--threads", "1", "--run", model, "--job", job,

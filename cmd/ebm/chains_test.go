@@ -27,6 +27,9 @@ func decode[T any](t *testing.T, text string) T {
 
 // TestLikelihoodOfToys: log Z of a known density, in JSON and as a table.
 func TestLikelihoodOfToys(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains, samples or verifies")
+	}
 	type row struct {
 		Model            string
 		Dimensions       int
@@ -125,6 +128,9 @@ func TestInpaint(t *testing.T) {
 // TestSampleByChains draws by each sampler, with diagnostics, and is the same
 // again.
 func TestSampleByChains(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains, samples or verifies")
+	}
 	tiny := tinyWeights(t)
 	type result struct {
 		Count, Made, Reused int
@@ -193,6 +199,9 @@ func TestChainsOfWrongUsage(t *testing.T) {
 // TestFormsOfOneModel draws the shipped model and the ONNX file of its score,
 // which give pictures of one size, and denoises a data set by both.
 func TestFormsOfOneModel(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains, samples or verifies")
+	}
 	dir := t.TempDir()
 	mustRun(t, "export", "--run", "mnist16", "--kinds", "score", "--out", dir)
 	file := filepath.Join(dir, "score.onnx")

@@ -12,6 +12,9 @@ import (
 )
 
 func TestClassifierCommand(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains, samples or verifies")
+	}
 	out := filepath.Join(t.TempDir(), "run")
 	args := []string{"classifier", "--data-name", "mnist", "--batch", "8", "--dim", "2", "--features", "4", "--seed", "5", "--out", out, "--quiet", "--json"}
 	run := func(more ...string) (result struct {

@@ -74,6 +74,9 @@ func TestEvaluateDataSets(t *testing.T) {
 
 // Without Inception weights, digits are seen by the shipped classifier.
 func TestEvaluateByClassifier(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains, samples or verifies")
+	}
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv("HOME", t.TempDir())
 	t.Setenv(features.InceptionVariable, "")

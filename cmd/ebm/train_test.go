@@ -54,6 +54,9 @@ type trainedJSON struct {
 // the run goes on from another folder than it began in, stays as it is when no
 // step is left, and refuses other settings with what would work.
 func TestTrainOnAFolderOfPictures(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains, samples or verifies")
+	}
 	photos := colourPictures(t, 6)
 	t.Chdir(filepath.Dir(photos))
 	args := []string{"train", "--data", "photos", "--size", "16", "--net", "res6", "--dim", "2", "--batch", "4", "--steps", "2", "--quiet", "--json"}
@@ -100,6 +103,9 @@ func TestTrainOnAFolderOfPictures(t *testing.T) {
 
 // TestFailedStartDoesNotBlock corrects a command that failed.
 func TestFailedStartDoesNotBlock(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains, samples or verifies")
+	}
 	photos := colourPictures(t, 3)
 	out := filepath.Join(t.TempDir(), "run")
 	args := func(more ...string) []string {

@@ -122,6 +122,9 @@ func TestInterpreterAgreesWithPyTorch(t *testing.T) {
 }
 
 func TestRuntimeAgreesWithPyTorch(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs every network")
+	}
 	rt := testkit.Open(t, 0)
 	forEachGolden(t, func(t *testing.T, g golden) {
 		model := testkit.Encode(t, wholeGraph(g.net, g.weights(), tensor.Float32))

@@ -108,7 +108,7 @@ func TestWrongSpecs(t *testing.T) {
 		change func(*Spec)
 	}{
 		{`unknown job "nap"`, func(s *Spec) { s.Job = "nap" }},
-		{"batches of 0", func(s *Spec) { s.Settings.Batch = 0 }},
+		{"batch 0, want", func(s *Spec) { s.Settings.Batch = 0 }},
 		{"res7", func(s *Spec) { s.Settings.Net.Name = "res7" }},
 		{"steps", func(s *Spec) { s.Job, s.Steps = Sample, 0 }},
 		{"missing", func(s *Spec) { s.Job, s.Weights = Train, energy.Weights{} }},

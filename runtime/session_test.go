@@ -339,3 +339,16 @@ func TestLoadRefuses(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkRun is what a run of a model costs beside its arithmetic: names and
+// shapes checked, tensors taken in and given back.
+func BenchmarkRun(b *testing.B) {
+	s := load(b, open(b), affine(b))
+	in := tensors{"x": tensor.New(tensor.Float32, 8, 2)}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.Run(b.Context(), in); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

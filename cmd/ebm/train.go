@@ -187,10 +187,11 @@ func (f *trainFlags) train(ctx context.Context, a *app, flags *pflag.FlagSet) er
 		return err
 	}
 	if data == nil {
-		data, err = dataset.Load(ctx, dataset.Spec{
-			Name: s.Data.Name, Dir: s.Data.Dir, Size: s.Data.Size, Channels: s.Net.Channels, Seed: s.Seed, Log: a.log,
-		})
-		if err != nil {
+		spec := dataset.Spec{Name: s.Data.Name, Dir: s.Data.Dir, Size: s.Data.Size, Channels: s.Net.Channels, Seed: s.Seed, Log: a.log}
+		if err := spec.Check(); err != nil {
+			return usageError{err}
+		}
+		if data, err = dataset.Load(ctx, spec); err != nil {
 			return err
 		}
 	}

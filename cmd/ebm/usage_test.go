@@ -50,6 +50,8 @@ train --preset mnist --ema 2
 train --preset mnist --checkpoint-every -1
 train --preset mnist --keep-checkpoints -1
 train --preset mnist --log-every -1
+train --preset mnist --channels 2
+train --preset mnist --data-name imagenet
 classifier --out o --data-name cifar10
 classifier --out o --steps -1
 classifier --out o --batch 0

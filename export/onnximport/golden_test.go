@@ -100,3 +100,12 @@ func checkGolden(t *testing.T, rt *runtime.Runtime, m *onnximport.Model, data ma
 	}
 	return gradients
 }
+
+// BenchmarkRead reads a transformer as PyTorch writes it.
+func BenchmarkRead(b *testing.B) {
+	for b.Loop() {
+		if _, err := onnximport.Read("testdata/transformer.onnx", onnximport.Options{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -86,3 +86,18 @@ func TestRowsMistakes(t *testing.T) {
 		t.Errorf("%v, want %v", err, broken)
 	}
 }
+
+// BenchmarkRows scores 64 pictures, cut into parts of a thread each.
+func BenchmarkRows(b *testing.B) {
+	rt := testkit.Open(b, 0)
+	n := energy.ResNet{Net: "res6", Channels: 1, Dim: 16, Size: 16}
+	g := mdsm.ScoreGraph(n, energy.Init(n, rng.New(1)))
+	r := NewRows(rt, n.InputShape(), func(block int) ([]byte, error) { return export.Bytes(g, export.Options{Block: block}) })
+	defer r.Close()
+	in := map[string]*tensor.Tensor{"x": tensor.New(tensor.Float32, 64, 1, 16, 16)}
+	for b.Loop() {
+		if _, err := r.Run(b.Context(), in); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

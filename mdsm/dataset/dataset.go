@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 )
 
 // Split is the part of a data set that was asked for.
@@ -150,36 +151,42 @@ type Spec struct {
 	Log func(line string)
 }
 
+// Check says what of the specification cannot be, without looking for files.
+func (s Spec) Check() error {
+	i := slices.Index(Names(), s.Name)
+	if i < 0 {
+		return fmt.Errorf("unknown data set %q, want one of %v", s.Name, Names())
+	}
+	has := Catalogue()[i].Channels
+	switch {
+	case s.Split != Train && s.Split != Test:
+		return fmt.Errorf("data set %s: unknown split %v, want train or test", s.Name, s.Split)
+	case s.Size < 0 || s.Size > maxSide:
+		return fmt.Errorf("data set %s: size %d is not in 1…%d", s.Name, s.Size, maxSide)
+	case has != 0 && s.Channels != 0 && s.Channels != has:
+		return fmt.Errorf("data set %s: %d channels, want %d", s.Name, s.Channels, has)
+	case s.Count != 0 && s.Name != "stacked-mnist":
+		return fmt.Errorf("data set %s: a count (%d) is for stacked-mnist alone", s.Name, s.Count)
+	}
+	return nil
+}
+
 // Load reads a set. It returns an error that names the file, what was found
 // and what was wanted when the data is missing, damaged or of another kind.
 func Load(ctx context.Context, spec Spec) (*Set, error) {
-	for _, info := range Catalogue() {
-		if info.Name != spec.Name {
-			continue
-		}
-		if spec.Split != Train && spec.Split != Test {
-			return nil, fmt.Errorf("data set %s: unknown split %v, want train or test", spec.Name, spec.Split)
-		}
-		if spec.Size < 0 || spec.Size > maxSide {
-			return nil, fmt.Errorf("data set %s: size %d is not in 1…%d", spec.Name, spec.Size, maxSide)
-		}
-		if info.Channels != 0 && spec.Channels != 0 && spec.Channels != info.Channels {
-			return nil, fmt.Errorf("data set %s: has %d channels, want %d", spec.Name, spec.Channels, info.Channels)
-		}
-		if spec.Count != 0 && spec.Name != "stacked-mnist" {
-			return nil, fmt.Errorf("data set %s: a count (%d) is for stacked-mnist alone", spec.Name, spec.Count)
-		}
-		set, err := info.load(ctx, spec)
-		if err != nil {
-			return nil, fmt.Errorf("data set %s: %w", spec.Name, err)
-		}
-		set.Name, set.Split = spec.Name, spec.Split
-		if spec.Log != nil {
-			for _, note := range set.Notes {
-				spec.Log(spec.Name + ": " + note)
-			}
-		}
-		return set, nil
+	if err := spec.Check(); err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("unknown data set %q, want one of %v", spec.Name, Names())
+	i := slices.Index(Names(), spec.Name)
+	set, err := Catalogue()[i].load(ctx, spec)
+	if err != nil {
+		return nil, fmt.Errorf("data set %s: %w", spec.Name, err)
+	}
+	set.Name, set.Split = spec.Name, spec.Split
+	if spec.Log != nil {
+		for _, note := range set.Notes {
+			spec.Log(spec.Name + ": " + note)
+		}
+	}
+	return set, nil
 }

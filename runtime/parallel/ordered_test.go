@@ -76,3 +76,13 @@ func TestOrderedErrors(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// BenchmarkOrdered hands out a thousand pieces of no work.
+func BenchmarkOrdered(b *testing.B) {
+	work := func(context.Context, int) (int, error) { return 0, nil }
+	for b.Loop() {
+		if err := Ordered(b.Context(), 2, 1000, work, func(int, int) error { return nil }); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

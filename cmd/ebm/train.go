@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -20,6 +21,7 @@ import (
 type trainFlags struct {
 	preset, config, out string
 	resume, asJSON      bool
+	time                time.Duration
 	s                   train.Settings // what the flags said
 }
 
@@ -54,6 +56,7 @@ func (f *trainFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.out, "out", "", "the run's folder (default runs/PRESET, or runs/ and the name of the folder of --data)")
 	fs.BoolVar(&f.resume, "resume", false, "go on from the newest checkpoint in --out, or begin if there is none")
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
+	fs.DurationVar(&f.time, "time", 0, "train for as long as this, such as 2h or 45m: the steps that fit are timed first, and the learning rate falls over them")
 	trainKnobs().add(fs, &f.s)
 }
 
@@ -95,6 +98,8 @@ func trainKnobs() knobs[train.Settings] {
 		number("checkpoint-every", "steps between checkpoints", func(s *train.Settings) *int { return &s.Output.CheckpointEvery }),
 		number("keep-checkpoints", "checkpoints to keep, 0 for all", func(s *train.Settings) *int { return &s.Output.KeepCheckpoints }),
 		number("log-every", "steps between lines of metrics", func(s *train.Settings) *int { return &s.Output.LogEvery }),
+		number("validate-every", "steps between measurements of the loss, by noise level, on pictures held out, 0 for none", func(s *train.Settings) *int { return &s.Output.ValidateEvery }),
+		number("early-stop", "end after so many of these measurements without a lower loss, 0 for never", func(s *train.Settings) *int { return &s.Output.EarlyStop }),
 	}
 }
 
@@ -169,6 +174,12 @@ func (f *trainFlags) ownPictures(ctx context.Context, a *app, flags *pflag.FlagS
 
 // train trains in a run's folder and prints where it ended.
 func (f *trainFlags) train(ctx context.Context, a *app, flags *pflag.FlagSet) error {
+	switch {
+	case flags.Changed("time") && f.time <= 0:
+		return usagef("--time %v, want a time such as 2h or 45m", f.time)
+	case f.time > 0 && flags.Changed("steps"):
+		return usagef("--time and --steps exclude each other")
+	}
 	s, _, data, err := f.settings(ctx, a, flags)
 	if err != nil {
 		return err
@@ -203,8 +214,25 @@ func (f *trainFlags) train(ctx context.Context, a *app, flags *pflag.FlagSet) er
 		}
 		first = m.Weights
 	}
+	held, err := f.heldOut(ctx, a, s)
+	if err != nil {
+		return err
+	}
+	if f.time > 0 {
+		problem, err := train.NewProblem(s, data, first)
+		if err != nil {
+			return err
+		}
+		n, err := train.StepsWithin(ctx, rt, problem, f.time)
+		if err != nil {
+			return err
+		}
+		s.Steps = newest.Step + n
+	}
 	a.log(fmt.Sprintf("training %v on %d pictures of %s, batches of %d, %d steps", s.Network(), data.Len(), data.Name, s.Batch, s.Steps))
-	r, err := train.Train(ctx, rt, s, data, train.Options{Dir: f.out, Resume: f.resume, Start: first, Progress: a.progress(), Log: a.log})
+	r, err := train.Train(ctx, rt, s, data, train.Options{
+		Dir: f.out, Resume: f.resume, Start: first, Held: held, Budget: f.time, Progress: a.progress(), Log: a.log,
+	})
 	if err != nil {
 		a.interrupted(err, r, "train", f.out)
 		return trainKnobs().refused(err, fmt.Sprintf("begin another run with its weights: --start %s --out ANOTHER", f.out))
@@ -218,6 +246,24 @@ func (f *trainFlags) train(ctx context.Context, a *app, flags *pflag.FlagSet) er
 	}
 	a.printf("%s\tstep %d\tloss %.5g\n", r.Checkpoint, r.Step, r.Loss)
 	return nil
+}
+
+// heldPictures is the number of held-out pictures that are measured.
+const heldPictures = 256
+
+// heldOut loads the pictures that --validate-every measures on, the first of the
+// test set; nil for none.
+func (f *trainFlags) heldOut(ctx context.Context, a *app, s train.Settings) (dataset.Data, error) {
+	if s.Output.ValidateEvery == 0 {
+		return nil, nil
+	}
+	set, err := dataset.Load(ctx, dataset.Spec{
+		Name: s.Data.Name, Dir: s.Data.Dir, Split: dataset.Test, Size: s.Data.Size, Channels: s.Net.Channels, Seed: s.Seed, Log: a.log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("--validate-every %d, want pictures to measure on: %w", s.Output.ValidateEvery, err)
+	}
+	return dataset.Part(set, 0, min(heldPictures, set.Len()))
 }
 
 // trained adds what programs read of a training to a result.

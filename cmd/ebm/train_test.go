@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/internal/metrics"
+	"ebm/internal/testkit"
 	"ebm/mdsm/train"
 )
 
@@ -117,4 +119,41 @@ func TestFailedStartDoesNotBlock(t *testing.T) {
 		}
 	}
 	mustRun(t, args()...)
+}
+
+// TestTrainValidatesAndEndsInTime measures on the folder test of one's own
+// pictures, with weights of the same bits as without, and trains for a time.
+func TestTrainValidatesAndEndsInTime(t *testing.T) {
+	photos := colourPictures(t, 5)
+	for _, part := range []string{"train", "test"} {
+		if err := os.CopyFS(filepath.Join(filepath.Dir(photos), "all", part), os.DirFS(photos)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(filepath.Dir(photos))
+	args := func(out string, more ...string) []string {
+		return append([]string{"train", "--data", "all", "--size", "16", "--net", "res6", "--dim", "2", "--batch", "4", "--quiet", "--out", out}, more...)
+	}
+	mustRun(t, args("plain", "--steps", "4")...)
+	mustRun(t, args("watched", "--steps", "4", "--validate-every", "2")...)
+	testkit.SameFiles(t, filepath.Join("watched", "checkpoints", "step-00000004"), filepath.Join("plain", "checkpoints", "step-00000004"), "model.safetensors", "state.safetensors")
+	records, err := metrics.ReadFile(filepath.Join("watched", metrics.LinesFile))
+	if err != nil || len(records) != 2 || !(records[0].Values["validation_loss"] > 0) || !(records[0].Values["validation_loss/1.2"] > 0) {
+		t.Errorf("metrics %v, error %v", records, err)
+	}
+	mustRun(t, args("timed", "--time", "1s")...)
+	s, err := train.ReadSettings("timed")
+	if newest, errNewest := train.Newest("timed"); err != nil || errNewest != nil || newest.Step < 1 || newest.Step > s.Steps || s.Steps == train.Folder(3).Steps {
+		t.Errorf("ended at %+v of %d steps, errors %v and %v", newest, s.Steps, err, errNewest)
+	}
+	for want, more := range map[string][]string{
+		"--time 0s": {"--time", "0s"}, "exclude each other": {"--time", "1s", "--steps", "3"}, "--early-stop -1": {"--early-stop", "-1"},
+	} {
+		if code, _, stderr := ebmRun(t, args("wrong", more...)...); code != 2 || !strings.Contains(stderr, want) {
+			t.Errorf("%v: exit status %d, %q, want 2 and %q", more, code, stderr, want)
+		}
+	}
+	if code, _, stderr := ebmRun(t, "train", "--data", photos, "--size", "16", "--validate-every", "2", "--out", "wrong"); code != 1 || !strings.Contains(stderr, "--validate-every 2, want pictures to measure on") {
+		t.Errorf("without held-out pictures: exit status %d, %q", code, stderr)
+	}
 }

@@ -26,6 +26,7 @@ func training(steps, batch int, seed uint64, o OptimiserSettings, out OutputSett
 		positive("optimiser.epsilon", o.Epsilon),
 		atLeast("output.checkpoint_every", out.CheckpointEvery, 0), atLeast("output.keep_checkpoints", out.KeepCheckpoints, 0),
 		atLeast("output.log_every", out.LogEvery, 1),
+		atLeast("output.validate_every", out.ValidateEvery, 0), atLeast("output.early_stop", out.EarlyStop, 0),
 	)
 }
 

@@ -25,6 +25,8 @@ type Options struct {
 	Progress progress.Progress // nil shows nothing
 	Hook     Hook              // called after every update, nil for none
 	Log      func(line string) // gets a line for what a person should know, nil for none
+	// Held has what the settings' ValidateEvery measures on, nil for nothing.
+	Held dataset.Data
 }
 
 // Train trains an energy network on pictures by the settings' objective, in a
@@ -34,6 +36,17 @@ type Options struct {
 // training is ready to begin, so a start that failed leaves none.
 func Train(ctx context.Context, rt *runtime.Runtime, s Settings, data *dataset.Set, o Options) (Result, error) {
 	s.Data.Hash, s.Data.Pad = data.Hash(), data.Pad
+	if o.Held != nil && s.Output.ValidateEvery > 0 {
+		if err := s.Validate(); err != nil {
+			return Result{}, err
+		}
+		v, err := s.matching(data, nil).Validation(rt, o.Held)
+		if err != nil {
+			return Result{}, err
+		}
+		defer v.Close()
+		o.Hook = v.Every(s.Output.ValidateEvery, s.Output.EarlyStop).then(o.Hook)
+	}
 	return trainIn(ctx, rt, s, o, func() (Problem, error) { return NewProblem(s, data, o.Start) })
 }
 

@@ -13,6 +13,19 @@ import (
 // error ends the run with that error; ErrStop ends it well, with a checkpoint.
 type Hook func(ctx context.Context, u Update) error
 
+// then returns a hook that calls h and, where that is no error, next.
+func (h Hook) then(next Hook) Hook {
+	if next == nil {
+		return h
+	}
+	return func(ctx context.Context, u Update) error {
+		if err := h(ctx, u); err != nil {
+			return err
+		}
+		return next(ctx, u)
+	}
+}
+
 // ErrStop is what a hook returns to end a run after the update at hand.
 var ErrStop = errors.New("stop training")
 

@@ -37,10 +37,7 @@ func (c ChainSettings) shortRun() mdsm.ShortRun {
 // objective, and batches of pictures with the noise that it wants. first has
 // the first weights, nil for random ones.
 func NewProblem(s Settings, data dataset.Data, first energy.Weights) (Problem, error) {
-	m := Matching{
-		Network: s.Network(), Data: data, Batch: s.Batch, Noise: s.Noise, Optimiser: s.Adam(),
-		Shards: s.Shards, Mirror: s.Data.Flip, Seed: s.Seed, Start: first,
-	}
+	m := s.matching(data, first)
 	pose := m.denoising
 	if s.Objective == Likelihood {
 		pose = m.likelihood(s.Chains.shortRun())
@@ -51,6 +48,14 @@ func NewProblem(s Settings, data dataset.Data, first energy.Weights) (Problem, e
 	}
 	p.Describe = s.Describe()
 	return p, nil
+}
+
+// matching is the settings' training without its objective.
+func (s Settings) matching(data dataset.Data, first energy.Weights) Matching {
+	return Matching{
+		Network: s.Network(), Data: data, Batch: s.Batch, Noise: s.Noise, Optimiser: s.Adam(),
+		Shards: s.Shards, Mirror: s.Data.Flip, Seed: s.Seed, Start: first,
+	}
 }
 
 // denoising is the objective of eq. (7).

@@ -76,6 +76,11 @@ type OutputSettings struct {
 	CheckpointEvery int `toml:"checkpoint_every"`
 	KeepCheckpoints int `toml:"keep_checkpoints"` // 0 keeps all
 	LogEvery        int `toml:"log_every"`
+	// ValidateEvery is the number of steps between measurements on held-out
+	// pictures, 0 for none, and EarlyStop the number of these without a lower
+	// loss after which a run ends, 0 for never.
+	ValidateEvery int `toml:"validate_every,omitzero"`
+	EarlyStop     int `toml:"early_stop,omitzero"`
 }
 
 // Network returns the description of the network that s trains.

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"time"
 
 	"ebm/models/tensor"
 	"ebm/runtime"
@@ -44,3 +45,30 @@ func (t *Trial) Loss() float64 { return float64(tensor.Data[float32](t.state.los
 
 // Close frees the trial's sessions.
 func (t *Trial) Close() { t.updater.close() }
+
+// timed is how long StepsWithin measures, and the least number of steps of it.
+const (
+	timed      = 3 * time.Second
+	timedSteps = 3
+)
+
+// StepsWithin measures some updates of a problem and returns how many fit into
+// a time, one or more, with a thirtieth of it left for checkpoints.
+func StepsWithin(ctx context.Context, rt *runtime.Runtime, p Problem, limit time.Duration) (int, error) {
+	trial, err := NewTrial(rt, p, 1e-12)
+	if err != nil {
+		return 0, err
+	}
+	defer trial.Close()
+	if err := trial.Step(ctx); err != nil { // the first makes room
+		return 0, err
+	}
+	begin, n := time.Now(), 0
+	for n < timedSteps || time.Since(begin) < min(timed, limit/30) {
+		if err := trial.Step(ctx); err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return max(int(float64(limit)*29/30*float64(n)/float64(time.Since(begin))), 1), nil
+}

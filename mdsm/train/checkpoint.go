@@ -31,6 +31,8 @@ const (
 	modelName       = "model.safetensors"
 	stateName       = "state.safetensors"
 	keepName        = "keep" // marks a checkpoint that stays when older ones go
+
+	engineKey = "engine" // in the state's metadata: what computed, such as "onnxruntime 1.28.2 cpu"
 )
 
 // Checkpoints lists the checkpoints of the run in dir, oldest first. Those that
@@ -121,7 +123,7 @@ func (c Checkpoint) Weights() (energy.Weights, error) {
 }
 
 // save writes a checkpoint, completely or not at all, and returns its folder.
-func save(dir string, step int, order []string, values map[string]*tensor.Tensor, describe map[string]string) (string, error) {
+func save(dir string, step int, order []string, values map[string]*tensor.Tensor, describe map[string]string, engine string) (string, error) {
 	parent := filepath.Join(dir, checkpointsName)
 	// The run's folder is not made anew: one that is gone was removed.
 	if err := os.Mkdir(parent, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
@@ -129,7 +131,7 @@ func save(dir string, step int, order []string, values map[string]*tensor.Tensor
 	}
 	model, state := new(weights.Set), new(weights.Set)
 	model.Metadata = maps.Clone(describe)
-	state.Metadata = map[string]string{"step": strconv.Itoa(step)}
+	state.Metadata = map[string]string{"step": strconv.Itoa(step), engineKey: engine}
 	if model.Metadata == nil {
 		model.Metadata = make(map[string]string)
 	}
@@ -147,6 +149,8 @@ func save(dir string, step int, order []string, values map[string]*tensor.Tensor
 			return "", err
 		}
 	}
+	model.Seal()
+	state.Seal()
 	path := filepath.Join(parent, fmt.Sprintf("%s%08d", checkpointStem, step))
 	err := atomicfile.Dir(path, func(tmp string) error {
 		if err := weights.Save(filepath.Join(tmp, modelName), model); err != nil {
@@ -157,15 +161,17 @@ func save(dir string, step int, order []string, values map[string]*tensor.Tensor
 	return path, err
 }
 
-// restore copies the checkpoint into values, which says what is wanted. It must
-// not say of itself other than describe does.
-func (c Checkpoint) restore(values map[string]*tensor.Tensor, describe map[string]string) error {
+// restore copies the checkpoint into values, which says what is wanted, and
+// returns what computed it, "" for old ones. It must not say of itself other
+// than describe does.
+func (c Checkpoint) restore(values map[string]*tensor.Tensor, describe map[string]string) (engine string, err error) {
 	found := make(map[string]*tensor.Tensor)
 	for _, file := range []string{modelName, stateName} {
 		set, err := weights.Load(filepath.Join(c.Dir, file))
 		if err != nil {
-			return err
+			return "", err
 		}
+		engine = set.Metadata[engineKey] // of the state, which comes last
 		for name, t := range set.All() {
 			found[name] = t
 		}
@@ -176,21 +182,21 @@ func (c Checkpoint) restore(values map[string]*tensor.Tensor, describe map[strin
 			}
 		}
 		if err := continues(c.Dir, had, describe); err != nil {
-			return err
+			return "", err
 		}
 	}
 	for name, t := range values {
 		f, ok := found[name]
 		if !ok || f.DType() != t.DType() || !slices.Equal(f.Shape(), t.Shape()) {
-			return fmt.Errorf("checkpoint %s: %s is %v, want %v", c.Dir, name, f, t)
+			return "", fmt.Errorf("checkpoint %s: %s is %v, want %v", c.Dir, name, f, t)
 		}
 		t.CopyFrom(f)
 		delete(found, name)
 	}
 	if len(found) > 0 {
-		return fmt.Errorf("checkpoint %s: unexpected %s", c.Dir, slices.Sorted(maps.Keys(found))[0])
+		return "", fmt.Errorf("checkpoint %s: unexpected %s", c.Dir, slices.Sorted(maps.Keys(found))[0])
 	}
-	return nil
+	return engine, nil
 }
 
 // Keep marks the checkpoint as one that stays in its run however many newer

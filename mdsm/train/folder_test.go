@@ -1,6 +1,7 @@
 package train_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"ebm/internal/files"
 	"ebm/internal/testkit"
 	"ebm/mdsm/train"
+	"ebm/models/weights"
 )
 
 // TestOneTrainingAFolder begins a training in the folder of one that goes on.
@@ -112,12 +114,53 @@ func TestDamagedNewest(t *testing.T) {
 		t.Fatal(err)
 	}
 	last, before := filepath.Join(dir, "checkpoints", "step-00000004"), filepath.Join(dir, "checkpoints", "step-00000002")
-	testkit.Write(t, filepath.Join(last, "state.safetensors"), nil)
-	_, _, err := train.NewestWeights(dir)
-	testkit.WantError(t, "weights", err, last, before)
 	s.Steps = 6
-	_, err = train.Train(t.Context(), rt, s, data, train.Options{Dir: dir, Resume: true})
-	testkit.WantError(t, "resume", err, last, before)
+	for _, file := range []string{"model.safetensors", "state.safetensors"} {
+		whole := testkit.Read(t, last, file)
+		for _, at := range []int{len(whole) - 1, len(whole) / 2, len(whole)} {
+			damaged := bytes.Clone(whole)
+			if at < len(whole) {
+				damaged[at] ^= 0x40
+			} else {
+				damaged = nil
+			}
+			testkit.Write(t, filepath.Join(last, file), damaged)
+			_, _, err := train.NewestWeights(dir)
+			testkit.WantError(t, "weights", err, last, file, before)
+			_, err = train.Train(t.Context(), rt, s, data, train.Options{Dir: dir, Resume: true})
+			testkit.WantError(t, "resume", err, last, file, before)
+		}
+		testkit.Write(t, filepath.Join(last, file), whole)
+	}
+}
+
+// TestAnotherEngine resumes a run that another version of ONNX Runtime began.
+func TestAnotherEngine(t *testing.T) {
+	rt := testkit.Open(t, 0)
+	s, data := tiny()
+	s.Steps = 2
+	dir := filepath.Join(t.TempDir(), "run")
+	r, err := train.Train(t.Context(), rt, s, data, train.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(r.Checkpoint, "state.safetensors")
+	state, err := weights.Load(path)
+	if err != nil || state.Metadata["engine"] != rt.Info().Engine() || state.Metadata[weights.HashKey] != "" {
+		t.Fatalf("state says %v, error %v, want the engine %s", state.Metadata, err, rt.Info().Engine())
+	}
+	state.Metadata["engine"] = "onnxruntime 0.1 cpu"
+	if err := weights.Save(path, state); err != nil { // without a hash, as old ones are
+		t.Fatal(err)
+	}
+	s.Steps = 3
+	var lines []string
+	if _, err := train.Train(t.Context(), rt, s, data, train.Options{Dir: dir, Resume: true, Log: func(line string) { lines = append(lines, line) }}); err != nil {
+		t.Fatal(err)
+	}
+	if said := strings.Join(lines, "; "); !strings.Contains(said, "onnxruntime 0.1 cpu") || !strings.Contains(said, rt.Info().Engine()) {
+		t.Errorf("log %q, want both engines", said)
+	}
 }
 
 // TestFolderVanishes removes the run's folder while it is trained in.

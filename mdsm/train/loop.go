@@ -100,7 +100,7 @@ func Run(ctx context.Context, rt *runtime.Runtime, p Problem, l Loop) (Result, e
 		}
 		defer release()
 	}
-	s, err := start(p, l)
+	s, err := start(p, l, rt.Info().Engine())
 	if err != nil {
 		return Result{}, err
 	}
@@ -146,7 +146,8 @@ func (s *state) open() (*log, error) {
 type state struct {
 	Problem
 	Loop
-	step           int // updates made so far
+	engine         string // what computes
+	step           int    // updates made so far
 	values         [2]map[string]*tensor.Tensor
 	rate, loss     *tensor.Tensor
 	gradNorm       *tensor.Tensor
@@ -155,11 +156,12 @@ type state struct {
 }
 
 // start makes the state of a run: fresh, or that of the newest checkpoint.
-func start(p Problem, l Loop) (*state, error) {
+func start(p Problem, l Loop, engine string) (*state, error) {
 	s, err := fresh(p, l)
 	if err != nil {
 		return nil, err
 	}
+	s.engine = engine
 	if l.Dir == "" {
 		return s, nil
 	}
@@ -176,11 +178,15 @@ func start(p Problem, l Loop) (*state, error) {
 	if !l.Resume {
 		return nil, fmt.Errorf("%s holds a run already, up to step %d: resume it, or choose another folder", l.Dir, c.Step)
 	}
-	if err := c.restore(s.values[0], p.Describe); err != nil {
+	had, err := c.restore(s.values[0], p.Describe)
+	if err != nil {
 		if !errors.As(err, new(*ResumeError)) {
 			err = c.offer(l.Dir, err)
 		}
 		return nil, err
+	}
+	if had != "" && had != engine && l.Log != nil {
+		l.Log(fmt.Sprintf("%s was computed by %s, and this is %s: numbers may differ in their last bits from here on", c.Dir, had, engine))
 	}
 	s.step, s.lastCheckpoint = c.Step, c.Dir
 	return s, nil
@@ -315,7 +321,7 @@ func (s *state) checkpoint(log *log, current int) error {
 	if err := log.sync(); err != nil {
 		return err
 	}
-	dir, err := save(s.Dir, s.step, s.Order, s.values[current], s.Describe)
+	dir, err := save(s.Dir, s.step, s.Order, s.values[current], s.Describe, s.engine)
 	if err != nil {
 		return err
 	}

@@ -319,6 +319,11 @@ func (p *Part) Read() (*Set, error) {
 			return nil, fmt.Errorf("%s: %w", p.file.path, err)
 		}
 	}
+	if s.Len() == p.file.Len() {
+		if err := s.unseal(); err != nil {
+			return nil, fmt.Errorf("%s: %w", p.file.path, err)
+		}
+	}
 	return s, nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"reflect"
 	"runtime"
 	"slices"
@@ -165,6 +167,37 @@ func TestSafetensorsMemory(t *testing.T) {
 	}
 	if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
 		t.Errorf("%d bytes were allocated for a file of %d", n, len(data))
+	}
+}
+
+// TestSealedFiles turns every bit pattern of the elements once: no file with a
+// hash is read that is not what was written.
+func TestSealedFiles(t *testing.T) {
+	s := sample(t)
+	s.Seal()
+	path := filepath.Join(t.TempDir(), "a.safetensors")
+	if err := Save(path, s); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Load(path)
+	if err != nil || !equal(got, s) || got.Metadata[HashKey] != "" || got.Metadata["format"] != "pt" {
+		t.Fatalf("read back %v, error %v", got, err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := 8 + int(binary.LittleEndian.Uint64(whole))
+	for at := start; at < len(whole); at++ {
+		damaged := bytes.Clone(whole)
+		damaged[at] ^= 0x10
+		if err := os.WriteFile(path, damaged, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		// Every byte but 0 is true: such a flip changes nothing.
+		if got, err := Load(path); err == nil && !equal(got, s) || err != nil && !strings.Contains(err.Error(), path) {
+			t.Errorf("byte %d of %d is flipped: error %v", at, len(whole), err)
+		}
 	}
 }
 

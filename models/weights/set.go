@@ -91,6 +91,33 @@ func (s *Set) Hash() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// HashKey is the metadata entry of a safetensors file that has the [Set.Hash]
+// of its tensors. Reading the whole file compares it, and leaves it out.
+const HashKey = "tensors_sha256"
+
+// Seal enters the hash of the tensors into the metadata, for files whose bytes
+// are to be checked when they are read.
+func (s *Set) Seal() {
+	if s.Metadata == nil {
+		s.Metadata = make(map[string]string)
+	}
+	s.Metadata[HashKey] = s.Hash()
+}
+
+// unseal compares the tensors with the metadata's hash, if it has one.
+func (s *Set) unseal() error {
+	want, ok := s.Metadata[HashKey]
+	if !ok {
+		return nil
+	}
+	if got := s.Hash(); got != want {
+		return fmt.Errorf("the file is damaged: its tensors have the SHA-256 %.16s…, want %.16s… as its metadata say", got, want)
+	}
+	s.Metadata = maps.Clone(s.Metadata)
+	delete(s.Metadata, HashKey)
+	return nil
+}
+
 func hashText(h hash.Hash, text string) {
 	hashNumber(h, len(text))
 	_, _ = io.WriteString(h, text)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"ebm/internal/memory"
 	"ebm/mdsm"
 )
 
@@ -40,6 +41,9 @@ func Cheap() Settings {
 
 // Validate reports the first setting that cannot be.
 func (s Settings) Validate() error {
+	if err := memory.Check("distributions", s.Distributions, 8); err != nil {
+		return err
+	}
 	positive := func(v float64) bool { return v > 0 && v <= math.MaxFloat32 }
 	switch {
 	case s.Distributions < 1 || s.Distributions > math.MaxInt32/2:

@@ -1,10 +1,12 @@
 package langevin
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
 
+	"ebm/internal/memory"
 	"ebm/mdsm/samples"
 	"ebm/models/rng"
 	"ebm/models/tensor"
@@ -52,6 +54,10 @@ func Default(count int) Settings {
 
 // Validate reports the first setting that cannot be.
 func (s Settings) Validate() error {
+	// Before anything is as long as they say.
+	if err := cmp.Or(memory.Check("samples", s.Count, 1), memory.Check("steps", s.Schedule.Steps, 8), memory.Check("batch", s.Batch, 8)); err != nil {
+		return err
+	}
 	temperatures, err := s.temperatures()
 	if err != nil {
 		return err

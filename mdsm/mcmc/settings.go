@@ -1,10 +1,12 @@
 package mcmc
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
 
+	"ebm/internal/memory"
 	"ebm/mdsm/hmc"
 	"ebm/models/rng"
 	"ebm/models/tensor"
@@ -77,6 +79,9 @@ func Default(m Method, chains int) Settings {
 // Validate reports the first setting that cannot be.
 func (s Settings) Validate() error {
 	if _, err := ParseMethod(string(s.Method)); err != nil {
+		return err
+	}
+	if err := cmp.Or(memory.Check("chains", s.Count, 1), memory.Check("batch", s.Batch, 8), memory.Check("draws", s.Draws, 4)); err != nil {
 		return err
 	}
 	positive := func(v float64) bool { return v > 0 && v <= math.MaxFloat32 }

@@ -6,7 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"ebm/internal/memory"
 	"ebm/mdsm"
+	"ebm/models/energy"
 )
 
 // What Validate methods are made of: each function returns nil or a
@@ -48,6 +50,24 @@ func (c ChainSettings) validate() error {
 		positive("chains.step_size", c.StepSize),
 		fromZero("chains.temperature", c.Temperature), fromZero("chains.data_noise", c.DataNoise), fromZero("chains.regularise", c.Regularise),
 	)
+}
+
+// fits checks that the memory for a batch with its noise, and for the weights
+// of a network in two sets with the optimiser's moments, is there. A network's
+// activations come on top.
+func fits(net energy.Network, batch, dim int) error {
+	var data, state memory.Estimate
+	data.Add(append([]int{2 * 4, batch}, net.InputShape()...)...)
+	if excess := data.Excess(); excess != "" {
+		return &SettingError{"batch", batch, "less: " + excess}
+	}
+	for _, p := range net.Parameters() {
+		state.Add(append([]int{2 * 3 * 4}, p.Shape...)...)
+	}
+	if excess := state.Excess(); excess != "" {
+		return &SettingError{"net.dim", dim, "less: " + excess}
+	}
+	return nil
 }
 
 func atLeast(key string, v, least int) error {

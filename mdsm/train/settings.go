@@ -114,11 +114,15 @@ func (s Settings) Validate() error {
 		when(s.Data.Size%net.SizeMultiple() == 0, "data.size", s.Data.Size, fmt.Sprintf("a multiple of %d for %s", net.SizeMultiple(), s.Net.Name)),
 		oneOf("net.head", s.Net.Head, energy.Quadratic, energy.LinearSum, ""),
 		oneOf("net.activation", s.Net.Activation, append(energy.Activations(), "")...),
+		when(s.Shards <= s.Batch, "shards", s.Shards, fmt.Sprintf("a number up to that of the batch, %d", s.Batch)),
 		s.Noise.validate(),
 		oneOf("objective", s.Objective, Denoising, Likelihood, ""),
 	)
 	if err == nil && s.Objective == Likelihood {
 		err = s.Chains.validate()
+	}
+	if err == nil {
+		err = fits(net, s.Batch, s.Net.Dim)
 	}
 	return err
 }

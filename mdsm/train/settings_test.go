@@ -211,3 +211,23 @@ func FuzzReadSettings(f *testing.F) {
 		}
 	})
 }
+
+// TestBoundsBeforeWork has settings that want more than any machine has, which
+// Validate refuses before anything is made.
+func TestBoundsBeforeWork(t *testing.T) {
+	for says, change := range map[string]func(*train.Settings){
+		"batch 9223372036854775807, want less: more than": func(s *train.Settings) { s.Batch = math.MaxInt },
+		"batch 1000000000000, want less":                  func(s *train.Settings) { s.Batch = 1e12 },
+		"net.dim 1000000000, want less":                   func(s *train.Settings) { s.Net.Dim = 1e9 },
+		"shards 9223372036854775807, want a number up to": func(s *train.Settings) { s.Shards = math.MaxInt },
+		"data.size 9223372036854775807":                   func(s *train.Settings) { s.Data.Size = math.MaxInt },
+		"batch 4, want less: more than":                   func(s *train.Settings) { s.Data.Size = 1 << 40 },
+	} {
+		s, _ := tiny()
+		change(&s)
+		testkit.WantError(t, says, s.Validate(), says)
+	}
+	c := tinyClassifier()
+	c.Batch = math.MaxInt
+	testkit.WantError(t, "classifier", c.Validate(), "batch 9223372036854775807, want less")
+}

@@ -9,7 +9,7 @@ import (
 // evaluate returns the value of a node whose new operands are unnamed
 // constants, if it is small and not just a repeated operand, and nil if not.
 func evaluate(n *graph.Node, operands []*graph.Node) *tensor.Tensor {
-	const most = 1024
+	const most, mostRead = 1024, 1 << 24
 	shape, static := n.Shape().Static()
 	if len(operands) == 0 || len(n.Types()) != 1 || n.Op() == graph.OpBroadcast || !static || tensor.Volume(shape) > most {
 		return nil
@@ -21,6 +21,9 @@ func evaluate(n *graph.Node, operands []*graph.Node) *tensor.Tensor {
 			x = x.Inputs()[0]
 		}
 		v := x.ConstantValue()
+		if whole, static := operands[i].Shape().Static(); !static || !small(whole, mostRead) {
+			return nil
+		}
 		if v == nil || x.Attr().(graph.ConstantAttr).Name != "" {
 			return nil
 		}
@@ -32,6 +35,17 @@ func evaluate(n *graph.Node, operands []*graph.Node) *tensor.Tensor {
 		return nil
 	}
 	return converted(out["value"], n.DType())
+}
+
+// small reports whether a shape has no more elements than most.
+func small(shape []int, most int) bool {
+	for _, d := range shape {
+		if d > 0 && d > most {
+			return false
+		}
+		most /= max(d, 1)
+	}
+	return true
 }
 
 // converted turns a result of the interpreter into the type it stands for.

@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"ebm/export/onnxpb"
+	"ebm/internal/memory"
 	"ebm/models/graph"
 	"ebm/models/tensor"
 )
@@ -369,6 +370,9 @@ func (im *importer) results(n *onnxpb.NodeProto, op operation) (results []*value
 		}
 		if v, ok := volume(r.node.Shape()); !ok || fewer(1<<40, v) {
 			err = fmt.Errorf("a result of shape %v is too large", r.node.Shape())
+		} else if n, _ := v.Factors(); err == nil && len(r.node.Types()) == 1 {
+			// For one element of every symbolic size.
+			err = memory.Check(fmt.Sprintf("elements of a result of shape %v:", r.node.Shape()), n, r.node.DType().Size())
 		}
 	}
 	if err != nil && !errors.Is(err, errBroken) {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -155,6 +156,9 @@ func TestExternalData(t *testing.T) {
 	if w := m.Values["w"].ConstantValue().Raw().([]float32); w[0] != 2 || w[1] != 3 {
 		t.Errorf("external weights are %v", w)
 	}
+	if err := exec.Command("mkfifo", filepath.Join(dir, "fifo")).Run(); err != nil {
+		testkit.Mkdir(t, dir, "fifo") // where there are none
+	}
 	for _, test := range []struct {
 		pairs []string
 		want  string
@@ -167,6 +171,7 @@ func TestExternalData(t *testing.T) {
 		{[]string{"location", "weights.bin", "length", "4"}, "4 bytes, want 8"},
 		{[]string{"location", "weights.bin", "offset", "x"}, "not a number"},
 		{[]string{"location", "."}, "want a file"},
+		{[]string{"location", "fifo"}, "want a file"}, // where opening would wait
 	} {
 		_, err := onnximport.Parse(bytesOf(external(test.pairs...)), onnximport.Options{Dir: dir})
 		if err == nil || !strings.Contains(err.Error(), test.want) {
@@ -175,6 +180,27 @@ func TestExternalData(t *testing.T) {
 	}
 	if _, err := onnximport.Parse(bytesOf(external("location", "weights.bin")), onnximport.Options{}); err == nil {
 		t.Error("external data without a folder: no error")
+	}
+}
+
+// TestBombs has files of some hundred bytes with results of terabytes.
+func TestBombs(t *testing.T) {
+	const side = 1 << 20
+	huge := ints(side, side)
+	for op, nodes := range map[string][]*onnxpb.NodeProto{
+		"ConstantOfShape": {node("ConstantOfShape", []string{"shape"}, []string{"big"}, nil)},
+		"Expand":          {node("Expand", []string{"one", "shape"}, []string{"big"}, nil)},
+		"Tile":            {node("Reshape", []string{"one", "ones"}, []string{"flat"}, nil), node("Tile", []string{"flat", "shape"}, []string{"big"}, nil)},
+		"Range":           {node("Range", []string{"from", "to", "step"}, []string{"big"}, nil)},
+	} {
+		m, _ := model(13, map[string]arg{"x": v(2), "shape": huge, "one": floats(1), "ones": ints(1, 1), "from": scalarInt(0), "to": scalarInt(side * side), "step": scalarInt(1)},
+			[]string{"y"}, append(nodes, node("ReduceMax", []string{"big"}, []string{"max"}, attrs{"keepdims": 0}),
+				node("Cast", []string{"max"}, []string{"float"}, attrs{"to": 1}), node("Mul", []string{"x", "float"}, []string{"y"}, nil))...)
+		if _, err := onnximport.Parse(bytesOf(m), onnximport.Options{}); err == nil || !strings.Contains(err.Error(), op) {
+			t.Errorf("%s: error %v, want one that names it", op, err)
+		} else {
+			t.Log(err)
+		}
 	}
 }
 

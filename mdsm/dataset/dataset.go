@@ -151,7 +151,7 @@ type Spec struct {
 	Log func(line string)
 }
 
-// Check says what of the specification cannot be, without looking for files.
+// Check reports the first field that cannot be, without looking for files.
 func (s Spec) Check() error {
 	i := slices.Index(Names(), s.Name)
 	if i < 0 {

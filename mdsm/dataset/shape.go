@@ -25,7 +25,7 @@ func fit(planes []uint8, native, wanted int, sizes []int) (out []uint8, side, bo
 		side = sizes[0]
 	}
 	if !slices.Contains(sizes, side) {
-		return nil, 0, 0, fmt.Errorf("size %d is not to be had, want one of %v", side, sizes)
+		return nil, 0, 0, fmt.Errorf("size %d, want one of %v", side, sizes)
 	}
 	border = padding(native, side, sizes)
 	if side == native {

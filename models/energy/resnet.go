@@ -96,7 +96,7 @@ func blocksOf(net string) []block {
 	return nil
 }
 
-// Validate reports what of the description cannot be: an unknown network,
+// Validate reports the first field that cannot be: an unknown network,
 // head or activation, or a size that the network cannot halve often enough.
 func (r ResNet) Validate() error {
 	blocks := blocksOf(r.Net)

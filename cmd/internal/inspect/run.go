@@ -117,7 +117,8 @@ func settingsTable(s train.Settings) (string, map[string]any, error) {
 	return b.String(), table, nil
 }
 
-// lastMetrics reads the last line of metrics; nil when there is none.
+// lastMetrics reads the last value of every metric, which lines need not all
+// have; nil when there is no line.
 func lastMetrics(path string) (*Metrics, error) {
 	records, err := metrics.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -128,10 +129,12 @@ func lastMetrics(path string) (*Metrics, error) {
 	}
 	last := records[len(records)-1]
 	m := &Metrics{Lines: len(records), Step: last.Step, Time: last.Time, Values: make(map[string]*float64, len(last.Values))}
-	for name, v := range last.Values {
-		m.Values[name] = nil
-		if !math.IsNaN(v) && !math.IsInf(v, 0) {
-			m.Values[name] = &v
+	for _, r := range records {
+		for name, v := range r.Values {
+			m.Values[name] = nil
+			if !math.IsNaN(v) && !math.IsInf(v, 0) {
+				m.Values[name] = &v
+			}
 		}
 	}
 	return m, nil

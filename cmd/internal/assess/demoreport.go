@@ -3,7 +3,6 @@ package assess
 import (
 	"fmt"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"ebm/cmd/internal/report"
@@ -21,16 +20,20 @@ func (d *demo) report() error {
 		Summary: d.summary(),
 		Created: time.Now(),
 	}
-	for _, section := range []func() (report.Section, error){
-		d.grid, d.snapshots, d.chain, d.shippedLoss, d.loss, d.checks, d.provenance, d.filesWritten, d.timings, d.again,
-	} {
-		s, err := section()
-		if err != nil {
-			return err
-		}
-		doc.Sections = append(doc.Sections, s)
+	grid, err := d.grid()
+	if err != nil {
+		return err
 	}
-	doc.Sections = slices.Insert(doc.Sections, 1, d.numbers()...)
+	snapshots, err := d.snapshots()
+	if err != nil {
+		return err
+	}
+	loss, err := d.loss()
+	if err != nil {
+		return err
+	}
+	doc.Sections = append(append(append(doc.Sections, grid), d.numbers()...), snapshots, ProcessChart(d.process), d.shippedLoss(), loss,
+		d.checks(), d.provenance(), d.filesWritten(), report.Timings{Title: "Time taken", Items: d.took}, d.again())
 	return doc.Write(d.Dir)
 }
 
@@ -74,7 +77,8 @@ func (d *demo) snapshots() (report.Section, error) {
 	}
 	crop := d.model.Shape()[2] - 2*d.model.Pad
 	for _, s := range d.process.Snapshots {
-		data, err := pair(s.X, s.Denoised, crop)
+		n := min(s.X.Shape()[0], 8)
+		rows, err := picture.Crop(tensor.Concat(s.X.Rows(0, n), s.Denoised.Rows(0, n)), crop, crop)
 		if err != nil {
 			return nil, err
 		}
@@ -82,34 +86,23 @@ func (d *demo) snapshots() (report.Section, error) {
 		if s.Step < len(d.process.Temperature) {
 			temperature = d.process.Temperature[s.Step]
 		}
-		g.Pictures = append(g.Pictures, report.Picture{
-			Caption: fmt.Sprintf("step %d, T = %.3g", s.Step, temperature),
-			Alt:     fmt.Sprintf("chains after step %d", s.Step), Width: 260, Data: data,
-		})
+		p, err := Grid(fmt.Sprintf("step %d, T = %.3g", s.Step, temperature), fmt.Sprintf("chains after step %d", s.Step), n, 2, 0, rows)
+		if err != nil {
+			return nil, err
+		}
+		p.Width = 260
+		g.Pictures = append(g.Pictures, p)
 	}
 	return g, nil
 }
 
-// pair draws the first chains in a row, and their denoised state below.
-func pair(x, denoised *tensor.Tensor, crop int) ([]byte, error) {
-	n := min(x.Shape()[0], 8)
-	all, err := picture.Crop(tensor.Concat(x.Rows(0, n), denoised.Rows(0, n)), crop, crop)
-	if err != nil {
-		return nil, err
-	}
-	p, err := Grid("", "", n, 2, 0, all)
-	return p.Data, err
-}
-
-func (d *demo) chain() (report.Section, error) { return ProcessChart(d.process), nil }
-
-func (d *demo) shippedLoss() (report.Section, error) {
+func (d *demo) shippedLoss() report.Section {
 	line := report.Series{Name: "loss"}
 	for _, p := range d.card.Loss {
 		line.X, line.Y = append(line.X, p[0]), append(line.Y, p[1])
 	}
 	return LossChart("Loss while the shipped weights were trained",
-		fmt.Sprintf("Before this run: %d steps of batches of %d on %s, which ended on %s.", d.card.Steps, d.card.Batch, d.card.Machine, d.card.Date), line), nil
+		fmt.Sprintf("Before this run: %d steps of batches of %d on %s, which ended on %s.", d.card.Steps, d.card.Batch, d.card.Machine, d.card.Date), line)
 }
 
 func (d *demo) loss() (report.Section, error) {
@@ -121,7 +114,7 @@ func (d *demo) loss() (report.Section, error) {
 	return chart, err
 }
 
-func (d *demo) checks() (report.Section, error) {
+func (d *demo) checks() report.Section {
 	s := report.Checks{
 		Title: "What was checked",
 		Note: fmt.Sprintf("On %s. Errors are the largest difference over the largest magnitude of the reference. The whole certificate is in model/certificate.json.",
@@ -132,10 +125,10 @@ func (d *demo) checks() (report.Section, error) {
 			Name: c.Name, Measured: c.Worst(), Limit: c.Tolerance, How: c.Subject + ", against " + c.Reference,
 		})
 	}
-	return s, nil
+	return s
 }
 
-func (d *demo) provenance() (report.Section, error) {
+func (d *demo) provenance() report.Section {
 	return report.Facts{
 		Title: "What was trained when",
 		Items: append([]report.Fact{
@@ -148,30 +141,22 @@ func (d *demo) provenance() (report.Section, error) {
 			{Name: "noise levels", Value: fmt.Sprintf("%g … %g, %s", d.settings.Noise.Min, d.settings.Noise.Max, d.settings.Noise.Spacing)},
 			{Name: "σ₀", Value: d.model.Sigma0},
 		}, Where(d.rt)...),
-	}, nil
+	}
 }
 
-func (d *demo) filesWritten() (report.Section, error) {
+func (d *demo) filesWritten() report.Section {
 	t := report.Table{
 		Title:   "Exported ONNX",
 		Note:    "Standard opset 17, dynamic batch; no part of this project is needed to run them.",
 		Columns: []report.Column{{Name: "kind"}, {Name: "file"}, {Name: "size", Unit: "bytes"}},
 	}
 	for _, f := range d.files {
-		name, err := filepath.Rel(d.Dir, f.Path)
-		if err != nil {
-			return nil, err
-		}
-		t.Rows = append(t.Rows, []any{string(f.Kind), name, f.Bytes})
+		t.Rows = append(t.Rows, []any{string(f.Kind), filepath.Join("model", filepath.Base(f.Path)), f.Bytes})
 	}
-	return t, nil
+	return t
 }
 
-func (d *demo) timings() (report.Section, error) {
-	return report.Timings{Title: "Time taken", Items: d.took}, nil
-}
-
-func (d *demo) again() (report.Section, error) {
+func (d *demo) again() report.Section {
 	return report.Commands{
 		Title: "Go on from here",
 		Items: []report.Command{
@@ -181,5 +166,5 @@ func (d *demo) again() (report.Section, error) {
 			{Line: fmt.Sprintf("ebm inspect %s", filepath.Join(d.Dir, "model", "train.onnx")), Note: "the training step in words"},
 			{Line: d.card.Command, Note: "the shipped weights from the beginning"},
 		},
-	}, nil
+	}
 }

@@ -22,9 +22,9 @@ type Features struct {
 	Convention inception.Convention
 }
 
-// open finds the network. The error wraps features.ErrNoInception where it is
+// Open finds the network. The error wraps features.ErrNoInception where it is
 // that of FID and has no weights.
-func (f Features) open() (*features.Network, error) {
+func (f Features) Open() (*features.Network, error) {
 	switch {
 	case f.ONNX.Path != "":
 		o := f.ONNX
@@ -45,7 +45,7 @@ func (f Features) open() (*features.Network, error) {
 // openFor finds the network for sources, which is the classifier when there is
 // no other and the pictures are such as it knows.
 func (f Features) openFor(sources []*sets.Source, log func(string)) (*features.Network, error) {
-	network, err := f.open()
+	network, err := f.Open()
 	if !errors.Is(err, features.ErrNoInception) {
 		return network, err
 	}

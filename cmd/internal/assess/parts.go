@@ -37,7 +37,7 @@ func (a *assessment) openClassifier(ctx context.Context) error {
 // measureSamples compares the samples with training pictures, in the features
 // of every network that is to be had.
 func (a *assessment) measureSamples(ctx context.Context) error {
-	network, err := a.Features.open()
+	network, err := a.Features.Open()
 	without := errors.Is(err, features.ErrNoInception) && a.Features.Network.Kind == ""
 	if err != nil && !without {
 		return err

@@ -117,7 +117,7 @@ func (a *assessment) selectBest(ctx context.Context) error {
 // checkpoints: Inception where its weights are given, the classifier where it
 // knows the data, and pixels otherwise.
 func (a *assessment) selectionFeatures(ctx context.Context) (*features.Extractor, error) {
-	network, err := a.Features.open()
+	network, err := a.Features.Open()
 	if err == nil {
 		shape := a.model.Shape()
 		return network.Open(a.rt, shape[0], shape[1], shape[2])

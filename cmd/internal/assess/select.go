@@ -36,15 +36,19 @@ type Candidate struct {
 // was trained on, and writes the selection. The options' folder and reference are
 // filled in.
 func SelectOf(ctx context.Context, rt *runtime.Runtime, run string, training *tensor.Tensor, o SelectOptions) (Selection, error) {
-	candidates, err := Candidates(run, func(checkpoint string) (langevin.Files, error) {
-		m, err := ebm.Load(checkpoint)
-		if err != nil {
-			return langevin.Files{}, err
-		}
-		return m.Files()
-	})
+	list, err := train.Checkpoints(run)
 	if err != nil {
 		return Selection{}, err
+	}
+	var candidates []Candidate
+	for _, c := range list {
+		candidates = append(candidates, Candidate{Step: c.Step, Name: filepath.Base(c.Dir), Open: func() (langevin.Files, error) {
+			m, err := ebm.Load(c.Dir)
+			if err != nil {
+				return langevin.Files{}, err
+			}
+			return m.Files()
+		}})
 	}
 	o.Dir = filepath.Join(run, "selection")
 	if o.Reference, err = probe.Statistics(ctx, o.Features, training, o.Progress); err != nil {
@@ -55,20 +59,6 @@ func SelectOf(ctx context.Context, rt *runtime.Runtime, run string, training *te
 		return s, err
 	}
 	return s, s.Write(run)
-}
-
-// Candidates returns the checkpoints of a run's folder; open loads the one in
-// a folder.
-func Candidates(run string, open func(checkpoint string) (langevin.Files, error)) ([]Candidate, error) {
-	list, err := train.Checkpoints(run)
-	if err != nil {
-		return nil, err
-	}
-	var candidates []Candidate
-	for _, c := range list {
-		candidates = append(candidates, Candidate{Step: c.Step, Name: filepath.Base(c.Dir), Open: func() (langevin.Files, error) { return open(c.Dir) }})
-	}
-	return candidates, nil
 }
 
 // SelectOptions say how candidates are compared.

@@ -42,13 +42,13 @@ type Panel struct {
 // logarithmic axis, leave a gap. A faint series is drawn in grey behind the
 // others, such as the raw values of a smoothed one.
 type Series struct {
-	Name  string
-	Note  string // said beside the name; "" says the last value
-	X     []float64
-	Y     []float64
-	Low   []float64
-	High  []float64
-	Faint bool
+	Name  string  `json:"name,omitempty"`
+	Note  string  `json:"note,omitempty"` // said beside the name; "" says the last value
+	X     Numbers `json:"x"`
+	Y     Numbers `json:"y,omitempty"`
+	Low   Numbers `json:"low,omitempty"`
+	High  Numbers `json:"high,omitempty"`
+	Faint bool    `json:"faint,omitempty"`
 }
 
 // Mark is a vertical line at a value of the horizontal axis, with its label.
@@ -83,7 +83,7 @@ func (s Series) validate() error {
 	if len(s.Low) != len(s.High) {
 		return fmt.Errorf("band with %d lower and %d upper ends", len(s.Low), len(s.High))
 	}
-	for _, values := range [][]float64{s.Y, s.Low} {
+	for _, values := range []Numbers{s.Y, s.Low} {
 		if len(values) > 0 && len(values) != len(s.X) {
 			return fmt.Errorf("%d values at %d places", len(values), len(s.X))
 		}

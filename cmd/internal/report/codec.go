@@ -29,26 +29,30 @@ func (n *number) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*float64)(n))
 }
 
-func toNumbers(v []float64) []number {
-	if v == nil {
-		return nil
+// Numbers are values of which any may be not finite, which JSON has as null and
+// charts leave out.
+type Numbers []float64
+
+// MarshalJSON implements json.Marshaler.
+func (n Numbers) MarshalJSON() ([]byte, error) {
+	out := make([]number, len(n))
+	for i, v := range n {
+		out[i] = number(v)
 	}
-	out := make([]number, len(v))
-	for i, f := range v {
-		out[i] = number(f)
-	}
-	return out
+	return json.Marshal(out)
 }
 
-func fromNumbers(v []number) []float64 {
-	if v == nil {
-		return nil
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *Numbers) UnmarshalJSON(b []byte) error {
+	var in []number
+	if err := json.Unmarshal(b, &in); err != nil {
+		return err
 	}
-	out := make([]float64, len(v))
-	for i, n := range v {
-		out[i] = float64(n)
+	*n = make(Numbers, len(in))
+	for i, v := range in {
+		(*n)[i] = float64(v)
 	}
-	return out
+	return nil
 }
 
 // jsonValue is a value of plain, with whole numbers told from others by how
@@ -85,30 +89,29 @@ func (j *jsonValue) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-type factJSON struct {
-	Name  string    `json:"name"`
-	Value jsonValue `json:"value"`
-	Unit  string    `json:"unit,omitempty"`
-	Note  string    `json:"note,omitempty"`
-}
-
 // MarshalJSON implements json.Marshaler.
 func (f Fact) MarshalJSON() ([]byte, error) {
-	return encode(factJSON{f.Name, jsonValue{f.Value}, f.Unit, f.Note})
+	type plain Fact
+	p := plain(f)
+	p.Value = jsonValue{f.Value}
+	return encode(p)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (f *Fact) UnmarshalJSON(b []byte) error {
-	var j factJSON
-	if err := json.Unmarshal(b, &j); err != nil {
+	type plain Fact
+	var value jsonValue
+	f.Value = &value
+	if err := json.Unmarshal(b, (*plain)(f)); err != nil {
 		return err
 	}
-	*f = Fact{j.Name, j.Value.v, j.Unit, j.Note}
+	f.Value = value.v
 	return nil
 }
 
 // MarshalJSON implements json.Marshaler.
 func (t Table) MarshalJSON() ([]byte, error) {
+	type plain Table
 	rows := make([][]jsonValue, len(t.Rows))
 	for i, row := range t.Rows {
 		rows[i] = make([]jsonValue, len(row))
@@ -116,16 +119,23 @@ func (t Table) MarshalJSON() ([]byte, error) {
 			rows[i][j] = jsonValue{cell}
 		}
 	}
-	return encode(tableJSON{t.ID, t.Title, t.Note, t.Columns, rows})
+	return encode(struct {
+		plain
+		Rows [][]jsonValue `json:"rows"`
+	}{plain(t), rows})
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (t *Table) UnmarshalJSON(b []byte) error {
-	var j tableJSON
+	type plain Table
+	j := struct {
+		*plain
+		Rows [][]jsonValue `json:"rows"`
+	}{plain: (*plain)(t)}
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
-	*t = Table{ID: j.ID, Title: j.Title, Note: j.Note, Columns: j.Columns}
+	t.Rows = nil
 	for _, row := range j.Rows {
 		cells := make([]any, len(row))
 		for i, cell := range row {
@@ -134,14 +144,6 @@ func (t *Table) UnmarshalJSON(b []byte) error {
 		t.Rows = append(t.Rows, cells)
 	}
 	return nil
-}
-
-type tableJSON struct {
-	ID      string        `json:"id,omitempty"`
-	Title   string        `json:"title"`
-	Note    string        `json:"note,omitempty"`
-	Columns []Column      `json:"columns"`
-	Rows    [][]jsonValue `json:"rows"`
 }
 
 type checkJSON struct {
@@ -203,30 +205,5 @@ func (t *Timing) UnmarshalJSON(b []byte) error {
 		return fmt.Errorf("timing %q has %v seconds", j.Name, j.Seconds)
 	}
 	*t = Timing{j.Name, time.Duration(nanoseconds), j.Note}
-	return nil
-}
-
-type seriesJSON struct {
-	Name  string   `json:"name,omitempty"`
-	Note  string   `json:"note,omitempty"`
-	X     []number `json:"x"`
-	Y     []number `json:"y,omitempty"`
-	Low   []number `json:"low,omitempty"`
-	High  []number `json:"high,omitempty"`
-	Faint bool     `json:"faint,omitempty"`
-}
-
-// MarshalJSON implements json.Marshaler.
-func (s Series) MarshalJSON() ([]byte, error) {
-	return encode(seriesJSON{s.Name, s.Note, toNumbers(s.X), toNumbers(s.Y), toNumbers(s.Low), toNumbers(s.High), s.Faint})
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (s *Series) UnmarshalJSON(b []byte) error {
-	var j seriesJSON
-	if err := json.Unmarshal(b, &j); err != nil {
-		return err
-	}
-	*s = Series{j.Name, j.Note, fromNumbers(j.X), fromNumbers(j.Y), fromNumbers(j.Low), fromNumbers(j.High), j.Faint}
 	return nil
 }

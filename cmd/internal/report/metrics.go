@@ -18,19 +18,19 @@ type Metrics struct {
 
 // Metric is one number.
 type Metric struct {
-	Key       string // for programs, such as "fid"; one metric of a document has it
-	Name      string // for people
-	Quantity  string // what it measures, whatever the features, such as "frechet"; "" where Key says it
-	Family    string // kind of the features, "" for none
-	Value     float64
-	Deviation float64 // over splits, subsets and the like; NaN where there is none
-	Unit      string
-	Better    string // "lower", "higher", or "" where neither is
-	Samples   int    // that it was computed from, 0 where that says nothing
-	Reference int    // pictures that they were compared with, 0 for none
-	Against   string // whose they are, such as "mnist train"
-	Features  string // what made the features that were compared, weights and conventions included
-	Warnings  []string
+	Key       string   `json:"key"`                 // for programs, such as "fid"; one metric of a document has it
+	Name      string   `json:"name"`                // for people
+	Quantity  string   `json:"quantity,omitempty"`  // what it measures, whatever the features, such as "frechet"; "" where Key says it
+	Family    string   `json:"family,omitempty"`    // kind of the features, "" for none
+	Value     float64  `json:"value"`               // null in JSON when it is not finite
+	Deviation float64  `json:"deviation,omitempty"` // over splits, subsets and the like; NaN, left out of JSON, where there is none
+	Unit      string   `json:"unit,omitempty"`
+	Better    string   `json:"better,omitempty"`    // "lower", "higher", or "" where neither is
+	Samples   int      `json:"samples,omitempty"`   // that it was computed from, 0 where that says nothing
+	Reference int      `json:"reference,omitempty"` // pictures that they were compared with, 0 for none
+	Against   string   `json:"against,omitempty"`   // whose they are, such as "mnist train"
+	Features  string   `json:"features,omitempty"`  // what made the features that were compared, weights and conventions included
+	Warnings  []string `json:"warnings,omitempty"`
 }
 
 func (Metrics) kind() string               { return "metrics" }
@@ -109,25 +109,19 @@ func (m Metric) From() string {
 	return text
 }
 
+// plainMetric has a metric's fields without its methods, and in JSON the numbers
+// that may be not finite in place of its own.
+type plainMetric Metric
+
 type metricJSON struct {
-	Key       string   `json:"key"`
-	Name      string   `json:"name"`
-	Quantity  string   `json:"quantity,omitempty"`
-	Family    string   `json:"family,omitempty"`
+	*plainMetric
 	Value     number   `json:"value"`
 	Deviation *float64 `json:"deviation,omitempty"`
-	Unit      string   `json:"unit,omitempty"`
-	Better    string   `json:"better,omitempty"`
-	Samples   int      `json:"samples,omitempty"`
-	Reference int      `json:"reference,omitempty"`
-	Against   string   `json:"against,omitempty"`
-	Features  string   `json:"features,omitempty"`
-	Warnings  []string `json:"warnings,omitempty"`
 }
 
 // MarshalJSON implements json.Marshaler.
 func (m Metric) MarshalJSON() ([]byte, error) {
-	j := metricJSON{m.Key, m.Name, m.Quantity, m.Family, number(m.Value), nil, m.Unit, m.Better, m.Samples, m.Reference, m.Against, m.Features, m.Warnings}
+	j := metricJSON{plainMetric: (*plainMetric)(&m), Value: number(m.Value)}
 	if !math.IsNaN(m.Deviation) && !math.IsInf(m.Deviation, 0) {
 		j.Deviation = &m.Deviation
 	}
@@ -136,11 +130,11 @@ func (m Metric) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (m *Metric) UnmarshalJSON(b []byte) error {
-	var j metricJSON
+	j := metricJSON{plainMetric: (*plainMetric)(m)}
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
-	*m = Metric{j.Key, j.Name, j.Quantity, j.Family, float64(j.Value), math.NaN(), j.Unit, j.Better, j.Samples, j.Reference, j.Against, j.Features, j.Warnings}
+	m.Value, m.Deviation = float64(j.Value), math.NaN()
 	if j.Deviation != nil {
 		m.Deviation = *j.Deviation
 	}

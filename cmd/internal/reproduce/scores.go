@@ -14,7 +14,6 @@ import (
 	"ebm/evaluate/probe"
 	"ebm/evaluate/sets"
 	"ebm/mdsm/dataset"
-	"ebm/models/inception"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/models/zoo"
@@ -79,20 +78,14 @@ func scoresItem(ctx context.Context, s *study) (outcome, error) {
 // networks opens the networks whose features are compared: Inception first, if
 // its weights are there.
 func (s *study) networks(data string) (list []*features.Network, hasInception bool, err error) {
-	path, err := features.FindInception(s.Inception)
-	switch {
-	case err == nil:
-		network, err := features.InceptionFile(path, inception.PyTorchFID)
-		if err != nil {
-			return nil, false, err
-		}
-		list, hasInception = append(list, network), true
-	case !errors.Is(err, features.ErrNoInception):
+	network, err := assess.Features{Network: features.Identity{Kind: features.Inception}, Inception: s.Inception}.Open()
+	if hasInception = err == nil; hasInception {
+		list = append(list, network)
+	} else if !errors.Is(err, features.ErrNoInception) {
 		return nil, false, err
 	}
 	if slices.Contains(zoo.Classifiers(), data) {
-		network, err := features.ShippedClassifier(data)
-		if err != nil {
+		if network, err = features.ShippedClassifier(data); err != nil {
 			return nil, false, err
 		}
 		list = append(list, network)

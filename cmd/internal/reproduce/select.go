@@ -14,7 +14,6 @@ import (
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/train"
-	"ebm/models/inception"
 )
 
 // selected is the number of samples by which a checkpoint is judged, and
@@ -31,15 +30,11 @@ func (s *study) checkpointOf(ctx context.Context, dir string, set train.Settings
 	if s.Scale != Paper || !slices.Contains(selectedData(), set.Data.Name) {
 		return dir, nil
 	}
-	path, err := features.FindInception(s.Inception)
+	network, err := assess.Features{Inception: s.Inception}.Open()
 	if errors.Is(err, features.ErrNoInception) {
 		s.Log(dir + ": its last checkpoint is taken, for want of Inception weights by which the paper chooses one")
 		return dir, nil
 	}
-	if err != nil {
-		return "", err
-	}
-	network, err := features.InceptionFile(path, inception.PyTorchFID)
 	if err != nil {
 		return "", err
 	}

@@ -10,7 +10,7 @@ import (
 	"ebm/runtime/progress"
 )
 
-// Limit is what a number is expected to be for unlimited samples, and the line
+// Limit holds the number that is expected for unlimited samples, and the line
 // that says so.
 type Limit struct {
 	Value  float64   // at 1/N = 0

@@ -129,7 +129,7 @@ func orNone(s string) string {
 	return s
 }
 
-// Set is what a network says of n pictures.
+// Set holds the numbers of a network for n pictures.
 type Set struct {
 	Features *tensor.Tensor // float32 [n, d], for everything but the Inception score
 	Logits   *tensor.Tensor // float32 [n, classes], for evaluate.InceptionScore; nil when the network has none

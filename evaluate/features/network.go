@@ -9,7 +9,7 @@ import (
 	"ebm/runtime"
 )
 
-// Network is what makes features, for pictures of all sizes that it takes.
+// Network makes features, once it is opened for pictures of one size.
 type Network struct {
 	Identity Identity
 	// File is the file of weights and FileHash its SHA-256; both are empty where

@@ -16,7 +16,7 @@ import (
 	"ebm/runtime/parallel"
 )
 
-// InputRange is what a feature network takes for black and white.
+// InputRange says which values a feature network takes for black and white.
 type InputRange string
 
 // The ranges.

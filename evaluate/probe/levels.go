@@ -8,7 +8,7 @@ import (
 	"ebm/runtime/progress"
 )
 
-// Level is what a model says of pictures with noise of one level.
+// Level holds what a model says of pictures with noise of one level.
 type Level struct {
 	Sigma           float64 // σ, in units of x
 	Energy          float64 // mean of E(x + σ·n) in nats, NaN where the model has no energy

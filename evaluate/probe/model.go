@@ -133,7 +133,7 @@ func (p Pictures) Pixels() *tensor.Tensor {
 	return tensor.Of(out, shape...)
 }
 
-// Readings are what a model says of noisy pictures, in their order.
+// Readings hold what a model says of noisy pictures, in their order.
 type Readings struct {
 	Energy []float64 // E(x̃) in nats, nil where the model has no energy
 	Error  []float64 // ‖x − x̃ + σ₀²∇E(x̃)‖², the squared error of the denoising jump, over all values

@@ -33,7 +33,7 @@ func NewSpace(ctx context.Context, e *features.Extractor, pictures *tensor.Tenso
 	return &Space{e, pictures, values}, nil
 }
 
-// Neighbourhood is what lies nearest to each of some samples in a space.
+// Neighbourhood holds the pictures that lie nearest to each of some samples.
 type Neighbourhood struct {
 	evaluate.Neighbours
 	Copies  int // samples whose nearest picture is equal to them in this space

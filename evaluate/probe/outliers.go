@@ -37,7 +37,7 @@ type OutlierOptions struct {
 	Progress progress.Progress // nil shows nothing
 }
 
-// StatisticKind is what tells outliers.
+// StatisticKind names a number that tells outliers.
 type StatisticKind string
 
 // The kinds.

@@ -16,7 +16,7 @@ import (
 // Block is the number of pictures that are read, hashed and kept at once.
 const Block = 128
 
-// side is what the metrics take from one source.
+// side holds what the metrics take from one source.
 type side struct {
 	source     *Source
 	maker      *features.Maker
@@ -31,7 +31,7 @@ type side struct {
 // needs say what the metrics take.
 type needs struct{ statistics, features, logits bool }
 
-// extraction is how features are computed.
+// extraction computes features.
 type extraction struct {
 	rt       *runtime.Runtime
 	network  *features.Network // nil without one

@@ -9,7 +9,7 @@ import (
 	"ebm/evaluate/features"
 )
 
-// Result is what one comparison found. Its JSON form is described in
+// Result holds the numbers of one comparison. Its JSON form is described in
 // docs/evaluation.md.
 type Result struct {
 	Samples   Side            `json:"samples"`
@@ -34,7 +34,7 @@ type Side struct {
 	Seconds  float64 `json:"feature_seconds,omitempty"`
 }
 
-// Quantity is what a number measures, whatever the features.
+// Quantity names what a number measures, whatever the features.
 type Quantity string
 
 // The quantities.

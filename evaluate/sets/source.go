@@ -20,7 +20,7 @@ import (
 	"ebm/models/tensor"
 )
 
-// Kind is what a source holds.
+// Kind says whether a source holds pictures or what was made of them.
 type Kind string
 
 // The kinds.

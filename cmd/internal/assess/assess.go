@@ -71,7 +71,7 @@ type WrongOption struct{ error }
 
 func wrong(format string, args ...any) error { return WrongOption{fmt.Errorf(format, args...)} }
 
-// Result is what an assessment found.
+// Result holds what an assessment found.
 type Result struct {
 	Run       string          `json:"run"`
 	Report    string          `json:"report"`

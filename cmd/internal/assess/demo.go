@@ -16,6 +16,7 @@ import (
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/samples"
 	"ebm/mdsm/train"
+	"ebm/models/tensor"
 	"ebm/models/zoo"
 	"ebm/runtime"
 	"ebm/runtime/progress"
@@ -63,6 +64,7 @@ type demo struct {
 	model    *ebm.Model
 	files    []Exported
 	score    verify.Certificate
+	samples  *tensor.Tensor // uint8 [n C H W]
 	process  *samples.Process
 	features features.Maker // of the classifier behind modes and distance
 	modes    evaluate.ModeResult
@@ -167,12 +169,6 @@ func (d *demo) sample(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sampler, err := langevin.New(d.rt, models)
-	if err != nil {
-		return err
-	}
-	defer sampler.Close()
-	sampler.Progress = d.Progress
 	set := langevin.Default(d.Count)
 	set.Seed = 1
 	set.Watch = samples.Watch{Chains: min(d.Count, 16), Snapshots: []int{0, 500, 1000, 1500, 2000, 2300, 2500, 2600, 2700}}
@@ -180,7 +176,7 @@ func (d *demo) sample(ctx context.Context) error {
 		Dir: d.samplesDir(), Crop: d.model.Crop(), Grid: d.Count, Animation: true,
 		Describe: d.model.Metadata(), Log: d.Log,
 	}
-	if _, err := sampler.Write(ctx, set, folder); err != nil {
+	if d.samples, err = draw(ctx, d.rt, models, set, folder, d.Progress); err != nil {
 		return err
 	}
 	d.process, err = samples.ReadProcess(folder.Dir)
@@ -190,11 +186,7 @@ func (d *demo) sample(ctx context.Context) error {
 // measure has the shipped classifier tell which digits the samples are, and how
 // far they are from the training pictures in its features.
 func (d *demo) measure(ctx context.Context) error {
-	shape := d.model.Shape()
-	x, err := ReadSamples(filepath.Join(d.samplesDir(), samples.ArchiveFile), shape)
-	if err != nil {
-		return err
-	}
+	shape, x := d.model.Shape(), d.samples
 	network, err := features.ShippedClassifier(d.settings.Data.Name)
 	if err != nil {
 		return err

@@ -35,7 +35,7 @@ func (a *assessment) openClassifier(ctx context.Context) error {
 }
 
 // measureSamples compares the samples with training pictures, in the features
-// of every network that is to be had.
+// of every network whose weights are there.
 func (a *assessment) measureSamples(ctx context.Context) error {
 	network, err := a.Features.Open()
 	without := errors.Is(err, features.ErrNoInception) && a.Features.Network.Kind == ""
@@ -249,7 +249,7 @@ func (a *assessment) noise(ctx context.Context) error {
 	return nil
 }
 
-// Near is what lies nearest to samples in one space of features.
+// Near holds the pictures that lie nearest to samples in one space of features.
 type Near struct {
 	Space   string
 	Samples probe.Neighbourhood

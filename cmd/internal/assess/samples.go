@@ -12,6 +12,9 @@ import (
 	"ebm/evaluate/features"
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/samples"
+	"ebm/models/tensor"
+	"ebm/runtime"
+	"ebm/runtime/progress"
 )
 
 // sample takes the samples of the run, or draws some.
@@ -23,12 +26,14 @@ func (a *assessment) sample(ctx context.Context) error {
 	archive := filepath.Join(a.samplesDir, samples.ArchiveFile)
 	_, err := os.Stat(archive)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = a.draw(ctx)
+		set := sampling(Sampling{a.Count, a.Steps})
+		set.Watch.Chains = min(a.Count, 16)
+		a.Log(fmt.Sprintf("drawing %d samples into %s", a.Count, a.samplesDir))
+		a.samples, err = draw(ctx, a.rt, a.files, set, samples.Folder{Dir: a.samplesDir, Crop: a.crop(), Grid: 64, Describe: a.about, Log: a.Log}, a.Progress)
+	} else if err == nil {
+		a.samples, err = ReadSamples(archive, a.model.Shape())
 	}
 	if err != nil {
-		return err
-	}
-	if a.samples, err = ReadSamples(archive, a.model.Shape()); err != nil {
 		return err
 	}
 	record, err := samples.ReadRecord(a.samplesDir)
@@ -46,18 +51,20 @@ func (a *assessment) sample(ctx context.Context) error {
 	return nil
 }
 
-func (a *assessment) draw(ctx context.Context) error {
-	sampler, err := langevin.New(a.rt, a.files)
+// draw draws samples of a model into a folder, or goes on with those that are
+// there, and returns them as pictures [n C H W].
+func draw(ctx context.Context, rt *runtime.Runtime, files langevin.Files, set langevin.Settings, folder samples.Folder, show progress.Progress) (*tensor.Tensor, error) {
+	sampler, err := langevin.New(rt, files)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer sampler.Close()
-	sampler.Progress = a.Progress
-	set := sampling(Sampling{a.Count, a.Steps})
-	set.Watch.Chains = min(a.Count, 16)
-	a.Log(fmt.Sprintf("drawing %d samples into %s", a.Count, a.samplesDir))
-	_, err = sampler.Write(ctx, set, samples.Folder{Dir: a.samplesDir, Crop: a.crop(), Grid: 64, Describe: a.about, Log: a.Log})
-	return err
+	sampler.Progress = show
+	w, err := sampler.Write(ctx, set, folder)
+	if err != nil {
+		return nil, err
+	}
+	return ReadSamples(w.Path, sampler.Shape())
 }
 
 // sampling returns the paper's settings with other numbers.

@@ -139,23 +139,12 @@ func (o SelectOptions) rank(ctx context.Context, rt *runtime.Runtime, c Candidat
 	if err != nil {
 		return Ranked{}, nil, err
 	}
-	sampler, err := langevin.New(rt, models)
+	folder := samples.Folder{Dir: filepath.Join(o.Dir, c.Name), Crop: o.Crop, Grid: min(o.Settings.Count, 64), Log: o.Log}
+	x, err := draw(ctx, rt, models, o.Settings, folder, o.Progress)
 	if err != nil {
 		return Ranked{}, nil, err
 	}
-	defer sampler.Close()
-	sampler.Progress = o.Progress
-	w, err := sampler.Write(ctx, o.Settings, samples.Folder{
-		Dir: filepath.Join(o.Dir, c.Name), Crop: o.Crop, Grid: min(o.Settings.Count, 64), Log: o.Log,
-	})
-	if err != nil {
-		return Ranked{}, nil, err
-	}
-	samples, err := ReadSamples(w.Path, sampler.Shape())
-	if err != nil {
-		return Ranked{}, nil, err
-	}
-	statistics, err := probe.Statistics(ctx, o.Features, samples, nil)
+	statistics, err := probe.Statistics(ctx, o.Features, x, nil)
 	if err != nil {
 		return Ranked{}, nil, err
 	}

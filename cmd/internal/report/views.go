@@ -2,8 +2,8 @@ package report
 
 import "time"
 
-// What the templates of sections are given: values as text, beside the
-// section itself. validate has seen the sections, so no value is refused here.
+// Templates get these views of sections: values as text, beside the section
+// itself. validate has seen the sections, so no value is refused here.
 
 type factsView struct {
 	Facts

@@ -22,7 +22,7 @@ type work struct {
 	updates      map[string]int    // that are timed, by preset
 }
 
-// Cost is what items take at the paper's scale.
+// Cost says what items take at the paper's scale.
 type Cost struct {
 	Trainings []TrainingCost `json:"trainings"`
 	Sampling  float64        `json:"sampling_flops"` // of all samples and chains

@@ -62,7 +62,7 @@ func finite(v float64) *float64 {
 	return &v
 }
 
-// Result is what an item found.
+// Result holds what an item found.
 type Result struct {
 	Item     string         `json:"item"`
 	About    string         `json:"about"`

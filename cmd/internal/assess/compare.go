@@ -143,41 +143,33 @@ func Compare(runs []Run) Comparison {
 			c.Settings = append(c.Settings, s)
 		}
 	}
-	c.Rows = append(c.Rows, steps(runs), losses(runs))
-	var keys []string
-	first := make(map[string]report.Metric)
+	rows := make(map[string]int) // by key
 	for _, r := range runs {
-		for _, m := range r.Metrics {
-			if _, ok := first[m.Key]; !ok {
-				keys, first[m.Key] = append(keys, m.Key), m
+		for _, m := range r.numbers() {
+			if _, ok := rows[m.Key]; !ok {
+				rows[m.Key] = len(c.Rows)
+				c.Rows = append(c.Rows, Row{Key: m.Key, Name: m.Name, Unit: m.Unit, Better: m.Better})
 			}
 		}
 	}
-	for _, key := range keys {
-		row := newRow(key, first[key].Name, first[key].Unit, first[key].Better)
-		for _, r := range runs {
-			at := slices.IndexFunc(r.Metrics, func(m report.Metric) bool { return m.Key == key })
-			if at < 0 {
-				row.add(math.NaN(), "")
-				continue
-			}
-			m := r.Metrics[at]
+	for _, r := range runs {
+		for i := range c.Rows { // a cell of every row, empty where the run has no number
+			c.Rows[i].add(math.NaN(), "")
+		}
+		for _, m := range r.numbers() {
+			row := &c.Rows[rows[m.Key]]
+			row.Cells = row.Cells[:len(row.Cells)-1]
 			cell := row.add(m.Value, m.From())
 			cell.Warnings = m.Warnings
 			if !math.IsNaN(m.Deviation) {
 				cell.Deviation = &m.Deviation
 			}
 		}
-		c.Rows = append(c.Rows, row)
 	}
 	for i := range c.Rows {
 		c.Rows[i].judge()
 	}
 	return c
-}
-
-func newRow(key, name, unit, better string) Row {
-	return Row{Key: key, Name: name, Unit: unit, Better: better}
 }
 
 // add appends a cell; NaN is one without a value.
@@ -215,31 +207,23 @@ func (r *Row) judge() {
 	}
 }
 
-func steps(runs []Run) Row {
-	row := newRow("step", "training step", "", "")
-	for _, r := range runs {
-		step := math.NaN()
-		if r.Step > 0 {
-			step = float64(r.Step)
-		}
-		row.add(step, "")
+// numbers returns all numbers of a run: its step, its loss with the settings that
+// change what a loss means, and its metrics.
+func (r Run) numbers() []report.Metric {
+	step := math.NaN()
+	if r.Step > 0 {
+		step = float64(r.Step)
 	}
-	return row
-}
-
-// lossSettings are those that change what the loss means.
-var lossSettings = []string{"data.name", "data.size", "data.pad", "net.channels", "noise.sigma0", "noise.min", "noise.max", "noise.spacing", "noise.weighting"}
-
-func losses(runs []Run) Row {
-	row := newRow("loss", "loss", "", "lower")
-	for _, r := range runs {
-		condition := fmt.Sprintf("mean of the last %d lines of metrics", r.Lines)
-		for _, name := range lossSettings {
-			condition += fmt.Sprintf(", %s %s", name, r.Settings[name])
-		}
-		row.add(r.Loss, condition)
+	condition := fmt.Sprintf("mean of the last %d lines of metrics", r.Lines)
+	for _, name := range []string{
+		"data.name", "data.size", "data.pad", "net.channels", "noise.sigma0", "noise.min", "noise.max", "noise.spacing", "noise.weighting",
+	} {
+		condition += fmt.Sprintf(", %s %s", name, r.Settings[name])
 	}
-	return row
+	return append([]report.Metric{
+		{Key: "step", Name: "training step", Value: step, Deviation: math.NaN()},
+		{Key: "loss", Name: "loss", Value: r.Loss, Deviation: math.NaN(), Better: "lower", Features: condition},
+	}, r.Metrics...)
 }
 
 // Text returns a cell for people: –, or the number with its deviation, a letter for

@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,7 +19,7 @@ import (
 )
 
 func newInspect(a *app) *cobra.Command {
-	var asJSON, asGraph bool
+	var asJSON, asGraph, verify bool
 	var kind, after string
 	var place placeFlags
 	cmd := &cobra.Command{
@@ -51,6 +54,9 @@ Nothing in a file is executed or sent to ONNX Runtime.`,
 			if after != "" || cmd.Flags().Changed("kind") {
 				return usagef("--after and --kind belong to --graph")
 			}
+			if verify {
+				return verifyFolder(cmd.Context(), a, args[0], asJSON)
+			}
 			d, err := inspect.Describe(cmd.Context(), args[0], strings.TrimPrefix(place.in(""), "#"))
 			if err != nil {
 				return err
@@ -67,6 +73,7 @@ Nothing in a file is executed or sent to ONNX Runtime.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	cmd.Flags().BoolVar(&verify, "verify", false, "read every file of a folder and check it by its hash, checksum or form")
 	place.add(cmd.Flags())
 	group(cmd.Flags(), "The graph", func(fs *pflag.FlagSet) {
 		fs.BoolVar(&asGraph, "graph", false, "print the graph after each pass instead")
@@ -74,6 +81,40 @@ Nothing in a file is executed or sent to ONNX Runtime.`,
 		fs.StringVar(&after, "after", "", "print it after this pass alone: "+strings.Join(inspect.StageNames(), ", "))
 	})
 	return cmd
+}
+
+// verifyFolder prints what is known of each file of a folder; damage is an error.
+func verifyFolder(ctx context.Context, a *app, dir string, asJSON bool) error {
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return usagef("--verify %s, want a folder", dir)
+	}
+	list, err := inspect.Verify(ctx, dir)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		err = a.printJSON(list)
+	}
+	damaged := 0
+	var b strings.Builder
+	for _, c := range list {
+		outcome, by := "good", c.By
+		switch {
+		case c.Damage != "":
+			damaged++
+			outcome, by = "damaged", c.Damage
+		case by == "":
+			outcome = "read"
+		}
+		fmt.Fprintf(&b, "%s\t%s\t%s\n", outcome, c.Path, by)
+	}
+	if !asJSON {
+		a.table(b.String())
+	}
+	if err == nil && damaged > 0 {
+		err = fmt.Errorf("%s: %d of %d files are damaged", dir, damaged, len(list))
+	}
+	return err
 }
 
 // printGraph prints the graph of a model at its stages.

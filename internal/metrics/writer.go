@@ -88,10 +88,12 @@ func (w *Writer) Sync() error {
 			return fmt.Errorf("%s was removed while it was being written", f.Name())
 		}
 	}
-	return errors.Join(w.lines.file.Sync(), w.events.file.Sync())
+	return w.flush()
 }
+
+func (w *Writer) flush() error { return errors.Join(w.lines.file.Sync(), w.events.file.Sync()) }
 
 // Close syncs and closes the files.
 func (w *Writer) Close() error {
-	return errors.Join(w.Sync(), w.lines.file.Close(), w.events.file.Close())
+	return errors.Join(w.flush(), w.lines.file.Close(), w.events.file.Close())
 }

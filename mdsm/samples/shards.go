@@ -38,6 +38,32 @@ func parseShardName(name string) (s shard, ok bool) {
 	return s, ok
 }
 
+// IsShard reports whether a file's name is that of a shard.
+func IsShard(name string) bool {
+	_, ok := parseShardName(name)
+	return ok
+}
+
+// CheckShard compares a shard with the checksum and the number of samples that
+// its name has.
+func CheckShard(path string) error {
+	s, ok := parseShardName(filepath.Base(path))
+	if !ok {
+		return fmt.Errorf("%s, want the name of a shard", path)
+	}
+	s.path = path
+	f, err := files.Open(path)
+	if err != nil {
+		return err
+	}
+	h, err := npz.ReadHeader(f)
+	f.Close()
+	if err != nil || len(h.Shape) == 0 {
+		return fmt.Errorf("%s: not an array of samples: %v", path, err)
+	}
+	return s.check(h.DType, h.Shape[1:])
+}
+
 // writeShard writes samples, [n …] from index first, as a shard in dir.
 func writeShard(dir string, first int, samples *tensor.Tensor) (shard, error) {
 	var b bytes.Buffer

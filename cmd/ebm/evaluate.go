@@ -56,7 +56,7 @@ const (
 func runParts() []string { return texts(assess.Parts()) }
 
 func (f *evaluateFlags) addSides(fs *pflag.FlagSet) {
-	fs.StringVar(&f.sets.Samples, "samples", "", "what to evaluate: a run's folder, a folder of PNG or JPEG files, .npz or .npy of pictures or features, a data set (cifar10:test), or .npz statistics")
+	fs.StringVar(&f.sets.Samples, "samples", "", "what to evaluate: a run's folder, a folder, .zip or .tar of pictures, .npz or .npy of pictures or features, a data set (cifar10:test), or .npz statistics")
 	fs.StringVar(&f.sets.Reference, "reference", "", "what to compare it with, named in the same ways")
 	fs.StringVar(&f.metrics.WriteFeatures, "write-features", "", "also write the samples' features to this .npz file")
 	fs.StringVar(&f.metrics.WriteStatistics, "write-statistics", "", "also write the mean and covariance of the samples' features to this .npz file, which pytorch-fid reads")

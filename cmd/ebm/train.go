@@ -37,7 +37,7 @@ killed, goes on with --resume and gives the same weights, bit for bit.
 Presets:
 ` + train.PresetHelp() + `
 A folder of your own pictures needs no preset: --data FOLDER alone trains on
-its PNG and JPEG files, cut to a square and resized to --size.
+its pictures, cut to a square and resized to --size.
 Flags change single settings of a preset, a config file or these.`,
 		Example: `  ebm train --preset mnist --steps 300 --batch 128 --dim 16 --out runs/small
   ebm train --data photos --size 32 --steps 20000

@@ -62,7 +62,7 @@ type SourceOptions struct {
 }
 
 // Open opens what ref names: a data set with or without a split (mnist,
-// cifar10:test), a run's folder, a folder of PNG or JPEG files or one of them,
+// cifar10:test), a run's folder, a folder or archive (.zip, .tar) of pictures or one of them,
 // an array of pictures (.npy, or .npz with one array or arr_0; uint8 [N H W C]
 // or floats [N C H W] from 0 to 1), features (.npy of floats [N d], or .npz
 // with features and perhaps logits), or statistics (.npz with mu and sigma).

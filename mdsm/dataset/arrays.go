@@ -11,7 +11,7 @@ import (
 )
 
 // Pictures reads a user's own pictures as float32 [N C H W] with values from 0
-// to 1, for a model of [C H W]: a PNG or JPEG file, or a folder of them, whose
+// to 1, for a model of [C H W]: a picture, or a folder or archive of them, whose
 // middle square is resized where it must be; or the array of an .npy file, or
 // arr_0 of an .npz, of uint8 [N H W C] or floating-point [N C H W].
 func Pictures(ctx context.Context, path string, shape []int) (*tensor.Tensor, error) {

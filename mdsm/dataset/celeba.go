@@ -53,21 +53,21 @@ func loadCelebA(ctx context.Context, spec Spec) (*Set, error) {
 // listCelebA finds the pictures of a split: by folders called train and test
 // as any folder, or else by CelebA's own numbering when all files have names
 // such as 000001.jpg.
-func listCelebA(spec Spec) (root string, files []string, note string, err error) {
+func listCelebA(spec Spec) (root string, files []pictureFile, note string, err error) {
 	all := spec
 	all.Split = Train
 	root, files, note, err = listSplit(all)
 	if err != nil || root != spec.Dir {
 		return listSplit(spec)
 	}
-	var kept []string
-	for _, name := range files {
-		number, ok := celebaNumber(name)
+	var kept []pictureFile
+	for _, f := range files {
+		number, ok := celebaNumber(f.name)
 		if !ok {
 			return listSplit(spec)
 		}
 		if (spec.Split == Train && number <= celebaLastTrain) || (spec.Split == Test && number > celebaLastValidation) {
-			kept = append(kept, name)
+			kept = append(kept, f)
 		}
 	}
 	if len(kept) == 0 {

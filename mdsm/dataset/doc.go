@@ -1,6 +1,6 @@
 // Package dataset reads sets of small pictures into memory: MNIST,
 // Fashion-MNIST, CIFAR-10, SVHN, CelebA, three-digit stacked MNIST, and any
-// folder of PNG or JPEG files.
+// folder or archive of pictures.
 //
 // A Set holds N pictures as bytes, [N, C, H, W] with C channels (grey or red,
 // green, blue), rows from the top, columns from the left. Training sees them

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"image/color"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"ebm/internal/picture"
 )
 
 // loadFolder reads any folder of pictures. Its class folders, if all pictures
@@ -69,12 +70,15 @@ func loadClassFolders(ctx context.Context, spec Spec, side int) (*Set, error) {
 // paths: those below its folder train or test where it has such, and otherwise
 // all of them as the training set. A spec.Dir that is a file is the only
 // picture. note says what was left out.
-func listSplit(spec Spec) (root string, files []string, note string, err error) {
+func listSplit(spec Spec) (root string, files []pictureFile, note string, err error) {
 	if spec.Dir == "" {
-		return "", nil, "", errors.New("name the folder of PNG or JPEG files with --data")
+		return "", nil, "", errors.New("name the folder or archive of pictures with --data")
 	}
 	if info, err := os.Stat(spec.Dir); err == nil && info.Mode().IsRegular() {
-		return filepath.Dir(spec.Dir), []string{spec.Dir}, "", nil
+		if isArchive(spec.Dir) {
+			return splitArchive(spec)
+		}
+		return filepath.Dir(spec.Dir), []pictureFile{{name: spec.Dir}}, "", nil
 	}
 	entries, err := os.ReadDir(spec.Dir)
 	if err != nil {
@@ -100,9 +104,31 @@ func listSplit(spec Spec) (root string, files []string, note string, err error) 
 	return root, files, note, err
 }
 
+// splitArchive is listSplit for an archive, whose first folders may be called
+// train and test.
+func splitArchive(spec Spec) (root string, files []pictureFile, note string, err error) {
+	all, note, err := listArchive(spec.Dir)
+	if err != nil {
+		return "", nil, "", err
+	}
+	below := map[string][]pictureFile{}
+	for _, f := range all {
+		first, _, _ := strings.Cut(filepath.ToSlash(strings.TrimPrefix(f.name, filepath.Clean(spec.Dir)+string(filepath.Separator))), "/")
+		below[first] = append(below[first], f)
+	}
+	name := fmt.Sprint(spec.Split)
+	switch {
+	case len(below[name]) > 0:
+		return filepath.Join(spec.Dir, name), below[name], note, nil
+	case len(below["train"]) > 0 || len(below["test"]) > 0 || spec.Split == Test:
+		return "", nil, "", fmt.Errorf("%s has no folder called %v", spec.Dir, spec.Split)
+	}
+	return spec.Dir, all, note, nil
+}
+
 // listPictures walks a folder, which may be a symbolic link; links to folders
 // inside it are not followed. Hidden files are left out in silence.
-func listPictures(root string) (files []string, note string, err error) {
+func listPictures(root string) (files []pictureFile, note string, err error) {
 	resolved, err := filepath.EvalSymlinks(root)
 	if err != nil {
 		return nil, "", err
@@ -121,15 +147,14 @@ func listPictures(root string) (files []string, note string, err error) {
 		if e.IsDir() {
 			return nil
 		}
-		kind := strings.ToLower(filepath.Ext(name))
 		file := e.Type().IsRegular() || e.Type() == fs.ModeSymlink
 		switch {
-		case file && (kind == ".png" || kind == ".jpg" || kind == ".jpeg"):
+		case file && isPicture(name):
 			rel, err := filepath.Rel(resolved, name)
 			if err != nil {
 				return err
 			}
-			files = append(files, filepath.Join(root, rel))
+			files = append(files, pictureFile{name: filepath.Join(root, rel)})
 		default:
 			left, example = left+1, name
 		}
@@ -139,10 +164,10 @@ func listPictures(root string) (files []string, note string, err error) {
 		return nil, "", err
 	}
 	if len(files) == 0 {
-		return nil, "", fmt.Errorf("%s holds no .png, .jpg or .jpeg files", root)
+		return nil, "", fmt.Errorf("%s holds no pictures, want files ending in one of %s", root, strings.Join(picture.Extensions(), ", "))
 	}
 	if left > 0 {
-		note = fmt.Sprintf("%s: %d files that are not .png, .jpg or .jpeg were left out, such as %s.", root, left, filepath.Base(example))
+		note = fmt.Sprintf("%s: %d files that are no pictures were left out, such as %s.", root, left, filepath.Base(example))
 	}
 	return files, note, nil
 }
@@ -151,11 +176,11 @@ func listPictures(root string) (files []string, note string, err error) {
 // in: their place in the order of names, by number where all are numbers. It
 // returns nil when some files are in none, or there are more classes than a
 // label can count.
-func classes(root string, files []string) (labels []uint16, names []string) {
+func classes(root string, files []pictureFile) (labels []uint16, names []string) {
 	of := make([]string, len(files))
 	seen := map[string]uint16{}
-	for i, name := range files {
-		rel, err := filepath.Rel(root, name)
+	for i, f := range files {
+		rel, err := filepath.Rel(root, f.name)
 		class, _, inside := strings.Cut(filepath.ToSlash(rel), "/")
 		if err != nil || !inside {
 			return nil, nil
@@ -188,9 +213,6 @@ func classes(root string, files []string) (labels []uint16, names []string) {
 	}
 	return labels, names
 }
-
-// isGrey reports whether a header says that a picture is grey.
-func isGrey(c image.Config) bool { return c.ColorModel == color.GrayModel }
 
 // forEach calls work with 0…n−1 on as many goroutines as there are
 // processors. It stops at the first error or when ctx ends, and returns the

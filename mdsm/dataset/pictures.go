@@ -1,18 +1,15 @@
 package dataset
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"ebm/internal/files"
-	"errors"
 	"fmt"
 	"image"
-	"image/jpeg"
-	"image/png"
+	"io"
 	"sync"
 
 	"golang.org/x/image/draw"
+
+	"ebm/internal/picture"
 )
 
 // frame says what becomes of a picture: the part of it that is taken, counted
@@ -44,7 +41,7 @@ type header struct {
 // names, labels and source. The files are read twice, first their headers
 // alone, so that mixed sizes are found before the long work; decoding is done
 // by several goroutines, and only the finished pictures are kept.
-func readPictures(ctx context.Context, files []string, channels int, fit framer, progress func(done, total int)) (*Set, error) {
+func readPictures(ctx context.Context, files []pictureFile, channels int, fit framer, progress func(done, total int)) (*Set, error) {
 	headers := make([]header, len(files))
 	if err := forEach(ctx, len(files), func(i int) (err error) {
 		headers[i], err = readHeader(files[i])
@@ -57,11 +54,11 @@ func readPictures(ctx context.Context, files []string, channels int, fit framer,
 	for i, h := range headers {
 		var err error
 		if frames[i], err = fit(h.width, h.height); err != nil {
-			return nil, fmt.Errorf("%s: is %dx%d: %w", files[i], h.width, h.height, err)
+			return nil, fmt.Errorf("%s: is %dx%d: %w", files[i].name, h.width, h.height, err)
 		}
 		if frames[i].width != frames[0].width || frames[i].height != frames[0].height {
 			return nil, fmt.Errorf("pictures are of mixed sizes: %s is %dx%d, but %s is %dx%d; ask for a size to have them cut and resized",
-				files[0], headers[0].width, headers[0].height, files[i], h.width, h.height)
+				files[0].name, headers[0].width, headers[0].height, files[i].name, h.width, h.height)
 		}
 		allGrey = allGrey && h.grey
 	}
@@ -101,98 +98,64 @@ const (
 	maxPixels        = 1 << 27
 )
 
-var (
-	pngMagic  = []byte("\x89PNG\r\n\x1a\n")
-	jpegMagic = []byte{0xff, 0xd8, 0xff}
-)
-
 // readHeader reads the size of a picture and whether it is grey.
-func readHeader(name string) (header, error) {
-	f, err := files.Open(name)
+func readHeader(file pictureFile) (header, error) {
+	f, size, err := file.reader()
 	if err != nil {
 		return header{}, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
+	h, err := decodeHeader(f, size)
 	if err != nil {
-		return header{}, err
-	}
-	h, err := decodeHeader(bufio.NewReader(f), info.Size())
-	if err != nil {
-		return header{}, fmt.Errorf("%s: %w", name, err)
+		return header{}, fmt.Errorf("%s: %w", file.name, err)
 	}
 	return h, nil
 }
 
-func decodeHeader(in *bufio.Reader, size int64) (header, error) {
-	head, _ := in.Peek(26)
-	var config image.Config
-	var err error
-	grey := false
-	switch {
-	case bytes.HasPrefix(head, pngMagic):
-		config, err = png.DecodeConfig(in)
-		// Bit 1 of the colour type says colour; a palette has it too.
-		grey = len(head) == 26 && head[25]&2 == 0
-	case bytes.HasPrefix(head, jpegMagic):
-		config, err = jpeg.DecodeConfig(in)
-		grey = err == nil && isGrey(config)
-	default:
-		return header{}, fmt.Errorf("starts with % x, want a PNG or JPEG file", head[:min(len(head), 8)])
-	}
+func decodeHeader(in io.Reader, bytes int64) (header, error) {
+	size, grey, err := picture.DecodeConfig(in)
 	if err != nil {
 		return header{}, short(err)
 	}
-	if config.Width <= 0 || config.Height <= 0 {
-		return header{}, fmt.Errorf("is %dx%d pixels", config.Width, config.Height)
+	if size.X <= 0 || size.Y <= 0 {
+		return header{}, fmt.Errorf("is %dx%d pixels", size.X, size.Y)
 	}
-	if n := int64(config.Width) * int64(config.Height); n > maxPixels || n > size*maxPixelsPerByte {
+	if n := int64(size.X) * int64(size.Y); n > maxPixels || n > bytes*maxPixelsPerByte {
 		return header{}, fmt.Errorf("claims %dx%d pixels in a file of %d bytes, want at most %d pixels and %d for each byte",
-			config.Width, config.Height, size, maxPixels, maxPixelsPerByte)
+			size.X, size.Y, bytes, maxPixels, maxPixelsPerByte)
 	}
-	return header{config.Width, config.Height, grey}, nil
+	return header{size.X, size.Y, grey}, nil
 }
 
 // readPicture decodes a file whose header is known and writes the frame of it
 // into dst, [C, H, W] with C of 1 or 3.
-func readPicture(dst []uint8, name string, h header, fr frame) error {
-	f, err := files.Open(name)
+func readPicture(dst []uint8, file pictureFile, h header, fr frame) error {
+	f, _, err := file.reader()
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	picture, err := decodePicture(bufio.NewReader(f))
+	decoded, err := picture.Decode(f)
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, short(err))
+		return fmt.Errorf("%s: %w", file.name, short(err))
 	}
-	if size := picture.Bounds().Size(); size.X != h.width || size.Y != h.height {
-		return fmt.Errorf("%s: was %dx%d and is %dx%d now", name, h.width, h.height, size.X, size.Y)
+	if size := decoded.Bounds().Size(); size.X != h.width || size.Y != h.height {
+		return fmt.Errorf("%s: was %dx%d and is %dx%d now", file.name, h.width, h.height, size.X, size.Y)
 	}
-	planes(dst, resized(picture, fr))
+	planes(dst, resized(decoded, fr))
 	return nil
-}
-
-func decodePicture(in *bufio.Reader) (image.Image, error) {
-	head, _ := in.Peek(len(pngMagic))
-	switch {
-	case bytes.HasPrefix(head, pngMagic):
-		return png.Decode(in)
-	case bytes.HasPrefix(head, jpegMagic):
-		return jpeg.Decode(in)
-	}
-	return nil, errors.New("want a PNG or JPEG file")
 }
 
 // resized returns the frame of a picture with premultiplied alpha in 16 bits,
 // so that nothing is rounded to 8 bits more than once.
-func resized(picture image.Image, fr frame) *image.RGBA64 {
+func resized(decoded image.Image, fr frame) *image.RGBA64 {
 	out := image.NewRGBA64(image.Rect(0, 0, fr.width, fr.height))
-	cut := fr.cut.Add(picture.Bounds().Min)
+	cut := fr.cut.Add(decoded.Bounds().Min)
 	if cut.Dx() == fr.width && cut.Dy() == fr.height {
-		draw.Draw(out, out.Bounds(), picture, cut.Min, draw.Src)
+		draw.Draw(out, out.Bounds(), decoded, cut.Min, draw.Src)
 		return out
 	}
-	draw.BiLinear.Scale(out, out.Bounds(), picture, cut, draw.Src, nil)
+	draw.BiLinear.Scale(out, out.Bounds(), decoded, cut, draw.Src, nil)
 	return out
 }
 

@@ -10,7 +10,7 @@ import (
 	"ebm/models/tensor"
 )
 
-// Folder is a folder of PNG and JPEG files of one size that are read a few at
+// Folder is a folder or an archive (.zip, .tar) of pictures of one size that are read a few at
 // a time, so that there may be more than memory holds.
 type Folder struct {
 	// Channels is 1 when all pictures are grey, and 3 otherwise.
@@ -18,21 +18,26 @@ type Folder struct {
 	// Note says what was left out; it is often empty.
 	Note string
 
-	files   []string
+	files   []pictureFile
 	headers []header
 }
 
 // OpenFolder lists the pictures at and below dir in the order of their paths
-// and reads their headers. A dir that is a file is the only picture. Mixed
+// and reads their headers. A dir that is a file and no archive is the only picture. Mixed
 // sizes, files of another kind and a folder without pictures are errors.
 func OpenFolder(ctx context.Context, dir string) (*Folder, error) {
-	f := &Folder{files: []string{dir}}
+	f := &Folder{files: []pictureFile{{name: dir}}}
 	info, err := os.Stat(dir)
 	if err != nil {
 		return nil, err
 	}
-	if info.IsDir() {
+	switch {
+	case info.IsDir():
 		if f.files, f.Note, err = listPictures(dir); err != nil {
+			return nil, err
+		}
+	case isArchive(dir):
+		if f.files, f.Note, err = listArchive(dir); err != nil {
 			return nil, err
 		}
 	}
@@ -47,7 +52,7 @@ func OpenFolder(ctx context.Context, dir string) (*Folder, error) {
 	for i, h := range f.headers {
 		if h.height != f.Height || h.width != f.Width {
 			return nil, fmt.Errorf("pictures are of mixed sizes: %s is %dx%d, but %s is %dx%d",
-				f.files[0], f.Width, f.Height, f.files[i], h.width, h.height)
+				f.files[0].name, f.Width, f.Height, f.files[i].name, h.width, h.height)
 		}
 		if !h.grey {
 			f.Channels = 3

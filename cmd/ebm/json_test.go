@@ -22,6 +22,7 @@ func jsonCommands() []string {
 		"export --run RUN --out e --kinds score", "export --run RUN --out w --for float16",
 		"sample --run RUN --count 2 --steps 3 --crop 0 --out s", "sample --run RUN --sampler mala --count 4 --draws 2 --steps 3 --warmup 2 --thin 1 --out m",
 		"denoise --run RUN --images s/samples.npz --noise 0.1 --out d",
+		"score --run RUN --images s/samples.npz",
 		"inpaint --run RUN --images s/samples.npz --mask left --completions 1 --steps 3 --out i",
 		"compose --run RUN --out c",
 		"evaluate --samples s/samples.npz --reference s/samples.npz --features pixels",

@@ -30,6 +30,12 @@ func (f *pictureFlags) addCount(fs *pflag.FlagSet, count int) {
 	fs.IntVar(&f.count, "count", count, "take the first N pictures, 0 for all")
 }
 
+// named reports whether the pictures are a data set's.
+func (f *pictureFlags) named() bool {
+	name, _, _ := strings.Cut(f.images, ":")
+	return name != "folder" && slices.Contains(dataset.Names(), name)
+}
+
 // pictures reads pictures as float32 [N C H W] for a model of one shape: a data
 // set by name, such as mnist or mnist:train (its test pictures when no split
 // is said), or a user's own files.
@@ -38,8 +44,7 @@ func (f *pictureFlags) pictures(ctx context.Context, a *app, shape []int) (*tens
 		return nil, fmt.Errorf("want a model of pictures [C H W], not of %v", shape)
 	}
 	name, split, _ := strings.Cut(f.images, ":")
-	known := func(info dataset.Info) bool { return info.Name == name && name != "folder" }
-	if !slices.ContainsFunc(dataset.Catalogue(), known) {
+	if !f.named() {
 		x, err := dataset.Pictures(ctx, f.images, shape)
 		if err != nil || f.count == 0 || x.Shape()[0] <= f.count {
 			return x, err

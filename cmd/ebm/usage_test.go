@@ -87,6 +87,13 @@ sample --run mnist16 --out o --checkpoint newish
 sample --run mnist16 --out o --checkpoint -4
 sample --run mnist16 --out o --count 3 --draws 2
 denoise --run mnist16 --images mnist:test --out o --noise -1
+score --run mnist16 --images x --count -1
+score --run mnist16 --images x --batch 0
+score --run mnist16 --images x --levels -1
+score --run mnist16 --images x --by odd
+score --run mnist16 --images x --calibrate 1
+score --run mnist16 --images x --calibrate 0.1
+score --run mnist16 --images x --sigma0 -1
 inpaint --run mnist16 --images mnist:test --out o --mask left --count -1
 inpaint --run mnist16 --images mnist:test --out o --mask left --completions 0
 inpaint --run mnist16 --images mnist:test --out o --mask left --rows 0

@@ -85,3 +85,27 @@ func (s *Set) Unwrapped() (*Set, error) {
 	}
 	return out, nil
 }
+
+// LoadTensor reads a file that holds one tensor, such as torch.save writes of a batch.
+func LoadTensor(path string) (*tensor.Tensor, error) {
+	f, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	s := f.root.tensor
+	if s == nil && len(f.entries) == 1 {
+		s = f.entries[0].source
+	}
+	switch {
+	case s == nil:
+		return nil, fmt.Errorf("%s: %d tensors, want one: %q", path, len(f.entries), few(f.groups()))
+	case s.why != "":
+		return nil, fmt.Errorf("%s: elements are %s, want real numbers of up to 64 bits", path, s.why)
+	}
+	t, err := s.read()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
+}

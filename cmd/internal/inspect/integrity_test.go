@@ -59,4 +59,8 @@ func TestVerify(t *testing.T) {
 	}) {
 		t.Errorf("%v, want the incomplete checkpoint", again)
 	}
+	d, err := Describe(t.Context(), run, "")
+	if err != nil || len(d.Run.Incomplete) != 1 || d.Run.Incomplete[0] != filepath.Dir(broken[0]) {
+		t.Errorf("description %+v, error %v, want the incomplete checkpoint", d, err)
+	}
 }

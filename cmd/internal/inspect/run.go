@@ -35,7 +35,8 @@ type Run struct {
 	Steps       int            `json:"steps"`    // to make in all
 	Metrics     *Metrics       `json:"metrics,omitempty"`
 	Checkpoints []Saved        `json:"checkpoints"`
-	Files       []File         `json:"files"` // that were made of the run
+	Incomplete  []string       `json:"incomplete,omitempty"` // folders of checkpoints that lack a file
+	Files       []File         `json:"files"`                // that were made of the run
 
 	toml string // the settings as text
 }
@@ -95,6 +96,13 @@ func describeRun(ctx context.Context, dir string) (*Run, error) {
 		}
 		r.Checkpoints = append(r.Checkpoints, Saved{c.Step, c.Dir, size})
 		r.Step = c.Step
+	}
+	broken, err := train.Incomplete(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range broken {
+		r.Incomplete = append(r.Incomplete, c.Dir)
 	}
 	if r.Metrics, err = lastMetrics(filepath.Join(dir, metrics.LinesFile)); err != nil {
 		return nil, err

@@ -212,6 +212,9 @@ func (p *page) run(ref string, r *Run) {
 	for _, c := range r.Checkpoints {
 		rows = append(rows, []string{plain(c.Dir), sizeText(c.Bytes)})
 	}
+	for _, dir := range r.Incomplete {
+		rows = append(rows, []string{plain(dir), "not complete, and not used"})
+	}
 	p.table("checkpoints", rows)
 	rows = nil
 	for _, f := range r.Files {

@@ -3,6 +3,7 @@ package ebm
 import (
 	"context"
 
+	"ebm/mdsm"
 	"ebm/mdsm/langevin"
 	"ebm/models/tensor"
 	"ebm/runtime/progress"
@@ -20,15 +21,18 @@ type Sampling struct {
 	// its proportions.
 	Schedule langevin.Schedule
 	Steps    int
-	// Temperatures, when there are any, are T of each step in place of a schedule.
+	StepSize float64 // ε in units of x, 0.02
+	// Temperatures, when there are any, are T of each step in place of the schedule.
 	Temperatures []float64
-	StepSize     float64 // ε in units of x, 0.02
+	// Updates, when there are any, are the step size and temperature of each step, in
+	// place of all these: a few-step sampler, see mdsm.FewSteps.
+	Updates []mdsm.Update
 
-	// Start has points [M …], float32, that chains begin at: sample i at the point i
-	// mod M with noise of standard deviation StartNoise. Without it chains begin at
-	// 0.5 with noise of deviation 1.
+	// Chains begin with noise of standard deviation StartSigma around Start, points
+	// [M …], float32: sample i at the point i mod M. Without points they begin around
+	// 0.5, and where StartSigma is 0 then, with 1.
 	Start      *tensor.Tensor
-	StartNoise float64
+	StartSigma float64
 	Raw        bool // leave out the denoising jump at the end
 
 	Batch    int               // bounds the samples computed at once; 0 is as many as the threads take
@@ -38,7 +42,7 @@ type Sampling struct {
 // settings returns what package langevin is told.
 func (s Sampling) settings() langevin.Settings {
 	set := langevin.Default(s.Count)
-	set.First, set.Seed, set.Raw, set.Batch, set.Temperatures = s.First, s.Seed, s.Raw, s.Batch, s.Temperatures
+	set.First, set.Seed, set.Raw, set.Batch, set.Updates = s.First, s.Seed, s.Raw, s.Batch, s.Updates
 	if s.Schedule != (langevin.Schedule{}) {
 		set.Schedule = s.Schedule
 	}
@@ -48,8 +52,14 @@ func (s Sampling) settings() langevin.Settings {
 	if s.StepSize != 0 {
 		set.StepSize = s.StepSize
 	}
-	if s.Start != nil {
-		set.Start = langevin.Start{From: s.Start, Sigma: s.StartNoise}
+	if len(s.Updates) == 0 && len(s.Temperatures) > 0 {
+		set.Updates = langevin.At(set.StepSize, s.Temperatures)
+	}
+	switch {
+	case s.Start != nil:
+		set.Start = langevin.Start{From: s.Start, Sigma: s.StartSigma}
+	case s.StartSigma != 0:
+		set.Start.Sigma = s.StartSigma
 	}
 	return set
 }

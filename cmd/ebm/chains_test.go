@@ -220,3 +220,32 @@ func TestFormsOfOneModel(t *testing.T) {
 		}
 	}
 }
+
+// TestFewEvaluations draws by every sampler of few evaluations: the files are those
+// of samples, and two shards of one set join to it.
+func TestFewEvaluations(t *testing.T) {
+	tiny := tinyWeights(t)
+	for _, args := range [][]string{{"--fast"}, {"--sampler", "ancestral", "--levels", "5"}, {"--sampler", "ddim", "--levels", "5"}} {
+		dir := t.TempDir()
+		sample := func(out string, more ...string) {
+			t.Helper()
+			mustRun(t, slices.Concat([]string{"sample", "-q", "--run", tiny, "--count", "20", "--float32", "--out", filepath.Join(dir, out)}, args, more)...)
+		}
+		sample("whole")
+		sample("first", "--shard", "1/2")
+		sample("second", "--shard", "2/2")
+		mustRun(t, "sample", "-q", "--merge", filepath.Join(dir, "first")+","+filepath.Join(dir, "second"), "--out", filepath.Join(dir, "merged"))
+		testkit.SameFiles(t, filepath.Join(dir, "merged"), filepath.Join(dir, "whole"), "samples.npz", "samples_float32.npy", "samples.json")
+	}
+	for want, args := range map[string][]string{
+		"--fast":     {"--fast", "--sampler", "ddim"},
+		"--draws 4":  {"--fast", "--draws", "4"},
+		"--levels 0": {"--sampler", "ddim", "--levels", "0"},
+		"--start":    {"--sampler", "ancestral", "--start", "mnist:test"},
+	} {
+		code, _, stderr := ebmRun(t, slices.Concat([]string{"sample", "-q", "--run", tiny, "--out", t.TempDir()}, args)...)
+		if code != 2 || !strings.Contains(stderr, want) {
+			t.Errorf("%v: exit status %d, %q, want 2 and %q", args, code, stderr, want)
+		}
+	}
+}

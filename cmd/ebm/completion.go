@@ -18,7 +18,6 @@ import (
 	"ebm/mdsm/ais"
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/langevin"
-	"ebm/mdsm/mcmc"
 	"ebm/mdsm/train"
 	"ebm/models/energy"
 	"ebm/models/inception"
@@ -125,7 +124,7 @@ func flagValues(command, flag string) func() []string {
 	case "schedule":
 		return wordsOf("paper", string(langevin.Linear), string(langevin.Constant))
 	case "sampler":
-		return wordsOf(mcmc.Langevin, mcmc.MALA, mcmc.HMC)
+		return samplerNames
 	case "mask":
 		return langevin.Regions
 	case "for":

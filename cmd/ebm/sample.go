@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -18,6 +19,7 @@ type sampleFlags struct {
 	energyFlags
 	scheduleFlags
 	chainFlags
+	fewStepFlags
 	out       string
 	count     int
 	shard     string
@@ -39,6 +41,7 @@ func (f *sampleFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.shard, "shard", "", "draw only part I/N of the samples, to be joined with --merge")
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
 	group(fs, "The chains", f.addSchedule)
+	group(fs, "Few evaluations", f.fewStepFlags.add)
 	group(fs, "What is written", f.addFiles)
 	group(fs, "Samplers with corrections, and chains of several draws", f.chainFlags.add)
 }
@@ -64,12 +67,16 @@ called again after it was stopped or killed, it draws only what is missing, from
 where its chains were, and the files are the same, byte for byte. With a larger
 --count a finished folder grows.
 
+With --fast, or --sampler ancestral or ddim, chains of a few dozen evaluations
+go down from the largest noise level of the training; see docs/sampling.md.
+
 With --sampler mala or hmc, or --draws above 1, chains cool down from noise by
 the schedule (or begin at pictures, --start), adapt their step sizes in a
 warm-up at T = 1, and then give their draws, which leave exp(−E) invariant but
 for unadjusted langevin. The folder then has chains.npz and diagnostics.json, with R-hat and
 effective sample sizes of the energy and of pixels, in place of trace.json.`,
 		Example: `  ebm sample --run mnist16 --count 64 --out samples
+  ebm sample --run mnist16 --count 64 --fast --out fast
   ebm sample --run mnist16 --sampler hmc --count 400 --draws 100 --start mnist:train --out chains
   ebm sample --run runs/mnist --count 50000 --shard 1/4 --out part1
   ebm sample --merge part1,part2,part3,part4 --out samples`,
@@ -91,7 +98,7 @@ func (f *sampleFlags) sample(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := f.check(); err != nil {
+	if err := cmp.Or(f.check(), f.checkFew()); err != nil {
 		return err
 	}
 	m, err := f.energyFlags.load(a)
@@ -107,6 +114,9 @@ func (f *sampleFlags) sample(ctx context.Context, a *app) error {
 	}
 	if f.persistent() {
 		return f.chains(ctx, a, m, set)
+	}
+	if err := f.few(&set, m); err != nil {
+		return err
 	}
 	files, err := m.Files()
 	if err != nil {

@@ -31,7 +31,7 @@ type chainFlags struct {
 }
 
 func (f *chainFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.sampler, "sampler", string(mcmc.Langevin), "langevin, or with the correction of Metropolis mala or hmc")
+	fs.StringVar(&f.sampler, "sampler", string(mcmc.Langevin), "langevin; ancestral or ddim, of few evaluations; or with the correction of Metropolis mala or hmc")
 	fs.IntVar(&f.leapfrog, "hmc-steps", 10, "leapfrog steps of a transition of hmc")
 	fs.Float64Var(&f.target, "target", 0, fmt.Sprintf("acceptance that mala and hmc adapt their steps to (default %g and %g)", hmc.TargetMALA, hmc.TargetHMC))
 	fs.IntVar(&f.draws, "draws", 1, "samples of each chain; with more than one, chains go on at T = 1")
@@ -43,13 +43,12 @@ func (f *chainFlags) add(fs *pflag.FlagSet) {
 }
 
 // persistent reports whether package mcmc runs the chains.
-func (f *chainFlags) persistent() bool { return f.sampler != string(mcmc.Langevin) || f.draws > 1 }
+func (f *chainFlags) persistent() bool {
+	return f.sampler == string(mcmc.MALA) || f.sampler == string(mcmc.HMC) || f.draws > 1
+}
 
 // check finds wrong usage.
 func (f *chainFlags) check() error {
-	if _, err := mcmc.ParseMethod(f.sampler); err != nil {
-		return usageError{err}
-	}
 	if err := atLeast(least{"draws", float64(f.draws), 1}, least{"warmup", float64(f.warmup), 0}, least{"thin", float64(f.thin), 1}, least{"hmc-steps", float64(f.leapfrog), 1}); err != nil {
 		return err
 	}

@@ -15,7 +15,8 @@ import (
 // plan is what all groups of a run share.
 type plan struct {
 	Settings
-	temperature []float32
+	temperature []float32 // of each step
+	stepSize    []float32
 	size        int   // samples in a group; sample i is in group i/size
 	shape       []int // of one x
 	source      rng.Source
@@ -31,13 +32,14 @@ func (s *Sampler) plan(set Settings) (*plan, error) {
 	if err := set.fits(s.shape); err != nil {
 		return nil, err
 	}
-	t, err := set.temperatures()
+	updates, err := set.updates()
 	if err != nil {
 		return nil, err
 	}
 	p := &plan{Settings: set, size: s.layout(set.Batch).Size, shape: s.shape, source: rng.New(set.Seed)}
-	for _, v := range t {
-		p.temperature = append(p.temperature, float32(v))
+	p.StepSize = updates[0].StepSize
+	for _, u := range updates {
+		p.temperature, p.stepSize = append(p.temperature, float32(u.Temperature)), append(p.stepSize, float32(u.StepSize))
 	}
 	p.Watch.Chains = min(p.Watch.Chains, p.Count)
 	if p.StepsPerRun == 0 {
@@ -194,10 +196,16 @@ func (c *chain) start() {
 	}
 }
 
-// until returns the number of steps from step at that the next run makes:
-// up to a block, and not beyond a snapshot.
+// until returns the number of steps from step at that the next run makes: up to
+// StepsPerRun of one size, and not beyond a snapshot.
 func (c *chain) until(at int) int {
 	end := min(at+c.StepsPerRun, len(c.temperature))
+	for k, size := range c.stepSize[at:end] {
+		if size != c.stepSize[at] {
+			end = at + k
+			break
+		}
+	}
 	if c.seen != nil {
 		for _, s := range c.Watch.Snapshots {
 			if s > at {
@@ -215,7 +223,7 @@ func (c *chain) steps(ctx context.Context, at, n int) error {
 	for k := range n {
 		c.normal(tensor.Data[float32](noise)[k*c.x.Len():(k+1)*c.x.Len()], rng.SampleNoise, at+k)
 	}
-	next, energy, err := c.stepper.Steps(ctx, c.x, c.hidden, noise, c.temperature[at:at+n], float32(c.StepSize))
+	next, energy, err := c.stepper.Steps(ctx, c.x, c.hidden, noise, c.temperature[at:at+n], c.stepSize[at])
 	if err != nil {
 		return fmt.Errorf("samples %d to %d, steps %d to %d: %w", c.index(c.lo), c.index(c.hi)-1, at, at+n-1, err)
 	}

@@ -3,6 +3,7 @@ package langevin
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"ebm/mdsm/samples"
 	"ebm/models/tensor"
@@ -39,9 +40,9 @@ func (s *Sampler) record(p *plan) samples.Record {
 		Seed: p.Seed, First: p.First, Count: p.Count, Model: s.hash, Group: p.size,
 		Engine: s.info.Engine(),
 	}
-	if n := len(p.Temperatures); n > 0 {
-		r.Schedule, r.Steps, r.Hot, r.Cool = "given", n, p.Temperatures[0], p.Temperatures[n-1]
-		r.Anneal = samples.HashOf(tensor.Of(p.Temperatures, n))
+	if n := len(p.Updates); n > 0 {
+		r.Schedule, r.Steps, r.Hot, r.Cool = "given", n, p.Updates[0].Temperature, p.Updates[n-1].Temperature
+		r.Anneal = samples.HashOf(tensor.Of(slices.Concat(p.stepSize, p.temperature), 2, n))
 	}
 	if p.Start.From != nil {
 		r.StartFrom = samples.HashOf(p.Start.From)

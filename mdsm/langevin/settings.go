@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"ebm/internal/memory"
+	"ebm/mdsm"
 	"ebm/mdsm/samples"
 	"ebm/models/rng"
 	"ebm/models/tensor"
@@ -15,9 +16,10 @@ import (
 // Settings say which samples are drawn, and how. [Default] has the paper's.
 type Settings struct {
 	Schedule Schedule
-	// Temperatures, when there are any, are T of each step in place of those of
-	// the schedule.
-	Temperatures []float64
+	// Updates, when there are any, are the step size and temperature of each step,
+	// in place of the schedule and of StepSize: a few-step sampler, see
+	// mdsm.FewSteps, or temperatures of one's own.
+	Updates []mdsm.Update
 
 	StepSize float64 // ε, in units of x; 0.015 to 0.05 is reasonable
 	Start    Start
@@ -58,13 +60,18 @@ func (s Settings) Validate() error {
 	if err := cmp.Or(memory.Check("samples", s.Count, 1), memory.Check("steps", s.Schedule.Steps, 8), memory.Check("batch", s.Batch, 8)); err != nil {
 		return err
 	}
-	temperatures, err := s.temperatures()
+	updates, err := s.updates()
 	if err != nil {
 		return err
 	}
-	steps := len(temperatures)
-	if !(s.StepSize > 0) || s.StepSize > math.MaxFloat32 {
-		return fmt.Errorf("step size %g, want a positive number", s.StepSize)
+	steps := len(updates)
+	for _, u := range updates {
+		if !(u.StepSize > 0) || u.StepSize > math.MaxFloat32 {
+			return fmt.Errorf("step size %g, want a positive number", u.StepSize)
+		}
+		if !(u.Temperature >= 0) || u.Temperature > math.MaxFloat32 {
+			return fmt.Errorf("temperature %g, want a number from 0", u.Temperature)
+		}
 	}
 	if math.IsNaN(s.Start.Mean) || math.IsInf(s.Start.Mean, 0) || !(s.Start.Sigma >= 0) || math.IsInf(s.Start.Sigma, 0) {
 		return fmt.Errorf("start at %g with standard deviation %g, want finite numbers, and no negative deviation", s.Start.Mean, s.Start.Sigma)
@@ -89,17 +96,25 @@ func (s Settings) Validate() error {
 	return nil
 }
 
-// temperatures returns T of each step.
-func (s Settings) temperatures() ([]float64, error) {
-	if len(s.Temperatures) == 0 {
-		return s.Schedule.Temperatures()
+// updates returns the step size and temperature of each step.
+func (s Settings) updates() ([]mdsm.Update, error) {
+	if len(s.Updates) > 0 {
+		return s.Updates, nil
 	}
-	for i, t := range s.Temperatures {
-		if !(t >= 0) || t > math.MaxFloat32 {
-			return nil, fmt.Errorf("temperature %g of step %d, want a number from 0", t, i)
-		}
+	temperatures, err := s.Schedule.Temperatures()
+	if err != nil {
+		return nil, err
 	}
-	return s.Temperatures, nil
+	return At(s.StepSize, temperatures), nil
+}
+
+// At returns updates of one step size at temperatures.
+func At(stepSize float64, temperatures []float64) []mdsm.Update {
+	list := make([]mdsm.Update, len(temperatures))
+	for i, t := range temperatures {
+		list[i] = mdsm.Update{StepSize: stepSize, Temperature: t}
+	}
+	return list
 }
 
 // Shard returns the settings of part i = 1, …, n of the samples. The parts are

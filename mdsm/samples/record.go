@@ -48,7 +48,7 @@ type Record struct {
 	Sampler  string  `json:"sampler,omitempty"`
 	Leapfrog int     `json:"leapfrog,omitempty"`
 	Target   float64 `json:"target_acceptance,omitempty"`
-	Anneal   string  `json:"anneal_sha256,omitempty"` // also of temperatures that were given, whose schedule is "given"
+	Anneal   string  `json:"anneal_sha256,omitempty"` // where the schedule is "given", of step sizes and temperatures
 	Warmup   int     `json:"warmup,omitempty"`
 	Draws    int     `json:"draws,omitempty"`
 	Thin     int     `json:"thin,omitempty"`

@@ -55,7 +55,8 @@ func keyOf(maker string, pictures *tensor.Tensor) key {
 // Features returns the features of pictures by an extractor: those that are
 // kept, or new ones, which it keeps, and then computed is true. A nil cache keeps
 // nothing. log gets a line when what was kept is damaged. stage counts pictures.
-func (c *Cache) Features(ctx context.Context, e *Extractor, pictures *tensor.Tensor, stage progress.Stage, log func(string)) (set Set, computed bool, err error) {
+func (c *Cache) Features(ctx context.Context, e *Extractor, pictures *tensor.Tensor, stage progress.Stage,
+	log func(string)) (set Set, computed bool, err error) {
 	if c == nil {
 		set, err = e.Features(ctx, pictures, stage)
 		return set, true, err

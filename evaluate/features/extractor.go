@@ -67,7 +67,8 @@ func (e *Extractor) Maker() Maker { return e.maker }
 // another size or type, and none at all, are errors, as are features that are
 // not finite. stage, which may be nil, counts pictures.
 func (e *Extractor) Features(ctx context.Context, pictures *tensor.Tensor, stage progress.Stage) (Set, error) {
-	if pictures == nil || pictures.DType() != tensor.Uint8 || pictures.Rank() != 4 || e.session != nil && !slices.Equal(pictures.Shape()[1:], e.layout.Shape) {
+	if pictures == nil || pictures.DType() != tensor.Uint8 || pictures.Rank() != 4 ||
+		e.session != nil && !slices.Equal(pictures.Shape()[1:], e.layout.Shape) {
 		want := "C H W"
 		if e.session != nil {
 			want = fmt.Sprint(e.layout.Shape)
@@ -153,7 +154,8 @@ func (e *Extractor) run(ctx context.Context, x *tensor.Tensor) (Set, error) {
 // without axes of length 1 after the second, as means over pixels leave them. A
 // d of 0 is any.
 func rowsOf(out *tensor.Tensor, what string, rows, count, d int) (*tensor.Tensor, error) {
-	if out == nil || !out.DType().IsFloat() || out.Rank() < 2 || out.Shape()[0] != rows || out.Len() != rows*out.Shape()[1] || d > 0 && out.Shape()[1] != d {
+	if out == nil || !out.DType().IsFloat() || out.Rank() < 2 || out.Shape()[0] != rows ||
+		out.Len() != rows*out.Shape()[1] || d > 0 && out.Shape()[1] != d {
 		return nil, fmt.Errorf("the network's %s are %v for %d pictures, want floats with one row of numbers a picture", what, out, rows)
 	}
 	d = out.Shape()[1]

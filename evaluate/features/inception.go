@@ -99,7 +99,9 @@ func NewInception(rt *runtime.Runtime, o InceptionOptions) (*Extractor, error) {
 		return nil, err
 	}
 	e.input, e.output = "x", outputs{features: "pool3", logits: "logits"}
-	e.maker = Maker{Network: Identity{Kind: Inception}, Weights: o.Weights.Hash(), Preprocess: string(o.Convention), Features: inception.Features}
+	e.maker = Maker{
+		Network: Identity{Kind: Inception}, Weights: o.Weights.Hash(), Preprocess: string(o.Convention), Features: inception.Features,
+	}
 	e.session, err = load(rt, g)
 	return e, err
 }

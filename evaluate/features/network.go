@@ -30,7 +30,8 @@ func (n *Network) Open(rt *runtime.Runtime, channels, height, width int) (*Extra
 // PixelValues returns the network that is none: features are the pictures'
 // values from 0 to 1.
 func PixelValues() *Network {
-	return &Network{Identity: Identity{Kind: Pixels}, open: func(*runtime.Runtime, int, int, int) (*Extractor, error) { return NewPixels(), nil }}
+	open := func(*runtime.Runtime, int, int, int) (*Extractor, error) { return NewPixels(), nil }
+	return &Network{Identity: Identity{Kind: Pixels}, open: open}
 }
 
 // hashFile returns the SHA-256 of a file.

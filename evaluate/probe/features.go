@@ -20,7 +20,8 @@ func All(set *dataset.Set) *tensor.Tensor {
 const block = 512
 
 // each calls visit with the features of pictures, block by block.
-func each(ctx context.Context, e *features.Extractor, pictures *tensor.Tensor, stage progress.Stage, visit func(rows *tensor.Tensor) error) error {
+func each(ctx context.Context, e *features.Extractor, pictures *tensor.Tensor, stage progress.Stage,
+	visit func(rows *tensor.Tensor) error) error {
 	for first := 0; first < pictures.Shape()[0]; first += block {
 		if err := ctx.Err(); err != nil {
 			return err

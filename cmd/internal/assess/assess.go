@@ -169,7 +169,8 @@ func (a *assessment) measure(ctx context.Context) error {
 		needsSamples bool
 		do           func(context.Context) error
 	}{
-		{Metrics, true, a.measureSamples}, {Modes, true, a.countModes}, {Outliers, false, a.outliers}, {Noise, false, a.noise}, {Neighbours, true, a.nearestTraining},
+		{Metrics, true, a.measureSamples}, {Modes, true, a.countModes}, {Outliers, false, a.outliers},
+		{Noise, false, a.noise}, {Neighbours, true, a.nearestTraining},
 	} {
 		if len(a.Parts) > 0 && !slices.Contains(a.Parts, part.name) {
 			continue

@@ -124,7 +124,8 @@ func (d *demo) prepare(ctx context.Context) error {
 	d.settings.Steps = d.Steps
 	d.settings.Optimiser.LearningRate = train.LearningRate{Schedule: train.Cosine, Initial: 2e-5, Final: 1e-6}
 	d.settings.Output.LogEvery = 10
-	d.data, err = dataset.Load(ctx, dataset.Spec{Name: d.settings.Data.Name, Dir: d.settings.Data.Dir, Size: d.settings.Data.Size, Seed: d.settings.Seed, Log: d.Log})
+	data := d.settings.Data
+	d.data, err = dataset.Load(ctx, dataset.Spec{Name: data.Name, Dir: data.Dir, Size: data.Size, Seed: d.settings.Seed, Log: d.Log})
 	return err
 }
 
@@ -155,7 +156,8 @@ func (d *demo) verify(ctx context.Context) error {
 	x := dataset.Tensor(d.data, []int{0, 1, 2, 3})
 	var err error
 	d.score, err = verify.Score(ctx, d.rt, d.model.Network, d.model.Weights, verify.Options{
-		Pictures: x, Sigmas: []float64{0.1, 0.5, 1, 3}, ScoreTolerance: 1e-6, Objective: d.model.Objective(), Program: d.Program, Progress: d.Progress,
+		Pictures: x, Sigmas: []float64{0.1, 0.5, 1, 3}, ScoreTolerance: 1e-6, Objective: d.model.Objective(),
+		Program: d.Program, Progress: d.Progress,
 	})
 	if err != nil {
 		return err

@@ -44,7 +44,9 @@ func (d *demo) numbers() []report.Section {
 	if d.distance == nil {
 		return []report.Section{modes}
 	}
-	v := sets.Value{Quantity: sets.FrechetDistance, Value: d.distance.Distance, Warnings: d.distance.Warnings, Samples: d.Count, Reference: d.data.Len()}
+	v := sets.Value{
+		Quantity: sets.FrechetDistance, Value: d.distance.Distance, Warnings: d.distance.Warnings, Samples: d.Count, Reference: d.data.Len(),
+	}
 	v.Name(d.features.Network)
 	items := MetricsOf(&sets.Result{Features: &d.features, Metrics: []sets.Value{v}}, fmt.Sprintf("%s %v", d.data.Name, d.data.Split))
 	return []report.Section{Numbers(items), modes}

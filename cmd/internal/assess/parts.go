@@ -261,7 +261,8 @@ type Near struct {
 
 // FindNear finds the k training pictures next to each sample, and to as many
 // held-out pictures where there are any. It shows the first rows.
-func FindNear(ctx context.Context, space string, e *features.Extractor, training, samples *tensor.Tensor, heldOut *probe.Pictures, k, rows int, show progress.Progress) (Near, error) {
+func FindNear(ctx context.Context, space string, e *features.Extractor, training, samples *tensor.Tensor, heldOut *probe.Pictures,
+	k, rows int, show progress.Progress) (Near, error) {
 	in, err := probe.NewSpace(ctx, e, training, show)
 	if err != nil {
 		return Near{}, err

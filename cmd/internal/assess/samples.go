@@ -29,7 +29,8 @@ func (a *assessment) sample(ctx context.Context) error {
 		set := sampling(Sampling{a.Count, a.Steps})
 		set.Watch.Chains = min(a.Count, 16)
 		a.Log(fmt.Sprintf("drawing %d samples into %s", a.Count, a.samplesDir))
-		a.samples, err = draw(ctx, a.rt, a.files, set, samples.Folder{Dir: a.samplesDir, Crop: a.crop(), Grid: 64, Describe: a.about, Log: a.Log}, a.Progress)
+		folder := samples.Folder{Dir: a.samplesDir, Crop: a.crop(), Grid: 64, Describe: a.about, Log: a.Log}
+		a.samples, err = draw(ctx, a.rt, a.files, set, folder, a.Progress)
 	} else if err == nil {
 		a.samples, err = ReadSamples(archive, a.model.Shape())
 	}
@@ -53,7 +54,8 @@ func (a *assessment) sample(ctx context.Context) error {
 
 // draw draws samples of a model into a folder, or goes on with those that are
 // there, and returns them as pictures [n C H W].
-func draw(ctx context.Context, rt *runtime.Runtime, files langevin.Files, set langevin.Settings, folder samples.Folder, show progress.Progress) (*tensor.Tensor, error) {
+func draw(ctx context.Context, rt *runtime.Runtime, files langevin.Files, set langevin.Settings, folder samples.Folder,
+	show progress.Progress) (*tensor.Tensor, error) {
 	sampler, err := langevin.New(rt, files)
 	if err != nil {
 		return nil, err

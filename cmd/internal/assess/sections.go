@@ -49,7 +49,8 @@ func MetricsOf(r *sets.Result, against string) []report.Metric {
 	var list []report.Metric
 	for _, v := range r.Metrics {
 		m := report.Metric{
-			Key: v.Key(), Name: v.Label, Quantity: string(v.Quantity), Family: string(v.Family), Value: v.Value, Deviation: math.NaN(), Better: v.Better,
+			Key: v.Key(), Name: v.Label, Quantity: string(v.Quantity), Family: string(v.Family),
+			Value: v.Value, Deviation: math.NaN(), Better: v.Better,
 			Samples: v.Samples, Reference: v.Reference, Against: against, Features: made, Warnings: append(slices.Clone(r.Warnings), v.Warnings...),
 		}
 		switch {

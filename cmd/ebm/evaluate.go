@@ -57,6 +57,7 @@ func runParts() []string { return texts(assess.Parts()) }
 
 func (f *evaluateFlags) addSides(fs *pflag.FlagSet) {
 	fs.StringVar(&f.sets.Samples, "samples", "", "what to evaluate: a run's folder, a folder, .zip or .tar of pictures, .npz or .npy of pictures or features, a data set (cifar10:test), or .npz statistics")
+	fs.StringVar(&f.sets.Range, "samples-range", "0..1", "what floats of the samples mean for black and white: 0..1, -1..1 or 0..255")
 	fs.StringVar(&f.sets.Reference, "reference", "", "what to compare it with, named in the same ways")
 	fs.StringVar(&f.metrics.WriteFeatures, "write-features", "", "also write the samples' features to this .npz file")
 	fs.StringVar(&f.metrics.WriteStatistics, "write-statistics", "", "also write the mean and covariance of the samples' features to this .npz file, which pytorch-fid reads")
@@ -163,7 +164,7 @@ func (f *evaluateFlags) check(run bool) error {
 	}
 	for _, err := range []error{
 		someOf("--metrics", m.Metrics, sets.Names()), someOf("--preprocess", []string{b.preprocess}, texts(inception.Conventions())),
-		someOf("--features-range", []string{b.inputRange}, texts(features.InputRanges())), someOf("--parts", b.parts, runParts()), atLeast(limits...),
+		someOf("--samples-range", []string{f.sets.Range}, sets.Ranges()), someOf("--features-range", []string{b.inputRange}, texts(features.InputRanges())), someOf("--parts", b.parts, runParts()), atLeast(limits...),
 	} {
 		if err != nil {
 			return err

@@ -115,6 +115,7 @@ evaluate --samples mnist:test --preprocess odd
 evaluate --samples mnist:test --features odd
 evaluate --samples mnist:test --features classifier:odd
 evaluate --samples mnist:test --features-range odd
+evaluate --samples mnist:test --samples-range odd
 evaluate --samples mnist:test --limit -1
 evaluate --samples mnist:test --kid-subsets 0
 evaluate --samples mnist:test --kid-subset-size -1

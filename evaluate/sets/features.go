@@ -126,7 +126,7 @@ func (x extraction) pictures(ctx context.Context, what string, out *side, n need
 	}
 	maker.Features = keep.d
 	out.maker = &maker
-	out.warnings = append(append(out.warnings, same.warnings(s)...), s.outside.warnings()...)
+	out.warnings = append(out.warnings, same.warnings(s)...)
 	return keep.finish(out)
 }
 

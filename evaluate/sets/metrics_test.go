@@ -208,6 +208,22 @@ func TestWarnings(t *testing.T) {
 	for i := range loud.Len() {
 		tensor.Data[float32](loud)[i] = float32(i%3) - 1
 	}
+	for span, want := range map[string]string{"": "33 % of the values are outside 0..1", "-1..1": "", "0..255": ""} {
+		s, err := Open(t.Context(), npy(t, "x.npy", loud), SourceOptions{Range: span})
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, err := s.read(t.Context(), 0, 12)
+		switch {
+		case want != "":
+			testkit.WantError(t, "range "+span, err, want, "x.npy", "--samples-range")
+		case err != nil:
+			t.Errorf("range %s: %v", span, err)
+		case span == "-1..1" && !slices.Equal(tensor.Data[uint8](x)[:3], []uint8{0, 128, 255}):
+			t.Errorf("range %s gave %v, want black, grey and white", span, tensor.Data[uint8](x)[:3])
+		}
+		s.Close()
+	}
 	for _, c := range []struct {
 		name, samples, want string
 	}{
@@ -219,7 +235,6 @@ func TestWarnings(t *testing.T) {
 		{"few for shares", a, "bias precision and recall upward"},
 		{"few for a score", a, "the Inception score is biased downward"},
 		{"no maker", bare, "does not say which network"},
-		{"values that are no colours", npy(t, "x.npy", loud), "33 % of the values are outside 0…1"},
 	} {
 		r := compare(t, rt, Options{Samples: open(t, c.samples), Reference: open(t, a), Network: net})
 		if all := strings.Join(r.AllWarnings(), "\n"); !strings.Contains(all, c.want) {

@@ -48,6 +48,7 @@ type Source struct {
 	statistics *evaluate.Statistics
 	maker      *features.Maker // nil when a file does not say
 	outside    *outside
+	span       string // SourceOptions.Range
 }
 
 // SourceOptions say how to open a source.
@@ -58,8 +59,13 @@ type SourceOptions struct {
 	// 0 takes the set's own, without padding.
 	Side  int
 	Limit int // take no more samples than these, the first; 0 takes all
+	// Range is what the floats of an array mean for black and white, one of Ranges; "" means 0..1.
+	Range string
 	Log   func(line string)
 }
+
+// Ranges are the values of SourceOptions.Range.
+func Ranges() []string { return []string{"0..1", "-1..1", "0..255"} }
 
 // Open opens what ref names: a data set with or without a split (mnist,
 // cifar10:test), a run's folder, a folder or archive (.zip, .tar) of pictures or one of them,
@@ -68,7 +74,7 @@ type SourceOptions struct {
 // with features and perhaps logits), or statistics (.npz with mu and sigma).
 // The caller closes it.
 func Open(ctx context.Context, ref string, o SourceOptions) (*Source, error) {
-	s := &Source{Name: ref, close: func() error { return nil }}
+	s := &Source{Name: ref, span: o.Range, close: func() error { return nil }}
 	if err := s.open(ctx, ref, o); err != nil {
 		return nil, err
 	}
@@ -292,7 +298,13 @@ func (s *Source) openRows(rows *npz.RowReader) error {
 	}
 	s.Kind, s.Count, s.close = Pictures, shape[0], rows.Close
 	if isFloat {
-		s.outside = &outside{}
+		s.outside = &outside{low: 0, high: 1}
+		switch s.span {
+		case "-1..1":
+			s.outside.low = -1
+		case "0..255":
+			s.outside.high = 255
+		}
 	}
 	s.end = func() error {
 		for {
@@ -320,7 +332,7 @@ func (s *Source) openRows(rows *npz.RowReader) error {
 			return channelsFirst(x), nil
 		}
 		x = x.Reshape(n, s.Channels, s.Height, s.Width)
-		if err := s.outside.look(x, first); err != nil {
+		if x, err = s.outside.look(x, first); err != nil {
 			return nil, fmt.Errorf("%s: %w", s.Name, err)
 		}
 		return picture.Bytes(x)
@@ -343,34 +355,35 @@ func channelsFirst(x *tensor.Tensor) *tensor.Tensor {
 	return out
 }
 
-// outside counts float values that are no colours.
-type outside struct{ beyond, values int }
+// outside brings floats to colours from 0 to 1 and counts those that are none.
+type outside struct {
+	low, high      float64
+	beyond, values int
+}
 
-// look checks floats: NaN and infinity are errors, values clearly beyond 0…1
-// are counted.
-func (o *outside) look(x *tensor.Tensor, first int) error {
+// look returns floats from low to high as ones from 0 to 1. NaN and infinity are errors, and so
+// are more than one value in a hundred, of all so far, clearly beyond the range, which would be cut.
+func (o *outside) look(x *tensor.Tensor, first int) (*tensor.Tensor, error) {
 	if o == nil {
-		return nil
+		return x, nil
 	}
 	each := x.Len() / x.Shape()[0]
+	out := tensor.New(tensor.Float64, x.Shape()...)
 	for i, v := range x.Float64s() {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return fmt.Errorf("pixel %d of picture %d is not finite", i%each, first+i/each)
+			return nil, fmt.Errorf("pixel %d of picture %d is not finite", i%each, first+i/each)
 		}
+		v = (v - o.low) / (o.high - o.low)
 		if v < -0.1 || v > 1.1 {
 			o.beyond++
 		}
+		tensor.Data[float64](out)[i] = v
 	}
-	o.values += x.Len()
-	return nil
-}
-
-// warnings says when too many values are no colours.
-func (o *outside) warnings() []string {
-	if o == nil || o.beyond*100 <= o.values {
-		return nil
+	if o.values += x.Len(); o.beyond*100 > o.values {
+		return nil, fmt.Errorf("%.0f %% of the values are outside %g..%g, want colours of a range: --samples-range %s",
+			100*float64(o.beyond)/float64(o.values), o.low, o.high, strings.Join(Ranges(), " or "))
 	}
-	return []string{fmt.Sprintf("%.0f %% of the values are outside 0…1 and were cut: floats are taken as colours from 0 to 1", 100*float64(o.beyond)/float64(o.values))}
+	return out, nil
 }
 
 // firstRows returns the first n rows of a matrix that may be missing.

@@ -46,7 +46,7 @@ func TestSourcesThatCannotBe(t *testing.T) {
 		{"nothing", filepath.Join(run, "none"), "it is no data set either, want one of mnist, "},
 		{"a wrong split", "mnist:valid", "no such file"},
 		{"a run without samples", run, "a run without samples: draw some with ebm sample"},
-		{"an empty folder", t.TempDir(), "holds no .png, .jpg or .jpeg files"},
+		{"an empty folder", t.TempDir(), "holds no pictures, want files ending in one of"},
 		{"a damaged file", damaged, "000001.png: starts with 6e 6f"},
 		{"mixed sizes", mixed, "pictures are of mixed sizes"},
 		{"a file cut short", short, "npz"},

@@ -71,6 +71,7 @@ type SetsOptions struct {
 	Samples, Reference string // as sets.Open takes them; Reference "" for none
 	Data               string // folder of a named data set's files
 	Limit              int    // pictures of each side, the first; 0 for all
+	Range              string // of the samples, where they are floats, see sets.SourceOptions
 	Features           Features
 	Metrics            sets.Options // without its sources and network
 }
@@ -78,14 +79,14 @@ type SetsOptions struct {
 // Sets compares two sets. open opens ONNX Runtime, which statistics do not need.
 func Sets(ctx context.Context, open func(context.Context) (*runtime.Runtime, error), o SetsOptions) (result *sets.Result, err error) {
 	m := o.Metrics
-	source := sets.SourceOptions{Data: o.Data, Limit: o.Limit, Log: m.Log}
+	source := sets.SourceOptions{Data: o.Data, Limit: o.Limit, Range: o.Range, Log: m.Log}
 	if m.Samples, err = sets.Open(ctx, o.Samples, source); err != nil {
 		return nil, err
 	}
 	defer m.Samples.Close()
 	sources := []*sets.Source{m.Samples}
 	if o.Reference != "" {
-		source.Side = m.Samples.Height
+		source.Side, source.Range = m.Samples.Height, ""
 		if m.Reference, err = sets.Open(ctx, o.Reference, source); err != nil {
 			return nil, err
 		}

@@ -176,8 +176,17 @@ func (a *app) confirm(ctx context.Context, in io.Reader, yes bool, what string) 
 	}
 }
 
+// screen returns f's file if it is a terminal.
+func screen(f any) (*os.File, bool) {
+	if out, ok := f.(*results); ok {
+		f = out.Writer
+	}
+	file, ok := f.(*os.File)
+	return file, ok && term.IsTerminal(int(file.Fd()))
+}
+
 // isTerminal reports whether f is a terminal.
 func isTerminal(f any) bool {
-	file, ok := f.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
+	_, ok := screen(f)
+	return ok
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -91,7 +90,7 @@ type toggled struct{ pflag.Value }
 
 // columns returns the width of help: that of the terminal, and at most 100.
 func (a *app) columns() int {
-	if f, ok := a.stdout.(*os.File); ok {
+	if f, ok := screen(a.stdout); ok {
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 40 {
 			return min(width, 100)
 		}

@@ -7,6 +7,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,9 +31,23 @@ type usageError struct{ error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
+// results is standard output. It remembers that a write failed: results that
+// were not written are a failure.
+type results struct {
+	io.Writer
+	err error
+}
+
+func (r *results) Write(b []byte) (int, error) {
+	n, err := r.Writer.Write(b)
+	r.err = cmp.Or(r.err, err)
+	return n, err
+}
+
 // run is the program, for tests too.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	a := &app{stdout: stdout, stderr: stderr}
+	out := &results{Writer: stdout}
+	a := &app{stdout: out, stderr: stderr}
 	root := newRoot(a)
 	root.SetArgs(args)
 	ran := false
@@ -43,6 +58,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	err := root.ExecuteContext(ctx)
 	a.close()
+	if err == nil {
+		err = out.err
+	}
 	switch {
 	case err == nil:
 		return 0
@@ -52,7 +70,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintf(stderr, "ebm: %v\n", err)
 	// What cobra itself refuses, before a command runs, is wrong usage too.
-	if !ran || errors.As(err, new(usageError)) {
+	if out.err == nil && !ran || errors.As(err, new(usageError)) {
 		fmt.Fprintln(stderr, "run 'ebm help' or 'ebm COMMAND --help' for usage")
 		return 2
 	}

@@ -189,7 +189,7 @@ var rules = []rule{
 	{"gonum.org/v1", []string{"evaluate", "models/gradcheck", "export/onnximport"}, "models compute in ONNX Runtime; statistics, difference formulas and onnx-go's graphs are the exceptions"},
 	{"github.com/spf13", []string{"cmd/ebm"}, "flags belong to the program"},
 	{"math/rand", []string{"models/gradcheck"}, "random numbers are models/rng's, which a seed and a place determine"},
-	{"net", nil, "nothing talks to a network by itself"},
+	{"net", []string{"cmd/internal/watch"}, "nothing talks to a network by itself; one page listens on this machine"},
 	{"os/exec", []string{"runtime", "internal/modcache", "cmd/internal/verify"}, "only finding libraries, and asking other runtimes, starts programs"},
 }
 

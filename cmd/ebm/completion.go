@@ -30,7 +30,7 @@ import (
 func complete(root *cobra.Command) {
 	for _, cmd := range allCommands(root) {
 		switch cmd.Name() {
-		case "inspect", "convert", "evaluate", "compare":
+		case "inspect", "convert", "evaluate", "compare", "watch":
 			cmd.ValidArgsFunction = oneOf(false, references)
 		case "models":
 			cmd.ValidArgsFunction = oneOf(false, shippedNames)

@@ -16,14 +16,15 @@ import (
 
 func newGradient(a *app) *cobra.Command {
 	var (
-		d      onnximport.Derivatives
-		sizes  []string
-		values []string
-		choose []string
-		names  string
-		out    string
-		check  bool
-		asJSON bool
+		d       onnximport.Derivatives
+		sizes   []string
+		values  []string
+		choose  []string
+		names   string
+		out     string
+		check   bool
+		through bool
+		asJSON  bool
 	)
 	cmd := &cobra.Command{
 		Use:   "gradient MODEL.onnx --wrt NAME… --out FILE.onnx",
@@ -57,7 +58,7 @@ docs/onnx-import.md lists the operators that are read.`,
   ebm gradient model.onnx --wrt x --wrt-parameters --size batch=8 --out model.grad.onnx`,
 		Args: exactArgs(1, "an ONNX file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o := onnximport.Options{Of: d.Of}
+			o := onnximport.Options{Of: d.Of, StraightThrough: through}
 			var err error
 			if o.Sizes, err = parseSizes(sizes); err != nil {
 				return err
@@ -102,6 +103,7 @@ docs/onnx-import.md lists the operators that are read.`,
 	f.StringSliceVar(&sizes, "size", nil, "fix a symbolic dimension, such as N=1; may be given several times")
 	f.StringArrayVar(&values, "value", nil, "make an input of whole numbers a constant, such as shape=1,16 or rate=16000; may be given several times")
 	f.StringVar(&out, "out", "", "the file to write")
+	f.BoolVar(&through, "straight-through", false, "the derivative of quantisation and Round is 1, where it would be 0")
 	f.BoolVar(&check, "check", false, "write nothing, list what stands in the way")
 	f.BoolVar(&asJSON, "json", false, "print what was written or found as JSON")
 	return cmd
@@ -176,11 +178,12 @@ func parseSelections(list []string) (map[string]onnximport.Selection, error) {
 
 // gradientReport is what gradient prints.
 type gradientReport struct {
-	Path    string               `json:"path"`
-	Inputs  []describedType      `json:"inputs"`
-	Outputs []describedType      `json:"outputs"`
-	Dropped []onnximport.Dropped `json:"dropped,omitempty"`
-	Assumes []string             `json:"assumes,omitempty"`
+	Path     string               `json:"path"`
+	Inputs   []describedType      `json:"inputs"`
+	Outputs  []describedType      `json:"outputs"`
+	Dropped  []onnximport.Dropped `json:"dropped,omitempty"`
+	Assumes  []string             `json:"assumes,omitempty"`
+	Warnings []string             `json:"warnings,omitempty"`
 }
 
 type describedType struct {
@@ -229,7 +232,7 @@ func writeGradient(a *app, in, out string, d onnximport.Derivatives, o onnximpor
 	if err := export.WriteFile(out, m.Graph, export.Options{Doc: m.Doc, Docs: m.Docs, Metadata: metadata, Version: version()}); err != nil {
 		return err
 	}
-	report := gradientReport{Path: out, Dropped: m.Dropped, Assumes: m.Assumes}
+	report := gradientReport{Path: out, Dropped: m.Dropped, Assumes: m.Assumes, Warnings: m.Warnings}
 	for _, n := range m.Graph.Inputs() {
 		report.Inputs = append(report.Inputs, describedType{n.InputName(), n.Type().String()})
 	}
@@ -244,6 +247,9 @@ func writeGradient(a *app, in, out string, d onnximport.Derivatives, o onnximpor
 	}
 	for _, v := range report.Outputs {
 		a.printf("out\t%s\t%s\n", v.Name, v.Type)
+	}
+	for _, text := range report.Warnings {
+		a.printf("warning\t%s\n", text)
 	}
 	for _, text := range report.Assumes {
 		a.printf("assumes\t%s\n", text)

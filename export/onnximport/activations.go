@@ -74,13 +74,18 @@ func softsign(_ *call, x *graph.Node) *graph.Node {
 }
 
 // gelu is x·Φ(x), or its approximation by tanh.
+// tanhGelu is the approximation of x·Φ(x) by a hyperbolic tangent.
+func tanhGelu(x *graph.Node) *graph.Node {
+	inner := graph.Add(x, graph.Scale(graph.Mul(x, graph.Mul(x, x)), 0.044715))
+	return graph.Scale(graph.Mul(x, graph.Shift(graph.Tanh(graph.Scale(inner, math.Sqrt(2/math.Pi))), 1)), 0.5)
+}
+
 func gelu(c *call, x *graph.Node) *graph.Node {
 	switch how := c.text("approximate", "none"); how {
 	case "none":
 		return graph.Gelu(x)
 	case "tanh":
-		inner := graph.Add(x, graph.Scale(graph.Mul(x, graph.Mul(x, x)), 0.044715))
-		return graph.Scale(graph.Mul(x, graph.Shift(graph.Tanh(graph.Scale(inner, math.Sqrt(2/math.Pi))), 1)), 0.5)
+		return tanhGelu(x)
 	default:
 		c.fail("approximate %q is not known", how)
 	}

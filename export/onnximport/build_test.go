@@ -3,6 +3,7 @@ package onnximport_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -192,6 +193,9 @@ func inputInfo(name string, t *tensor.Tensor) *onnxpb.ValueInfoProto {
 // node returns a node; values are separated names, "" for an absent one.
 func node(op string, in, out []string, a attrs) *onnxpb.NodeProto {
 	n := &onnxpb.NodeProto{OpType: proto.String(op), Name: proto.String(op + "_node"), Input: in, Output: out}
+	if at := strings.LastIndex(op, "."); at >= 0 {
+		n.Domain, n.OpType = proto.String(op[:at]), proto.String(op[at+1:])
+	}
 	for name, v := range a {
 		n.Attribute = append(n.Attribute, attribute(name, v))
 	}
@@ -216,9 +220,11 @@ func model(version int, args map[string]arg, outputs []string, nodes ...*onnxpb.
 		g.Output = append(g.Output, &onnxpb.ValueInfoProto{Name: proto.String(name)})
 	}
 	return &onnxpb.ModelProto{
-		IrVersion:   proto.Int64(8),
-		OpsetImport: []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(int64(version))}},
-		Graph:       g,
+		IrVersion: proto.Int64(8),
+		OpsetImport: []*onnxpb.OperatorSetIdProto{
+			{Domain: proto.String(""), Version: proto.Int64(int64(version))}, {Domain: proto.String("com.microsoft"), Version: proto.Int64(1)},
+		},
+		Graph: g,
 	}, inputs
 }
 

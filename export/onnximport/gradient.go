@@ -178,6 +178,7 @@ func (b *differentiation) add() {
 		if b.Seed && b.Names.Full {
 			word = b.Names.Seed
 		}
+		b.warn(slopes)
 		if b.Gradient {
 			for i, n := range slopes {
 				b.output(n, word, o.name, b.names[i])

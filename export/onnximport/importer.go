@@ -41,6 +41,9 @@ type value struct {
 	// that was reported already.
 	absent string
 	broken bool
+	// through is what node was before it was rounded to a quantised number,
+	// where derivatives go straight through that.
+	through *graph.Node
 }
 
 func (im *importer) run(g *onnxpb.GraphProto) error {
@@ -317,6 +320,7 @@ func (im *importer) node(n *onnxpb.NodeProto, op operation) error {
 	fatal := func(err error) error {
 		return fmt.Errorf("node %s of operator set %d: %w", describe(n), im.version, err)
 	}
+	im.noteUses(n)
 	results, err := im.results(n, op)
 	if len(im.graph.Nodes()) > mostNodes {
 		return fatal(fmt.Errorf("the graph becomes larger than %d nodes", mostNodes))
@@ -383,9 +387,9 @@ func (im *importer) results(n *onnxpb.NodeProto, op operation) (results []*value
 
 // unsupported returns why nodes of n's kind are not read, nil if they are.
 func (im *importer) unsupported(n *onnxpb.NodeProto) (err error, remedy string) {
-	entry, ok := im.table[n.GetOpType()]
+	entry, ok := im.table[operatorName(n)]
 	switch d := n.GetDomain(); {
-	case d != "" && d != "ai.onnx":
+	case d != "" && d != "ai.onnx" && !ok:
 		return fmt.Errorf("operators of domain %q are not supported", d), ""
 	case !ok:
 		return errors.New("the operator is not supported"), ""
@@ -423,7 +427,7 @@ func (im *importer) operands(n *onnxpb.NodeProto, op operation) (operands []*val
 
 // standard imports a node of the standard operator set.
 func (im *importer) standard(n *onnxpb.NodeProto, op operation, operands []*value) (results []*value, err error) {
-	entry := im.table[n.GetOpType()]
+	entry := im.table[operatorName(n)]
 	c := &call{importer: im, op: op, version: im.version, in: operands, read: make(map[string]bool), tensors: make(map[string]*onnxpb.TensorProto), graphs: make(map[string]*onnxpb.GraphProto)}
 	for _, a := range n.Attribute {
 		switch {

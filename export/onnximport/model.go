@@ -33,6 +33,9 @@ type Model struct {
 	// Assumes are the conditions on symbolic sizes under which Graph computes
 	// what the file does, such as "T ≤ 512", beside that all are 1 or more.
 	Assumes []string
+	// Warnings are what Differentiate found that a user may not expect.
+	Warnings []string
+	uses     map[string]*use // of values, by name
 	// Dropped are outputs that Graph lacks, and why.
 	Dropped []Dropped
 }
@@ -47,6 +50,9 @@ type Options struct {
 	// Values makes inputs constants, such as one that holds a shape, by name.
 	// An element type may be another one of the same kind.
 	Values map[string]*tensor.Tensor
+	// StraightThrough gives quantisation and Round the derivative 1 (0 where
+	// numbers are clipped), in the place of 0.
+	StraightThrough bool
 	// Of are the values that are wanted. Outputs that cannot be read are
 	// dropped then, unless they are among them. None wants all outputs.
 	Of []string
@@ -123,7 +129,7 @@ func newImporter(b []byte, o Options) (*importer, *onnxpb.ModelProto, error) {
 		return nil, nil, err
 	}
 	m := &Model{
-		Graph: graph.New(p.Graph.GetName()), Opset: opset, Values: make(map[string]*graph.Node),
+		Graph: graph.New(p.Graph.GetName()), Opset: opset, Values: make(map[string]*graph.Node), uses: make(map[string]*use),
 		Producer: p.GetProducerName(), Doc: p.GetDocString(), Docs: make(map[string]string), Metadata: make(map[string]string),
 	}
 	for _, e := range p.MetadataProps {

@@ -47,7 +47,8 @@ func trailing(from, rank int) []int {
 	return axes
 }
 
-// readLayerNormalization also returns the mean and the inverse deviation.
+// readLayerNormalization also returns the mean and the inverse deviation. It is
+// of version 17, but ONNX Runtime writes it into files of earlier ones.
 func readLayerNormalization(c *call) []*value {
 	c.ignore("stash_type") // statistics are always at least float32
 	x := c.float(0)
@@ -93,12 +94,17 @@ func readGroupNormalization(c *call) []*value {
 		graph.BroadcastAlong(bias, x.Shape(), 1)))
 }
 
+// rootMeanSquare returns x divided by the root of its mean square over axes.
+func (c *call) rootMeanSquare(x *graph.Node, axes []int, epsilon float64) *graph.Node {
+	square := mean(c, graph.Mul(x, x), axes)
+	return graph.Div(x, spread(graph.Sqrt(graph.Shift(square, epsilon)), x, axes))
+}
+
 func readRMSNormalization(c *call) []*value {
 	c.ignore("stash_type")
 	x := c.float(0)
 	axes := trailing(c.axis(c.integer("axis", -1), x.Rank()), x.Rank())
-	square := mean(c, graph.Mul(x, x), axes)
-	y := graph.Div(x, spread(graph.Sqrt(graph.Shift(square, c.number("epsilon", 1e-5))), x, axes))
+	y := c.rootMeanSquare(x, axes, c.number("epsilon", 1e-5))
 	return one(graph.Mul(y, graph.Broadcast(graph.Cast(c.x(1), x.DType()), x.Shape())))
 }
 

@@ -23,11 +23,19 @@ func (c *call) perAxis(p, x *graph.Node) *graph.Node {
 func readDequantizeLinear(c *call) []*value {
 	c.ignore("output_dtype")
 	x, scale := c.x(0), c.float(1)
-	y := graph.Cast(x, scale.DType())
-	if c.has(2) {
-		y = graph.Sub(y, c.perAxis(graph.Cast(c.x(2), scale.DType()), x))
+	real := func(y *graph.Node) *graph.Node {
+		if c.has(2) {
+			y = graph.Sub(y, c.perAxis(graph.Cast(c.x(2), scale.DType()), x))
+		}
+		return graph.Mul(y, c.perAxis(scale, x))
 	}
-	return one(graph.Mul(y, c.perAxis(scale, x)))
+	y := real(graph.Cast(x, scale.DType()))
+	if through := c.operand(0).through; through != nil {
+		// The value of the rounded number, the derivative of the other one.
+		t := real(graph.Cast(through, scale.DType()))
+		y = graph.Add(graph.StopGradient(graph.Sub(y, t)), t)
+	}
+	return one(y)
 }
 
 func readQuantizeLinear(c *call) []*value {
@@ -45,9 +53,26 @@ func readQuantizeLinear(c *call) []*value {
 	default:
 		c.fail("quantisation to %v is not supported", dtype)
 	}
-	y := graph.Round(graph.Div(x, c.perAxis(graph.Cast(scale, x.DType()), x)))
-	if c.has(2) {
-		y = graph.Add(y, c.perAxis(graph.Cast(c.x(2), x.DType()), x))
+	quotient := graph.Div(x, c.perAxis(graph.Cast(scale, x.DType()), x))
+	placed := func(y *graph.Node) *graph.Node {
+		if c.has(2) {
+			y = graph.Add(y, c.perAxis(graph.Cast(c.x(2), x.DType()), x))
+		}
+		return clamp(y, low, high)
 	}
-	return one(graph.Cast(clamp(y, low, high), dtype))
+	q := &value{node: graph.Cast(placed(graph.Round(quotient)), dtype)}
+	if c.options.StraightThrough {
+		q.through = placed(quotient)
+	}
+	return []*value{q}
+}
+
+// readRound rounds to whole numbers. Straight through, its derivative is 1.
+func readRound(c *call) []*value {
+	x := c.float(0)
+	y := graph.Round(x)
+	if c.options.StraightThrough {
+		y = graph.Add(x, graph.StopGradient(graph.Sub(y, x)))
+	}
+	return one(y)
 }

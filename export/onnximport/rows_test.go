@@ -39,7 +39,7 @@ func (r row) jumps() row { r.kinks = true; return r }
 // rows has every operator of the table, in every form that it distinguishes
 // and ONNX Runtime has.
 func rows() []row {
-	return slices.Concat(elementwiseRows(), activationRows(), linearRows(), poolRows(), normRows(), layoutRows(), indexRows(), reductionRows(), otherRows())
+	return slices.Concat(elementwiseRows(), activationRows(), linearRows(), poolRows(), normRows(), layoutRows(), indexRows(), reductionRows(), otherRows(), microsoftRows())
 }
 
 func elementwiseRows() []row {
@@ -154,5 +154,26 @@ func otherRows() []row {
 		r("RNN", 14, v(3, 2, 2), v(1, 3, 2), v(1, 3, 3)).with("hidden_size", 3).outs(2), r("GRU", 14, v(3, 2, 2), v(1, 9, 2), v(1, 9, 3), v(1, 18), none, v(1, 2, 3)).with("hidden_size", 3).outs(2), r("GRU", 14, v(3, 1, 2), v(2, 9, 2), v(2, 9, 3), v(2, 18)).with("hidden_size", 3, "linear_before_reset", 1, "direction", "bidirectional").outs(2),
 		r("LSTM", 14, v(3, 2, 2), v(1, 12, 2), v(1, 12, 3), v(1, 24), none, v(1, 2, 3), v(1, 2, 3), v(1, 9)).with("hidden_size", 3).outs(3), r("LSTM", 14, v(3, 1, 2), v(1, 12, 2), v(1, 12, 3)).with("hidden_size", 3, "direction", "reverse").outs(3),
 		r("NegativeLogLikelihoodLoss", 13, v(3, 4, 2), whole([]int{3, 2}, 0, 3, 1, 1, 2, 0), positive(4)), r("NegativeLogLikelihoodLoss", 13, v(3, 4), whole([]int{3}, 0, 3, 1)).with("reduction", "none", "ignore_index", 3), r("SoftmaxCrossEntropyLoss", 13, v(3, 4), whole([]int{3}, 0, 3, 1)).outs(2), r("SoftmaxCrossEntropyLoss", 13, v(3, 4), whole([]int{3}, 0, 3, 1), positive(4)).with("reduction", "sum", "ignore_index", 0),
+	}
+}
+
+func microsoftRows() []row {
+	ms := func(op string, args ...arg) row { return r("com.microsoft."+op, 17, args...) }
+	masks := whole([]int{2, 5}, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1)
+	masks.value = tensor.Of([]int32{1, 1, 1, 0, 0, 1, 1, 1, 1, 1}, 2, 5)
+	return []row{
+		r("LayerNormalization", 14, v(2, 3, 4), v(4), v(4)), r("SimplifiedLayerNormalization", 14, v(2, 3, 4), v(4)),
+		ms("Gelu", v(2, 3)), ms("FastGelu", v(2, 4), v(4)), ms("FastGelu", v(2, 4)), ms("BiasGelu", v(2, 3, 4), v(4)),
+		ms("QuickGelu", v(2, 3)), ms("QuickGelu", v(2, 3)).with("alpha", 1.5),
+		ms("FusedMatMul", v(2, 3, 4), v(4, 5)).with("alpha", 0.5), ms("FusedMatMul", v(2, 4, 3), v(2, 5, 4)).with("transA", 1, "transB", 1),
+		ms("FusedGemm", v(3, 4), v(4, 2), v(2)).with("activation", "Relu", "alpha", 0.5), ms("FusedGemm", v(3, 4), v(4, 2), v(2)).with("activation", "LeakyRelu", "activation_alpha", 0.2),
+		ms("FusedConv", v(1, 2, 5, 5), v(3, 2, 3, 3), v(3)).with("activation", "Relu"), ms("FusedConv", v(1, 2, 5, 5), v(3, 2, 3, 3)).with("activation", "Clip", "activation_params", []float64{-0.5, 0.5}).jumps(),
+		ms("SkipLayerNormalization", v(2, 3, 4), small(2, 3, 4), v(4), v(4)), ms("SkipLayerNormalization", v(2, 3, 4), small(2, 3, 4), v(4), v(4), v(4)).with("epsilon", 1e-3),
+		ms("SkipSimplifiedLayerNormalization", v(2, 3, 4), small(2, 3, 4), v(4)),
+		ms("Attention", v(2, 5, 8), v(8, 24), v(24)).with("num_heads", 2), ms("Attention", v(2, 5, 8), v(8, 24), v(24)).with("num_heads", 2, "unidirectional", 1),
+		ms("Attention", v(2, 5, 8), v(8, 24), v(24), masks).with("num_heads", 2),
+		ms("MultiHeadAttention", v(2, 5, 8), v(2, 6, 8), v(2, 6, 8)).with("num_heads", 2), ms("MultiHeadAttention", v(2, 5, 8), v(2, 5, 8), v(2, 5, 8), v(24)).with("num_heads", 4),
+		ms("RotaryEmbedding", v(2, 3, 8), weight(whole([]int{2, 3}, 0, 1, 2, 4, 5, 6)), weight(v(8, 2)), weight(small(8, 2))).with("num_heads", 2),
+		ms("RotaryEmbedding", v(1, 2, 3, 4), weight(whole([]int{1}, 1)), weight(v(8, 2)), weight(small(8, 2))).with("interleaved", 1),
 	}
 }

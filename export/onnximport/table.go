@@ -1,6 +1,7 @@
 package onnximport
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -20,8 +21,15 @@ type entry struct {
 	note string
 }
 
-// table returns the operators by their ONNX names.
+// table returns the operators by their ONNX names, with their domain unless it
+// is the standard one.
 func table() map[string]entry {
+	all := microsoftTable()
+	maps.Copy(all, standardTable())
+	return all
+}
+
+func standardTable() map[string]entry {
 	return map[string]entry{
 		// Element-wise.
 		"Abs":            {1, readAbs, ""},
@@ -61,7 +69,7 @@ func table() map[string]entry {
 		"Or":             {1, logical(or), ""},
 		"Pow":            {1, readPow, ""},
 		"Reciprocal":     {1, unary(reciprocal), ""},
-		"Round":          {11, unary(graph.Round), "its derivative is 0"},
+		"Round":          {11, readRound, "its derivative is 0"},
 		"Sign":           {9, readSign, "its derivative is 0"},
 		"Sin":            {7, unary(graph.Sin), ""},
 		"Sinh":           {9, unary(sinh), ""},
@@ -119,15 +127,16 @@ func table() map[string]entry {
 		"MaxPool":           {1, readMaxPool, "places of maxima without dilations; ceil_mode of fixed sizes"},
 
 		// Normalisation.
-		"BatchNormalization":        {1, readBatchNormalization, "for inference"},
-		"Dropout":                   {1, readDropout, "for inference: the identity"},
-		"GroupNormalization":        {18, readGroupNormalization, ""},
-		"InstanceNormalization":     {1, readInstanceNormalization, ""},
-		"LayerNormalization":        {17, readLayerNormalization, ""},
-		"LpNormalization":           {1, readLpNormalization, ""},
-		"LRN":                       {1, readLRN, ""},
-		"MeanVarianceNormalization": {9, readMeanVarianceNormalization, ""},
-		"RMSNormalization":          {23, readRMSNormalization, ""},
+		"BatchNormalization":           {1, readBatchNormalization, "for inference"},
+		"Dropout":                      {1, readDropout, "for inference: the identity"},
+		"GroupNormalization":           {18, readGroupNormalization, ""},
+		"InstanceNormalization":        {1, readInstanceNormalization, ""},
+		"LayerNormalization":           {1, readLayerNormalization, "before version 17 as ONNX Runtime writes it"},
+		"LpNormalization":              {1, readLpNormalization, ""},
+		"LRN":                          {1, readLRN, ""},
+		"MeanVarianceNormalization":    {9, readMeanVarianceNormalization, ""},
+		"RMSNormalization":             {23, readRMSNormalization, ""},
+		"SimplifiedLayerNormalization": {1, readRMSNormalization, "as ONNX Runtime writes it"},
 
 		// Layout.
 		"Concat":          {1, readConcat, ""},

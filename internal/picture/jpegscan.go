@@ -21,9 +21,13 @@ type jpegFile struct {
 	jfif          bool
 	adobe         int // the Adobe marker's transform, −1 without one
 
-	at   int // of the next marker in data
-	data []byte
+	at    int // of the next marker in data
+	scans int
+	data  []byte
 }
+
+// maxScans bounds the time that a small file can take: encoders make about ten, and each may visit every block.
+const maxScans = 100
 
 // component is a colour channel: its coefficients in blocks, by rows.
 type component struct {
@@ -294,6 +298,9 @@ func (s *scanner) symbol(t *huffman) int {
 func (f *jpegFile) scan(head []byte) error {
 	if len(head) < 1 || len(head) != 4+2*int(head[0]) || len(f.components) == 0 {
 		return errJPEG
+	}
+	if f.scans++; f.scans > maxScans {
+		return fmt.Errorf("JPEG: more than %d scans", maxScans)
 	}
 	s := &scanner{f: f, start: int(head[len(head)-3]), end: int(head[len(head)-2]), high: int(head[len(head)-1] >> 4), low: int(head[len(head)-1] & 15)}
 	if !f.progressive {

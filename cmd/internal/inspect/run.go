@@ -91,6 +91,9 @@ func describeRun(ctx context.Context, dir string) (*Run, error) {
 	}
 	for _, c := range list {
 		size, err := folderSize(ctx, c.Dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed meanwhile, for a newer one
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -357,7 +357,7 @@ var errBroken = errors.New("what it depends on cannot be read")
 func (im *importer) results(n *onnxpb.NodeProto, op operation) (results []*value, err error) {
 	f := im.functions[functionKey{n.GetDomain(), n.GetOpType(), n.GetOverload()}]
 	if f == nil {
-		if err, remedy := im.unsupported(n); err != nil {
+		if remedy, err := im.unsupported(n); err != nil {
 			im.report(n, err, remedy)
 			return nil, err
 		}
@@ -385,19 +385,20 @@ func (im *importer) results(n *onnxpb.NodeProto, op operation) (results []*value
 	return results, err
 }
 
-// unsupported returns why nodes of n's kind are not read, nil if they are.
-func (im *importer) unsupported(n *onnxpb.NodeProto) (err error, remedy string) {
+// unsupported returns why nodes of n's kind are not read, nil if they are, and
+// what would help.
+func (im *importer) unsupported(n *onnxpb.NodeProto) (remedy string, err error) {
 	entry, ok := im.table[operatorName(n)]
 	switch d := n.GetDomain(); {
 	case d != "" && d != "ai.onnx" && !ok:
-		return fmt.Errorf("operators of domain %q are not supported", d), ""
+		return "", fmt.Errorf("operators of domain %q are not supported", d)
 	case !ok:
-		return errors.New("the operator is not supported"), ""
+		return "", errors.New("the operator is not supported")
 	case im.version < entry.since:
-		return fmt.Errorf("the operator is read since version %d of the operator set", entry.since),
-			fmt.Sprintf("export with operator set %d or later", entry.since)
+		return fmt.Sprintf("export with operator set %d or later", entry.since),
+			fmt.Errorf("the operator is read since version %d of the operator set", entry.since)
 	}
-	return nil, ""
+	return "", nil
 }
 
 // mostNodes bounds the size of a graph, which unrolled sequences multiply.

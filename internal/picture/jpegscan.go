@@ -231,15 +231,14 @@ func (f *jpegFile) huffmanTables(s []byte) error {
 
 // scanner reads the bits of one scan.
 type scanner struct {
-	f              *jpegFile
-	acc            uint32
-	n              int // bits in acc
-	padding        int // bits of acc that the data do not hold
-	eobRun         int
-	start, end     int // of the coefficients
-	high, low      int // bit positions of successive approximation
-	failed         bool
-	sinceRestarted int
+	f          *jpegFile
+	acc        uint32
+	n          int // bits in acc
+	padding    int // bits of acc that the data do not hold
+	eobRun     int
+	start, end int // of the coefficients
+	high, low  int // bit positions of successive approximation
+	failed     bool
 }
 
 // need fills acc with n ≤ 16 bits; beyond a marker they are zeros.

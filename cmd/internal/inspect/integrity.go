@@ -57,10 +57,7 @@ func Verify(ctx context.Context, dir string) ([]Checked, error) {
 		list = append(list, c)
 		return nil
 	})
-	for _, c := range incompleteIn(dir) {
-		list = append(list, c)
-	}
-	return list, err
+	return append(list, incompleteIn(dir)...), err
 }
 
 // incompleteIn lists checkpoints that lack a file.

@@ -292,7 +292,7 @@ func TestMismatch(t *testing.T) {
 		"steps 4, want 5":               func(s *Settings, _ *samples.Folder) { s.Schedule.Steps = 5 },
 		"hot 100, want 50":              func(s *Settings, _ *samples.Folder) { s.Schedule.Hot = 50 },
 		"step_size 0.02, want 0.03":     func(s *Settings, _ *samples.Folder) { s.StepSize = 0.03 },
-		"count 3, want 4":               func(s *Settings, _ *samples.Folder) { s.Count = 4 },
+		"count 3, want 2":               func(s *Settings, _ *samples.Folder) { s.Count = 2 },
 		"first 0, want 1":               func(s *Settings, _ *samples.Folder) { s.First = 1 },
 		"start_sigma 1, want 0.5":       func(s *Settings, _ *samples.Folder) { s.Start.Sigma = 0.5 },
 		"denoising_jump true, want fal": func(s *Settings, _ *samples.Folder) { s.Raw = true },

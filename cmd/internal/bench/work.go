@@ -83,7 +83,7 @@ func Settings(n energy.ResNet, batch int) (train.Settings, error) {
 	if err != nil {
 		return s, err
 	}
-	s.Batch, s.Data.Size = batch, n.Size
+	s.Batch, s.Shards, s.Data.Size = batch, min(s.Shards, batch), n.Size
 	s.Net.Name, s.Net.Dim, s.Net.Channels = n.Net, n.Dim, n.Channels
 	if n.Head != "" {
 		s.Net.Head = n.Head

@@ -29,6 +29,23 @@ func TestOutsideModule(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "go.sum"), sums, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	// With every requirement listed, as go mod tidy lists them, no more of the
+	// module graph is looked up than what this module's own build has fetched.
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, requirements, ok := strings.Cut(string(mod), "\nrequire (")
+	if !ok {
+		t.Fatal("go.mod has no block of requirements")
+	}
+	own, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), append(own, "\nrequire ("+requirements...), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	tool := func(args ...string) string {
 		t.Helper()
 		cmd := exec.CommandContext(t.Context(), "go", args...)

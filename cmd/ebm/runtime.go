@@ -58,6 +58,10 @@ folder, the user cache (see 'ebm runtime install') and the Go module cache.`,
 	return cmd
 }
 
+// forPages is what runtime install takes as a provider beside those of sessions:
+// onnxruntime-web, which computes in pages.
+const forPages = "web"
+
 func newRuntimeInstall(a *app) *cobra.Command {
 	var version string
 	var yes, asJSON bool
@@ -75,7 +79,7 @@ in place of the library that comes with the program.`,
 		Example: `  ebm runtime install onnxruntime-linux-x64-gpu-1.29.0.tgz
   ebm runtime install --provider cuda`,
 		RunE: func(cmd *cobra.Command, files []string) error {
-			if a.provider == "web" { // no provider of sessions here, but of pages
+			if a.provider == forPages {
 				dir, err := runtime.InstallWeb(cmd.Context(), runtime.InstallOptions{Files: files, Log: a.log})
 				if err != nil {
 					return err

@@ -36,6 +36,7 @@ type Estimator struct {
 	// damaged state.
 	Log func(line string)
 
+	log    func(line string) // Log, for several groups at once
 	kernel *hmc.Kernel
 	layout parallel.Layout
 	set    Settings

@@ -22,7 +22,7 @@ type store struct {
 }
 
 func (e *Estimator) open(name string, sum []byte) store {
-	s := store{State: samples.State{Log: e.Log}, sum: sum}
+	s := store{State: samples.State{Log: e.log}, sum: sum}
 	if e.Dir != "" {
 		s.Path = filepath.Join(e.Dir, "ais-"+e.set.key(e.kernel.Hash(), e.kernel.Engine(), e.layout.Size), name+".npz")
 	}

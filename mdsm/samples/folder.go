@@ -196,9 +196,7 @@ func (f Folder) open(j *Job) (*writer, error) {
 	if f.Crop > 0 {
 		row[0], row[1] = f.Crop, f.Crop
 	}
-	if f.Log == nil {
-		f.Log = func(string) {}
-	}
+	f.Log = progress.Lines(f.Log)
 	if f.ShardTime == 0 {
 		f.ShardTime = 2 * time.Second
 	}

@@ -105,8 +105,11 @@ func (e *Engine) Score(ctx context.Context, x *tensor.Tensor) (energy, score *te
 }
 
 // Denoise returns x − σ₀²∇E(x), the single denoising jump of eq. (9), for
-// float32 pictures x [N C H W].
+// float32 pictures x [N C H W]. A model whose σ₀ is not known is an error.
 func (e *Engine) Denoise(ctx context.Context, x *tensor.Tensor) (*tensor.Tensor, error) {
+	if err := e.Model.KnowsSigma0(); err != nil {
+		return nil, err
+	}
 	out, err := e.run(ctx, e.denoise, map[string]*tensor.Tensor{"x": x})
 	return out["denoised"], err
 }

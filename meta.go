@@ -12,7 +12,8 @@ import (
 // Meta is what a model's files say of it beside its weights.
 type Meta struct {
 	// Sigma0 is σ₀, the noise level that one denoising jump takes away from
-	// samples at temperature 1, in units of x.
+	// samples at temperature 1, in units of x. It is 0 for an ONNX file that does
+	// not say it: there is no jump then.
 	Sigma0 float64
 	// SigmaMin and SigmaMax are the least and the largest noise level of the
 	// training, in units of x.
@@ -67,3 +68,12 @@ func (m Meta) Levels(n int) ([]float64, error) {
 
 // formatSigma writes a noise level as metadata have it.
 func formatSigma(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+
+// KnowsSigma0 returns an error where the model does not say its σ₀, which a
+// denoising jump takes.
+func (m *Model) KnowsSigma0() error {
+	if m.Sigma0 > 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: the model does not say its σ₀, want one for a denoising jump", m.Name)
+}

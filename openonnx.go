@@ -61,6 +61,9 @@ func loadONNX(path string) (*Model, error) {
 	if m.Meta, err = ParseMeta(info.Metadata, f.shape); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	if _, said := info.Metadata["sigma0"]; !said {
+		m.Sigma0 = 0
+	}
 	if scored {
 		f.score, err = files.ReadFile(path)
 	} else {

@@ -41,7 +41,15 @@ func TestOpenONNX(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"testdata/energy.onnx", exported} {
-		e, err := ebm.Open(ctx, path, ebm.Config{})
+		m, err := ebm.Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if said := path == exported; (m.Sigma0 == 0.1) != said || (m.KnowsSigma0() == nil) != said {
+			t.Errorf("%s: σ₀ is %g (%v)", path, m.Sigma0, m.KnowsSigma0())
+		}
+		m.Sigma0 = 0.1
+		e, err := m.Open(ctx, ebm.Config{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -65,13 +65,16 @@ func (s Sampling) settings() langevin.Settings {
 }
 
 // Sample draws samples by annealed Langevin dynamics (eq. 8) and one denoising
-// jump (eq. 9), as float32 pictures [Count C H W] with values around [0, 1].
+// jump (eq. 9), as float32 pictures [Count C H W] with values around [0, 1]. There
+// is no jump where the model does not say its σ₀.
 func (e *Engine) Sample(ctx context.Context, s Sampling) (*tensor.Tensor, error) {
 	files, err := e.Model.Files()
 	if err != nil {
 		return nil, err
 	}
-	return e.draw(ctx, files, s.settings(), s.Progress)
+	set := s.settings()
+	set.Raw = set.Raw || e.Model.Sigma0 == 0
+	return e.draw(ctx, files, set, s.Progress)
 }
 
 // Fill fills in hidden values of float32 pictures [M C H W], several times each,

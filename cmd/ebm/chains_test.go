@@ -14,6 +14,7 @@ import (
 
 	"ebm/internal/npz"
 	"ebm/internal/testkit"
+	"ebm/mdsm/samples"
 )
 
 func decode[T any](t *testing.T, text string) T {
@@ -246,6 +247,47 @@ func TestFewEvaluations(t *testing.T) {
 		code, _, stderr := ebmRun(t, slices.Concat([]string{"sample", "-q", "--run", tiny, "--out", t.TempDir()}, args)...)
 		if code != 2 || !strings.Contains(stderr, want) {
 			t.Errorf("%v: exit status %d, %q, want 2 and %q", args, code, stderr, want)
+		}
+	}
+}
+
+// TestForeignSigma0: an ONNX file that does not say its σ₀ is sampled without a
+// jump, which is said, and so are values that pictures cannot show; --sigma0 makes
+// the jump. Draws of MALA jump only on request.
+func TestForeignSigma0(t *testing.T) {
+	foreign, own := filepath.Join("..", "..", "testdata", "energy.onnx"), filepath.Join(formats, "weights.safetensors")
+	for _, c := range []struct {
+		args []string
+		jump bool
+		says string
+	}{
+		{[]string{"--run", foreign, "--steps", "2"}, false, "does not say its σ₀"},
+		{[]string{"--run", foreign, "--steps", "2"}, false, "lie outside of [0, 1]"},
+		{[]string{"--run", foreign, "--steps", "2", "--sigma0", "0.1"}, true, ""},
+		{[]string{"--run", own, "--steps", "2", "--sampler", "mala", "--warmup", "1"}, false, ""},
+		{[]string{"--run", own, "--steps", "2", "--sampler", "mala", "--warmup", "1", "--jump"}, true, ""},
+	} {
+		out := t.TempDir()
+		args := append([]string{"sample", "--count", "2", "--grid", "0", "--hot", "900", "--out", out}, c.args...)
+		code, _, stderr := ebmRun(t, args...)
+		if code != 0 {
+			t.Fatalf("%q: exit status %d: %s", args, code, stderr)
+		}
+		record, err := samples.ReadRecord(out)
+		if err != nil || record.Jump != c.jump {
+			t.Errorf("%q: jump %v (%v), want %v", args, record.Jump, err, c.jump)
+		}
+		if !strings.Contains(stderr, c.says) {
+			t.Errorf("%q says %q, want %q", args, stderr, c.says)
+		}
+	}
+	for _, command := range []string{"denoise", "inpaint", "likelihood"} {
+		args := []string{command, "--run", foreign, "--images", "mnist:test", "--out", t.TempDir()}
+		if command == "inpaint" {
+			args = append(args, "--mask", "left")
+		}
+		if code, _, stderr := ebmRun(t, args...); code != 2 || !strings.Contains(stderr, "want --sigma0") {
+			t.Errorf("%q: exit status %d: %s", args, code, stderr)
 		}
 	}
 }

@@ -65,7 +65,7 @@ are resized. It writes png/ (the denoised pictures), denoised.npy (float32
 }
 
 func (f *denoiseFlags) denoise(ctx context.Context, a *app) error {
-	m, err := f.load(a)
+	m, err := f.loadJumping(a)
 	if err != nil {
 		return err
 	}

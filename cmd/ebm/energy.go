@@ -17,7 +17,7 @@ type energyFlags struct {
 func (f *energyFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, a shipped model, or a score.onnx or energy.onnx")
 	f.checkpointFlags.add(fs)
-	fs.Float64Var(&f.sigma0, "sigma0", 0, "σ₀ of the model (default: what it says, or 0.1)")
+	fs.Float64Var(&f.sigma0, "sigma0", 0, "σ₀ of the model (default: what it says)")
 }
 
 // load finds it.
@@ -32,6 +32,15 @@ func (f *energyFlags) load(a *app) (*ebm.Model, error) {
 	m, err := a.load(ref)
 	if err == nil && f.sigma0 != 0 {
 		m.Sigma0 = f.sigma0
+	}
+	return m, err
+}
+
+// loadJumping finds a model whose σ₀ is known.
+func (f *energyFlags) loadJumping(a *app) (*ebm.Model, error) {
+	m, err := f.load(a)
+	if err == nil && m.Sigma0 == 0 {
+		return nil, usagef("%s does not say its σ₀, want --sigma0", f.run)
 	}
 	return m, err
 }

@@ -73,6 +73,8 @@ func (f *sampleFlags) checkFew() error {
 func (f *sampleFlags) few(set *langevin.Settings, m *ebm.Model) (err error) {
 	r, ok := f.rule()
 	switch {
+	case (f.fast || ok) && m.Sigma0 == 0:
+		return usagef("%s does not say its σ₀, want --sigma0 for samplers of few evaluations", f.run)
 	case f.fast:
 		set.Updates, err = mdsm.FastSteps(m.SigmaMax, m.Sigma0)
 	case ok:

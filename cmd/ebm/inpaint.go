@@ -97,7 +97,7 @@ func (f *inpaintFlags) inpaint(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	m, err := f.load(a)
+	m, err := f.loadJumping(a)
 	if err != nil {
 		return err
 	}

@@ -150,7 +150,7 @@ type likelihood struct {
 }
 
 func (f *likelihoodFlags) measure(ctx context.Context, a *app) error {
-	m, err := f.load(a)
+	m, err := f.loadJumping(a)
 	if err != nil {
 		return err
 	}

@@ -112,6 +112,10 @@ func (f *sampleFlags) sample(ctx context.Context, a *app) error {
 		}
 		f.out = filepath.Join(folder, "samples")
 	}
+	if m.Sigma0 == 0 && !set.Raw {
+		a.log(m.Name + " does not say its σ₀: samples are left without a denoising jump (--sigma0 makes one)")
+		set.Raw, set.Watch.Snapshots = true, nil
+	}
 	if f.persistent() {
 		return f.chains(ctx, a, m, set)
 	}

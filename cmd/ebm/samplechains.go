@@ -25,6 +25,7 @@ type chainFlags struct {
 	draws      int
 	warmup     int
 	thin       int
+	jump       bool
 	start      string
 	startNoise float64
 	data       string
@@ -37,6 +38,7 @@ func (f *chainFlags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.draws, "draws", 1, "samples of each chain; with more than one, chains go on at T = 1")
 	fs.IntVar(&f.warmup, "warmup", 500, "transitions at T = 1 before the draws of mala, hmc and chains of several draws")
 	fs.IntVar(&f.thin, "thin", 10, "transitions for each draw")
+	fs.BoolVar(&f.jump, "jump", false, "mala and hmc: make the denoising jump after every draw, which takes away noise of σ₀")
 	fs.StringVar(&f.start, "start", "noise", "where chains begin: noise (0.5 + n), or pictures such as mnist:train, a folder or an .npy")
 	fs.Float64Var(&f.startNoise, "start-noise", -1, "standard deviation of the noise on pictures that chains begin at (default σ₀)")
 	fs.StringVar(&f.data, "data", "", "folder of the data set that --start names, if it is not found by itself")
@@ -113,8 +115,16 @@ func (f *sampleFlags) chainSettings(ctx context.Context, a *app, m *ebm.Model, p
 	}
 	set := mcmc.Default(mcmc.Method(f.sampler), plain.Count/f.draws)
 	set.First = plain.First / f.draws
-	set.StepSize, set.Seed, set.Batch, set.Raw = f.stepSize, f.seed, f.batch, f.raw
+	set.StepSize, set.Seed, set.Batch, set.Raw = f.stepSize, f.seed, f.batch, plain.Raw
 	set.Warmup, set.Draws, set.Thin = f.warmup, f.draws, f.thin
+	if set.Method != mcmc.Langevin { // their draws follow exp(−E) as they are
+		set.Raw = !f.jump
+		if f.jump {
+			if err := m.KnowsSigma0(); err != nil {
+				return set, err
+			}
+		}
+	}
 	if set.Method == mcmc.HMC {
 		set.Leapfrog = f.leapfrog
 		set.Target = hmc.Target(f.leapfrog)

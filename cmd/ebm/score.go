@@ -126,6 +126,10 @@ func (f *scoreFlags) score(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	if m.Sigma0 == 0 && len(t.Sigmas) > 0 {
+		a.log(m.Name + " does not say its σ₀, which the loss is of: it is left out (--sigma0)")
+		t.Sigmas = nil
+	}
 	c, err := a.config()
 	if err != nil {
 		return err

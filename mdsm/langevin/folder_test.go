@@ -271,7 +271,7 @@ func TestDamagedShards(t *testing.T) {
 
 	var lines []string
 	w := write(t, s, set, samples.Folder{Dir: broken, Log: func(line string) { lines = append(lines, line) }})
-	if len(lines) != 2 || !strings.Contains(lines[0], shards[0]) || !strings.Contains(lines[1], shards[1]) {
+	if len(lines) != 3 || !strings.Contains(lines[0], shards[0]) || !strings.Contains(lines[1], shards[1]) || !strings.Contains(lines[2], "outside") {
 		t.Errorf("the log says %q", lines)
 	}
 	if w.Reused != 16*(len(shards)-2) {

@@ -155,6 +155,7 @@ func (f Folder) Write(ctx context.Context, j Job, show progress.Progress) (Writt
 		if err := w.assemble(ctx); err != nil {
 			return Written{}, err
 		}
+		w.warn()
 	}
 	if err := atomicfile.Remove(w.shardsDir()); err != nil {
 		return Written{}, err
@@ -172,6 +173,8 @@ type writer struct {
 	row    []int // of a sample in the archive: [H W C]
 	shards []shard
 	made   int
+	values int // of pictures that were made
+	far    int // of these, further than 0.1 outside of [0, 1]
 
 	missing []gap            // samples to draw
 	open    []*tensor.Tensor // batches [n H W C] that are finished and in no shard yet
@@ -335,12 +338,31 @@ func (w *writer) convert(x *tensor.Tensor) (*tensor.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.notice(x)
 	if !w.Float32 {
 		if x, err = picture.Bytes(x); err != nil {
 			return nil, err
 		}
 	}
 	return picture.NHWC(x)
+}
+
+// notice counts values that pictures cannot show.
+func (w *writer) notice(x *tensor.Tensor) {
+	w.values += x.Len()
+	for _, v := range tensor.Data[float32](x) {
+		if v < -0.1 || v > 1.1 {
+			w.far++
+		}
+	}
+}
+
+// warn says that pictures show less than there is, where that is more than a
+// hundredth of the values.
+func (w *writer) warn() {
+	if w.far*100 > w.values && w.Log != nil {
+		w.Log(fmt.Sprintf("%s: %.2g%% of the values lie outside of [0, 1] and are clipped in pictures", w.Dir, 100*float64(w.far)/float64(w.values)))
+	}
 }
 
 func (f Folder) crop(x *tensor.Tensor) (*tensor.Tensor, error) {

@@ -4,19 +4,23 @@ import (
 	"fmt"
 	"math"
 
-	"ebm/models/autodiff"
 	"ebm/models/graph"
 	"ebm/models/tensor"
 )
 
 // Adam holds the settings of the optimiser (Kingma and Ba, "Adam", 2015, in
-// the arithmetic of PyTorch's torch.optim.Adam).
+// the arithmetic of PyTorch's torch.optim.Adam), whose states are the moments
+// ".m" and ".v".
 type Adam struct {
 	Beta1, Beta2 float64 // decay of the first and second moment
 	Epsilon      float64
-	// EMA is the decay of averaged weights, 0 for none. In step t it is at
-	// most (1+t)/(10+t), so that early averages forget the start.
+	// EMA is the decay of averaged weights, the state ".ema", 0 for none. In step t
+	// it is at most (1+t)/(10+t), so that early averages forget the start.
 	EMA float64
+	// Decay is what each update takes away from a weight, as a share of it and of
+	// the learning rate (Loshchilov and Hutter, "Decoupled weight decay
+	// regularization", 2019: AdamW), 0 for nothing.
+	Decay float64
 }
 
 // PaperAdam returns the paper's settings: β = (0.9, 0.95), no averaging.
@@ -24,15 +28,29 @@ func PaperAdam() Adam { return Adam{Beta1: 0.9, Beta2: 0.95, Epsilon: 1e-8} }
 
 // Validate reports settings that cannot be.
 func (a Adam) Validate() error {
-	unit := func(v float64) bool { return v >= 0 && v < 1 }
-	if !unit(a.Beta1) || !unit(a.Beta2) || !unit(a.EMA) || !(a.Epsilon > 0) {
-		return fmt.Errorf("adam with β = (%g, %g), ε = %g, average %g, want decays in [0, 1) and ε > 0", a.Beta1, a.Beta2, a.Epsilon, a.EMA)
+	if !share(a.Beta1) || !share(a.Beta2) || !share(a.EMA) || !share(a.Decay) || !(a.Epsilon > 0) {
+		return fmt.Errorf("adam with β = (%g, %g), ε = %g, average %g, weight decay %g, want decays in [0, 1) and ε > 0",
+			a.Beta1, a.Beta2, a.Epsilon, a.EMA, a.Decay)
 	}
 	return nil
 }
 
-// StateSuffixes returns what stands behind a parameter's name in the names of
-// its optimiser state, in order: ".m", ".v" and, with averaging, ".ema".
+// share reports whether v is in [0, 1).
+func share(v float64) bool { return v >= 0 && v < 1 }
+
+// String says what the optimiser is.
+func (a Adam) String() string {
+	text := fmt.Sprintf("adam β %g %g ε %g", a.Beta1, a.Beta2, a.Epsilon)
+	if a.EMA > 0 {
+		text += fmt.Sprintf(" average %g", a.EMA)
+	}
+	if a.Decay > 0 {
+		text += fmt.Sprintf(" weight decay %g", a.Decay)
+	}
+	return text
+}
+
+// StateSuffixes returns ".m", ".v" and, with averaging, ".ema".
 func (a Adam) StateSuffixes() []string {
 	if a.EMA > 0 {
 		return []string{".m", ".v", ".ema"}
@@ -40,45 +58,9 @@ func (a Adam) StateSuffixes() []string {
 	return []string{".m", ".v"}
 }
 
-// Minimise adds one update of every parameter that lowers loss, a node of
-// shape [], and names the results:
-//
-//	grad_norm [1]               ‖scale·∇loss‖ over all parameters
-//	P.next, P.m.next, P.v.next  the new weights and moments
-//	P.ema.next                  the new averaged weights, if asked for
-//
-// The inputs learning_rate [1] and step [1] (int64, 1 for the first update)
-// must be given. The gradient that Adam sees is scale·∇loss. names orders the
-// results and must be the keys of params.
-func (a Adam) Minimise(loss *graph.Node, scale float64, names []string, params map[string]*graph.Node, learningRate, step *graph.Node) {
-	a.Update(gradients(loss, scale, names, params), names, params, learningRate, step)
-}
+func (a Adam) wrapping() wrapping { return wrapping{} }
 
-// gradients adds scale·∇loss for each name.
-func gradients(loss *graph.Node, scale float64, names []string, params map[string]*graph.Node) []*graph.Node {
-	xs := make([]*graph.Node, len(names))
-	for i, name := range names {
-		xs[i] = params[name]
-	}
-	return autodiff.VJP(loss, graph.Like(loss, scale), xs...)
-}
-
-// Update adds the part of Minimise that comes after the gradients, one for
-// each name.
-func (a Adam) Update(grads []*graph.Node, names []string, params map[string]*graph.Node, learningRate, step *graph.Node) {
-	g := learningRate.Graph()
-	squares := make([]*graph.Node, len(grads))
-	var norm *graph.Node
-	for i, d := range grads {
-		squares[i] = graph.Mul(d, d)
-		if s := sumByRows(squares[i]); norm == nil {
-			norm = s
-		} else {
-			norm = graph.Add(norm, s)
-		}
-	}
-	g.Output("grad_norm", graph.Reshape(graph.Sqrt(norm), graph.Dims(1)))
-
+func (a Adam) rule(learningRate, step *graph.Node) rule {
 	t := graph.Cast(step, tensor.Float64)
 	// Bias corrections 1−βᵗ, in float64: βᵗ is close to 1 for small t.
 	correction := func(beta float64) *graph.Node {
@@ -91,48 +73,30 @@ func (a Adam) Update(grads []*graph.Node, names []string, params map[string]*gra
 	root := graph.Sqrt(correction(a.Beta2))
 	rate := graph.Mul(graph.Div(learningRate, correction(a.Beta1)), root)
 	epsilon := graph.Scale(root, a.Epsilon)
-	var decay *graph.Node
+	var forget *graph.Node
 	if a.EMA > 0 {
 		warm := graph.Div(graph.Shift(t, 1), graph.Shift(t, 10))
-		decay = graph.Cast(graph.Minimum(graph.Like(t, a.EMA), warm), learningRate.DType())
+		forget = graph.Cast(graph.Minimum(graph.Like(t, a.EMA), warm), learningRate.DType())
 	}
-
-	type update struct{ value, m, v, average *graph.Node }
-	updates := make([]update, len(names))
-	for i, name := range names {
-		p, d := params[name], grads[i]
-		state := func(suffix string) *graph.Node { return g.Input(name+suffix, p.DType(), p.Shape()) }
+	return func(p, d, square *graph.Node, state func(string) *graph.Node) (*graph.Node, []*graph.Node) {
 		m, v := state(".m"), state(".v")
-		u := &updates[i]
-		u.m = graph.Add(graph.Scale(m, a.Beta1), graph.Scale(d, 1-a.Beta1))
-		u.v = graph.Add(graph.Scale(v, a.Beta2), graph.Scale(squares[i], 1-a.Beta2))
-		denominator := graph.Add(graph.Sqrt(u.v), all(epsilon, p))
-		u.value = graph.Sub(p, graph.Div(graph.Mul(all(rate, p), u.m), denominator))
-		if a.EMA > 0 {
-			average := state(".ema")
-			u.average = graph.Add(average, graph.Mul(all(graph.Sub(graph.Like(decay, 1), decay), p), graph.Sub(u.value, average)))
+		m = graph.Add(graph.Scale(m, a.Beta1), graph.Scale(d, 1-a.Beta1))
+		v = graph.Add(graph.Scale(v, a.Beta2), graph.Scale(square, 1-a.Beta2))
+		denominator := graph.Add(graph.Sqrt(v), all(epsilon, p))
+		next := graph.Sub(decayed(p, learningRate, a.Decay), graph.Div(graph.Mul(all(rate, p), m), denominator))
+		if a.EMA == 0 {
+			return next, []*graph.Node{m, v}
 		}
-	}
-	for i, name := range names {
-		u := updates[i]
-		g.Output(name+".next", u.value)
-		g.Output(name+".m.next", u.m)
-		g.Output(name+".v.next", u.v)
-		if a.EMA > 0 {
-			g.Output(name+".ema.next", u.average)
-		}
+		average := state(".ema")
+		average = graph.Add(average, graph.Mul(all(graph.Sub(graph.Like(forget, 1), forget), p), graph.Sub(next, average)))
+		return next, []*graph.Node{m, v, average}
 	}
 }
 
-// sumByRows returns the sum of all elements, of shape [], row by row: one sum
-// over all of a large weight would lose digits in float32.
-func sumByRows(s *graph.Node) *graph.Node {
-	if s.Rank() > 1 {
-		axes := make([]int, s.Rank()-1)
-		for i := range axes {
-			axes[i] = i + 1
-		}
-		s = graph.ReduceSum(s, axes...)
+// decayed returns p·(1 − rate·decay).
+func decayed(p, rate *graph.Node, decay float64) *graph.Node {
+	if decay == 0 {
+		return p
 	}
-	return graph.ReduceSum(s)
+	return graph.Mul(p, all(graph.Shift(graph.Scale(rate, -decay), 1), p))
 }

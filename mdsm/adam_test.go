@@ -15,7 +15,7 @@ import (
 
 // linearStep is an update of parameters whose gradients are inputs: the loss
 // is Σ grad·P.
-func linearStep(a mdsm.Adam, dtype tensor.DType, scale float64, shapes map[string][]int, names []string) *graph.Graph {
+func linearStep(a mdsm.Optimiser, dtype tensor.DType, scale float64, shapes map[string][]int, names []string) *graph.Graph {
 	g := graph.New("adam")
 	rate := g.Input("learning_rate", dtype, graph.Dims(1))
 	step := g.Input("step", tensor.Int64, graph.Dims(1))
@@ -30,7 +30,7 @@ func linearStep(a mdsm.Adam, dtype tensor.DType, scale float64, shapes map[strin
 			loss = graph.Add(loss, term)
 		}
 	}
-	a.Minimise(loss, scale, names, params, rate, step)
+	mdsm.Minimise(a, loss, scale, names, params, rate, step)
 	return g
 }
 

@@ -47,7 +47,7 @@ func (s ShortRun) Validate() error {
 //	→ loss [1], grad_norm [1], P.next, P.m.next, P.v.next (and P.ema.next)
 //
 // noise is standard normal, start where the chains begin.
-func (s ShortRun) TrainGraph(n energy.Network, a Adam) *graph.Graph {
+func (s ShortRun) TrainGraph(n energy.Network, a Optimiser) *graph.Graph {
 	return trainStep(n, s.batchLoss, 1, a)
 }
 

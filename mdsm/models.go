@@ -99,7 +99,7 @@ type Objective struct {
 //
 // Adam sees the gradient of loss/σ₀⁴, as in the paper's code; grad_norm is
 // the norm of that.
-func TrainGraph(n energy.Network, o Objective, a Adam) *graph.Graph {
+func TrainGraph(n energy.Network, o Objective, a Optimiser) *graph.Graph {
 	return trainStep(n, o.batchLoss, o.scale(), a)
 }
 
@@ -107,14 +107,14 @@ func TrainGraph(n energy.Network, o Objective, a Adam) *graph.Graph {
 // of shape [].
 type batchLoss func(g *graph.Graph, n energy.Network) func(energy.Params) *graph.Node
 
-func trainStep(n energy.Network, batch batchLoss, scale float64, a Adam) *graph.Graph {
+func trainStep(n energy.Network, batch batchLoss, scale float64, a Optimiser) *graph.Graph {
 	g := graph.New("train")
 	of := batch(g, n)
 	learningRate, step := scheduleInputs(g, tensor.Float32)
 	params := energy.Inputs(g, n, tensor.Float32)
 	loss := of(params)
 	g.Output("loss", graph.Reshape(loss, graph.Dims(1)))
-	a.Minimise(loss, scale, names(n), params, learningRate, step)
+	Minimise(a, loss, scale, names(n), params, learningRate, step)
 	return g
 }
 
@@ -146,7 +146,7 @@ func gradientStep(n energy.Network, batch batchLoss, scale float64) *graph.Graph
 //
 //	learning_rate, step, every P, P.grad/0 … P.grad/(shards−1), P.m, P.v (and P.ema)
 //	→ grad_norm [1], P.next, P.m.next, P.v.next (and P.ema.next)
-func UpdateGraph(n energy.Network, a Adam, shards int) *graph.Graph {
+func UpdateGraph(n energy.Network, a Optimiser, shards int) *graph.Graph {
 	g := graph.New("update")
 	learningRate, step := scheduleInputs(g, tensor.Float32)
 	params := energy.Inputs(g, n, tensor.Float32)
@@ -159,7 +159,7 @@ func UpdateGraph(n energy.Network, a Adam, shards int) *graph.Graph {
 		}
 		grads = append(grads, sum)
 	}
-	a.Update(grads, names(n), params, learningRate, step)
+	Descend(a, grads, names(n), params, learningRate, step)
 	return g
 }
 

@@ -74,7 +74,7 @@ func NewClassifierProblem(s ClassifierSettings, data *dataset.Set, first energy.
 //
 //	x [N 1 16 16], label [N] (int64), learning_rate [1], step [1] (int64,
 //	from 1), and for every parameter P: P, P.m, P.v (and P.ema)
-//	→ loss [1], the cross-entropy in nats, and the outputs of mdsm.Adam.Minimise
+//	→ loss [1], the cross-entropy in nats, and the outputs of mdsm.Minimise
 func ClassifierGraph(n classifier.Network, a mdsm.Adam) *graph.Graph {
 	g := graph.New("train_classifier")
 	x := g.Input("x", tensor.Float32, graph.Batch(n.InputShape()...))
@@ -87,7 +87,7 @@ func ClassifierGraph(n classifier.Network, a mdsm.Adam) *graph.Graph {
 	for _, p := range n.Parameters() {
 		names = append(names, p.Name)
 	}
-	a.Minimise(loss, 1, names, params, rate, step)
+	mdsm.Minimise(a, loss, 1, names, params, rate, step)
 	return g
 }
 

@@ -24,7 +24,7 @@ type Problem struct {
 	// for every parameter P, P and its optimiser state, and the outputs
 	// loss [1], grad_norm [1], and the next value of each P and state.
 	Step      *graph.Graph
-	Optimiser mdsm.Adam
+	Optimiser mdsm.Optimiser
 	Initial   map[string]*tensor.Tensor // first value of every P
 	Order     []string                  // the names of the parameters
 	// Shards, if there are any, is the same update cut at its gradients, so

@@ -22,8 +22,8 @@ type Matching struct {
 	// Noise has σ₀ and the noise levels in units of x. No spacing means
 	// geometric, and no weighting the paper's, inverse-variance.
 	Noise NoiseSettings
-	// Optimiser is Adam's settings, the paper's if none are given.
-	Optimiser mdsm.Adam
+	// Optimiser is the paper's Adam if none is given.
+	Optimiser mdsm.Optimiser
 	// Shards is the number of parts of a batch whose gradients are computed
 	// side by side; a batch that cannot be divided so takes fewer. It changes
 	// the last bits. 0 and 1 compute a step as one graph.
@@ -61,7 +61,7 @@ func (m Matching) withDefaults() Matching {
 	if m.Noise.Weighting == "" {
 		m.Noise.Weighting = mdsm.InverseVariance
 	}
-	if m.Optimiser == (mdsm.Adam{}) {
+	if m.Optimiser == nil || m.Optimiser == (mdsm.Adam{}) {
 		m.Optimiser = mdsm.PaperAdam()
 	}
 	return m
@@ -75,7 +75,11 @@ func (m Matching) describe() map[string]string {
 		"batch": strconv.Itoa(m.Batch), "shards": strconv.Itoa(m.shards()), "seed": strconv.FormatUint(m.Seed, 10),
 		"sigma0": number(m.Noise.Sigma0), "sigma_min": number(m.Noise.Min), "sigma_max": number(m.Noise.Max),
 		"sigma_spacing": string(m.Noise.Spacing), "weighting": string(m.Noise.Weighting), "mirror": strconv.FormatBool(m.Mirror),
-		"adam": fmt.Sprintf("%g %g %g %g", m.Optimiser.Beta1, m.Optimiser.Beta2, m.Optimiser.Epsilon, m.Optimiser.EMA),
+	}
+	if a, ok := m.Optimiser.(mdsm.Adam); ok && a.Decay == 0 {
+		d["adam"] = fmt.Sprintf("%g %g %g %g", a.Beta1, a.Beta2, a.Epsilon, a.EMA)
+	} else {
+		d["optimiser"] = m.Optimiser.String()
 	}
 	if data, ok := m.Data.(interface{ Hash() string }); ok {
 		d["data_sha256"] = data.Hash()

@@ -119,7 +119,7 @@ func TestMatchingErrors(t *testing.T) {
 		"shards -1":                         func(m *train.Matching) { m.Shards = -1 },
 		"noise.sigma0 0":                    func(m *train.Matching) { m.Noise.Sigma0 = 0 },
 		`noise.spacing "even"`:              func(m *train.Matching) { m.Noise.Spacing = "even" },
-		"β = (2":                            func(m *train.Matching) { m.Optimiser.Beta1 = 2 },
+		"β = (2":                            func(m *train.Matching) { m.Optimiser = mdsm.Adam{Beta1: 2} },
 		"of shape 2×5×7, want 3×5×7":        func(m *train.Matching) { m.Network = strokes{3} },
 		"missing conv.weight":               func(m *train.Matching) { m.Start = energy.Weights{} },
 		`parameter "sum.weight" is missing`: func(m *train.Matching) { m.Network = headless{strokes{2}} },

@@ -17,6 +17,7 @@ import (
 // with a network wide enough for all its forms, to those of the files that are
 // exported.
 func TestFastSampler(t *testing.T) {
+	testkit.Long(t)
 	rt := testkit.Open(t, 0)
 	n := energy.ResNet{Net: "res6", Channels: 1, Dim: 64, Size: 8}
 	m := &ebm.Model{Network: n, Weights: energy.Init(n, rng.New(1)), Meta: ebm.PaperMeta()}

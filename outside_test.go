@@ -6,14 +6,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"ebm/internal/testkit"
 )
 
 // TestOutsideModule builds and runs a module that is not this one and uses its
 // public packages alone, with nothing but what this module needs itself.
 func TestOutsideModule(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it compiles a program and trains two energies")
-	}
+	testkit.Long(t)
 	root, err := filepath.Abs(".")
 	if err != nil {
 		t.Fatal(err)

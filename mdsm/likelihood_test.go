@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/rng"
@@ -13,9 +14,7 @@ import (
 // TestShortRunIsItsFormula takes the chains of a training step apart: their
 // steps, one by one through SamplerGraph, end where the step's loss has them.
 func TestShortRunIsItsFormula(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains")
-	}
+	testkit.Long(t)
 	n := energy.ResNet{Net: "res6", Channels: 1, Dim: 2, Size: 8}
 	w := energy.Init(n, rng.New(5))
 	run := mdsm.ShortRun{Steps: 3, StepSize: 0.4, Temperature: 0.04, Sigma: 0.5, Regularise: 0.1}

@@ -13,9 +13,7 @@ import (
 // TestPartsMakeTheObjective: what PerturbGraph, a score and ErrorGraph say of
 // each picture has the training step's loss as its mean.
 func TestPartsMakeTheObjective(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains")
-	}
+	testkit.Long(t)
 	n := energy.ResNet{Net: "res6", Channels: 1, Dim: 2, Size: 8}
 	w := energy.Init(n, rng.New(5))
 	o := mdsm.Objective{Sigma0: 0.2, Weighting: mdsm.Inverse}

@@ -45,6 +45,9 @@ func write(t *testing.T, name string, data []byte) string {
 // TestInstallAndOpen installs from each kind of archive, opens what it has
 // installed and runs a model.
 func TestInstallAndOpen(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long")
+	}
 	content, version := realLibrary(t)
 	cache := emptySearch(t)
 	system := map[string]string{"linux": "linux", "darwin": "darwin", "windows": "win32"}[goruntime.GOOS]

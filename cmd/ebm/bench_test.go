@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"ebm/internal/testkit"
 )
 
 func TestBench(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains, samples or verifies")
-	}
+	testkit.Long(t)
 	model := tinyWeights(t)
 	for _, job := range []string{"score", "train", "sample"} {
 		text := mustRun(t, "bench", "--quiet", "--provider", "cpu", "--threads", "1", "--run", model, "--job", job,

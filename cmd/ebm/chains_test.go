@@ -28,9 +28,7 @@ func decode[T any](t *testing.T, text string) T {
 
 // TestLikelihoodOfToys: log Z of a known density, in JSON and as a table.
 func TestLikelihoodOfToys(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains, samples or verifies")
-	}
+	testkit.Long(t)
 	type row struct {
 		Model            string
 		Dimensions       int
@@ -59,6 +57,7 @@ func TestLikelihoodOfToys(t *testing.T) {
 // TestLikelihoodOfAModel measures pictures, keeps the result, and goes on with
 // the states that it kept.
 func TestLikelihoodOfAModel(t *testing.T) {
+	testkit.Long(t)
 	out := t.TempDir()
 	args := []string{"likelihood", "-q", "--run", tinyWeights(t), "--images", "mnist:test", "--count", "5", "--chains", "4", "--distributions", "8", "--hmc-steps", "2", "--points", "noisy", "--out", out}
 	text := mustRun(t, args...)
@@ -129,9 +128,7 @@ func TestInpaint(t *testing.T) {
 // TestSampleByChains draws by each sampler, with diagnostics, and is the same
 // again.
 func TestSampleByChains(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains, samples or verifies")
-	}
+	testkit.Long(t)
 	tiny := tinyWeights(t)
 	type result struct {
 		Count, Made, Reused int
@@ -200,9 +197,7 @@ func TestChainsOfWrongUsage(t *testing.T) {
 // TestFormsOfOneModel draws the shipped model and the ONNX file of its score,
 // which give pictures of one size, and denoises a data set by both.
 func TestFormsOfOneModel(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains, samples or verifies")
-	}
+	testkit.Long(t)
 	dir := t.TempDir()
 	mustRun(t, "export", "--run", "mnist16", "--kinds", "score", "--out", dir)
 	file := filepath.Join(dir, "score.onnx")
@@ -225,6 +220,7 @@ func TestFormsOfOneModel(t *testing.T) {
 // TestFewEvaluations draws by every sampler of few evaluations: the files are those
 // of samples, and two shards of one set join to it.
 func TestFewEvaluations(t *testing.T) {
+	testkit.Long(t)
 	tiny := tinyWeights(t)
 	for _, args := range [][]string{{"--fast"}, {"--sampler", "ancestral", "--levels", "5"}, {"--sampler", "ddim", "--levels", "5"}} {
 		dir := t.TempDir()

@@ -8,13 +8,12 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/models/weights"
 )
 
 func TestClassifierCommand(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains, samples or verifies")
-	}
+	testkit.Long(t)
 	out := filepath.Join(t.TempDir(), "run")
 	args := []string{"classifier", "--data-name", "mnist", "--batch", "8", "--dim", "2", "--features", "4", "--seed", "5", "--out", out, "--quiet", "--json"}
 	run := func(more ...string) (result struct {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"ebm"
+	"ebm/internal/testkit"
 	"ebm/models/tensor"
 	"ebm/models/zoo"
 )
@@ -16,6 +17,7 @@ import (
 // A sum of an energy with itself, at half the temperature, has twice the
 // energy over that temperature; the files are sampled from like any other.
 func TestComposeWritesEnergies(t *testing.T) {
+	testkit.Long(t)
 	weights, dir := tinyWeights(t), t.TempDir()
 	mustRun(t, "compose", "-q", "--run", weights, "--run", weights, "--weights", "1,2", "--temperature", "1.5", "--out", dir)
 	m, err := ebm.Load(weights)

@@ -11,6 +11,7 @@ import (
 	"ebm/evaluate/sets"
 	"ebm/export"
 	"ebm/internal/npz"
+	"ebm/internal/testkit"
 	"ebm/models/graph"
 	"ebm/models/rng"
 	"ebm/models/tensor"
@@ -74,9 +75,7 @@ func TestEvaluateDataSets(t *testing.T) {
 
 // Without Inception weights, digits are seen by the shipped classifier.
 func TestEvaluateByClassifier(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains, samples or verifies")
-	}
+	testkit.Long(t)
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv("HOME", t.TempDir())
 	t.Setenv(features.InceptionVariable, "")
@@ -94,6 +93,7 @@ func TestEvaluateByClassifier(t *testing.T) {
 }
 
 func TestEvaluateUsage(t *testing.T) {
+	testkit.Long(t)
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv("HOME", t.TempDir())
 	t.Setenv(features.InceptionVariable, "")

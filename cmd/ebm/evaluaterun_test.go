@@ -11,6 +11,7 @@ import (
 	"ebm"
 	"ebm/cmd/internal/assess"
 	"ebm/cmd/internal/report"
+	"ebm/internal/testkit"
 )
 
 // smallRun trains a few steps of a small network on real digits, with three
@@ -45,9 +46,7 @@ func readReport(t *testing.T, dir string) *report.Document {
 // A run is evaluated whole: its best checkpoint is found, marked, exported and
 // measured, and the report has every part; what is there is used again.
 func TestEvaluateARun(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains, samples or verifies")
-	}
+	testkit.Long(t)
 	dir := smallRun(t)
 	// A report of what was done before stays, after the evaluation's.
 	before := &report.Document{Title: "Before", Summary: "Trained.", Sections: []report.Section{report.Text{Title: "Checked", Paragraphs: []string{"all"}}}}

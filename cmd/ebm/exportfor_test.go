@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"ebm/export/bundle"
+	"ebm/internal/testkit"
 	"ebm/runtime"
 )
 
@@ -47,6 +48,7 @@ func TestExportForWrongUsage(t *testing.T) {
 }
 
 func TestExportForEveryTarget(t *testing.T) {
+	testkit.Long(t)
 	tiny := tinyWeights(t)
 	for _, name := range targetNames() {
 		out := filepath.Join(t.TempDir(), name)

@@ -33,9 +33,7 @@ func finishedRun(t *testing.T) string {
 // TestFormatsResumeRun goes on from an old checkpoint and comes to the weights
 // that the old version came to.
 func TestFormatsResumeRun(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains, samples or verifies")
-	}
+	testkit.Long(t)
 	run := testkit.Copy(t, filepath.Join(formats, "run"))
 	mustRun(t, "train", "--provider", "cpu", "--threads", "2", "--resume", "--out", run)
 	got, err := weights.Load(filepath.Join(run, "checkpoints", "step-00000006", "model.safetensors"))

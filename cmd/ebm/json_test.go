@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"ebm/internal/testkit"
 )
 
 var snakeCase = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
@@ -36,6 +38,7 @@ func jsonCommands() []string {
 
 // Keys are snake_case, and every command that has a result has it in JSON.
 func TestJSON(t *testing.T) {
+	testkit.Long(t)
 	formats, err := filepath.Abs("testdata/formats")
 	if err != nil {
 		t.Fatal(err)

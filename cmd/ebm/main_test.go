@@ -183,9 +183,7 @@ func TestConvertKeepsEveryTensor(t *testing.T) {
 // A run that is stopped in the middle and goes on gives the weights, bit for
 // bit, of one that was not.
 func TestTrainResumesExactly(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains, samples or verifies")
-	}
+	testkit.Long(t)
 	dir := t.TempDir()
 	args := func(out string, more ...string) []string {
 		return append([]string{"train", "--preset", "demo", "--steps", "6", "--batch", "4", "--dim", "4", "--net", "res6",

@@ -50,6 +50,7 @@ func table(t *testing.T, text string) [][]string {
 }
 
 func TestScore(t *testing.T) {
+	testkit.Long(t)
 	run := testkit.Copy(t, filepath.Join("testdata", "formats", "run"))
 	m, err := ebm.Load(run)
 	if err != nil {

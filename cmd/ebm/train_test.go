@@ -56,9 +56,7 @@ type trainedJSON struct {
 // the run goes on from another folder than it began in, stays as it is when no
 // step is left, and refuses other settings with what would work.
 func TestTrainOnAFolderOfPictures(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains, samples or verifies")
-	}
+	testkit.Long(t)
 	photos := colourPictures(t, 6)
 	t.Chdir(filepath.Dir(photos))
 	args := []string{"train", "--data", "photos", "--size", "16", "--net", "res6", "--dim", "2", "--batch", "4", "--steps", "2", "--quiet", "--json"}
@@ -105,9 +103,7 @@ func TestTrainOnAFolderOfPictures(t *testing.T) {
 
 // TestFailedStartDoesNotBlock corrects a command that failed.
 func TestFailedStartDoesNotBlock(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains, samples or verifies")
-	}
+	testkit.Long(t)
 	photos := colourPictures(t, 3)
 	out := filepath.Join(t.TempDir(), "run")
 	args := func(more ...string) []string {
@@ -124,6 +120,7 @@ func TestFailedStartDoesNotBlock(t *testing.T) {
 // TestTrainValidatesAndEndsInTime measures on the folder test of one's own
 // pictures, with weights of the same bits as without, and trains for a time.
 func TestTrainValidatesAndEndsInTime(t *testing.T) {
+	testkit.Long(t)
 	photos := colourPictures(t, 5)
 	for _, part := range []string{"train", "test"} {
 		if err := os.CopyFS(filepath.Join(filepath.Dir(photos), "all", part), os.DirFS(photos)); err != nil {

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"ebm/internal/testkit"
 )
 
 // tiny makes a command of the tutorial one of seconds: other sizes, the same
@@ -33,9 +35,7 @@ func tiny(command string) string {
 // TestTutorial runs the commands of docs/tutorial.md, in their order, on a folder
 // of pictures.
 func TestTutorial(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains and samples")
-	}
+	testkit.Long(t)
 	text, err := os.ReadFile("../../docs/tutorial.md")
 	if err != nil {
 		t.Fatal(err)

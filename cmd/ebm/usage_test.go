@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"ebm/internal/testkit"
 )
 
 // wrongValues are commands with a flag or an argument that cannot be. WEIGHTS and
@@ -185,6 +187,7 @@ denoise --run mnist16 --images x.png --out o --sigma0 -1
 
 // Wrong values of flags are wrong usage, exit status 2, found before any work.
 func TestWrongValuesAreStatus2(t *testing.T) {
+	testkit.Long(t)
 	formats, err := filepath.Abs("testdata/formats")
 	if err != nil {
 		t.Fatal(err)

@@ -16,9 +16,7 @@ const verifyData = "../../testdata"
 // TestVerifyReference certifies weights that PyTorch saved against what
 // PyTorch says of them, as docs/cross-checking.md shows it.
 func TestVerifyReference(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains, samples or verifies")
-	}
+	testkit.Long(t)
 	out := filepath.Join(t.TempDir(), "certificate.json")
 	text := mustRun(t, "verify", "--weights", filepath.Join(verifyData, "weights.pth"), "--reference", filepath.Join(verifyData, "reference.npz"), "--out", out)
 	for _, want := range []string{"reference's gradient in float64", "made by PyTorch", "12 parameters that the network does not use", "weights.pth", "all checks passed"} {
@@ -46,9 +44,7 @@ func TestVerifyONNXAlone(t *testing.T) {
 
 // TestVerifyFails certifies other weights against the reference.
 func TestVerifyFails(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains, samples or verifies")
-	}
+	testkit.Long(t)
 	golden := filepath.Join(verifyData, "reference.npz")
 	code, stdout, stderr := ebmRun(t, "verify", "--weights", filepath.Join(verifyData, "weights.pth"), "--activation", "softplus", "--reference", golden, "--without-training")
 	if code != 1 || !strings.Contains(stdout, "FAILED") || !strings.Contains(stderr, "a check failed") {

@@ -82,6 +82,7 @@ func every(t *testing.T, spec dataset.Spec, n int) (*tensor.Tensor, []uint16) {
 }
 
 func TestShippedClassifierKnowsDigits(t *testing.T) {
+	testkit.Long(t)
 	rt := testkit.Open(t, 1)
 	var first Set
 	for _, size := range []int{28, 16, 32} {
@@ -140,9 +141,7 @@ func TestShippedClassifiersAreWhole(t *testing.T) {
 // Real triples of digits, whose modes the labels say: what a perfect sampler
 // gets, and what the classifier's mistakes make of it.
 func TestModesOfRealStackedDigits(t *testing.T) {
-	if testing.Short() {
-		t.Skip("computes features of many pictures")
-	}
+	testkit.Long(t)
 	set, err := dataset.Load(t.Context(), dataset.Spec{Name: "stacked-mnist", Split: dataset.Test, Size: 28, Seed: 4, Count: 8000})
 	if err != nil {
 		t.Fatal(err)
@@ -196,9 +195,7 @@ func TestChannelsAreDigitsOfTheirOwn(t *testing.T) {
 // The distance orders sets as eyes do: other digits of the same hands are
 // closer than noisy ones, and ones without some digits.
 func TestClassifierFrechetOrdersDamage(t *testing.T) {
-	if testing.Short() {
-		t.Skip("computes features of many pictures")
-	}
+	testkit.Long(t)
 	rt := testkit.Open(t, 1)
 	pictures, labels := every(t, dataset.Spec{Name: "mnist", Split: dataset.Test, Size: 16}, 2)
 	all := classified(t, rt, ClassifierOptions{}, pictures)

@@ -47,9 +47,7 @@ func inceptionWeights(t *testing.T) *weights.Set {
 }
 
 func TestExtractor(t *testing.T) {
-	if testing.Short() {
-		t.Skip("computes features of many pictures")
-	}
+	testkit.Long(t)
 	ctx := context.Background()
 	rt := testkit.Open(t, 1)
 	set := inceptionWeights(t)

@@ -22,6 +22,7 @@ import (
 // Whatever way the pictures come, the numbers are those of package evaluate on
 // the features.
 func TestEveryWayIn(t *testing.T) {
+	testkit.Long(t)
 	rt, net := testkit.Open(t, 0), network(t, same)
 	a, b := drawn(300, 8, 0), drawn(280, 8, 60)
 	dir := t.TempDir()
@@ -314,6 +315,7 @@ func TestEqualSetsAndOneSide(t *testing.T) {
 // A byte of a file that is not what was written is an error, or gives the very
 // numbers: none is wrong in silence, also where a limit leaves most of the file.
 func TestDamagedFiles(t *testing.T) {
+	testkit.Long(t)
 	rt, net := testkit.Open(t, 1), opened(t, network(t, same))
 	dir := t.TempDir()
 	written, statistics := filepath.Join(dir, "f.npz"), filepath.Join(dir, "s.npz")

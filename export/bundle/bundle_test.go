@@ -128,6 +128,7 @@ func plain(t *testing.T, s bundle.Source, kind string) string {
 // TestEveryTarget checks what all of them have in common: the files that are
 // said to be there are, with equal bytes the second time, and other files stay.
 func TestEveryTarget(t *testing.T) {
+	testkit.Long(t)
 	s, rt := source(t), testkit.Open(t, 1)
 	want := map[string][]string{
 		"triton": {"small_energy/1/model.onnx", "small_energy/config.pbtxt", "small_sampler/1/model.onnx", "small_sampler/config.pbtxt",
@@ -303,9 +304,7 @@ func TestGenerator(t *testing.T) {
 
 // TestReducedPrecision runs the variants on pictures that were no probes.
 func TestReducedPrecision(t *testing.T) {
-	if testing.Short() {
-		t.Skip("measures several networks")
-	}
+	testkit.Long(t)
 	s, rt := source(t), testkit.Open(t, 1)
 	x := random(6, 1, 16, 16)
 	for target, most := range map[string]float64{"float16": 0.03, "int8": 0.1} {

@@ -72,6 +72,7 @@ func parts(t *testing.T, page []byte) map[string][]byte {
 // TestPage takes pages of each precision apart: the model computes the score,
 // everything that the page needs is in it, and nothing of it is elsewhere.
 func TestPage(t *testing.T) {
+	testkit.Long(t)
 	s, rt := pageSource(t), testkit.Open(t, 1)
 	x := tensor.New(tensor.Float32, 3, 1, 16, 16)
 	rng.New(8).Uniform(tensor.Data[float32](x), rng.Probe, 0, 0)

@@ -11,6 +11,7 @@ import (
 	"ebm/export"
 	"ebm/export/onnximport"
 	"ebm/export/onnxpb"
+	"ebm/internal/testkit"
 	"ebm/models/autodiff"
 	g "ebm/models/graph"
 	"ebm/models/interp"
@@ -36,6 +37,7 @@ func symbolicSize(m *onnxpb.ModelProto, size int64) (found bool) {
 // for every size that it has. What imports gives what it gives with numbers,
 // and so does its gradient, in the interpreter and in ONNX Runtime.
 func TestSymbolicOperators(t *testing.T) {
+	testkit.Long(t)
 	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU, Threads: 1})
 	if err != nil {
 		t.Fatal(err)

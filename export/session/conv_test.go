@@ -15,9 +15,7 @@ import (
 // many channels, with the pictures of a batch as one for very many, and in
 // squares for few channels of the result.
 func TestConvolutions(t *testing.T) {
-	if testing.Short() {
-		t.Skip("loads many sessions")
-	}
+	testkit.Long(t)
 	rt := testkit.Open(t, 0)
 	for _, c := range []struct{ co, ci, height, width int }{
 		{64, 64, 8, 8}, {64, 96, 2, 5}, {96, 64, 6, 3}, // Winograd's form

@@ -17,6 +17,7 @@ import (
 // TestRows holds batches that are cut into parts, evenly or not, and batches
 // that are not, to the interpreter.
 func TestRows(t *testing.T) {
+	testkit.Long(t)
 	rt := testkit.Open(t, 0)
 	n := energy.ResNet{Net: "res6", Channels: 1, Dim: 16, Size: 16}
 	g := mdsm.ScoreGraph(n, energy.Init(n, rng.New(1)))

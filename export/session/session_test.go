@@ -70,9 +70,7 @@ func hold(t *testing.T, rt *runtime.Runtime, g *graph.Graph, in map[string]*tens
 // TestLoad holds what Load makes of networks, with convolutions of every kind
 // in blocks, to the interpreter.
 func TestLoad(t *testing.T) {
-	if testing.Short() {
-		t.Skip("loads many sessions")
-	}
+	testkit.Long(t)
 	rt := testkit.Open(t, 0)
 	t.Logf("blocks of %d channels", Block(rt))
 	grey := energy.ResNet{Net: "res12", Channels: 1, Dim: 16, Size: 16}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ebm/internal/testkit"
 )
 
 // clock returns a function that counts seconds from a fixed time.
@@ -102,6 +104,7 @@ func TestAddRefuses(t *testing.T) {
 // A run that is stopped anywhere after the checkpoint of step 4 and resumed
 // from it ends with the file of a run that was never stopped.
 func TestResumeLeavesTheFileOfAnUninterruptedRun(t *testing.T) {
+	testkit.Long(t)
 	dir := t.TempDir()
 	w := mustOpen(t, dir, -1)
 	add(t, w, 1, 8)

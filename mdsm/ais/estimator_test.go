@@ -36,9 +36,7 @@ func pictures(n int) *tensor.Tensor {
 // A chain must not depend on the number of chains, the threads, or whether its
 // run was stopped.
 func TestSameBits(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs long chains")
-	}
+	testkit.Long(t)
 	w := energy.Init(small, rng.New(3))
 	one := estimator(t, small, w, short(), 1)
 	want, err := one.Forward(t.Context(), 37)
@@ -100,9 +98,7 @@ func TestSameBits(t *testing.T) {
 // TestStatesAreOfTheirSettings: other settings, other points and damaged files
 // are never gone on with.
 func TestStatesAreOfTheirSettings(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs long chains")
-	}
+	testkit.Long(t)
 	w := energy.Init(small, rng.New(3))
 	dir := t.TempDir()
 	run := func(s Settings, points *tensor.Tensor) (Weights, []string) {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/models/energy"
 )
 
@@ -14,9 +15,7 @@ import (
 // estimate; the bounds must hold all the same, and they must not be far off:
 // docs/validation.md has what more distributions give.
 func TestKnownDensities(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs long chains")
-	}
+	testkit.Long(t)
 	t.Logf("%-10s %5s %10s | %10s %7s %10s %6s %5s | %10s %7s %10s %6s", "density", "dim", "log Z",
 		"forward", "±", "bound", "ESS", "acc", "reverse", "±", "bound", "ESS")
 	for _, name := range energy.Toys() {
@@ -73,9 +72,7 @@ func bothWays(t *testing.T, e *Estimator, d energy.Density, chains int) (f, r Lo
 // the mean weight is known to a percent: an error in the path, in the weights
 // or in the transitions shows.
 func TestUnbiased(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs long chains")
-	}
+	testkit.Long(t)
 	for i, name := range energy.Toys() {
 		for _, temperature := range []float64{1, 2}[i%2:] {
 			set := Cheap()

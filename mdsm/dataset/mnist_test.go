@@ -2,11 +2,12 @@ package dataset
 
 import (
 	"context"
-	"ebm/internal/testkit"
 	"math"
 	"slices"
 	"strings"
 	"testing"
+
+	"ebm/internal/testkit"
 )
 
 func load(t *testing.T, spec Spec) *Set {
@@ -61,6 +62,7 @@ func TestMNISTIsTheRealOne(t *testing.T) {
 }
 
 func TestMNISTSizesAgree(t *testing.T) {
+	testkit.Long(t)
 	plain := load(t, Spec{Name: "mnist", Split: Test, Size: 28})
 	padded := load(t, Spec{Name: "mnist", Split: Test})
 	halved := load(t, Spec{Name: "mnist", Split: Test, Size: 16})

@@ -102,6 +102,7 @@ func TestFastStepsOfANormal(t *testing.T) {
 // TestFewStepsHaveSameBits: a sample does not depend on the others, the batch or
 // the steps in a run of the model.
 func TestFewStepsHaveSameBits(t *testing.T) {
+	testkit.Long(t)
 	s := sampler(t, 2, models(t, small))
 	set := short(40, 1)
 	var err error

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/models/energy"
 	"ebm/models/graph"
 	"ebm/models/rng"
@@ -95,9 +96,7 @@ func conditional(hidden, given [2]int, y [2]float64, stepSize, temperature float
 // the covariance is within 2 % of T·A_hh⁻¹, that of the conditional
 // distribution.
 func TestFillsOfAGaussian(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs long chains")
-	}
+	testkit.Long(t)
 	const count, stepSize = 4096, 0.15
 	s := sampler(t, 2, fillModels(t, points{4, gaussian4}, nil))
 	masks := [][2]int{{0, 2}, {1, 3}}

@@ -191,9 +191,7 @@ func (c *counting) Steps(ctx context.Context, x, hidden, noise *tensor.Tensor, t
 
 // The test's own program, as another process, draws samples until it is killed.
 func TestKill(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs long chains")
-	}
+	testkit.Long(t)
 	const variable = "EBM_TEST_LANGEVIN_DIR"
 	m := models(t, small)
 	set := short(300, 6)
@@ -318,6 +316,7 @@ func TestMismatch(t *testing.T) {
 }
 
 func TestMerge(t *testing.T) {
+	testkit.Long(t)
 	s := sampler(t, 2, models(t, small))
 	set := short(50, 4)
 	set.Watch = samples.Watch{Chains: 4, Snapshots: []int{2, 4}}

@@ -19,9 +19,7 @@ import (
 
 // A sample must not depend on anything but its index, the seed and the settings.
 func TestSameBits(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs long chains")
-	}
+	testkit.Long(t)
 	const count, steps = 75, 13
 	for _, net := range []energy.ResNet{small, {Net: "res6", Channels: 3, Dim: 5, Size: 8, Activation: energy.Softplus}} {
 		m := models(t, net)

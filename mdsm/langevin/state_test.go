@@ -15,6 +15,7 @@ import (
 // of a run that was not stopped. A damaged state, and one of which other chains
 // are watched, only cost time.
 func TestChainsGoOn(t *testing.T) {
+	testkit.Long(t)
 	s := sampler(t, 2, models(t, small))
 	set := short(40, 30)
 	set.First, set.StepsPerRun, set.Watch = 5, 2, samples.Watch{Chains: 20, Snapshots: []int{0, 7, 30}}
@@ -72,6 +73,7 @@ func TestChainsGoOn(t *testing.T) {
 // TestFolderGrows has more samples in a finished folder than before: those that
 // it has stay, and the files are those of a folder that was filled at once.
 func TestFolderGrows(t *testing.T) {
+	testkit.Long(t)
 	s := sampler(t, 2, models(t, small))
 	set := short(70, 4)
 	set.First, set.Watch = 3, samples.Watch{Chains: 20, Snapshots: []int{2}}

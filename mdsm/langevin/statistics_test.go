@@ -32,9 +32,7 @@ func moments(x *tensor.Tensor) (mean [2]float64, covariance [2][2]float64) {
 // The estimates may be five standard errors off: σ/√N for a mean and σ²√(2/N)
 // for a variance.
 func TestGaussian(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs long chains")
-	}
+	testkit.Long(t)
 	const sigma, count, stepSize = 0.5, 8192, 0.2
 	gaussian := energy.Mixture{Means: [][]float64{{0.8, -0.3}}, Sigma: sigma}
 	net := points{2, gaussian.Energy}
@@ -71,9 +69,7 @@ func TestGaussian(t *testing.T) {
 // mixture, up to five standard errors and the discretisation, which is below
 // 2 % of the variance.
 func TestMixture(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs long chains")
-	}
+	testkit.Long(t)
 	const count = 8192
 	mixture := energy.Mixture{Means: [][]float64{{-0.5, 0}, {0.7, 0.2}}, Sigma: 0.4}
 	net := points{2, mixture.Energy}

@@ -22,6 +22,7 @@ import (
 // TestWrite compares a folder with the chains themselves, and with one whose
 // writing was stopped again and again, and with one of two machines.
 func TestWrite(t *testing.T) {
+	testkit.Long(t)
 	m := models(t, small, energy.Init(small, rng.New(3)), 1)
 	s := sampler(t, 2, m)
 	set := brief(MALA, 40)
@@ -133,6 +134,7 @@ func (s stopAfter) Add(int64) {
 // TestChainsGoOn stops a run again and again before any chain is at its end, and
 // has more chains in the folder that was finished.
 func TestChainsGoOn(t *testing.T) {
+	testkit.Long(t)
 	s := sampler(t, 2, models(t, small, energy.Init(small, rng.New(3)), 1))
 	set := brief(MALA, 24)
 	set.Draws, set.Thin = 3, 2

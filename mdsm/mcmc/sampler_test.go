@@ -28,9 +28,7 @@ func brief(m Method, chains int) Settings {
 
 // A chain must not depend on anything but its index, the seed and the settings.
 func TestSameBits(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs long chains")
-	}
+	testkit.Long(t)
 	w := energy.Init(small, rng.New(3))
 	for _, method := range []Method{Langevin, MALA, HMC} {
 		set := brief(method, 37)
@@ -57,9 +55,7 @@ func TestSameBits(t *testing.T) {
 // starts: acceptance comes near its target, R̂ near 1, and means and variances
 // are right within five Monte Carlo errors.
 func TestChainsMeetAndAdapt(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs long chains")
-	}
+	testkit.Long(t)
 	d, err := energy.Toy("stretched", 20)
 	if err != nil {
 		t.Fatal(err)
@@ -116,6 +112,7 @@ func TestChainsMeetAndAdapt(t *testing.T) {
 // variance T·σ²/(1 − h/2σ²) with h = ε²/2; and at temperature T the corrected
 // ones have T·σ².
 func TestTemperature(t *testing.T) {
+	testkit.Long(t)
 	const sigma, stepSize, count, temperature = 0.5, 0.4, 8192, 2.0
 	d := energy.Gaussian{Mean: []float64{0.8, -0.3}, Sigma: []float64{sigma, sigma}}
 	s := sampler(t, 2, models(t, energy.Known{Density: d}, nil, 1))

@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"ebm/internal/testkit"
 	"ebm/mdsm/hmc"
 	"ebm/models/energy"
 	"ebm/models/rng"
@@ -74,9 +75,7 @@ func firstRows(x *tensor.Tensor) *tensor.Tensor {
 // the same density, by their moments, at five standard errors, and by a kernel
 // test against other exact draws, whose false alarms have probability 0.002.
 func TestStationary(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs long chains")
-	}
+	testkit.Long(t)
 	for name, c := range known(t) {
 		exact, other := energy.Draws(c.Density, points, rng.New(1)), energy.Draws(c.Density, paired, rng.New(2))
 		many := energy.Draws(c.Density, 400000, rng.New(3))
@@ -102,9 +101,7 @@ func TestStationary(t *testing.T) {
 // without their last half kick, fail the test of moments, and those that are
 // farther off the kernel test, which has fewer points, as well.
 func TestWrongStepsAreFound(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs long chains")
-	}
+	testkit.Long(t)
 	byKernel := 0
 	for name, c := range known(t) {
 		exact, other := energy.Draws(c.Density, points, rng.New(1)), energy.Draws(c.Density, paired, rng.New(2))

@@ -139,6 +139,7 @@ func TestResume(t *testing.T) {
 // TestDamagedShards has a flipped bit, a cut, a shard of another shape with the
 // right sum, and one that overlaps others.
 func TestDamagedShards(t *testing.T) {
+	testkit.Long(t)
 	want := whole(t, 4, 50)
 	for name, damage := range map[string]func(t *testing.T, dir string, shards []string) (lines int){
 		"bit": func(t *testing.T, dir string, shards []string) int {
@@ -246,6 +247,7 @@ func TestFolderOfOtherSamples(t *testing.T) {
 
 // TestMerge joins three parts, given in any order, into what one run makes.
 func TestMerge(t *testing.T) {
+	testkit.Long(t)
 	want := whole(t, 4, 50)
 	var parts []string
 	for _, r := range [][2]int{{28, 18}, {4, 24}, {46, 8}} {

@@ -52,6 +52,7 @@ func tinyClassifier() train.ClassifierSettings {
 }
 
 func TestClassifierLearns(t *testing.T) {
+	testkit.Long(t)
 	dir := t.TempDir()
 	s := tinyClassifier()
 	r, err := train.TrainClassifier(t.Context(), testkit.Open(t, 0), s, bars(40), train.Options{Dir: dir})
@@ -96,6 +97,7 @@ func TestClassifierLearns(t *testing.T) {
 }
 
 func TestClassifierResumesToTheSameBits(t *testing.T) {
+	testkit.Long(t)
 	s, data, rt := tinyClassifier(), bars(11), testkit.Open(t, 0)
 	whole, parts := t.TempDir(), t.TempDir()
 	for _, dir := range []string{whole, parts} {

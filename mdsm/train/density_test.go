@@ -55,6 +55,7 @@ func draw(m energy.Mixture, source rng.Source, points []float32, step uint32) {
 // the mean squared error over points of that density must be 2 % of the mean
 // square of the true score, or less.
 func TestDensityIsRecovered(t *testing.T) {
+	testkit.Long(t)
 	const sigma0, tolerance, n = 0.25, 0.02, 2000
 	mixture := energy.Mixture{Means: [][]float64{{0, 0.9}, {-0.8, -0.5}, {0.8, -0.5}}, Sigma: 0.15}
 	net := energy.Perceptron{In: 2, Hidden: 48, Layers: 2}

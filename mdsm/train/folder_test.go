@@ -18,6 +18,7 @@ import (
 
 // TestOneTrainingAFolder begins a training in the folder of one that goes on.
 func TestOneTrainingAFolder(t *testing.T) {
+	testkit.Long(t)
 	rt := testkit.Open(t, 0)
 	s, data := tiny()
 	s.Steps = 4
@@ -49,6 +50,7 @@ func TestOneTrainingAFolder(t *testing.T) {
 // TestPruneOnResume keeps fewer checkpoints than there are, of a run that is
 // finished and of one that goes on.
 func TestPruneOnResume(t *testing.T) {
+	testkit.Long(t)
 	rt := testkit.Open(t, 0)
 	s, data := tiny()
 	s.Steps, s.Output.CheckpointEvery = 8, 2
@@ -70,6 +72,7 @@ func TestPruneOnResume(t *testing.T) {
 
 // TestIncompleteCheckpoints takes a file out of checkpoints.
 func TestIncompleteCheckpoints(t *testing.T) {
+	testkit.Long(t)
 	rt := testkit.Open(t, 0)
 	s, data := tiny()
 	s.Steps, s.Output.CheckpointEvery = 6, 2
@@ -106,6 +109,7 @@ func TestIncompleteCheckpoints(t *testing.T) {
 // TestDamagedNewest turns a bit of the newest checkpoint: it is named, and the
 // one before it is offered and not used.
 func TestDamagedNewest(t *testing.T) {
+	testkit.Long(t)
 	rt := testkit.Open(t, 0)
 	s, data := tiny()
 	s.Steps, s.Output.CheckpointEvery = 4, 2
@@ -136,6 +140,7 @@ func TestDamagedNewest(t *testing.T) {
 
 // TestAnotherEngine resumes a run that another version of ONNX Runtime began.
 func TestAnotherEngine(t *testing.T) {
+	testkit.Long(t)
 	rt := testkit.Open(t, 0)
 	s, data := tiny()
 	s.Steps = 2
@@ -165,6 +170,7 @@ func TestAnotherEngine(t *testing.T) {
 
 // TestFolderVanishes removes the run's folder while it is trained in.
 func TestFolderVanishes(t *testing.T) {
+	testkit.Long(t)
 	rt := testkit.Open(t, 0)
 	s, data := tiny()
 	s.Steps, s.Output.CheckpointEvery = 8, 2
@@ -191,6 +197,7 @@ func TestFolderVanishes(t *testing.T) {
 // TestReadingWhileItIsPruned reads the newest weights of a run that keeps one
 // checkpoint and makes one at every step.
 func TestReadingWhileItIsPruned(t *testing.T) {
+	testkit.Long(t)
 	rt := testkit.Open(t, 0)
 	s, data := tiny()
 	s.Steps, s.Output.CheckpointEvery, s.Output.KeepCheckpoints = 25, 1, 1

@@ -33,6 +33,7 @@ func (bowl) Energy(x *graph.Node, p energy.Params) *graph.Node {
 // of what discretised chains of that k have as their variance,
 // 1/(k(1−ε²k/4)) = 0.25.
 func TestLikelihoodFindsTheVariance(t *testing.T) {
+	testkit.Long(t)
 	const batch, eps, variance = 512, 0.4, 0.25
 	run := mdsm.ShortRun{Steps: 30, StepSize: eps, Temperature: 1}
 	adam := mdsm.PaperAdam()

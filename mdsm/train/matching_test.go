@@ -66,6 +66,7 @@ func posed(t *testing.T, m train.Matching) train.Problem {
 // nothing but memory, to the same bits; a run of another seed or of other data
 // is not gone on with.
 func TestMatchingResumes(t *testing.T) {
+	testkit.Long(t)
 	rt := testkit.Open(t, 0)
 	m := matching(t)
 	l := train.Loop{Steps: 9, LearningRate: train.LearningRate{Schedule: train.Cosine, Initial: 1e-2}, CheckpointEvery: 4}
@@ -174,6 +175,7 @@ func TestMirror(t *testing.T) {
 // about those of the objective for a network without weights: every level's is
 // the number of values, and ends a run that gets no better.
 func TestValidation(t *testing.T) {
+	testkit.Long(t)
 	rt := testkit.Open(t, 0)
 	m := matching(t)
 	held := strokesOf(t, 40)

@@ -11,6 +11,7 @@ import (
 // TestMNIST trains a tiny network on the real digits for some steps: the loss
 // begins at about the number of pixels and falls by a third.
 func TestMNIST(t *testing.T) {
+	testkit.Long(t)
 	s, err := train.Preset("demo")
 	if err != nil {
 		t.Fatal(err)

@@ -26,6 +26,7 @@ import (
 // TestResume stops a run in several ways and goes on; weights, moments and
 // averages must be those of a run that was never stopped, bit for bit.
 func TestResume(t *testing.T) {
+	testkit.Long(t)
 	rt := testkit.Open(t, 0)
 	s, data := tiny()
 	whole := t.TempDir()
@@ -217,6 +218,7 @@ func TestBudget(t *testing.T) {
 
 // TestNotFinite puts a value that is no number into a batch.
 func TestNotFinite(t *testing.T) {
+	testkit.Long(t)
 	rt := testkit.Open(t, 0)
 	s, data := tiny()
 	s.Output.CheckpointEvery = 2
@@ -299,6 +301,7 @@ func TestBatches(t *testing.T) {
 
 // TestDamagedCheckpoints resumes from folders in which something is wrong.
 func TestDamagedCheckpoints(t *testing.T) {
+	testkit.Long(t)
 	rt := testkit.Open(t, 0)
 	s, data := tiny()
 	s.Steps = 2
@@ -377,6 +380,7 @@ func TestProblemErrors(t *testing.T) {
 // TestFailedStartLeavesNothing starts with weights that do not fit, and then as
 // it should have been; and a run that never reached a checkpoint gives way.
 func TestFailedStartLeavesNothing(t *testing.T) {
+	testkit.Long(t)
 	rt := testkit.Open(t, 0)
 	s, data := tiny()
 	s.Steps = 2
@@ -399,6 +403,7 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 
 // TestFinishedRunStaysAsItIs resumes a run that has no step left.
 func TestFinishedRunStaysAsItIs(t *testing.T) {
+	testkit.Long(t)
 	rt := testkit.Open(t, 0)
 	s, data := tiny()
 	s.Steps = 3
@@ -421,6 +426,7 @@ func TestFinishedRunStaysAsItIs(t *testing.T) {
 // TestHook logs a number at every step, reads the weights and ends the run; the
 // weights are those of a run without a hook.
 func TestHook(t *testing.T) {
+	testkit.Long(t)
 	rt := testkit.Open(t, 0)
 	s, data := tiny()
 	s.Steps = 30

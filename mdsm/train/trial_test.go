@@ -10,6 +10,7 @@ import (
 
 // A trial makes the updates that a run makes: its losses are the run's.
 func TestTrialMakesTheStepsOfARun(t *testing.T) {
+	testkit.Long(t)
 	rt := testkit.Open(t, 0)
 	s, data := tiny()
 	s.Steps, s.Shards, s.Output.LogEvery = 5, 2, 1

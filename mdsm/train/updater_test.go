@@ -27,6 +27,7 @@ func trained(t *testing.T, s train.Settings, threads int) string {
 // A batch in shards gives the weights of a whole one but for rounding, and
 // not because nothing was learned.
 func TestShardsAddUpToTheWholeStep(t *testing.T) {
+	testkit.Long(t)
 	s, _ := tiny()
 	s.Steps = 10
 	load := func(shards int) *weights.Set {
@@ -61,6 +62,7 @@ func TestShardsAddUpToTheWholeStep(t *testing.T) {
 
 // The threads that there are change no bit of a sharded run.
 func TestShardsDoNotDependOnThreads(t *testing.T) {
+	testkit.Long(t)
 	s, _ := tiny()
 	s.Steps, s.Shards = 10, 2
 	var first []byte

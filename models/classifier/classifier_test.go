@@ -128,6 +128,7 @@ func TestCrossEntropyIsStable(t *testing.T) {
 // A digit is the same to the network, to the bit, in every size that data
 // sets have, and in every channel.
 func TestPreprocessKeepsDigits(t *testing.T) {
+	testkit.Long(t)
 	rt := testkit.Open(t, 0)
 	const count = 300
 	var first []float32

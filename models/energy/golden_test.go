@@ -122,9 +122,7 @@ func TestInterpreterAgreesWithPyTorch(t *testing.T) {
 }
 
 func TestRuntimeAgreesWithPyTorch(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs every network")
-	}
+	testkit.Long(t)
 	rt := testkit.Open(t, 0)
 	forEachGolden(t, func(t *testing.T, g golden) {
 		model := testkit.Encode(t, wholeGraph(g.net, g.weights(), tensor.Float32))

@@ -95,9 +95,7 @@ func TestParametersArePyTorchFIDs(t *testing.T) {
 }
 
 func TestOutputsArePyTorchFIDs(t *testing.T) {
-	if testing.Short() {
-		t.Skip("computes a large network")
-	}
+	testkit.Long(t)
 	var set weights.Set
 	for _, line := range strings.Split(strings.TrimSpace(string(tensor.Data[uint8](testkit.Arrays(t, "testdata/golden.npz")["names"]))), "\n") {
 		name, sizes, _ := strings.Cut(line, " ")
@@ -153,6 +151,7 @@ func compare(t *testing.T, set *weights.Set) {
 }
 
 func TestWrongWeights(t *testing.T) {
+	testkit.Long(t)
 	if _, err := Build(input("none"), &weights.Set{}); err == nil || !strings.Contains(err.Error(), "Conv2d_1a_3x3.conv.weight: missing, want [32 3 3 3]") || !strings.Contains(err.Error(), "more") {
 		t.Errorf("no weights: %v", err)
 	}

@@ -13,6 +13,7 @@ import (
 
 // Pictures that grow, shrink, keep their size, have odd sizes and a single row.
 func TestPreprocessingIsThatOfPeers(t *testing.T) {
+	testkit.Long(t)
 	want := testkit.Arrays(t, "testdata/golden.npz")
 	sizes := tensor.Data[int64](want["sizes"])
 	for _, c := range Conventions() {

@@ -176,6 +176,9 @@ func zipped(t *testing.T, pickle string) string {
 // TestPickleBombs reads small files that ask for much: each is refused before
 // it takes more than a few hundred megabytes, by reason.
 func TestPickleBombs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long")
+	}
 	const million = 1 << 20
 	long := "X\x00\x00\x01\x00" + strings.Repeat("k", 1<<16) // a name of 64 KiB
 	tensor := "ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x06tQK\x00K\x01\x85K\x01\x85tR"
@@ -216,6 +219,9 @@ func TestLongNames(t *testing.T) {
 
 // TestStorageBomb declares a storage that is far larger than the file.
 func TestStorageBomb(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long")
+	}
 	from := filepath.Join("testdata", "zip.pt")
 	path := rewrite(t, from, func(h *zip.FileHeader, c []byte) (*zip.FileHeader, []byte) {
 		h.Method = zip.Deflate

@@ -109,6 +109,9 @@ func entriesOf(v any) ([]entry, error) {
 
 // Dictionaries that hold themselves, or each other many times, end.
 func TestTangledDictionaries(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long")
+	}
 	self := &dict{}
 	if err := self.set([]any{"a", self}); err != nil {
 		t.Fatal(err)

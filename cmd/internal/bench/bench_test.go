@@ -57,9 +57,7 @@ func scores(t *testing.T, s Spec) float64 {
 
 // Every job runs, and its operations are those of as many scores as it has.
 func TestJobs(t *testing.T) {
-	if testing.Short() {
-		t.Skip("times every job")
-	}
+	testkit.Long(t)
 	rt := testkit.Open(t, 1)
 	for _, test := range []struct {
 		job    Job

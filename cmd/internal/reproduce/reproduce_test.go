@@ -25,9 +25,7 @@ import (
 // All items run at the smoke scale, leave what they promise, and are not made
 // twice.
 func TestSmoke(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains and samples")
-	}
+	testkit.Long(t)
 	rt, dir := testkit.Open(t, 2), t.TempDir()
 	o := Options{Dir: dir, Scale: Smoke}
 	results, err := Run(t.Context(), rt, Items(), o)
@@ -97,9 +95,7 @@ func TestSmoke(t *testing.T) {
 // A training that was stopped goes on, and one of other settings is not taken
 // for it.
 func TestTrainingsGoOn(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains and samples")
-	}
+	testkit.Long(t)
 	s := &study{Options: Options{Dir: t.TempDir(), Scale: Smoke, Log: func(string) {}}, rt: testkit.Open(t, 2), n: Smoke.numbers(), models: map[string]*subject{}, sets: map[setKey]*dataset.Set{}}
 	defer s.close()
 	set, err := Smoke.settings("mnist")
@@ -131,9 +127,7 @@ func TestTrainingsGoOn(t *testing.T) {
 
 // The checkpoint with the least distance is found, kept, and what is loaded.
 func TestBestCheckpoint(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains and samples")
-	}
+	testkit.Long(t)
 	s := &study{Options: Options{Dir: t.TempDir(), Scale: Smoke, Log: func(string) {}}, rt: testkit.Open(t, 2), n: Smoke.numbers(), models: map[string]*subject{}, sets: map[setKey]*dataset.Set{}}
 	defer s.close()
 	set, err := Smoke.settings("mnist")

@@ -99,9 +99,7 @@ func TestReference(t *testing.T) {
 // TestOtherReference compares with tensors that are a little different: what
 // fails is what they are compared with, and nothing else.
 func TestOtherReference(t *testing.T) {
-	if testing.Short() {
-		t.Skip("interprets whole networks")
-	}
+	testkit.Long(t)
 	net, w := torch(t)
 	rt := testkit.Open(t, 0)
 	for name, want := range map[string][]string{
@@ -130,9 +128,7 @@ func TestOtherReference(t *testing.T) {
 // TestWithoutInterpreter leaves only the reference to compare with, and says
 // so.
 func TestWithoutInterpreter(t *testing.T) {
-	if testing.Short() {
-		t.Skip("interprets whole networks")
-	}
+	testkit.Long(t)
 	net, w := torch(t)
 	rt := testkit.Open(t, 0)
 	o := quick

@@ -39,9 +39,7 @@ func golden(t *testing.T, net, kind string) (energy.ResNet, energy.Weights) {
 // TestAllNetworks certifies the four networks with random and with trained
 // weights: the exported score must be within 1e-6 of the interpreter's.
 func TestAllNetworks(t *testing.T) {
-	if testing.Short() {
-		t.Skip("interprets whole networks")
-	}
+	testkit.Long(t)
 	rt := testkit.Open(t, 0)
 	for _, name := range energy.Nets() {
 		for _, kind := range []string{"random", "trained"} {
@@ -138,6 +136,7 @@ func model(t *testing.T, g *graph.Graph) (path string) {
 // TestBrokenGraph certifies a file whose score has the wrong sign, and one
 // that has none.
 func TestBrokenGraph(t *testing.T) {
+	testkit.Long(t)
 	net, w := testkit.Network(2, 8, 5)
 	g := graph.New("wrong")
 	x := g.Input("x", tensor.Float32, graph.Batch(net.InputShape()...))
@@ -181,9 +180,7 @@ func (l leaky) Energy(x *graph.Node, params energy.Params) *graph.Node {
 // TestWrongDerivatives certifies networks whose derivatives are wrong in both
 // precisions, which only differences can see.
 func TestWrongDerivatives(t *testing.T) {
-	if testing.Short() {
-		t.Skip("interprets whole networks")
-	}
+	testkit.Long(t)
 	net, w := testkit.Network(2, 8, 5)
 	rt := testkit.Open(t, 0)
 	for parameter, want := range map[string]string{"": "score in float64", "lq.weight": "training gradient in float64"} {
@@ -243,9 +240,7 @@ func TestSmallInputs(t *testing.T) {
 
 // TestSameCertificate makes one twice, and another seed's.
 func TestSameCertificate(t *testing.T) {
-	if testing.Short() {
-		t.Skip("interprets whole networks")
-	}
+	testkit.Long(t)
 	net, w := testkit.Network(2, 8, 5)
 	rt := testkit.Open(t, 0)
 	made := func(seed uint64) string {

@@ -20,9 +20,7 @@ import (
 // TestRun writes a folder and checks what parity.py asks of the arrays before
 // it compares anything.
 func TestRun(t *testing.T) {
-	if testing.Short() {
-		t.Skip("exports and runs every network")
-	}
+	testkit.Long(t)
 	dir := filepath.Join(t.TempDir(), "deep", "parity")
 	if err := run(t.Context(), dir); err != nil {
 		t.Fatal(err)

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"ebm/cmd/internal/assess"
+	"ebm/export/onnximport"
+	"ebm/mdsm/dataset"
 )
 
 // someOf checks the values of a flag, each of which must have one of the names.
@@ -18,11 +20,9 @@ func someOf(flag string, values, names []string) error {
 	return nil
 }
 
-// asUsage returns an error as wrong usage where options of an assessment were
-// wrong.
-func asUsage(err error) error {
-	if errors.As(err, new(assess.WrongOption)) {
-		return usageError{err}
-	}
-	return err
+// wrongUsage reports whether an error is one in the way the program was called:
+// said by a command, or by what has options or names of its own.
+func wrongUsage(err error) bool {
+	return errors.As(err, new(usageError)) || errors.As(err, new(assess.WrongOption)) ||
+		errors.As(err, new(*dataset.NameError)) || errors.As(err, new(*onnximport.NameError))
 }

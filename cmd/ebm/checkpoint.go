@@ -45,5 +45,5 @@ func (f *checkpointFlags) of(ref string) (string, error) {
 // checkpointOf is assess.CheckpointOf as a flag has it.
 func checkpointOf(run, which string) (string, error) {
 	ref, err := assess.CheckpointOf(run, which)
-	return ref, asUsage(err)
+	return ref, err
 }

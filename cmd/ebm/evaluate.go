@@ -254,7 +254,7 @@ func (f *evaluateFlags) evaluateRun(ctx context.Context, a *app, ref string) err
 	o.Metrics.Progress, o.Metrics.Log = a.progress(), a.log
 	r, err := assess.Evaluate(ctx, rt, o)
 	if err != nil {
-		return asUsage(err)
+		return err
 	}
 	if f.asJSON {
 		return a.printJSON(r)

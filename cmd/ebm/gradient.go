@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"strconv"
@@ -216,9 +215,7 @@ func writeGradient(a *app, in, out string, d onnximport.Derivatives, o onnximpor
 	if err != nil {
 		return err
 	}
-	if _, err := m.Differentiate(d); errors.Is(err, onnximport.ErrNoValue) {
-		return usagef("%s: %w", in, err)
-	} else if err != nil {
+	if _, err := m.Differentiate(d); err != nil {
 		return fmt.Errorf("%s: %w", in, err)
 	}
 	metadata := maps.Clone(m.Metadata)

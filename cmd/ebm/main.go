@@ -73,7 +73,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintf(stderr, "ebm: %v\n", err)
 	// What cobra itself refuses, before a command runs, is wrong usage too.
-	if out.err == nil && !ran || errors.As(err, new(usageError)) {
+	if out.err == nil && !ran || wrongUsage(err) {
 		fmt.Fprintln(stderr, "run 'ebm help' or 'ebm COMMAND --help' for usage")
 		return 2
 	}

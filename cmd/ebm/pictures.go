@@ -43,7 +43,6 @@ func (f *pictureFlags) pictures(ctx context.Context, a *app, shape []int) (*tens
 	if len(shape) != 3 {
 		return nil, fmt.Errorf("want a model of pictures [C H W], not of %v", shape)
 	}
-	name, split, _ := strings.Cut(f.images, ":")
 	if !f.named() {
 		x, err := dataset.Pictures(ctx, f.images, shape)
 		if err != nil || f.count == 0 || x.Shape()[0] <= f.count {
@@ -51,15 +50,11 @@ func (f *pictureFlags) pictures(ctx context.Context, a *app, shape []int) (*tens
 		}
 		return x.Rows(0, f.count), nil
 	}
-	spec := dataset.Spec{Name: name, Dir: f.data, Split: dataset.Test, Size: shape[2], Log: a.log}
-	switch split {
-	case "", "test":
-	case "train":
-		spec.Split = dataset.Train
-	default:
-		return nil, usagef("%s: %q is no part of a data set, want %s:train or %s:test", f.images, split, name, name)
+	name, split, err := dataset.ParseName(f.images, dataset.Test)
+	if err != nil {
+		return nil, err
 	}
-	set, err := dataset.Load(ctx, spec)
+	set, err := dataset.Load(ctx, dataset.Spec{Name: name, Dir: f.data, Split: split, Size: shape[2], Log: a.log})
 	if err != nil {
 		return nil, err
 	}

@@ -124,6 +124,10 @@ evaluate --samples mnist:test --kid-subset-size -1
 evaluate --samples mnist:test --is-splits 0
 evaluate --samples mnist:test --features-size -1
 evaluate --samples mnist:test --bootstrap 3
+evaluate mnist16 --out o --data-name odd
+evaluate mnist16 --out o --against odd
+evaluate --reference mnist:test --samples mnist:valid
+denoise --run mnist16 --out o --images mnist:valid
 evaluate mnist16 --out o --parts odd
 evaluate mnist16 --out o --count 1
 evaluate mnist16 --out o --steps 0

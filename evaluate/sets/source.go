@@ -94,7 +94,12 @@ func (s *Source) Close() error { return s.close() }
 func (s *Source) open(ctx context.Context, ref string, o SourceOptions) error {
 	info, err := os.Stat(ref)
 	if err != nil {
-		if name, split, ok := dataSet(ref); ok {
+		name, _, _ := strings.Cut(ref, ":")
+		if slices.Contains(dataSets(), name) {
+			name, split, err := dataset.ParseName(ref, dataset.Train)
+			if err != nil {
+				return err
+			}
 			return s.openDataSet(ctx, name, split, o)
 		}
 		if errors.Is(err, os.ErrNotExist) {
@@ -126,20 +131,6 @@ func (s *Source) open(ctx context.Context, ref string, o SourceOptions) error {
 // dataSets are the names that stand for pictures without a folder of the user's.
 func dataSets() []string {
 	return slices.DeleteFunc(dataset.Names(), func(name string) bool { return name == "folder" })
-}
-
-// dataSet takes NAME:SPLIT apart.
-func dataSet(ref string) (name string, split dataset.Split, ok bool) {
-	name, part, _ := strings.Cut(ref, ":")
-	switch part {
-	case "", "train":
-		split = dataset.Train
-	case "test":
-		split = dataset.Test
-	default:
-		return "", 0, false
-	}
-	return name, split, slices.Contains(dataSets(), name)
 }
 
 func (s *Source) openDataSet(ctx context.Context, name string, split dataset.Split, o SourceOptions) error {

@@ -44,7 +44,7 @@ func TestSourcesThatCannotBe(t *testing.T) {
 	}
 	for _, c := range []struct{ name, ref, want string }{
 		{"nothing", filepath.Join(run, "none"), "it is no data set either, want one of mnist, "},
-		{"a wrong split", "mnist:valid", "no such file"},
+		{"a wrong split", "mnist:valid", "want mnist:train or mnist:test"},
 		{"a run without samples", run, "a run without samples: draw some with ebm sample"},
 		{"an empty folder", t.TempDir(), "holds no pictures, want files ending in one of"},
 		{"a damaged file", damaged, "000001.png: starts with 6e 6f"},

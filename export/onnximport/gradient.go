@@ -1,7 +1,6 @@
 package onnximport
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -305,10 +304,6 @@ func (m *Model) wanted(names []string) ([]string, error) {
 	return names, nil
 }
 
-// ErrNoValue is what an error wraps that says which names a model has, and which
-// it lacks.
-var ErrNoValue = errors.New("no value is called")
-
 func (m *Model) value(name string) (*graph.Node, error) {
 	n := m.Values[name]
 	if n == nil {
@@ -322,7 +317,7 @@ func (m *Model) value(name string) (*graph.Node, error) {
 				known = append(known, out.Name)
 			}
 		}
-		return nil, fmt.Errorf("%w %q; there are %q", ErrNoValue, name, known)
+		return nil, &NameError{"value", name, known}
 	}
 	if !n.DType().IsFloat() {
 		return nil, fmt.Errorf("value %q is of type %v, want floating-point numbers", name, n.Type())

@@ -50,6 +50,9 @@ func (im *importer) run(g *onnxpb.GraphProto) error {
 	if len(g.SparseInitializer) > 0 {
 		return fmt.Errorf("sparse initialisers are not supported")
 	}
+	if err := im.options.checkNames(g); err != nil {
+		return err
+	}
 	if err := im.initialisers(g); err != nil {
 		return err
 	}
@@ -197,7 +200,7 @@ func (im *importer) typeOf(v *onnxpb.ValueInfoProto) (declared, wide tensor.DTyp
 		return 0, 0, nil, errors.New("its shape is not in the file")
 	}
 	for axis, d := range t.Shape.Dim {
-		dim, err := im.dimension(d, fmt.Sprintf("%s.%d", v.GetName(), axis))
+		dim, err := im.dimension(d, axisName(v.GetName(), axis))
 		if err != nil {
 			return 0, 0, nil, err
 		}

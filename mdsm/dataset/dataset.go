@@ -155,7 +155,8 @@ type Spec struct {
 func (s Spec) Check() error {
 	i := slices.Index(Names(), s.Name)
 	if i < 0 {
-		return fmt.Errorf("unknown data set %q, want one of %v", s.Name, Names())
+		_, _, err := ParseName(s.Name, Train)
+		return err
 	}
 	has := Catalogue()[i].Channels
 	switch {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"ebm"
@@ -124,8 +125,28 @@ type subject struct {
 	settings   *train.Settings // of the run, nil where there is none
 }
 
+// check finds the data sets that there are not, before anything is drawn or
+// measured.
+func (o Options) check() error {
+	if o.DataName != "" {
+		if _, _, err := dataset.ParseName(o.DataName, dataset.Train); err != nil {
+			return err
+		}
+	}
+	for _, ref := range o.Against {
+		ref, _, _ := strings.Cut(ref, "=")
+		if _, _, err := dataset.ParseName(ref, dataset.Test); err != nil {
+			return fmt.Errorf("--against: %w", err)
+		}
+	}
+	return nil
+}
+
 // Evaluate measures a run, or a shipped model, and writes its report.
 func Evaluate(ctx context.Context, rt *runtime.Runtime, o Options) (*Result, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	a := &assessment{Options: o, rt: rt}
 	defer a.close()
 	release, err := atomicfile.Fill(a.Dir, "evaluate", "ebm evaluate")

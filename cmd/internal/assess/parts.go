@@ -195,14 +195,9 @@ func OtherData(name string) string {
 // other loads SET, SET:SPLIT or SET=FOLDER.
 func (a *assessment) other(ctx context.Context, ref string) (probe.Population, error) {
 	ref, dir, _ := strings.Cut(ref, "=")
-	name, part, _ := strings.Cut(ref, ":")
-	split := dataset.Test
-	switch part {
-	case "", "test":
-	case "train":
-		split = dataset.Train
-	default:
-		return probe.Population{}, wrong("%q is no part of a data set, want %s:train or %s:test", part, name, name)
+	name, split, err := dataset.ParseName(ref, dataset.Test)
+	if err != nil {
+		return probe.Population{}, err
 	}
 	spec := dataset.Spec{Name: name, Dir: dir, Size: a.model.Shape()[2], Log: a.Log}
 	if name == "folder" {

@@ -31,6 +31,7 @@ import (
 	"strconv"
 	"strings"
 
+	"ebm/mdsm/langevin"
 	"ebm/mdsm/train"
 	"ebm/models/energy"
 	"ebm/models/weights"
@@ -55,7 +56,12 @@ type Model struct {
 	// use, see energy.DropUnused.
 	Unused []string
 
+	// Sampler, when it is not nil, is what the kind sampler is of: the whole chain, in
+	// place of K steps of eq. (8).
+	Sampler *langevin.Recipe
+
 	settings *train.Settings // of the run it came from, if it did
+	folder   string          // of that run
 	file     *onnxFile       // that computes the score in place of Network's graph, if it does
 }
 
@@ -127,7 +133,7 @@ func loadFolder(dir string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Name: dir, Weights: w, About: s.Describe(), settings: &s}
+	m := &Model{Name: dir, Weights: w, About: s.Describe(), settings: &s, folder: run}
 	m.About["step"] = strconv.Itoa(checkpoint.Step)
 	return m, m.complete(s.Network())
 }

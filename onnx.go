@@ -1,6 +1,7 @@
 package ebm
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -84,6 +85,7 @@ func (m *Model) Graph(k Kind) (g *graph.Graph, err error) {
 	if k == TrainKind && len(m.Network.Parameters()) == 0 {
 		return nil, fmt.Errorf("%s: %v without parameters, want some to train", m.Name, m.Network)
 	}
+	var chain error
 	err = graph.Catch(func() {
 		switch k {
 		case EnergyKind:
@@ -95,12 +97,16 @@ func (m *Model) Graph(k Kind) (g *graph.Graph, err error) {
 		case TrainKind:
 			g = mdsm.TrainGraph(m.Network, m.Objective(), m.adam())
 		case SamplerKind:
+			if m.Sampler != nil {
+				g, chain = m.chainGraph(*m.Sampler)
+				return
+			}
 			g = mdsm.SamplerGraph(m.Network, m.Weights)
 		case DenoiseKind:
 			g = mdsm.DenoiseGraph(m.Network, m.Weights, m.Sigma0)
 		}
 	})
-	return g, err
+	return g, cmp.Or(err, chain)
 }
 
 // Objective returns the loss that the model was trained with, the paper's
@@ -126,6 +132,9 @@ func (m *Model) adam() mdsm.Adam {
 func (m *Model) ExportOptions(k Kind, batch int) export.Options {
 	meta := m.Metadata()
 	meta["kind"] = string(k)
+	if k == SamplerKind && m.Sampler != nil {
+		m.describeSampler(meta)
+	}
 	o := export.Options{Docs: valueDocs, Metadata: meta}
 	for _, row := range kinds {
 		if row.kind == k {

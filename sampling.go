@@ -2,6 +2,7 @@ package ebm
 
 import (
 	"context"
+	"fmt"
 
 	"ebm/mdsm"
 	"ebm/mdsm/langevin"
@@ -24,8 +25,10 @@ type Sampling struct {
 	StepSize float64 // ε in units of x, 0.02
 	// Temperatures, when there are any, are T of each step in place of the schedule.
 	Temperatures []float64
-	// Updates, when there are any, are the step size and temperature of each step, in
-	// place of all these: a few-step sampler, see mdsm.FewSteps.
+	// Recipe, when it is not nil, is a sampler of few evaluations in place of all
+	// these, see Model.Recipe. Chains then begin with noise of its own level.
+	Recipe *langevin.Recipe
+	// Updates, when there are any, are the steps in place of all these.
 	Updates []mdsm.Update
 
 	// Chains begin with noise of standard deviation StartSigma around Start, points
@@ -39,8 +42,8 @@ type Sampling struct {
 	Progress progress.Progress // nil shows nothing
 }
 
-// settings returns what package langevin is told.
-func (s Sampling) settings() langevin.Settings {
+// settings returns what package langevin is told of a model.
+func (s Sampling) settings(m *Model) (langevin.Settings, error) {
 	set := langevin.Default(s.Count)
 	set.First, set.Seed, set.Raw, set.Batch, set.Updates = s.First, s.Seed, s.Raw, s.Batch, s.Updates
 	if s.Schedule != (langevin.Schedule{}) {
@@ -55,13 +58,20 @@ func (s Sampling) settings() langevin.Settings {
 	if len(s.Updates) == 0 && len(s.Temperatures) > 0 {
 		set.Updates = langevin.At(set.StepSize, s.Temperatures)
 	}
+	if s.Recipe != nil {
+		var err error
+		if set.Updates, err = s.Recipe.Updates(m.SigmaMax, m.Sigma0); err != nil {
+			return set, fmt.Errorf("%s: %w", m.Name, err)
+		}
+		set.Start = s.Recipe.Start(m.SigmaMax)
+	}
 	switch {
 	case s.Start != nil:
 		set.Start = langevin.Start{From: s.Start, Sigma: s.StartSigma}
 	case s.StartSigma != 0:
 		set.Start.Sigma = s.StartSigma
 	}
-	return set
+	return set, nil
 }
 
 // Sample draws samples by annealed Langevin dynamics (eq. 8) and one denoising
@@ -72,7 +82,10 @@ func (e *Engine) Sample(ctx context.Context, s Sampling) (*tensor.Tensor, error)
 	if err != nil {
 		return nil, err
 	}
-	set := s.settings()
+	set, err := s.settings(e.Model)
+	if err != nil {
+		return nil, err
+	}
 	set.Raw = set.Raw || e.Model.Sigma0 == 0
 	return e.draw(ctx, files, set, s.Progress)
 }
@@ -89,7 +102,10 @@ func (e *Engine) Fill(ctx context.Context, pictures, hidden *tensor.Tensor, comp
 	if err != nil {
 		return nil, err
 	}
-	set := s.settings()
+	set, err := s.settings(m)
+	if err != nil {
+		return nil, err
+	}
 	set.Fill = &langevin.Fill{Pictures: pictures, Hidden: hidden, Completions: completions}
 	set.First, set.Count = 0, set.Fill.Count()
 	return e.draw(ctx, files, set, s.Progress)

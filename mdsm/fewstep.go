@@ -5,71 +5,95 @@ import (
 	"math"
 )
 
-// Update is one step of eq. (8) with a step size of its own:
-//
-//	x ← x + ε²/2 s(x) + ε √T n,  s = −∇E
-//
-// The energy is a blind denoiser (Kadkhodaie and Simoncelli, "Stochastic solutions
-// for linear inverse problems using the prior implicit in a denoiser", 2021):
-// D(x) = x + σ₀² s(x) estimates the clean x at any noise level of the training. A
-// sampler that mixes x, D(x) and noise is therefore a list of updates.
-type Update struct {
-	StepSize    float64 // ε, in units of x
-	Temperature float64 // T
-}
+// The functions below lead x that is clean plus noise of level a to a lower level b,
+// with D = D(x) and standard normal noise n.
 
 // Jump is eq. (9), x ← D(x).
 func Jump(sigma0 float64) Update { return Update{StepSize: math.Sqrt2 * sigma0} }
 
-// DDIM goes from noise level a to b < a without noise, by an Euler step of the
-// probability flow (Song, Meng and Ermon, "Denoising diffusion implicit models",
-// 2021): x ← D + (b/a)(x − D).
+// DDIM is an Euler step of the probability flow, without noise (Song, Meng and
+// Ermon, "Denoising diffusion implicit models", 2021): x ← D + (b/a)(x − D).
 func DDIM(a, b, sigma0 float64) Update {
-	return Update{StepSize: sigma0 * math.Sqrt(2*(1-b/a))}
+	return Update{StepSize: sigma0 * math.Sqrt(2*(1-b/a)), Level: a}
 }
 
-// Ancestral goes from noise level a to b < a by the posterior of the level between
-// (Ho, Jain and Abbeel, "Denoising diffusion probabilistic models", 2020):
+// Ancestral takes the posterior of the level between (Ho, Jain and Abbeel,
+// "Denoising diffusion probabilistic models", 2020):
 //
 //	x ← D + (b²/a²)(x − D) + b √(1 − b²/a²) n
-//
-// so that x which is clean plus noise of level a becomes clean plus noise of b.
 func Ancestral(a, b, sigma0 float64) Update {
-	return Update{StepSize: sigma0 * math.Sqrt(2*(1-b*b/(a*a))), Temperature: b * b / (2 * sigma0 * sigma0)}
+	return Update{StepSize: sigma0 * math.Sqrt(2*(1-b*b/(a*a))), Temperature: b * b / (2 * sigma0 * sigma0), Level: a}
 }
 
-// FewSteps returns n updates of a rule, such as Ancestral, over n+1 noise levels
-// that fall geometrically from one to another.
-func FewSteps(rule func(a, b, sigma0 float64) Update, from, to, sigma0 float64, n int) ([]Update, error) {
-	if !(sigma0 > 0) || !(to < from) || n < 1 {
-		return nil, fmt.Errorf("%d steps from noise level %g to %g with sigma0 %g, want one or more, to a lower level", n, from, to, sigma0)
-	}
-	levels, err := Geometric.Levels(to, from, n+1)
-	if err != nil {
-		return nil, err
-	}
-	var list []Update
-	for i := n; i > 0; i-- {
-		list = append(list, rule(levels[i], levels[i-1], sigma0))
-	}
-	return list, nil
+// Heun corrects DDIM's step by the slope at its end, in two evaluations (Karras,
+// Aittala, Aila and Laine, "Elucidating the design space of diffusion-based generative
+// models", 2022, algorithm 1):
+//
+//	x' = D + (b/a)(x − D);  x ← x + (b − a)/2 [(x − D)/a + (x' − D(x'))/b]
+//
+// The second evaluation is at x', and the slope of the first is in the memory.
+func Heun(a, b, sigma0 float64) []Update {
+	predict := DDIM(a, b, sigma0)
+	predict.KeepScore = 1
+	return []Update{predict, {
+		StepSize: sigma0 * math.Sqrt((a-b)/b), Memory: -sigma0 * sigma0 * (a - b) / (2 * a), Level: b,
+	}}
 }
 
-// FastSteps returns 69 updates that stand for the paper's 2,700: ancestral ones
-// from a noise level to 3σ₀, where temperature 9 has its samples, and Langevin
-// steps of ε = σ₀ whose temperature falls to 1 geometrically and to 0 linearly.
-// With the jump after them they are 70 evaluations.
-func FastSteps(from, sigma0 float64) ([]Update, error) {
-	const predict, cool, freeze, hot = 39, 20, 10, 9.0
-	list, err := FewSteps(Ancestral, from, math.Sqrt(hot)*sigma0, sigma0, predict)
-	if err != nil {
-		return nil, err
+// Raise adds noise to what an update at level b leaves, so that it is of level a > b
+// ("churn" in algorithm 2 of Karras et al.).
+func (u Update) Raise(b, a float64) Update {
+	u.Temperature += (a*a - b*b) / (u.StepSize * u.StepSize)
+	return u
+}
+
+// Adaptive goes a share h of the way to D, and leaves noise of 1 − βh times the level
+// that the step measures, σ̂ = ‖x − D‖/√d (Kadkhodaie and Simoncelli 2021, algorithm 1):
+//
+//	x ← x + h(D − x) + σ̂ √((1 − βh)² − (1 − h)²) n
+//
+// Where σ̂ is below end, the chain waits. a is the level that is expected.
+func Adaptive(a, h, beta, end, sigma0 float64) Update {
+	keep := (1-beta*h)*(1-beta*h) - (1-h)*(1-h)
+	return Update{
+		StepSize: sigma0 * math.Sqrt(2*h), Relative: sigma0 * sigma0 * math.Sqrt(max(keep, 0)),
+		Least: end / (sigma0 * sigma0), Level: a,
 	}
-	for k := range cool {
-		list = append(list, Update{StepSize: sigma0, Temperature: math.Pow(hot, 1-float64(k)/(cool-1))})
+}
+
+// Underdamped is a step of Langevin dynamics with a velocity v, which keeps the share
+// c of it and is the memory, by the splitting BAOAB with one evaluation (Leimkuhler and
+// Matthews, "Rational construction of stochastic numerical methods for molecular
+// sampling", 2013):
+//
+//	v ← v + ε s;  x ← x + ε/2 v;  v ← c v + √((1 − c²)T) n;  x ← x + ε/2 v
+//
+// For c = 0 it is eq. (8) with the mean of two successive noises in place of one. Of a
+// normal distribution x has the exact covariance at any stable step size, where eq. (8)
+// makes a variance w² larger by 1/(1 − ε²/4w²).
+func Underdamped(stepSize, temperature, c float64) Update {
+	kick := math.Sqrt(1 - c*c)
+	return Update{
+		StepSize: stepSize * math.Sqrt(1+c), Temperature: temperature * kick * kick / (4 * (1 + c)), Memory: stepSize * (1 + c) / 2,
+		KeepScore: c * stepSize, KeepMemory: c, KeepNoise: kick * math.Sqrt(temperature),
 	}
-	for k := range freeze {
-		list = append(list, Update{StepSize: sigma0, Temperature: 1 - float64(k+1)/freeze})
+}
+
+// FallingLevels returns n+1 noise levels from one down to another, geometrically, or
+// where rho is not 0 evenly in their rho-th roots (Karras et al., eq. 5, with 7).
+func FallingLevels(from, to, rho float64, n int) ([]float64, error) {
+	if !(to > 0) || !(to < from) || math.IsInf(from, 0) || n < 1 || !(rho >= 0) || math.IsInf(rho, 0) {
+		return nil, fmt.Errorf("%d steps from noise level %g to %g with rho %g, want one or more to a lower level, and rho from 0", n, from, to, rho)
 	}
-	return list, nil
+	levels := make([]float64, n+1)
+	for i := range levels {
+		t := float64(n-i) / float64(n)
+		if rho == 0 {
+			levels[i] = to * math.Pow(from/to, t)
+			continue
+		}
+		a, b := math.Pow(from, 1/rho), math.Pow(to, 1/rho)
+		levels[i] = math.Pow(b+t*(a-b), rho)
+	}
+	return levels, nil
 }

@@ -23,7 +23,11 @@ func TestGeneratorIsTheSampler(t *testing.T) {
 				tensor.Data[float32](p)[i] *= 2.2 // scores that move pictures
 			}
 		}
-		c := mdsm.Chain{Mean: 0.5, Sigma: 0.4, StepSize: 0.03, Sigma0: 0.1, Pad: pad, Temperatures: []float64{20, 10, 5, 2, 1, 0}}
+		c := mdsm.Chain{Mean: 0.5, Sigma: 0.4, Sigma0: 0.1, Pad: pad}
+		temperatures := []float64{20, 10, 5, 2, 1, 0}
+		for _, t := range temperatures {
+			c.Updates = append(c.Updates, mdsm.Update{StepSize: 0.03, Temperature: t})
+		}
 		g, err := mdsm.GeneratorGraph(net, w, c)
 		if err != nil {
 			t.Fatal(err)
@@ -37,7 +41,7 @@ func TestGeneratorIsTheSampler(t *testing.T) {
 		}
 		first := tensor.Of(noise.Float64s()[:steps*batch*channels*256], steps, batch, channels, 16, 16)
 		out := execute(t, mdsm.SamplerGraph(net, w), values{
-			"x": x, "noise": first, "temperature": f64([]int{steps}, c.Temperatures...), "step_size": f64([]int{1}, c.StepSize)})
+			"x": x, "noise": first, "temperature": f64([]int{steps}, temperatures...), "step_size": f64([]int{1}, 0.03)})
 		clean := execute(t, mdsm.DenoiseGraph(net, w, c.Sigma0), values{"x": out["x_next"]})["denoised"].Float64s()
 
 		const side = 16 - 2*pad
@@ -62,7 +66,7 @@ func TestGeneratorIsTheSampler(t *testing.T) {
 
 func TestGeneratorRefuses(t *testing.T) {
 	net := energy.ResNet{Net: "res6", Channels: 2, Dim: 4, Size: 16}
-	c := mdsm.Chain{Sigma: 1, StepSize: 0.02, Sigma0: 0.1, Temperatures: []float64{1}}
+	c := mdsm.Chain{Sigma: 1, Sigma0: 0.1, Updates: []mdsm.Update{{StepSize: 0.02, Temperature: 1}}}
 	if _, err := mdsm.GeneratorGraph(net, energy.Init(net, rng.New(1)), c); err == nil || !strings.Contains(err.Error(), "[2 16 16]") {
 		t.Errorf("two channels: %v", err)
 	}
@@ -71,7 +75,7 @@ func TestGeneratorRefuses(t *testing.T) {
 	if _, err := mdsm.GeneratorGraph(net, energy.Init(net, rng.New(1)), c); err == nil || !strings.Contains(err.Error(), "cut by 8") {
 		t.Errorf("nothing left: %v", err)
 	}
-	c.Pad, c.Temperatures = 0, nil
+	c.Pad, c.Updates = 0, nil
 	if _, err := mdsm.GeneratorGraph(net, energy.Init(net, rng.New(1)), c); err == nil || !strings.Contains(err.Error(), "no steps") {
 		t.Errorf("no steps: %v", err)
 	}

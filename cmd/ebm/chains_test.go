@@ -222,7 +222,7 @@ func TestFormsOfOneModel(t *testing.T) {
 func TestFewEvaluations(t *testing.T) {
 	testkit.Long(t)
 	tiny := tinyWeights(t)
-	for _, args := range [][]string{{"--fast"}, {"--sampler", "ancestral", "--levels", "5"}, {"--sampler", "ddim", "--levels", "5"}} {
+	for _, args := range [][]string{{"--fast", "--evaluations", "12"}, {"--sampler", "edm", "--levels", "3", "--corrector", "1", "--tail", "2"}, {"--sampler", "ddim", "--levels", "5"}} {
 		dir := t.TempDir()
 		sample := func(out string, more ...string) {
 			t.Helper()
@@ -234,14 +234,29 @@ func TestFewEvaluations(t *testing.T) {
 		mustRun(t, "sample", "-q", "--merge", filepath.Join(dir, "first")+","+filepath.Join(dir, "second"), "--out", filepath.Join(dir, "merged"))
 		testkit.SameFiles(t, filepath.Join(dir, "merged"), filepath.Join(dir, "whole"), "samples.npz", "samples_float32.npy", "samples.json")
 	}
+	dir := t.TempDir()
+	recipe := testkit.Write(t, filepath.Join(dir, "found.json"), []byte(`{"recipes": [{"sampler": "heun", "levels": 2, "end": 1, "freeze": 3, "step_size": 1, "velocity": 0.5}]}`))
+	mustRun(t, "inpaint", "-q", "--run", tiny, "--images", "mnist:test", "--count", "2", "--mask", "left", "--recipe", recipe, "--out", filepath.Join(dir, "filled"))
+	if text := string(testkit.Read(t, dir, "filled", "inpaint.json")); !strings.Contains(text, `"velocity": 0.5`) {
+		t.Errorf("inpaint.json says %s, want the recipe", text)
+	}
+	mustRun(t, "export", "-q", "--run", tiny, "--kinds", "sampler", "--recipe", recipe, "--out", dir)
+	out := mustRun(t, "inspect", filepath.Join(dir, "sampler.onnx"))
+	for _, want := range []string{"recipe", "start_sigma", "8"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("sampler.onnx: %s, want %s", out, want)
+		}
+	}
 	for want, args := range map[string][]string{
-		"--fast":     {"--fast", "--sampler", "ddim"},
-		"--draws 4":  {"--fast", "--draws", "4"},
-		"--levels 0": {"--sampler", "ddim", "--levels", "0"},
-		"--start":    {"--sampler", "ancestral", "--start", "mnist:test"},
+		"--recipe":         {"--recipe", recipe, "--sampler", "ddim"},
+		"of 3 evaluations": {"--recipe", recipe, "--evaluations", "3"},
+		"--fast":           {"--fast", "--sampler", "ddim"},
+		"--draws 4":        {"--fast", "--draws", "4"},
+		"--levels 0":       {"--sampler", "ddim", "--levels", "0"},
+		"--start":          {"--sampler", "ancestral", "--start", "mnist:test"},
 	} {
 		code, _, stderr := ebmRun(t, slices.Concat([]string{"sample", "-q", "--run", tiny, "--out", t.TempDir()}, args)...)
-		if code != 2 || !strings.Contains(stderr, want) {
+		if code != 2 && want[0] == '-' || code == 0 || !strings.Contains(stderr, want) {
 			t.Errorf("%v: exit status %d, %q, want 2 and %q", args, code, stderr, want)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"ebm/mdsm/ais"
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/langevin"
+	"ebm/mdsm/mcmc"
 	"ebm/mdsm/train"
 	"ebm/models/energy"
 	"ebm/models/inception"
@@ -124,7 +125,9 @@ func flagValues(command, flag string) func() []string {
 	case "schedule":
 		return wordsOf("paper", string(langevin.Linear), string(langevin.Constant))
 	case "sampler":
-		return samplerNames
+		return func() []string {
+			return append(append([]string{string(mcmc.Langevin)}, texts(langevin.Methods())...), string(mcmc.MALA), string(mcmc.HMC))
+		}
 	case "mask":
 		return langevin.Regions
 	case "for":

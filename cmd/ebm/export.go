@@ -130,7 +130,9 @@ func newExport(a *app) *cobra.Command {
   sampler  x, step_size, noise [K N …], temperature [K] → x_next, energy [K N]
   denoise  x → energy, denoised (x − σ₀² ∇E)
 
-The batch N and the number of steps K are dynamic.
+The batch N and the number of steps K are dynamic. With --fast or a --sampler of few
+evaluations the sampler is a whole chain, x, noise [K N …] → x_next, energy [K N],
+whose K steps end with the denoising jump; its metadata say what x begins as.
 
 With --for it writes what another program wants:
 
@@ -165,6 +167,9 @@ With --for it writes what another program wants:
 			}
 			m, err := model.load(a)
 			if err != nil {
+				return err
+			}
+			if m.Sampler, err = other.few(m); err != nil {
 				return err
 			}
 			return exportKinds(a, m, out, list, batch, asked)

@@ -14,11 +14,13 @@ import (
 	"ebm/export/bundle"
 	"ebm/mdsm"
 	"ebm/mdsm/langevin"
+	"ebm/mdsm/mcmc"
 	"ebm/models/graph"
 )
 
 // otherFlags say what is written for which other program.
 type otherFlags struct {
+	fewStepFlags
 	target   string
 	name     string
 	steps    int
@@ -29,6 +31,8 @@ type otherFlags struct {
 
 func (f *otherFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.target, "for", "", "another program to write for: "+strings.Join(targetNames(), ", "))
+	fs.StringVar(&f.sampler, "sampler", string(mcmc.Langevin), "what sampler.onnx and generator.onnx are of: langevin, steps of eq. (8) for the sampler and the paper's chain for the generator, or whole chains of "+langevin.MethodNames())
+	group(fs, "Chains of few evaluations", f.fewStepFlags.add)
 	group(fs, "With --for", func(fs *pflag.FlagSet) {
 		fs.StringVar(&f.name, "name", "", "the model's name in files (default: from its reference)")
 	})
@@ -56,6 +60,9 @@ func forAlone() map[string]string {
 
 // check refuses flags that mean nothing without --for, or for its target.
 func (f *otherFlags) check(fs *pflag.FlagSet) error {
+	if err := f.fewStepFlags.check(); err != nil {
+		return err
+	}
 	if fs.Changed("name") {
 		if err := bundle.CheckName(f.name); err != nil {
 			return usagef("--%w", err)
@@ -128,6 +135,14 @@ func exportFor(ctx context.Context, a *app, flags modelFlags, other otherFlags, 
 			return err
 		}
 	}
+	if m.Sampler, err = other.few(m); err != nil {
+		return err
+	}
+	if m.Sampler != nil {
+		if chain, err = m.Chain(*m.Sampler); err != nil {
+			return err
+		}
+	}
 	chain.Sigma0, chain.Pad = m.Sigma0, m.Pad
 	of, err := source(m, other.name, chain)
 	if err != nil {
@@ -163,7 +178,7 @@ func (f *otherFlags) chain() (mdsm.Chain, error) {
 		return mdsm.Chain{}, fmt.Errorf("--seed %d, want a number below 2^24, since ONNX keeps seeds as float32", f.seed)
 	}
 	temperatures, err := s.Schedule.Temperatures()
-	return mdsm.Chain{Mean: s.Start.Mean, Sigma: s.Start.Sigma, Temperatures: temperatures, StepSize: s.StepSize}, err
+	return mdsm.Chain{Mean: s.Start.Mean, Sigma: s.Start.Sigma, Updates: langevin.At(s.StepSize, temperatures)}, err
 }
 
 // source describes a model to the packages that write it for others.

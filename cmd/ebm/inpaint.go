@@ -12,6 +12,7 @@ import (
 	"ebm/internal/npz"
 	"ebm/internal/picture"
 	"ebm/mdsm/langevin"
+	"ebm/mdsm/mcmc"
 	"ebm/models/tensor"
 )
 
@@ -19,6 +20,7 @@ type inpaintFlags struct {
 	energyFlags
 	pictureFlags
 	scheduleFlags
+	fewStepFlags
 	mask        string
 	completions int
 	out         string
@@ -37,7 +39,9 @@ func (f *inpaintFlags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.batch, "batch", 0, "completions computed at once (default: as many as the threads take)")
 	fs.IntVar(&f.rows, "rows", 16, "pictures in inpaint.png")
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
+	fs.StringVar(&f.sampler, "sampler", string(mcmc.Langevin), "langevin, or of few evaluations "+langevin.MethodNames())
 	group(fs, "The chains", f.addSchedule)
+	group(fs, "Few evaluations", f.fewStepFlags.add)
 }
 
 func newInpaint(a *app) *cobra.Command {
@@ -48,7 +52,8 @@ func newInpaint(a *app) *cobra.Command {
 		Long: `inpaint hides a part of each picture and lets chains fill it in: annealed
 Langevin dynamics and one denoising jump that move the hidden pixels alone,
 while the given ones have noise of σ₀√T at temperature T (section 4 of the
-paper). It writes
+paper); or, with --fast or --sampler, a sampler of few evaluations, where they have
+noise of the level of its steps. It writes
 
   inpaint.png       a row for each picture: it, what is given, its completions
   completions.npy   float32 [pictures·completions C H W], a picture's one after another
@@ -68,6 +73,9 @@ the mean of many completions is the one that a better model makes smaller.`,
 			if err := atLeast(least{"count", float64(f.count), 0}, least{"completions", float64(f.completions), 1}, least{"rows", float64(f.rows), 1}); err != nil {
 				return err
 			}
+			if err := f.fewStepFlags.check(); err != nil {
+				return err
+			}
 			return f.inpaint(cmd.Context(), a)
 		},
 	}
@@ -85,6 +93,7 @@ type inpainted struct {
 	Seed        uint64            `json:"seed"`
 	Schedule    langevin.Schedule `json:"schedule"`
 	StepSize    float64           `json:"step_size"`
+	Recipe      *langevin.Recipe  `json:"recipe,omitempty"` // in place of the schedule
 	Sigma0      float64           `json:"sigma0"`
 	// Means over all pictures.
 	RMSE       float64           `json:"rmse"`
@@ -98,6 +107,10 @@ func (f *inpaintFlags) inpaint(ctx context.Context, a *app) error {
 		return err
 	}
 	m, err := f.loadJumping(a)
+	if err != nil {
+		return err
+	}
+	recipe, err := f.apply(&set, m)
 	if err != nil {
 		return err
 	}
@@ -132,7 +145,7 @@ func (f *inpaintFlags) inpaint(ctx context.Context, a *app) error {
 	}
 	r := inpainted{
 		Path: f.out, Model: f.run, Images: f.images, Mask: f.mask, Completions: f.completions, Seed: f.seed,
-		Schedule: set.Schedule, StepSize: f.stepSize, Sigma0: m.Sigma0,
+		Schedule: set.Schedule, StepSize: f.stepSize, Recipe: recipe, Sigma0: m.Sigma0,
 	}
 	if r.Pictures, err = set.Fill.Errors(filled); err != nil {
 		return err

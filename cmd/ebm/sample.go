@@ -11,6 +11,7 @@ import (
 
 	"ebm"
 	"ebm/mdsm/langevin"
+	"ebm/mdsm/mcmc"
 	"ebm/mdsm/samples"
 )
 
@@ -40,6 +41,7 @@ func (f *sampleFlags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.batch, "batch", 0, "samples computed at once (default: as many as the threads take)")
 	fs.StringVar(&f.shard, "shard", "", "draw only part I/N of the samples, to be joined with --merge")
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
+	fs.StringVar(&f.sampler, "sampler", string(mcmc.Langevin), "langevin; of few evaluations "+langevin.MethodNames()+"; or with the correction of Metropolis mala or hmc")
 	group(fs, "The chains", f.addSchedule)
 	group(fs, "Few evaluations", f.fewStepFlags.add)
 	group(fs, "What is written", f.addFiles)
@@ -67,8 +69,9 @@ called again after it was stopped or killed, it draws only what is missing, from
 where its chains were, and the files are the same, byte for byte. With a larger
 --count a finished folder grows.
 
-With --fast, or --sampler ancestral or ddim, chains of a few dozen evaluations
-go down from the largest noise level of the training; see docs/sampling.md.
+With --fast, or --sampler ancestral, ddim, heun, edm or adaptive, chains of a few
+dozen evaluations go down from the largest noise level of the training; --fast takes
+what ebm tune-sampler has found for the model. See docs/sampling.md.
 
 With --sampler mala or hmc, or --draws above 1, chains cool down from noise by
 the schedule (or begin at pictures, --start), adapt their step sizes in a
@@ -98,7 +101,7 @@ func (f *sampleFlags) sample(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := cmp.Or(f.check(), f.checkFew()); err != nil {
+	if err := cmp.Or(f.chainFlags.check(), f.fewStepFlags.check(string(mcmc.MALA), string(mcmc.HMC)), f.checkStart()); err != nil {
 		return err
 	}
 	m, err := f.energyFlags.load(a)
@@ -119,8 +122,11 @@ func (f *sampleFlags) sample(ctx context.Context, a *app) error {
 	if f.persistent() {
 		return f.chains(ctx, a, m, set)
 	}
-	if err := f.few(&set, m); err != nil {
+	if _, err := f.apply(&set, m); err != nil {
 		return err
+	}
+	if set.Watch.Chains > 0 && len(set.Updates) > 0 {
+		set.Watch.Snapshots = langevin.Snapshots(12, len(set.Updates))
 	}
 	files, err := m.Files()
 	if err != nil {

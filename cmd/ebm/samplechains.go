@@ -19,7 +19,6 @@ import (
 // chainFlags are the flags of sample for other samplers than annealed Langevin,
 // for chains of several draws, and for where chains begin.
 type chainFlags struct {
-	sampler    string
 	leapfrog   int
 	target     float64
 	draws      int
@@ -32,7 +31,6 @@ type chainFlags struct {
 }
 
 func (f *chainFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.sampler, "sampler", string(mcmc.Langevin), "langevin; ancestral or ddim, of few evaluations; or with the correction of Metropolis mala or hmc")
 	fs.IntVar(&f.leapfrog, "hmc-steps", 10, "leapfrog steps of a transition of hmc")
 	fs.Float64Var(&f.target, "target", 0, fmt.Sprintf("acceptance that mala and hmc adapt their steps to (default %g and %g)", hmc.TargetMALA, hmc.TargetHMC))
 	fs.IntVar(&f.draws, "draws", 1, "samples of each chain; with more than one, chains go on at T = 1")
@@ -45,7 +43,7 @@ func (f *chainFlags) add(fs *pflag.FlagSet) {
 }
 
 // persistent reports whether package mcmc runs the chains.
-func (f *chainFlags) persistent() bool {
+func (f *sampleFlags) persistent() bool {
 	return f.sampler == string(mcmc.MALA) || f.sampler == string(mcmc.HMC) || f.draws > 1
 }
 

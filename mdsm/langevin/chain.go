@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"ebm/mdsm"
 	"ebm/mdsm/samples"
 	"ebm/models/rng"
 	"ebm/models/tensor"
@@ -15,11 +16,11 @@ import (
 // plan is what all groups of a run share.
 type plan struct {
 	Settings
-	temperature []float32 // of each step
-	stepSize    []float32
-	size        int   // samples in a group; sample i is in group i/size
-	shape       []int // of one x
-	source      rng.Source
+	updates  []mdsm.Update
+	remember bool  // chains have a memory
+	size     int   // samples in a group; sample i is in group i/size
+	shape    []int // of one x
+	source   rng.Source
 }
 
 func (s *Sampler) plan(set Settings) (*plan, error) {
@@ -36,10 +37,11 @@ func (s *Sampler) plan(set Settings) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{Settings: set, size: s.layout(set.Batch).Size, shape: s.shape, source: rng.New(set.Seed)}
+	p := &plan{Settings: set, updates: updates, size: s.layout(set.Batch).Size, shape: s.shape, source: rng.New(set.Seed)}
 	p.StepSize = updates[0].StepSize
 	for _, u := range updates {
-		p.temperature, p.stepSize = append(p.temperature, float32(u.Temperature)), append(p.stepSize, float32(u.StepSize))
+		// Given pixels have the noise of a level that is not the temperature's.
+		p.remember = p.remember || !u.Plain() || set.Fill != nil && u.Level != 0
 	}
 	p.Watch.Chains = min(p.Watch.Chains, p.Count)
 	if p.StepsPerRun == 0 {
@@ -95,8 +97,8 @@ func (s *Sampler) chain(ctx context.Context, p *plan, group int, stage progress.
 		c.seen = &seen{n: watched - lo}
 	}
 	c.start()
-	state := states.Of(group)
-	done, err := c.resume(state)
+	kept := states.Of(group)
+	done, err := c.resume(kept)
 	if err != nil {
 		return nil, err
 	}
@@ -112,11 +114,11 @@ func (s *Sampler) chain(ctx context.Context, p *plan, group int, stage progress.
 		stage.Add(int64(n * (hi - lo)))
 		return n, nil
 	}
-	save := func(done int) error { return state.Write(c.arrays(done)) }
-	if err := states.Keep(ctx, done, len(p.temperature), step, save); err != nil {
+	save := func(done int) error { return kept.Write(c.arrays(done)) }
+	if err := states.Keep(ctx, done, len(p.updates), step, save); err != nil {
 		return nil, err
 	}
-	if err := c.look(ctx, len(p.temperature)); err != nil {
+	if err := c.look(ctx, len(p.updates)); err != nil {
 		return nil, err
 	}
 	if !p.Raw {
@@ -124,7 +126,7 @@ func (s *Sampler) chain(ctx context.Context, p *plan, group int, stage progress.
 		if err != nil {
 			return nil, fmt.Errorf("denoising jump of samples %d to %d: %w", c.index(lo), c.index(hi)-1, err)
 		}
-		if err := c.check(clean, len(p.temperature)); err != nil {
+		if err := c.check(clean, len(p.updates)); err != nil {
 			return nil, err
 		}
 		c.x = clean
@@ -139,8 +141,7 @@ type chain struct {
 	*plan
 	number int // of the group
 	lo, hi int
-	x      *tensor.Tensor // [size …]
-	hidden *tensor.Tensor // [size …], nil when all values move
+	state  // [size …]
 	seen   *seen
 }
 
@@ -167,6 +168,9 @@ func (c *chain) normal(dst []float32, purpose rng.Purpose, step int) {
 func (c *chain) start() {
 	size := append([]int{c.size}, c.plan.shape...)
 	c.x = tensor.New(tensor.Float32, size...)
+	if c.remember {
+		c.memory = tensor.New(tensor.Float32, size...)
+	}
 	values, each := tensor.Data[float32](c.x), tensor.Volume(c.plan.shape)
 	c.normal(values, rng.SampleStart, 0)
 	mean, sigma := float32(c.Start.Mean), float32(c.Start.Sigma)
@@ -199,9 +203,9 @@ func (c *chain) start() {
 // until returns the number of steps from step at that the next run makes: up to
 // StepsPerRun of one size, and not beyond a snapshot.
 func (c *chain) until(at int) int {
-	end := min(at+c.StepsPerRun, len(c.temperature))
-	for k, size := range c.stepSize[at:end] {
-		if size != c.stepSize[at] {
+	end := min(at+c.StepsPerRun, len(c.updates))
+	for k, u := range c.updates[at:end] {
+		if !c.remember && u.StepSize != c.updates[at].StepSize {
 			end = at + k
 			break
 		}
@@ -223,17 +227,17 @@ func (c *chain) steps(ctx context.Context, at, n int) error {
 	for k := range n {
 		c.normal(tensor.Data[float32](noise)[k*c.x.Len():(k+1)*c.x.Len()], rng.SampleNoise, at+k)
 	}
-	next, energy, err := c.stepper.Steps(ctx, c.x, c.hidden, noise, c.temperature[at:at+n], c.stepSize[at])
+	next, energy, err := c.stepper.Steps(ctx, c.state, noise, c.updates[at:at+n])
 	if err != nil {
 		return fmt.Errorf("samples %d to %d, steps %d to %d: %w", c.index(c.lo), c.index(c.hi)-1, at, at+n-1, err)
 	}
-	c.x = next
+	c.state = next
 	if energy != nil {
 		if err := c.record(tensor.Data[float32](energy), at, n); err != nil {
 			return err
 		}
 	}
-	return c.check(next, at+n)
+	return c.check(c.x, at+n)
 }
 
 // record keeps the energies [n size] of the watched chains in n steps from
@@ -286,8 +290,8 @@ func (p *plan) process(b *batch) *samples.Process {
 		return nil
 	}
 	r := &samples.Process{First: b.first, Chains: b.seen.n, StepSize: p.StepSize}
-	for _, t := range p.temperature {
-		r.Temperature = append(r.Temperature, float64(t))
+	for _, u := range p.updates {
+		r.Temperature = append(r.Temperature, float64(float32(u.Temperature)))
 	}
 	if len(b.seen.energy) > 0 {
 		for chain := range r.Chains {

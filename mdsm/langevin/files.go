@@ -22,6 +22,10 @@ type Files struct {
 	Inpaint       []byte // as of mdsm.InpaintGraph
 	DenoiseHidden []byte // as of mdsm.DenoiseHiddenGraph
 
+	// Updates makes the model of updates with a memory, mdsm.UpdatesGraph, which is
+	// loaded when such chains are first drawn; nil for none. It fills in, too.
+	Updates func() ([]byte, error)
+
 	// Score is any model x [N …] → score (of x's shape) and perhaps energy [N].
 	// Its steps are made one by one in Go, and its jump is x + Sigma0²·score.
 	Score  []byte
@@ -60,6 +64,9 @@ func NewFiles(n energy.Network, w energy.Weights, sigma0 float64, options func(g
 	if err != nil {
 		return f, err
 	}
+	f.Updates = func() ([]byte, error) {
+		return bytesOf(options, func() *graph.Graph { return mdsm.UpdatesGraph(n, w) })
+	}
 	f.Denoise, err = bytesOf(options, func() *graph.Graph { return mdsm.DenoiseGraph(n, w, sigma0) })
 	return f, err
 }
@@ -72,6 +79,7 @@ func NewFillFiles(n energy.Network, w energy.Weights, sigma0 float64) (f Files, 
 	if err != nil {
 		return f, err
 	}
+	f.Updates = func() ([]byte, error) { return bytesOf(nil, func() *graph.Graph { return mdsm.UpdatesGraph(n, w) }) }
 	f.DenoiseHidden, err = bytesOf(nil, func() *graph.Graph { return mdsm.DenoiseHiddenGraph(n, w, sigma0) })
 	return f, err
 }

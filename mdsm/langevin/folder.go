@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"ebm/mdsm"
 	"ebm/mdsm/samples"
 	"ebm/models/tensor"
 	"ebm/runtime/progress"
@@ -21,7 +22,7 @@ func (s *Sampler) Write(ctx context.Context, set Settings, f samples.Folder) (sa
 		return samples.Written{}, err
 	}
 	job := samples.Job{
-		Record: s.record(p), Shape: s.shape, Watch: p.Watch, Steps: len(p.temperature),
+		Record: s.record(p), Shape: s.shape, Watch: p.Watch, Steps: len(p.updates),
 		Stage: func(groups []int, done int) progress.Stage { return s.stage(p, groups, done) },
 		Run: func(ctx context.Context, groups []int, stage progress.Stage, states samples.States, deliver func(samples.Batch) error) error {
 			return s.run(ctx, p, groups, stage, states, func(b *batch) error {
@@ -42,10 +43,23 @@ func (s *Sampler) record(p *plan) samples.Record {
 	}
 	if n := len(p.Updates); n > 0 {
 		r.Schedule, r.Steps, r.Hot, r.Cool = "given", n, p.Updates[0].Temperature, p.Updates[n-1].Temperature
-		r.Anneal = samples.HashOf(tensor.Of(slices.Concat(p.stepSize, p.temperature), 2, n))
+		r.Anneal = samples.HashOf(p.table())
 	}
 	if p.Start.From != nil {
 		r.StartFrom = samples.HashOf(p.Start.From)
 	}
 	return r
+}
+
+// table returns what the chains follow from: step sizes and temperatures, or all
+// coefficients of chains with a memory.
+func (p *plan) table() *tensor.Tensor {
+	if p.remember {
+		return mdsm.Rows(p.updates, 0)
+	}
+	var sizes, temperatures []float32
+	for _, u := range p.updates {
+		sizes, temperatures = append(sizes, float32(u.StepSize)), append(temperatures, float32(u.Temperature))
+	}
+	return tensor.Of(slices.Concat(sizes, temperatures), 2, len(p.updates))
 }

@@ -22,6 +22,7 @@ import (
 	"ebm/internal/atomicfile"
 	"ebm/internal/npz"
 	"ebm/internal/testkit"
+	"ebm/mdsm"
 	"ebm/mdsm/samples"
 	"ebm/models/tensor"
 )
@@ -182,11 +183,11 @@ type counting struct {
 	then  func()
 }
 
-func (c *counting) Steps(ctx context.Context, x, hidden, noise *tensor.Tensor, temperature []float32, stepSize float32) (*tensor.Tensor, *tensor.Tensor, error) {
+func (c *counting) Steps(ctx context.Context, at state, noise *tensor.Tensor, updates []mdsm.Update) (state, *tensor.Tensor, error) {
 	if atomic.AddInt64(&c.calls, -1) == 0 {
 		c.then()
 	}
-	return c.Stepper.Steps(ctx, x, hidden, noise, temperature, stepSize)
+	return c.Stepper.Steps(ctx, at, noise, updates)
 }
 
 // The test's own program, as another process, draws samples until it is killed.

@@ -81,3 +81,11 @@ type points struct {
 func (p points) InputShape() []int                                 { return []int{p.dim} }
 func (p points) Parameters() []energy.Parameter                    { return nil }
 func (p points) Energy(x *graph.Node, _ energy.Params) *graph.Node { return p.energy(x) }
+
+// bowl is ‖x − μ‖²/2w² in the plane.
+func bowl(mu, width float64) points {
+	return points{2, func(x *graph.Node) *graph.Node {
+		d := graph.Shift(x, -mu)
+		return graph.Scale(graph.ReduceSum(graph.Mul(d, d), 1), 1/(2*width*width))
+	}}
+}

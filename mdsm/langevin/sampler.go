@@ -100,7 +100,7 @@ func (s *Sampler) stage(p *plan, wanted []int, done int) progress.Stage {
 		lo, hi := p.span(g, p.First, p.end())
 		rows += hi - lo
 	}
-	steps := int64(len(p.temperature))
+	steps := int64(len(p.updates))
 	stage := progress.Begin(s.Progress, "sample", int64(rows)*steps, "steps")
 	stage.Skip(int64(done) * steps)
 	return stage

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"ebm/mdsm"
 	"ebm/models/tensor"
 	"ebm/runtime"
 	"ebm/runtime/parallel"
@@ -44,27 +45,56 @@ func (s *scorer) score(ctx context.Context, x *tensor.Tensor) (score []float32, 
 	return tensor.Data[float32](t), energy, nil
 }
 
-func (s *scorer) Steps(ctx context.Context, x, hidden, noise *tensor.Tensor, temperature []float32, stepSize float32) (*tensor.Tensor, *tensor.Tensor, error) {
-	if hidden != nil {
-		return nil, nil, errNoInpaint
+func (s *scorer) Steps(ctx context.Context, at state, noise *tensor.Tensor, updates []mdsm.Update) (state, *tensor.Tensor, error) {
+	if at.hidden != nil {
+		return at, nil, errNoInpaint
 	}
-	next := x.Clone()
-	values, n := tensor.Data[float32](next), x.Shape()[0]
-	energies := make([]float32, 0, len(temperature)*n)
-	for k, t := range temperature {
-		score, e, err := s.score(ctx, next)
+	at.x = at.x.Clone()
+	if at.memory != nil {
+		at.memory = at.memory.Clone()
+	}
+	values, n := tensor.Data[float32](at.x), at.x.Shape()[0]
+	energies := make([]float32, 0, len(updates)*n)
+	for k, u := range updates {
+		score, e, err := s.score(ctx, at.x)
 		if err != nil {
-			return nil, nil, err
+			return at, nil, err
 		}
 		if e != nil {
 			energies = append(energies, tensor.Data[float32](e)...)
 		}
-		step(values, score, tensor.Data[float32](noise)[k*len(values):], stepSize, t)
+		kicks := tensor.Data[float32](noise)[k*len(values) : (k+1)*len(values)]
+		if at.memory == nil {
+			step(values, score, kicks, float32(u.StepSize), float32(u.Temperature))
+			continue
+		}
+		row, memory, each := u.Row(s.sigma0), tensor.Data[float32](at.memory), len(values)/n
+		for lo := 0; lo < len(values); lo += each {
+			hi := lo + each
+			remember(values[lo:hi], memory[lo:hi], score[lo:hi], kicks[lo:hi], row)
+		}
 	}
 	if len(energies) == 0 {
-		return next, nil, nil
+		return at, nil, nil
 	}
-	return next, tensor.Of(energies, len(temperature), n), nil
+	return at, tensor.Of(energies, len(updates), n), nil
+}
+
+// remember is one update of a chain with a memory, see mdsm.Update.
+func remember(x, memory, score, noise, row []float32) {
+	squares := float32(0)
+	for _, s := range score {
+		squares += float32(s * s)
+	}
+	r := float32(math.Sqrt(float64(squares / float32(len(score)))))
+	if r < row[7] {
+		return
+	}
+	for i, s := range score {
+		n, m := noise[i], memory[i]
+		x[i] = x[i] + float32(row[0]*s) + float32(row[1]*n) + float32(row[2]*m) + float32(float32(row[3]*r)*n)
+		memory[i] = float32(row[4]*s) + float32(row[5]*m) + float32(row[6]*n)
+	}
 }
 
 // step is eq. (8) in float32, rounded after every operation as in the exported

@@ -16,9 +16,8 @@ import (
 // Settings say which samples are drawn, and how. [Default] has the paper's.
 type Settings struct {
 	Schedule Schedule
-	// Updates, when there are any, are the step size and temperature of each step,
-	// in place of the schedule and of StepSize: a few-step sampler, see
-	// mdsm.FewSteps, or temperatures of one's own.
+	// Updates, when there are any, are the steps, in place of the schedule and of
+	// StepSize: a sampler of few evaluations, see Recipe, or temperatures of one's own.
 	Updates []mdsm.Update
 
 	StepSize float64 // ε, in units of x; 0.015 to 0.05 is reasonable
@@ -71,6 +70,9 @@ func (s Settings) Validate() error {
 		}
 		if !(u.Temperature >= 0) || u.Temperature > math.MaxFloat32 {
 			return fmt.Errorf("temperature %g, want a number from 0", u.Temperature)
+		}
+		if bad := slices.IndexFunc(u.Row(0), func(v float32) bool { return v != v || math.IsInf(float64(v), 0) }); bad >= 0 {
+			return fmt.Errorf("update %+v, want finite coefficients", u)
 		}
 	}
 	if math.IsNaN(s.Start.Mean) || math.IsInf(s.Start.Mean, 0) || !(s.Start.Sigma >= 0) || math.IsInf(s.Start.Sigma, 0) {

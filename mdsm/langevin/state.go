@@ -11,6 +11,9 @@ import (
 // go on to the same bits: x of all places, and the record of the watched ones.
 func (c *chain) arrays(done int) map[string]*tensor.Tensor {
 	a := map[string]*tensor.Tensor{"position": c.position(done), "x": c.x}
+	if c.memory != nil {
+		a["memory"] = c.memory
+	}
 	if c.seen == nil {
 		return a
 	}
@@ -56,11 +59,14 @@ func (c *chain) resume(state samples.State) (done int, err error) {
 	if !slices.Equal(tensor.Data[int64](position), tensor.Data[int64](c.position(done))) {
 		return 0, nil // other places are wanted, or watched
 	}
-	if done < 0 || done > len(c.temperature) || !alike(a["x"], c.x.Shape()...) || !c.recall(a, done) {
+	if done < 0 || done > len(c.updates) || !alike(a["x"], c.x.Shape()...) || c.memory != nil && !alike(a["memory"], c.x.Shape()...) || !c.recall(a, done) {
 		state.Reject(state.Path + " does not hold a state of these chains")
 		return 0, nil
 	}
 	c.x = a["x"]
+	if c.memory != nil {
+		c.memory = a["memory"]
+	}
 	return done, nil
 }
 

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
+	"ebm/mdsm"
 	"ebm/models/tensor"
 	"ebm/runtime"
 	"ebm/runtime/parallel"
@@ -14,10 +16,11 @@ import (
 // Stepper makes the updates of a batch of chains. It may be used from several
 // goroutines at once.
 type Stepper interface {
-	// Steps makes one step of eq. (8) for each temperature, on x [N …] with
-	// noise [K N …], of hidden pixels alone if there is a mask. It returns the
-	// new x and the energies [K N] before each step, nil when the model has none.
-	Steps(ctx context.Context, x, hidden, noise *tensor.Tensor, temperature []float32, stepSize float32) (next, energy *tensor.Tensor, err error)
+	// Steps makes updates with noise [K N …], of hidden pixels alone if there is a
+	// mask. Updates of chains without a memory are eq. (8) with one step size. It
+	// returns the chains after them and the energies [K N] before each, nil when the
+	// model has none.
+	Steps(ctx context.Context, at state, noise *tensor.Tensor, updates []mdsm.Update) (next state, energy *tensor.Tensor, err error)
 	// Denoise makes the jump of eq. (9), of hidden pixels alone if there is a
 	// mask. It returns the energies [N] before it, nil when the model has none.
 	Denoise(ctx context.Context, x, hidden *tensor.Tensor) (clean, energy *tensor.Tensor, err error)
@@ -28,6 +31,13 @@ type Stepper interface {
 var errNoInpaint = errors.New("there is no model that fills in hidden pixels")
 
 var errNoDenoise = errors.New("there is no model of the denoising jump, or no sigma0 for a score: give one, or leave out the jump and snapshots")
+
+// state is where a batch of chains is.
+type state struct {
+	x      *tensor.Tensor // [N …]
+	memory *tensor.Tensor // of x's shape, nil for chains of eq. (8) alone
+	hidden *tensor.Tensor // of x's shape, nil when all values move
+}
 
 // load makes the stepper of the models and describes its x.
 func load(rt *runtime.Runtime, m Files, threads int) (Stepper, runtime.ValueInfo, error) {
@@ -51,10 +61,17 @@ func load(rt *runtime.Runtime, m Files, threads int) (Stepper, runtime.ValueInfo
 
 // graphs is the stepper whose arithmetic is all in the models. Any of them may
 // be missing.
-type graphs struct{ sampler, denoise, inpaint, denoiseHidden *runtime.Session }
+type graphs struct {
+	sampler, denoise, inpaint, denoiseHidden *runtime.Session
+
+	sigma0  float64
+	updates func() (*runtime.Session, error) // loads the model of chains with a memory when they are first used
+	loaded  func() *runtime.Session          // it, or nil
+}
 
 func loadGraphs(rt *runtime.Runtime, m Files, o runtime.SessionOptions) (_ Stepper, x runtime.ValueInfo, err error) {
-	g := &graphs{}
+	g := &graphs{sigma0: m.Sigma0}
+	g.prepare(rt, m, o)
 	defer func() {
 		if err != nil {
 			g.Close()
@@ -86,27 +103,74 @@ func loadGraphs(rt *runtime.Runtime, m Files, o runtime.SessionOptions) (_ Stepp
 	return g, x, nil
 }
 
-func (g *graphs) Steps(ctx context.Context, x, hidden, noise *tensor.Tensor, temperature []float32, stepSize float32) (next, energy *tensor.Tensor, err error) {
+func (g *graphs) Steps(ctx context.Context, at state, noise *tensor.Tensor, updates []mdsm.Update) (state, *tensor.Tensor, error) {
+	if at.memory != nil {
+		return g.remembering(ctx, at, noise, updates)
+	}
+	temperature := make([]float32, len(updates))
+	for i, u := range updates {
+		temperature[i] = float32(u.Temperature)
+	}
 	in := map[string]*tensor.Tensor{
-		"x": x, "noise": noise,
+		"x": at.x, "noise": noise,
 		"temperature": tensor.Of(temperature, len(temperature)),
-		"step_size":   tensor.Of([]float32{stepSize}, 1),
+		"step_size":   tensor.Of([]float32{float32(updates[0].StepSize)}, 1),
 	}
 	session := g.sampler
-	if hidden != nil {
-		in["hidden"], session = hidden, g.inpaint
+	if at.hidden != nil {
+		in["hidden"], session = at.hidden, g.inpaint
 	}
 	switch {
-	case session == nil && hidden != nil:
-		return nil, nil, errNoInpaint
+	case session == nil && at.hidden != nil:
+		return at, nil, errNoInpaint
 	case session == nil:
-		return nil, nil, errors.New("there is no sampler, only a denoising model")
+		return at, nil, errors.New("there is no sampler, only a denoising model")
 	}
 	out, err := session.Run(ctx, in)
 	if err != nil {
-		return nil, nil, err
+		return at, nil, err
 	}
-	return out["x_next"], out["energy"], nil
+	at.x = out["x_next"]
+	return at, out["energy"], nil
+}
+
+// remembering makes updates of chains with a memory.
+func (g *graphs) remembering(ctx context.Context, at state, noise *tensor.Tensor, updates []mdsm.Update) (state, *tensor.Tensor, error) {
+	session, err := g.updates()
+	if err != nil {
+		return at, nil, err
+	}
+	hidden := at.hidden
+	if hidden == nil {
+		hidden = tensor.New(tensor.Float32, at.x.Shape()...)
+		for i := range hidden.Len() {
+			tensor.Data[float32](hidden)[i] = 1
+		}
+	}
+	out, err := session.Run(ctx, map[string]*tensor.Tensor{
+		"x": at.x, "memory": at.memory, "hidden": hidden, "noise": noise, "updates": mdsm.Rows(updates, g.sigma0),
+	})
+	if err != nil {
+		return at, nil, err
+	}
+	at.x, at.memory = out["x_next"], out["memory_next"]
+	return at, out["energy"], nil
+}
+
+// prepare sets how the model of chains with a memory is loaded, by the first of them.
+func (g *graphs) prepare(rt *runtime.Runtime, m Files, o runtime.SessionOptions) {
+	var session *runtime.Session
+	g.loaded = func() *runtime.Session { return session }
+	g.updates = sync.OnceValues(func() (*runtime.Session, error) {
+		if m.Updates == nil {
+			return nil, errors.New("there is no model of updates with a memory, want one for this sampler")
+		}
+		model, err := m.Updates()
+		if err == nil {
+			session, err = rt.Load(model, o)
+		}
+		return session, err
+	})
 }
 
 func (g *graphs) Denoise(ctx context.Context, x, hidden *tensor.Tensor) (clean, energy *tensor.Tensor, err error) {
@@ -126,7 +190,7 @@ func (g *graphs) Denoise(ctx context.Context, x, hidden *tensor.Tensor) (clean, 
 
 func (g *graphs) Close() error {
 	var errs []error
-	for _, s := range []*runtime.Session{g.sampler, g.denoise, g.inpaint, g.denoiseHidden} {
+	for _, s := range []*runtime.Session{g.sampler, g.denoise, g.inpaint, g.denoiseHidden, g.loaded()} {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}

@@ -28,6 +28,9 @@ func (o Options) checkNames(g *onnxpb.GraphProto) error {
 	for _, in := range g.Input {
 		inputs[in.GetName()] = true
 		for axis, d := range in.GetType().GetTensorType().GetShape().GetDim() {
+			if v, ok := d.Value.(*onnxpb.TensorShapeProto_Dimension_DimValue); ok && v.DimValue != -1 {
+				continue
+			}
 			param := d.GetDimParam()
 			if param == "" || param == "?" {
 				param = axisName(in.GetName(), axis)

@@ -169,7 +169,7 @@ func TestChainsOfWrongUsage(t *testing.T) {
 		`unknown sampler "gibbs"`: append(sample, "--sampler", "gibbs"),
 		"a multiple of --draws":   append(sample, "--draws", "7"),
 		"--thin 0":                append(sample, "--sampler", "mala", "--thin", "0"),
-		`"mnist:middle", want mnist:train or mnist:test`:   append(sample, "--sampler", "mala", "--start", "mnist:middle"),
+		`"mnist:middle", want mnist:train or mnist:test`: append(sample, "--sampler", "mala", "--start", "mnist:middle"),
 		"--mask M":                {"inpaint", "--run", tiny, "--images", "mnist", "--out", out},
 		"--completions 0":         {"inpaint", "--run", tiny, "--images", "mnist", "--mask", "left", "--out", out, "--completions", "0"},
 		"--toy NAME":              {"likelihood"},

@@ -20,6 +20,7 @@ type modelFlags struct {
 	net          energy.ResNet
 	act, head    string
 	finite       bool // weights that are not finite are refused
+	any          bool // energies of any origin are taken, not the project's networks alone
 	checkpointFlags
 }
 
@@ -80,7 +81,10 @@ func (f *modelFlags) load(a *app) (*ebm.Model, error) {
 		return nil, err
 	}
 	n, err := m.ResNet()
-	if err != nil {
+	switch {
+	case err != nil && f.any && f.net == (energy.ResNet{}) && f.act == "" && f.head == "":
+		return m, nil
+	case err != nil:
 		return nil, err
 	}
 	var differ []string

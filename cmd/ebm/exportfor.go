@@ -26,7 +26,7 @@ type otherFlags struct {
 	steps    int
 	stepSize float64
 	seed     uint32
-	page     bundle.PageOptions
+	page     pageFlags
 }
 
 func (f *otherFlags) add(fs *pflag.FlagSet) {
@@ -36,25 +36,26 @@ func (f *otherFlags) add(fs *pflag.FlagSet) {
 	group(fs, "With --for", func(fs *pflag.FlagSet) {
 		fs.StringVar(&f.name, "name", "", "the model's name in files (default: from its reference)")
 	})
-	group(fs, "With --for torch-fidelity", f.addChain)
-	group(fs, "With --for page", func(fs *pflag.FlagSet) {
-		fs.StringVar(&f.page.Precision, "precision", bundle.Precisions()[0], "how weights are kept: "+strings.Join(bundle.Precisions(), ", "))
-		fs.BoolVar(&f.page.WebGPU, "webgpu", false, "a larger page that uses the browser's GPU where it can")
+	group(fs, "With --for torch-fidelity, page", f.addChain)
+	group(fs, "With --for torch-fidelity", func(fs *pflag.FlagSet) {
+		fs.Uint32Var(&f.seed, "seed", 0, "seed of the chain's noise, below 2^24")
 	})
+	group(fs, "With --for page", f.page.add)
 }
 
 func (f *otherFlags) addChain(fs *pflag.FlagSet) {
 	defaults := langevin.Default(1)
 	fs.IntVar(&f.steps, "steps", defaults.Schedule.Steps, "Langevin steps of the chain")
 	fs.Float64Var(&f.stepSize, "step-size", defaults.StepSize, "the step size ε in units of x")
-	fs.Uint32Var(&f.seed, "seed", 0, "seed of the chain's noise, below 2^24")
 }
 
-// forAlone are the flags that mean something with --for alone, with the target
-// that they belong to, "" for all.
-func forAlone() map[string]string {
-	return map[string]string{
-		"name": "", "steps": "torch-fidelity", "step-size": "torch-fidelity", "seed": "torch-fidelity", "precision": "page", "webgpu": "page",
+// forAlone are the flags that mean something with --for alone, with the targets
+// that they belong to, none for all.
+func forAlone() map[string][]string {
+	chain, page := []string{"torch-fidelity", "page"}, []string{"page"}
+	return map[string][]string{
+		"name": nil, "steps": chain, "step-size": chain, "seed": {"torch-fidelity"},
+		"precision": page, "webgpu": page, "images": page, "data": page, "mask": page,
 	}
 }
 
@@ -74,14 +75,11 @@ func (f *otherFlags) check(fs *pflag.FlagSet) error {
 		case !fs.Changed(name):
 		case f.target == "":
 			return usagef("--%s belongs to --for", name)
-		case of[name] != "" && f.target != of[name]:
-			return usagef("--%s belongs to --for %s", name, of[name])
+		case len(of[name]) > 0 && !slices.Contains(of[name], f.target):
+			return usagef("--%s belongs to --for %s", name, strings.Join(of[name], " and "))
 		}
 	}
-	if !slices.Contains(bundle.Precisions(), f.page.Precision) {
-		return usagef("--precision %s, want one of %s", f.page.Precision, strings.Join(bundle.Precisions(), ", "))
-	}
-	return nil
+	return f.page.check()
 }
 
 func targetNames() []string {
@@ -117,6 +115,7 @@ func exportFor(ctx context.Context, a *app, flags modelFlags, other otherFlags, 
 	if err != nil {
 		return usageError{err}
 	}
+	flags.any = target.Any
 	m, err := flags.load(a)
 	if err != nil {
 		return err
@@ -131,7 +130,7 @@ func exportFor(ctx context.Context, a *app, flags modelFlags, other otherFlags, 
 		if !strings.HasSuffix(out, ".html") {
 			return usagef("--out %s, want FILE.html for --for %s", out, target.Name)
 		}
-		if o.Page, err = pageOptions(m, other.page); err != nil {
+		if o.Page, err = other.page.options(ctx, a, m, chain); err != nil {
 			return err
 		}
 	}
@@ -144,11 +143,7 @@ func exportFor(ctx context.Context, a *app, flags modelFlags, other otherFlags, 
 		}
 	}
 	chain.Sigma0, chain.Pad = m.Sigma0, m.Pad
-	of, err := source(m, other.name, chain)
-	if err != nil {
-		return err
-	}
-	result, err := target.Write(ctx, out, of, o)
+	result, err := target.Write(ctx, out, source(m, other.name, chain), o)
 	if err != nil {
 		return err
 	}
@@ -169,26 +164,30 @@ func exportFor(ctx context.Context, a *app, flags modelFlags, other otherFlags, 
 
 // chain returns the chain of a generator, but for what the model says.
 func (f *otherFlags) chain() (mdsm.Chain, error) {
-	s := langevin.Default(1)
-	s.Schedule.Steps, s.StepSize = f.steps, f.stepSize
-	if err := s.Validate(); err != nil {
-		return mdsm.Chain{}, err
-	}
 	if f.seed >= export.MaxSeed {
 		return mdsm.Chain{}, fmt.Errorf("--seed %d, want a number below 2^24, since ONNX keeps seeds as float32", f.seed)
+	}
+	s := langevin.Default(1)
+	s.Schedule.Steps, s.StepSize = f.steps, f.stepSize
+	return chainOf(s)
+}
+
+// chainOf returns the chain of settings, but for what a model says.
+func chainOf(s langevin.Settings) (mdsm.Chain, error) {
+	if err := s.Validate(); err != nil {
+		return mdsm.Chain{}, err
 	}
 	temperatures, err := s.Schedule.Temperatures()
 	return mdsm.Chain{Mean: s.Start.Mean, Sigma: s.Start.Sigma, Updates: langevin.At(s.StepSize, temperatures)}, err
 }
 
 // source describes a model to the packages that write it for others.
-func source(m *ebm.Model, name string, chain mdsm.Chain) (bundle.Source, error) {
-	n, err := m.ResNet()
+func source(m *ebm.Model, name string, chain mdsm.Chain) bundle.Source {
 	if name == "" {
 		name = bundle.NameOf(m.Name)
 	}
 	return bundle.Source{
-		Name: name, Network: n, Weights: m.Set(), Sigma0: m.Sigma0, Pad: m.Pad, Metadata: m.Metadata(),
+		Name: name, Network: m.Network, Weights: m.Set(), Sigma0: m.Sigma0, Pad: m.Pad, Metadata: m.Metadata(),
 		Graph: func(kind string) (*graph.Graph, export.Options, error) {
 			k, err := ebm.ParseKind(kind)
 			if err != nil {
@@ -197,6 +196,7 @@ func source(m *ebm.Model, name string, chain mdsm.Chain) (bundle.Source, error) 
 			g, err := m.Graph(k)
 			return g, m.ExportOptions(k, 0), err
 		},
+		Score:     func() ([]byte, error) { return m.ONNX(ebm.ScoreKind) },
 		Generator: func() (*graph.Graph, error) { return mdsm.GeneratorGraph(m.Network, m.Weights, chain) },
-	}, err
+	}
 }

@@ -23,9 +23,11 @@ import (
 // Source is a model to be packaged.
 type Source struct {
 	// Name goes into names of files: letters, digits, '-', '_' and '.'.
-	Name    string
-	Network energy.ResNet
-	Weights *weights.Set
+	Name string
+	// Network is the energy: one of the project's own networks, but for targets
+	// that take any.
+	Network energy.Network
+	Weights *weights.Set // of the network, empty where it has none
 	// Sigma0 is σ₀, in units of x.
 	Sigma0 float64
 	// Pad is the number of rows and columns around pictures that are no data.
@@ -35,6 +37,9 @@ type Source struct {
 	// Graph returns the graph of a kind of file, with a symbolic batch N, and
 	// what the file carries.
 	Graph func(kind string) (*graph.Graph, export.Options, error)
+	// Score returns the ONNX file x → energy, score of any energy, whether or not
+	// there is a graph of it.
+	Score func() ([]byte, error)
 	// Generator returns the graph of a whole chain, as of mdsm.GeneratorGraph.
 	Generator func() (*graph.Graph, error)
 }
@@ -81,7 +86,10 @@ type Target struct {
 	// Measures says that Options.Runtime is needed.
 	Measures bool
 	// File says that one file is written, and not a folder.
-	File  bool
+	File bool
+	// Any says that energies of any origin are taken, not the project's networks
+	// alone.
+	Any   bool
 	write func(ctx context.Context, w *writer) error
 }
 
@@ -90,13 +98,13 @@ func Targets() []Target {
 	all := []string{"energy", "score", "hvp", "train", "sampler", "denoise"}
 	fixed := []string{"energy", "score", "sampler", "denoise"} // with constant weights, and measured as they are
 	return []Target{
-		{"triton", "a model repository of the Triton inference server", []string{"energy", "score", "sampler"}, all, false, false, writeTriton},
-		{"huggingface", "a folder with a model card, safetensors and ONNX files", []string{"energy", "score", "denoise", "sampler"}, all, false, false, writeHub},
-		{"torch-fidelity", "a generator z → uint8 images that torch-fidelity's command line takes", nil, nil, false, false, writeGenerator},
-		{"float16", "ONNX files that compute in float16 between the first and the last convolution", []string{"energy", "score", "denoise"}, fixed, true, false, writeHalf},
-		{"int8", "ONNX files with the weights of convolutions as int8, computing in float32", []string{"energy", "score", "denoise"}, fixed, true, false, writeInt8},
-		{"web", "a page that shows energies and denoises in a browser, by onnxruntime-web", nil, nil, false, false, writeWeb},
-		{"page", "one HTML file that samples and fills in pictures in any browser, without a network", nil, nil, false, true, writePage},
+		{"triton", "a model repository of the Triton inference server", []string{"energy", "score", "sampler"}, all, false, false, false, writeTriton},
+		{"huggingface", "a folder with a model card, safetensors and ONNX files", []string{"energy", "score", "denoise", "sampler"}, all, false, false, false, writeHub},
+		{"torch-fidelity", "a generator z → uint8 images that torch-fidelity's command line takes", nil, nil, false, false, false, writeGenerator},
+		{"float16", "ONNX files that compute in float16 between the first and the last convolution", []string{"energy", "score", "denoise"}, fixed, true, false, false, writeHalf},
+		{"int8", "ONNX files with the weights of convolutions as int8, computing in float32", []string{"energy", "score", "denoise"}, fixed, true, false, false, writeInt8},
+		{"web", "a page that shows energies and denoises in a browser, by onnxruntime-web", nil, nil, false, false, false, writeWeb},
+		{"page", "one HTML file that samples from any energy and fills in pictures in a browser, without a network", nil, nil, false, true, true, writePage},
 	}
 }
 
@@ -141,6 +149,10 @@ func (t Target) Write(ctx context.Context, out string, s Source, o Options) (Res
 		o.Kinds = t.Kinds
 	}
 	w := &writer{Source: s, Options: o, dir: out}
+	var own bool
+	if w.net, own = s.Network.(energy.ResNet); !own && !t.Any {
+		return Result{}, fmt.Errorf("%s for %s: it is %v, want a run or a file of weights", s.Name, t.Name, s.Network)
+	}
 	if t.File {
 		w.dir, w.file = filepath.Split(out)
 	}
@@ -167,7 +179,7 @@ func inName(r rune) bool {
 // NameOf makes a name out of a reference to a model, such as a path.
 func NameOf(ref string) string {
 	base := filepath.Base(filepath.Clean(ref))
-	for _, ext := range []string{".safetensors", ".pt", ".pth", ".npz"} {
+	for _, ext := range []string{".safetensors", ".pt", ".pth", ".npz", ".onnx"} {
 		base = strings.TrimSuffix(base, ext)
 	}
 	name := strings.Map(func(r rune) rune {
@@ -186,6 +198,7 @@ func NameOf(ref string) string {
 type writer struct {
 	Source
 	Options
+	net    energy.ResNet // the network, but for targets that take any
 	dir    string
 	file   string // the one to write, of a target that is a file
 	result Result

@@ -59,6 +59,7 @@ func source(t testing.TB) bundle.Source {
 			}
 			return graphs[kind](), export.Options{Metadata: map[string]string{"kind": kind}}, nil
 		},
+		Score: func() ([]byte, error) { return export.Bytes(graphs["score"](), export.Options{}) },
 		Generator: func() (*graph.Graph, error) {
 			return mdsm.GeneratorGraph(net, w, mdsm.Chain{Mean: 0.5, Sigma: 1, Sigma0: 0.1, Pad: 2, Updates: []mdsm.Update{
 				{StepSize: 0.02, Temperature: 100}, {StepSize: 0.02, Temperature: 10}, {StepSize: 0.02, Temperature: 1}, {StepSize: 0.02},

@@ -35,7 +35,7 @@ func writeHub(ctx context.Context, w *writer) error {
 		return err
 	}
 	card := card{
-		Title: w.Name, Network: w.Network.String(), Shape: w.Network.InputShape(), Sigma0: w.Sigma0, Hash: w.Metadata["weights_sha256"],
+		Title: w.Name, Network: w.net.String(), Shape: w.net.InputShape(), Sigma0: w.Sigma0, Hash: w.Metadata["weights_sha256"],
 		Data: w.Metadata["data"], StepSize: w.Metadata["step_size"],
 	}
 	for key, value := range w.Metadata {
@@ -67,7 +67,7 @@ func writeHub(ctx context.Context, w *writer) error {
 
 // config is config.json: the network's fields and what else is known.
 func (w *writer) config() ([]byte, error) {
-	n := w.Network
+	n := w.net
 	values := map[string]any{
 		"model_type": "ebm", "architecture": n.Net, "dim": n.Dim, "channels": n.Channels, "size": n.Size,
 		"head": string(n.Head), "activation": string(n.Activation), "pad": w.Pad, "sigma0": w.Sigma0,

@@ -2,28 +2,21 @@ package bundle
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"embed"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"html"
-	"math"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"text/template"
 
-	"google.golang.org/protobuf/proto"
-
-	"ebm/export"
-	"ebm/export/onnxpb"
 	"ebm/internal/files"
-	"ebm/models/classifier"
 	"ebm/models/energy"
-	"ebm/models/graph"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 )
@@ -37,33 +30,70 @@ type PageOptions struct {
 	Web string
 	// WebGPU takes the larger build that uses the browser's GPU where it can.
 	WebGPU bool
-	// Precision is how weights are kept: float32, float16 or int8 (those of
-	// convolutions, with a scale a channel). The page computes in float32.
+	// Precision is how weights are kept, one of Precisions; "" for int8 in the
+	// project's networks, and float32 in other files. The page computes in float32.
 	Precision string
-	// SigmaMax is the largest noise level that the energy was trained on, in
-	// units of x: where few-step samplers begin.
-	SigmaMax float64
+	// Samplers are those that the page offers, the first one unless another is
+	// chosen.
+	Samplers []Sampler
+	// Picture is one that the page begins with, float32 [1 C H W], and Hidden the
+	// part of it that is to be filled in, as of langevin.ReadMask; either may be
+	// nil.
+	Picture, Hidden *tensor.Tensor
 	// Classes are the names of the classes that Classifier tells, and Classifier
 	// its weights; both empty for none.
 	Classes    []string
 	Classifier energy.Weights
 }
 
-// Precisions are those that PageOptions takes.
-func Precisions() []string { return []string{"int8", "float16", "float32"} }
+// Sampler is a chain of updates x ← x + ε²/2 s(x) + ε √T n, s = −∇E.
+type Sampler struct {
+	Name  string // one word, for the page's address
+	About string
+	// Chains begin at Mean + Sigma·n.
+	Mean, Sigma float64
+	Steps       []Step
+	// Jump says that the last step is the denoising jump, which has no noise.
+	Jump bool
+}
+
+// Step is one update.
+type Step struct {
+	StepSize    float64 // ε, in units of x
+	Temperature float64 // T
+	// Level is the noise level of x before the step, in units of x, which is
+	// added to given pixels where others are filled in.
+	Level float64
+}
 
 // about is what the page's script knows of the model.
 type about struct {
-	Name     string   `json:"name"`
-	Shape    []int    `json:"shape"`
-	Length   int      `json:"length"`
-	Channels int      `json:"channels"`
-	Size     int      `json:"size"`
-	Pad      int      `json:"pad"`
-	Sigma0   float64  `json:"sigma0"`
-	SigmaMax float64  `json:"sigma_max"`
-	Classes  []string `json:"classes"`
-	WebGPU   bool     `json:"webgpu"`
+	Name     string    `json:"name"`
+	Shape    []int     `json:"shape"`
+	Length   int       `json:"length"`
+	Channels int       `json:"channels"` // of pictures, 0 for points
+	Height   int       `json:"height"`
+	Width    int       `json:"width"`
+	Pad      int       `json:"pad"`
+	Sigma0   float64   `json:"sigma0"` // 0 where there is no denoising jump
+	Batch    int       `json:"batch"`  // the rows that the model takes, 0 for any number
+	Energy   bool      `json:"energy"` // whether the model says it
+	Classes  []string  `json:"classes"`
+	WebGPU   bool      `json:"webgpu"`
+	Picture  []float32 `json:"picture"`
+	Hidden   []float32 `json:"hidden"`
+}
+
+// chain is a sampler as the page's script has it.
+type chain struct {
+	Name         string    `json:"name"`
+	About        string    `json:"about"`
+	Mean         float64   `json:"mean"`
+	Sigma        float64   `json:"sigma"`
+	Jump         bool      `json:"jump"`
+	StepSizes    []float32 `json:"step_sizes"`
+	Temperatures []float32 `json:"temperatures"`
+	Levels       []float32 `json:"levels"`
 }
 
 // part is data inside the page: gzip in base64, or plain text.
@@ -82,18 +112,30 @@ func writePage(ctx context.Context, w *writer) error {
 }
 
 func (w *writer) page(ctx context.Context, o PageOptions) ([]byte, error) {
-	n := w.Network
-	model, err := w.pageModel(o.Precision)
+	if len(o.Samplers) == 0 {
+		return nil, fmt.Errorf("no samplers, want one or more")
+	}
+	shape := w.Network.InputShape()
+	info := about{
+		Name: w.Name, Shape: shape, Length: tensor.Volume(shape), Sigma0: w.Sigma0, Classes: o.Classes, WebGPU: o.WebGPU,
+		Picture: valuesOf(o.Picture), Hidden: valuesOf(o.Hidden),
+	}
+	if info.Channels, info.Height, info.Width = pictures(shape); info.Channels > 0 {
+		info.Pad = w.Pad
+	}
+	o.Precision = cmp.Or(o.Precision, w.precision())
+	model, err := w.pageModel(o.Precision, &info)
 	if err != nil {
 		return nil, err
 	}
-	info := about{w.Name, n.InputShape(), tensor.Volume(n.InputShape()), n.Channels, n.Size, w.Pad, w.Sigma0, o.SigmaMax, nil, o.WebGPU}
 	parts := map[string][]byte{"model": model, "ziggurat": rng.Ziggurat()}
+	if parts["samplers"], err = json.Marshal(chains(o.Samplers)); err != nil {
+		return nil, err
+	}
 	if len(o.Classes) > 0 {
-		if parts["labels"], err = labelModel(n.InputShape(), w.Pad, o.Classifier); err != nil {
+		if parts["labels"], err = labelModel(shape, w.Pad, o.Classifier); err != nil {
 			return nil, err
 		}
-		info.Classes = o.Classes
 	}
 	names := []string{"ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"}
 	if o.WebGPU {
@@ -104,11 +146,11 @@ func (w *writer) page(ctx context.Context, o PageOptions) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	var list []part
-	for _, key := range []string{"ziggurat", "model", "labels", "script", "wasm"} {
+	for _, key := range []string{"ziggurat", "samplers", "model", "labels", "script", "wasm"} {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		if len(parts[key]) == 0 {
 			continue
 		}
@@ -127,33 +169,75 @@ func (w *writer) page(ctx context.Context, o PageOptions) ([]byte, error) {
 		return nil, err
 	}
 	list = append(list, part{"about", string(told)}, part{"engine", string(engine)})
-	return w.pageText(list, o)
+	return w.pageText(list, o.Precision, info)
+}
+
+// pictures returns what one x is as a picture, [C H W] in grey or colour or
+// [H W]; channels are 0 for a point of any other shape.
+func pictures(shape []int) (channels, height, width int) {
+	const least = 4 // a side
+	if len(shape) == 2 {
+		shape = append([]int{1}, shape...)
+	}
+	if len(shape) != 3 || shape[0] != 1 && shape[0] != 3 || min(shape[1], shape[2]) < least {
+		return 0, 0, 0
+	}
+	return shape[0], shape[1], shape[2]
+}
+
+func valuesOf(t *tensor.Tensor) []float32 {
+	if t == nil {
+		return nil
+	}
+	return tensor.Data[float32](t)
+}
+
+func chains(samplers []Sampler) []chain {
+	var list []chain
+	for _, s := range samplers {
+		c := chain{Name: s.Name, About: s.About, Mean: s.Mean, Sigma: s.Sigma, Jump: s.Jump}
+		for _, step := range s.Steps {
+			c.StepSizes = append(c.StepSizes, float32(step.StepSize))
+			c.Temperatures = append(c.Temperatures, float32(step.Temperature))
+			c.Levels = append(c.Levels, float32(step.Level))
+		}
+		list = append(list, c)
+	}
+	return list
 }
 
 // pageText fills in the page's template.
-func (w *writer) pageText(parts []part, o PageOptions) ([]byte, error) {
+func (w *writer) pageText(parts []part, precision string, info about) ([]byte, error) {
 	read := func(name string) string {
 		b, _ := pageFiles.ReadFile("files/page/" + name) // embedded
 		return string(b)
 	}
 	var script strings.Builder
-	for _, name := range []string{"random.js", "chains.js", "page.js"} {
+	for _, name := range []string{"random.js", "chains.js", "client.js", "picture.js", "easel.js", "plane.js", "page.js"} {
 		script.WriteString(inlined(read(name)))
 	}
 	t, err := template.New("page").Parse(read("page.html"))
 	if err != nil {
 		return nil, err
 	}
-	data := w.Metadata["data"]
-	if data != "" {
-		data = ", trained on " + data
+	what := "Points"
+	if info.Channels > 0 {
+		what = "Pictures"
+	}
+	of := fmt.Sprint(w.Network)
+	if text := w.Metadata["composition"]; text != "" {
+		of = "the composition " + text
+	}
+	if data := w.Metadata["data"]; data != "" {
+		of += ", trained on " + data
 	}
 	var b bytes.Buffer
 	err = t.Execute(&b, map[string]any{
-		"Title":  html.EscapeString("Pictures from an energy: " + w.Name),
-		"About":  html.EscapeString(fmt.Sprintf("An energy-based model, %v%s. Chains of annealed Langevin dynamics turn noise into pictures by following the energy’s gradient.", w.Network, data)),
-		"Footer": html.EscapeString(fmt.Sprintf("Weights as %s, SHA-256 %s. Computed by onnxruntime-web inside this page.", o.Precision, w.Weights.Hash())),
-		"Style":  read("page.css"), "Script": script.String(), "Parts": parts,
+		"Title":    html.EscapeString(what + " from an energy: " + w.Name),
+		"About":    html.EscapeString(fmt.Sprintf("An energy-based model: %s. Chains turn noise into %s by following the energy’s gradient.", of, strings.ToLower(what))),
+		"Footer":   html.EscapeString(fmt.Sprintf("Weights as %s, SHA-256 %s. Computed by onnxruntime-web inside this page.", precision, w.Metadata["weights_sha256"])),
+		"Pictures": info.Channels > 0, "Colour": info.Channels == 3, "Jump": w.Sigma0 > 0, "Wide": info.Length > 2, "Plane": info.Length == 2,
+		"Style": read("page.css"), "Script": script.String(), "Parts": parts,
 	})
 	return b.Bytes(), err
 }
@@ -183,81 +267,4 @@ func packed(b []byte) (string, error) {
 	}
 	err = coder.Close()
 	return out.String(), err
-}
-
-// pageModel returns the score's file with weights of a precision.
-func (w *writer) pageModel(precision string) ([]byte, error) {
-	m, err := w.model("score")
-	if err != nil {
-		return nil, err
-	}
-	switch precision {
-	case "float32":
-	case "float16":
-		halfWeights(m.Graph)
-	case "int8":
-		if _, err := export.QuantiseWeights(m); err != nil {
-			return nil, err
-		}
-	default:
-		return nil, fmt.Errorf("precision %q, want one of %s", precision, strings.Join(Precisions(), ", "))
-	}
-	return export.Marshal(m)
-}
-
-// halfWeights keeps large float32 initialisers as float16, with a Cast before
-// their use, which ONNX Runtime makes once when it loads the file.
-func halfWeights(g *onnxpb.GraphProto) {
-	const worth = 256 // elements
-	var casts []*onnxpb.NodeProto
-	for _, t := range g.Initializer {
-		if t.GetDataType() != int32(onnxpb.TensorProto_FLOAT) || len(t.RawData) < 4*worth {
-			continue
-		}
-		values := make([]float32, len(t.RawData)/4)
-		for i := range values {
-			values[i] = math.Float32frombits(binary.LittleEndian.Uint32(t.RawData[4*i:]))
-		}
-		half := tensor.Of(values, len(values)).AsFloat16()
-		raw := make([]byte, 0, 2*len(values))
-		for _, v := range tensor.Data[tensor.Float16Bits](half) {
-			raw = append(raw, byte(v), byte(v>>8))
-		}
-		name := t.GetName()
-		t.Name, t.RawData, t.DataType = proto.String(name+".float16"), raw, proto.Int32(int32(onnxpb.TensorProto_FLOAT16))
-		casts = append(casts, &onnxpb.NodeProto{
-			OpType: proto.String("Cast"), Input: []string{t.GetName()}, Output: []string{name},
-			Attribute: []*onnxpb.AttributeProto{{Name: proto.String("to"), Type: onnxpb.AttributeProto_INT.Enum(), I: proto.Int64(int64(onnxpb.TensorProto_FLOAT))}},
-		})
-	}
-	g.Node = append(casts, g.Node...)
-}
-
-// labelModel returns the file of a classifier x [N …] → probabilities
-// [N classes], for pictures of a shape with pad rows and columns around them
-// that are no data.
-func labelModel(shape []int, pad int, w energy.Weights) ([]byte, error) {
-	n, err := classifier.Recognise(w)
-	if err != nil {
-		return nil, err
-	}
-	g := graph.New("classifier")
-	err = graph.Catch(func() {
-		x := g.Input("x", tensor.Float32, graph.Batch(shape...))
-		pixels := graph.Scale(graph.Minimum(graph.Maximum(x, graph.Like(x, 0)), graph.Like(x, 1)), 255)
-		pixels = graph.Floor(graph.Shift(pixels, 0.5))
-		for axis := 2; axis < 4; axis++ {
-			pixels = graph.Slice(pixels, axis, pad, shape[axis-1]-pad, 1)
-		}
-		seen, err := classifier.Preprocess(pixels)
-		if err != nil {
-			panic(&graph.Error{Op: x.Op(), Operands: []string{x.Type().String()}, Want: err.Error()})
-		}
-		logits := n.Build(seen, w.Constants(g, n, tensor.Float32)).Logits
-		g.Output("probabilities", graph.Exp(graph.LogSoftmax(logits)))
-	})
-	if err != nil {
-		return nil, err
-	}
-	return export.Bytes(g, export.Options{})
 }

@@ -24,7 +24,7 @@ func writeWeb(_ context.Context, w *writer) error {
 	if err := w.putModel("model.onnx", m); err != nil {
 		return err
 	}
-	n := w.Network
+	n := w.net
 	about, err := json.MarshalIndent(map[string]any{
 		"name": w.Name, "network": n.String(), "channels": n.Channels, "size": n.Size, "sigma0": w.Sigma0, "pad": w.Pad,
 	}, "", "  ")

@@ -5,33 +5,46 @@ let ort, energy, classifier, about;
 
 const url = (bytes) => URL.createObjectURL(new Blob([bytes], { type: "text/javascript" }));
 
-async function open({ script, wasm, model, labels, info, threads, webgpu }) {
+async function open({ script, wasm, model, info, threads, webgpu }) {
   ort = await import(url(script));
   about = info;
   ort.env.wasm.wasmBinary = wasm;
   ort.env.wasm.numThreads = threads;
-  const providers = webgpu ? ["webgpu", "wasm"] : ["wasm"];
-  energy = await ort.InferenceSession.create(model, { executionProviders: providers });
-  if (labels) classifier = await ort.InferenceSession.create(labels, { executionProviders: ["wasm"] });
+  energy = await ort.InferenceSession.create(model, { executionProviders: webgpu ? ["webgpu", "wasm"] : ["wasm"] });
   await score({ x: new Float32Array(info.length), n: 1 }); // the first run lays weights out
   return { threads: ort.env.wasm.numThreads };
 }
 
-const pictures = (x, n) => new ort.Tensor("float32", x, [n, ...about.shape]);
+async function openLabels({ labels }) {
+  classifier = await ort.InferenceSession.create(labels, { executionProviders: ["wasm"] });
+  return {};
+}
 
+const tensor = (x, n) => new ort.Tensor("float32", x, [n, ...about.shape]);
+
+// score runs n rows, in batches where the model takes so many and no others.
 async function score({ x, n }) {
-  const out = await energy.run({ x: pictures(x, n) });
-  return { energy: Float32Array.from(out.energy.data), score: Float32Array.from(out.score.data) };
+  const batch = about.batch || n, length = about.length;
+  const all = { energy: about.energy ? new Float32Array(n) : null, score: new Float32Array(n * length) };
+  for (let first = 0; first < n; first += batch) {
+    const count = Math.min(batch, n - first), rows = new Float32Array(batch * length);
+    rows.set(x.subarray(first * length, (first + count) * length));
+    const out = await energy.run({ x: tensor(rows, batch) });
+    all.score.set(out.score.data.subarray(0, count * length), first * length);
+    all.energy?.set(out.energy.data.subarray(0, count), first);
+    for (const t of Object.values(out)) t.dispose();
+  }
+  return all;
 }
 
 async function classify({ x, n }) {
-  const out = await classifier.run({ x: pictures(x, n) });
+  const out = await classifier.run({ x: tensor(x, n) });
   return { probabilities: Float32Array.from(out.probabilities.data) };
 }
 
 self.onmessage = async ({ data }) => {
   try {
-    self.postMessage({ id: data.id, ...(await { open, score, classify }[data.call](data)) });
+    self.postMessage({ id: data.id, ...(await { open, openLabels, score, classify }[data.call](data)) });
   } catch (error) {
     self.postMessage({ id: data.id, error: String(error?.message ?? error) });
   }

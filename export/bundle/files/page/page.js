@@ -1,65 +1,16 @@
-// The page: a worker with the model, chains that are watched, an easel.
+// The page: chains that are watched, on tiles or on a plane, and an easel.
 
 import { Random } from "./random.js";
-import { Chains, plan } from "./chains.js";
+import { Chains } from "./chains.js";
+import { $, about, Engine, part } from "./client.js";
+import { draw, drawScore } from "./picture.js";
+import { Easel } from "./easel.js";
+import { Plane } from "./plane.js";
 
-const $ = (id) => document.getElementById(id);
-const text = (id) => $(`part-${id}`)?.textContent ?? "";
-const about = JSON.parse(text("about"));
-const inner = about.size - 2 * about.pad; // the part that is shown
-
-// part unpacks a part of the page: gzip in base64.
-async function part(id) {
-  const coded = text(id);
-  if (!coded) return null;
-  const bytes = Uint8Array.from(atob(coded), (c) => c.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
-
-// Engine talks with the worker that runs the model.
-class Engine {
-  constructor() {
-    // A classic worker: browsers refuse module workers to pages opened as files.
-    this.worker = new Worker(URL.createObjectURL(new Blob([text("engine")], { type: "text/javascript" })));
-    this.waiting = new Map();
-    this.calls = 0;
-    this.worker.onmessage = ({ data }) => {
-      const { resolve, reject } = this.waiting.get(data.id);
-      this.waiting.delete(data.id);
-      data.error ? reject(new Error(data.error)) : resolve(data);
-    };
-    this.worker.onerror = (event) => {
-      this.broken = new Error(event.message || "its worker does not start");
-      for (const { reject } of this.waiting.values()) reject(this.broken);
-    };
-  }
-  ask(call, rest) {
-    const id = ++this.calls;
-    if (this.broken) return Promise.reject(this.broken);
-    return new Promise((resolve, reject) => {
-      this.waiting.set(id, { resolve, reject });
-      this.worker.postMessage({ id, call, ...rest });
-    });
-  }
-  score(x, n) { return this.ask("score", { x, n }); }
-  async classify(x, n) { return about.classes ? (await this.ask("classify", { x, n })).probabilities : null; }
-}
-
-// draw shows the inner part of a picture on a canvas; marked pixels are tinted.
-function draw(canvas, x, offset = 0, marked = null) {
-  canvas.width = canvas.height = inner;
-  const context = canvas.getContext("2d"), image = context.createImageData(inner, inner);
-  for (let p = 0; p < inner * inner; p++) {
-    const at = (about.pad + Math.floor(p / inner)) * about.size + about.pad + (p % inner);
-    for (let c = 0; c < 3; c++) {
-      const v = x[offset + (c % about.channels) * about.size ** 2 + at];
-      image.data[4 * p + c] = 255 * (marked?.[at] ? [0.55, 0.3, 0.75][c] * 0.6 + 0.25 * v : v);
-    }
-    image.data[4 * p + 3] = 255;
-  }
-  context.putImageData(image, 0, 0);
-}
+const pictures = about.channels > 0;
+// parameters come behind the page's #, such as #seed=7&sampler=paper&raw.
+const parameters = new URLSearchParams(location.hash.slice(1));
+const state = { engine: null, run: 0, chains: null, paused: false, wake: null, tables: null, samplers: [], easel: null, plane: null };
 
 const best = (p, i) => {
   const row = Array.from(p.subarray(i * about.classes.length, (i + 1) * about.classes.length));
@@ -67,65 +18,90 @@ const best = (p, i) => {
   return `${about.classes[k]}, ${(100 * row[k]).toFixed(0)} %`;
 };
 
-// curve draws the energies of all chains over the steps, as their logarithms
+// curve draws the energies of the first chains over the steps, as their logarithms
 // above the least: they fall through several orders of magnitude.
 function curve(list, total) {
-  const canvas = $("curve"), context = canvas.getContext("2d"), { width, height } = canvas;
+  const canvas = $("curve"), context = canvas.getContext("2d"), { width, height } = canvas, most = 16;
   context.clearRect(0, 0, width, height);
   if (list.length < 2) return;
-  const flat = list.flat(), low = Math.min(...flat), high = Math.max(...flat);
-  const place = (e) => Math.log1p(e - low) / (Math.log1p(high - low) || 1);
-  const y = (e) => 14 + (height - 28) * (1 - place(e));
+  const shown = Math.min(most, list[0].length), flat = list.flatMap((e) => e.slice(0, shown)).filter(Number.isFinite);
+  const low = flat.reduce((m, v) => Math.min(m, v), Infinity), high = flat.reduce((m, v) => Math.max(m, v), -Infinity);
+  const y = (e) => 14 + (height - 28) * (1 - Math.log1p(e - low) / (Math.log1p(high - low) || 1));
   context.lineWidth = 1.2;
-  list[0].forEach((_, i) => {
-    context.strokeStyle = `hsl(${(i * 360) / list[0].length} 60% 50%)`;
+  for (let i = 0; i < shown; i++) {
+    context.strokeStyle = `hsl(${(i * 360) / shown} 60% 50%)`;
     context.beginPath();
     list.forEach((e, k) => context.lineTo((k / Math.max(total - 1, 1)) * width, y(e[i])));
     context.stroke();
-  });
-  context.fillStyle = getComputedStyle(document.body).color;
+  }
+  context.fillStyle = getComputedStyle(canvas).color;
   context.font = "12px system-ui, sans-serif";
   context.fillText(high.toPrecision(4), 4, 12);
   context.fillText(low.toPrecision(4), 4, height - 3);
 }
 
-const state = { engine: null, run: 0, chains: null, paused: false, wake: null, tables: null };
-
-// show puts chains on the page.
-function show(chains, tiles) {
-  for (let i = 0; i < chains.n; i++) {
-    draw(tiles[i].x, chains.x, i * about.length);
-    draw(tiles[i].d, chains.done ? chains.x : chains.denoised, i * about.length);
-    if (!tiles[i].said) tiles[i].caption.textContent = `E ${chains.energy[i].toFixed(1)}`;
+// Tiles show chains of pictures: x above, and below it what the energy takes x for.
+class Tiles {
+  constructor(n, what) {
+    $("chains").replaceChildren();
+    this.list = Array.from({ length: n }, (_, i) => {
+      const figure = $("chains").appendChild(document.createElement("div"));
+      const button = figure.appendChild(document.createElement("button"));
+      button.type = "button";
+      button.setAttribute("aria-label", `${what} ${i + 1}: take it to the easel`);
+      const add = () => button.appendChild(document.createElement("canvas"));
+      const tile = { button, x: add(), d: about.sigma0 > 0 ? add() : null };
+      tile.caption = figure.appendChild(document.createElement("p"));
+      button.onclick = () => state.chains?.done && state.easel.take(state.chains.x.slice(i * about.length, (i + 1) * about.length));
+      return tile;
+    });
   }
-  curve(chains.energies, chains.plan.length);
+
+  show(chains) {
+    this.list.forEach((tile, i) => {
+      draw(tile.x, chains.x, i * about.length);
+      if (tile.d) draw(tile.d, chains.done ? chains.x : chains.denoised, i * about.length);
+      if (chains.energy) tile.caption.textContent = `E ${chains.energy[i].toFixed(1)}`;
+    });
+  }
+
+  // finish says what the classifier reads, and returns it.
+  async finish(chains, engine) {
+    const p = await engine.classify(chains.x, chains.n);
+    if (!p) return "";
+    const read = this.list.map((_, i) => best(p, i));
+    this.list.forEach((tile, i) => { tile.caption.textContent = read[i] + (chains.energy ? `, E ${chains.energy[i].toFixed(1)}` : ""); });
+    return `: the classifier reads ${read.join("; ")}`;
+  }
 }
 
-function makeTiles(n, what) {
-  $("chains").replaceChildren();
-  return Array.from({ length: n }, (_, i) => {
-    const figure = $("chains").appendChild(document.createElement("div"));
-    const button = figure.appendChild(document.createElement("button"));
-    button.type = "button";
-    button.setAttribute("aria-label", `${what} ${i + 1}: take it to the easel`);
-    const tile = { x: button.appendChild(document.createElement("canvas")), d: button.appendChild(document.createElement("canvas")) };
-    tile.caption = figure.appendChild(document.createElement("p"));
-    button.onclick = () => state.chains?.done && take(state.chains.x.slice(i * about.length, (i + 1) * about.length));
-    return tile;
-  });
+// Cloud shows chains of points.
+class Cloud {
+  show(chains) { state.plane.show(chains.x, chains.n, chains.energy); }
+
+  async finish(chains) {
+    const { x, n, length } = chains, say = (v) => v.toPrecision(3);
+    const mean = (k, of) => { let sum = 0; for (let i = k; i < n * length; i += length) sum += of(x[i]) / n; return sum; };
+    const of = Array.from({ length: Math.min(length, 4) }, (_, k) => {
+      const m = mean(k, (v) => v);
+      return `${say(m)} ± ${say(Math.sqrt(mean(k, (v) => (v - m) ** 2)))}`;
+    });
+    return `: mean and standard deviation ${of.join(", ")}`;
+  }
 }
 
 // watch runs chains to their end, or to the start of others.
 async function watch(options, what) {
   const run = ++state.run, { engine } = state;
   state.wake?.();
-  const chains = new Chains(engine, new Random(options.seed, state.tables), {
-    n: options.n, length: about.length, steps: options.steps, sigma0: about.sigma0, sigmaMax: about.sigma_max, given: options.given,
+  const chains = new Chains(engine, new Random(number("seed"), state.tables), sampler(), {
+    length: about.length, sigma0: about.sigma0, heat: positive("heat"), ...options,
   });
   state.chains = chains;
   setPaused(false);
   $("pause").disabled = $("one").disabled = false;
-  const tiles = makeTiles(options.n, what), total = chains.plan.length, began = performance.now();
+  $("said").textContent = "";
+  const view = pictures ? new Tiles(chains.n, what) : new Cloud(), began = performance.now();
   let shown = 0, busy = 0;
   while (!chains.done) {
     if (state.paused) await new Promise((resolve) => { state.wake = resolve; });
@@ -136,22 +112,22 @@ async function watch(options, what) {
     if (run !== state.run) return null;
     if (performance.now() - shown > 40 || chains.done || state.paused) {
       shown = performance.now();
-      show(chains, tiles);
-      $("progress").max = total;
+      view.show(chains);
+      if (chains.energy) curve(chains.energies, chains.steps);
+      $("progress").max = chains.steps;
       $("progress").value = chains.step;
-      $("numbers").textContent = `step ${chains.step} of ${total}, noise level ${chains.level.toFixed(2)}` +
-        ` (T = ${((chains.level / about.sigma0) ** 2).toFixed(2)}), ${(busy / chains.step).toFixed(1)} ms a step`;
+      $("numbers").textContent = `step ${chains.step} of ${chains.steps}, noise level ${chains.level.toFixed(2)}, T = ${chains.temperature.toFixed(2)}, ` +
+        `${(busy / chains.step).toFixed(1)} ms a step`;
       await new Promise(requestAnimationFrame);
     }
+    const speed = Number($("speed").value); // steps a second, 0 for all there are
+    if (speed > 0) await new Promise((resolve) => setTimeout(resolve, 1000 / speed - (performance.now() - at)));
   }
-  $("numbers").textContent += `, done in ${((performance.now() - began) / 1000).toFixed(1)} s`;
+  state.seconds = (performance.now() - began) / 1000;
+  $("numbers").textContent += `, done in ${state.seconds.toFixed(1)} s`;
   $("pause").disabled = $("one").disabled = true;
-  const p = await engine.classify(chains.x, chains.n);
-  tiles.forEach((tile, i) => {
-    const e = chains.energy[i].toFixed(1);
-    tile.caption.textContent = p ? `${best(p, i)}, E ${e}` : `E ${e}`;
-    tile.said = true;
-  });
+  const read = await view.finish(chains, engine);
+  if (run === state.run) $("said").textContent = `${chains.n} ${what}${chains.n === 1 ? "" : "s"} done${read}.`;
   return chains;
 }
 
@@ -162,89 +138,32 @@ function setPaused(paused) {
   if (!paused) { state.wake?.(); state.wake = null; }
 }
 
-const number = (id) => {
+const sampler = () => state.samplers.find((s) => s.name === $("sampler").value);
+
+// number reads a field as a whole number within its bounds, and writes it back.
+function number(id) {
   const input = $(id), v = Math.round(Number(input.value));
   return (input.value = Math.min(Number(input.max), Math.max(Number(input.min), Number.isFinite(v) ? v : 1)));
-};
+}
 
-// The easel: a picture, and which of its pixels are hidden.
-const easel = {
-  picture: new Float32Array(about.length),
-  hidden: new Uint8Array(about.size ** 2),
-  cursor: [inner >> 1, inner >> 1],
-  focused: false,
-};
-
-function drawEasel() {
-  draw($("easel"), easel.picture, 0, easel.hidden);
-  if (easel.focused) {
-    const context = $("easel").getContext("2d");
-    context.fillStyle = "rgba(255, 160, 0, 0.8)";
-    context.fillRect(...easel.cursor, 1, 1);
-  }
+function positive(id) {
+  const v = Number($(id).value);
+  return v >= 0 && Number.isFinite(v) ? v : 1;
 }
 
 let judging = false, again = false;
-// judge says what the energy and the classifier make of the picture.
+// judge says what the energy and the classifier make of the picture on the easel.
 async function judge() {
   if (!state.engine || judging) { again = true; return; }
   judging = true;
   do {
     again = false;
-    const { energy, score } = await state.engine.score(easel.picture, 1);
-    const norm = Math.sqrt(score.reduce((sum, v) => sum + v * v, 0));
-    const p = await state.engine.classify(easel.picture, 1);
-    $("verdict").textContent = `E ${energy[0].toFixed(2)}, ‖score‖ ${norm.toFixed(1)}` + (p ? `; the classifier says ${best(p, 0)}` : "");
-    drawScore(score);
+    const { picture } = state.easel, { energy, score } = await state.engine.score(picture, 1);
+    const norm = Math.sqrt(score.reduce((sum, v) => sum + v * v, 0)), p = await state.engine.classify(picture, 1);
+    $("verdict").textContent = (energy ? `E ${energy[0].toFixed(2)}, ` : "") + `‖score‖ ${norm.toFixed(1)}` + (p ? `; the classifier says ${best(p, 0)}` : "");
+    drawScore($("score"), score);
   } while (again);
   judging = false;
-}
-
-function drawScore(score) {
-  const canvas = $("score"), context = canvas.getContext("2d");
-  canvas.width = canvas.height = inner;
-  const image = context.createImageData(inner, inner);
-  const most = score.reduce((m, v) => Math.max(m, Math.abs(v)), 1e-9);
-  for (let p = 0; p < inner * inner; p++) {
-    const at = (about.pad + Math.floor(p / inner)) * about.size + about.pad + (p % inner);
-    let s = 0;
-    for (let c = 0; c < about.channels; c++) s += score[c * about.size ** 2 + at] / about.channels;
-    const v = Math.sign(s) * Math.sqrt(Math.abs(s) / most);
-    const rgb = v > 0 ? [255, 150, 40] : [60, 120, 255];
-    for (let c = 0; c < 3; c++) image.data[4 * p + c] = Math.abs(v) * rgb[c] + (1 - Math.abs(v)) * 40;
-    image.data[4 * p + 3] = 255;
-  }
-  context.putImageData(image, 0, 0);
-}
-
-// paint uses the tool around a place in pixels of the inner part.
-function paint(cx, cy) {
-  const tool = document.querySelector("input[name=tool]:checked").value;
-  const radius = Math.max(1, inner / (tool === "hide" || tool === "show" ? 12 : 14));
-  for (let y = 0; y < inner; y++) {
-    for (let x = 0; x < inner; x++) {
-      const near = Math.min(1, radius + 0.75 - Math.hypot(x + 0.5 - cx, y + 0.5 - cy)); // soft at its rim
-      if (near <= 0) continue;
-      const at = (about.pad + y) * about.size + about.pad + x;
-      if (tool === "hide" || tool === "show") {
-        easel.hidden[at] = tool === "hide" ? 1 : 0;
-        continue;
-      }
-      for (let c = 0; c < about.channels; c++) {
-        const i = c * about.size ** 2 + at;
-        easel.picture[i] = tool === "ink" ? Math.max(easel.picture[i], near) : Math.min(easel.picture[i], 1 - near);
-      }
-    }
-  }
-  drawEasel();
-  judge();
-}
-
-function take(picture) {
-  easel.picture = picture.map((v) => Math.min(1, Math.max(0, v)));
-  easel.hidden.fill(0);
-  drawEasel();
-  judge();
 }
 
 function connect() {
@@ -258,102 +177,63 @@ function connect() {
     state.wake?.();
     state.wake = null;
   };
-  const pen = (event) => {
-    if (!event.buttons && event.type !== "pointerdown") return;
-    const box = $("easel").getBoundingClientRect();
-    paint(((event.clientX - box.left) / box.width) * inner, ((event.clientY - box.top) / box.height) * inner);
-  };
-  $("easel").onpointerdown = (event) => { $("easel").setPointerCapture(event.pointerId); pen(event); };
-  $("easel").onpointermove = pen;
-  $("easel").onfocus = () => { easel.focused = $("easel").matches(":focus-visible"); drawEasel(); };
-  $("easel").onblur = () => { easel.focused = false; drawEasel(); };
-  $("easel").onkeydown = (event) => {
-    const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-    if (event.key === " ") {
-      paint(easel.cursor[0] + 0.5, easel.cursor[1] + 0.5);
-    } else if (moves[event.key]) {
-      easel.focused = true;
-      easel.cursor = easel.cursor.map((v, i) => Math.min(inner - 1, Math.max(0, v + moves[event.key][i])));
-      drawEasel();
-    } else return;
-    event.preventDefault();
-  };
-  $("clear").onclick = () => take(new Float32Array(about.length));
-  $("half").onclick = () => {
-    easel.hidden.forEach((_, at) => { easel.hidden[at] = at >= (about.size ** 2) / 2 ? 1 : 0; });
-    drawEasel();
-  };
-  $("file").onchange = async () => {
-    const canvas = new OffscreenCanvas(inner, inner), context = canvas.getContext("2d");
-    try {
-      context.drawImage(await createImageBitmap($("file").files[0]), 0, 0, inner, inner);
-    } catch {
-      $("verdict").textContent = `${$("file").files[0].name} is no picture that this browser reads`;
-      return;
-    }
-    const { data } = context.getImageData(0, 0, inner, inner), picture = new Float32Array(about.length);
-    for (let p = 0; p < inner * inner; p++) {
-      const at = (about.pad + Math.floor(p / inner)) * about.size + about.pad + (p % inner);
-      for (let c = 0; c < about.channels; c++) {
-        picture[c * about.size ** 2 + at] = (about.channels === 1 ? (data[4 * p] + data[4 * p + 1] + data[4 * p + 2]) / 3 : data[4 * p + c]) / 255;
-      }
-    }
-    take(picture);
-  };
-  $("fill").onclick = () => {
-    if (!easel.hidden.includes(1)) {
-      $("verdict").textContent = "nothing is hidden: choose the tool “hide” and paint over a part";
-      return;
-    }
-    const hidden = new Uint8Array(about.length);
-    for (let i = 0; i < hidden.length; i++) hidden[i] = easel.hidden[i % about.size ** 2];
-    watch({
-      seed: number("seed"), n: number("completions"), given: { picture: easel.picture.slice(), hidden },
-      steps: plan($("sampler").value === "paper" ? "paper" : "quick", { steps: parameters.steps, sigmaMax: about.sigma_max, sigma0: about.sigma0 }),
-    }, "completion");
-  };
+  if (pictures) $("fill").onclick = fill;
 }
 
-// parameters come behind the page's #, such as #seed=7&sampler=paper&steps=50&raw.
-const given = new URLSearchParams(location.hash.slice(1));
-const parameters = { steps: given.has("steps") ? Number(given.get("steps")) : undefined, raw: given.has("raw") };
+// steps leaves out the denoising jump where the address says raw.
+const steps = () => (parameters.has("raw") && sampler().jump ? sampler().step_sizes.length - 1 : Infinity);
 
-async function sample() {
-  let steps = plan($("sampler").value, { steps: parameters.steps, sigmaMax: about.sigma_max, sigma0: about.sigma0 });
-  if (parameters.raw) steps = steps.filter((s) => !s.jump);
-  return watch({ seed: number("seed"), n: number("count"), steps }, "picture");
+const sample = () => watch({ n: number("count"), steps: steps() }, pictures ? "picture" : "point");
+
+async function fill() {
+  const hidden = state.easel.mask();
+  if (!hidden) {
+    $("verdict").textContent = "nothing is hidden: choose the tool “hide” and paint over a part";
+    return null;
+  }
+  return watch({ n: number("completions"), steps: steps(), given: { picture: state.easel.picture.slice(), hidden } }, "completion");
+}
+
+// readTables reads those of the generator of normal numbers.
+function readTables(bytes) {
+  const view = new DataView(bytes.buffer), tables = { inner: [], scale: [], low: [], high: [], tail: view.getFloat64(0, true) };
+  for (let at = 8; at < bytes.length; at += 24) {
+    tables.inner.push(view.getUint32(at, true));
+    tables.scale.push(view.getFloat32(at + 4, true));
+    tables.low.push(view.getFloat64(at + 8, true));
+    tables.high.push(view.getFloat64(at + 16, true));
+  }
+  return tables;
 }
 
 async function begin() {
-  for (const [id, name] of [["sampler", "sampler"], ["seed", "seed"], ["count", "pictures"]]) {
-    if (given.has(name)) $(id).value = given.get(name);
+  const began = performance.now();
+  state.engine = null;
+  const engine = new Engine(), opened = engine.open();
+  state.tables = readTables(await part("ziggurat"));
+  state.samplers = JSON.parse(new TextDecoder().decode(await part("samplers")));
+  for (const s of state.samplers) $("sampler").add(new Option(s.about, s.name));
+  for (const id of ["sampler", "seed", "count", "heat", "speed"]) {
+    if (parameters.has(id)) $(id).value = parameters.get(id);
   }
-  const numbers = await part("ziggurat"), view = new DataView(numbers.buffer), layers = 256;
-  state.tables = { inner: [], scale: [], low: [], high: [], tail: view.getFloat64(0, true) };
-  for (let i = 0, at = 8; i < layers; i++, at += 24) {
-    state.tables.inner.push(view.getUint32(at, true));
-    state.tables.scale.push(view.getFloat32(at + 4, true));
-    state.tables.low.push(view.getFloat64(at + 8, true));
-    state.tables.high.push(view.getFloat64(at + 16, true));
-  }
-  drawEasel();
+  if (pictures) state.easel = new Easel($("easel"), judge);
+  else state.plane = new Plane($("plane"), engine);
   connect();
-  const began = performance.now(), engine = new Engine();
-  const [script, wasm, model, labels] = await Promise.all(["script", "wasm", "model", "labels"].map(part));
-  // More threads need a page that is isolated, which a file never is.
-  const threads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
-  await engine.ask("open", { script, wasm, model, labels, threads, webgpu: about.webgpu && "gpu" in navigator, info: { length: about.length, shape: about.shape } });
+  const { threads, webgpu } = await opened;
   state.engine = engine;
-  $("fill").disabled = false;
-  $("status").textContent = `Ready after ${((performance.now() - began) / 1000).toFixed(1)} s; everything runs in this browser, and nothing is sent anywhere.`;
+  const on = webgpu ? "on the GPU" : `on ${threads} thread${threads === 1 ? "" : "s"}`;
+  $("status").textContent = `Ready after ${((performance.now() - began) / 1000).toFixed(1)} s, ${on}; everything runs in this browser, and nothing is sent anywhere.`;
   document.body.dataset.ready = "yes";
-  judge();
-  await sample();
+  if (pictures) {
+    $("fill").disabled = false;
+    judge();
+  }
+  await (about.hidden ? fill() : sample());
   document.body.dataset.sampled = "yes";
 }
 
 // For tests, and for the console.
-self.ebm = { state, easel, take, about };
+self.ebm = { state, about };
 
 begin().catch((error) => {
   $("status").textContent = `This browser cannot run the page: ${error.message}`;

@@ -239,7 +239,12 @@ func (w *writer) put(path string, data []byte) error {
 	if err := atomicfile.WriteFile(full, data); err != nil {
 		return err
 	}
-	sum := sha256.Sum256(data)
-	w.result.Files = append(w.result.Files, File{full, int64(len(data)), hex.EncodeToString(sum[:])})
+	w.result.Files = append(w.result.Files, File{full, int64(len(data)), sha256Of(data)})
 	return nil
+}
+
+// sha256Of returns the SHA-256 of data in hexadecimal.
+func sha256Of(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }

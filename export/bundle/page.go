@@ -82,6 +82,8 @@ type about struct {
 	WebGPU   bool      `json:"webgpu"`
 	Picture  []float32 `json:"picture"`
 	Hidden   []float32 `json:"hidden"`
+
+	hash string // SHA-256 of the score's file, in hexadecimal
 }
 
 // chain is a sampler as the page's script has it.
@@ -235,7 +237,7 @@ func (w *writer) pageText(parts []part, precision string, info about) ([]byte, e
 	err = t.Execute(&b, map[string]any{
 		"Title":    html.EscapeString(what + " from an energy: " + w.Name),
 		"About":    html.EscapeString(fmt.Sprintf("An energy-based model: %s. Chains turn noise into %s by following the energy’s gradient.", of, strings.ToLower(what))),
-		"Footer":   html.EscapeString(fmt.Sprintf("Weights as %s, SHA-256 %s. Computed by onnxruntime-web inside this page.", precision, w.Metadata["weights_sha256"])),
+		"Footer":   html.EscapeString(fmt.Sprintf("Weights as %s, SHA-256 %s. Computed by onnxruntime-web inside this page.", precision, cmp.Or(w.Metadata["weights_sha256"], info.hash))),
 		"Pictures": info.Channels > 0, "Colour": info.Channels == 3, "Jump": w.Sigma0 > 0, "Wide": info.Length > 2, "Plane": info.Length == 2,
 		"Style": read("page.css"), "Script": script.String(), "Parts": parts,
 	})

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -23,7 +24,7 @@ func Precisions() []string { return []string{"int8", "float16", "float32"} }
 
 // precision is the one that a model has on a page unless another is chosen.
 func (w *writer) precision() string {
-	if _, own := w.Network.(energy.ResNet); own {
+	if _, own := w.Network.(energy.ResNet); own || w.Metadata["composition"] != "" {
 		return "int8"
 	}
 	return "float32"
@@ -40,15 +41,16 @@ func (w *writer) pageModel(precision string, info *about) ([]byte, error) {
 	if err := proto.Unmarshal(b, m); err != nil {
 		return nil, fmt.Errorf("read the score's file: %w", err)
 	}
+	info.hash = sha256Of(b)
 	for _, v := range m.Graph.Input {
-		if dims := v.GetType().GetTensorType().GetShape().GetDim(); v.GetName() == "x" && len(dims) > 0 {
+		if dims := dimsOf(v); v.GetName() == "x" && len(dims) > 0 {
 			info.Batch = int(dims[0].GetDimValue())
 		}
 	}
 	info.Energy = slices.ContainsFunc(m.Graph.Output, func(v *onnxpb.ValueInfoProto) bool { return v.GetName() == "energy" })
+	shareWeights(m.Graph)
 	switch precision {
 	case "float32":
-		return b, nil
 	case "float16":
 		halfWeights(m.Graph)
 	case "int8":
@@ -72,6 +74,38 @@ func standardOpset(m *onnxpb.ModelProto) int64 {
 		}
 	}
 	return 0
+}
+
+// shareWeights keeps one initialiser of those that are equal, as compositions have
+// when an energy is in them more than once. Bodies of Scans and branches have names of
+// their own, and are left alone.
+func shareWeights(g *onnxpb.GraphProto) {
+	if slices.ContainsFunc(g.Node, func(n *onnxpb.NodeProto) bool {
+		return slices.ContainsFunc(n.Attribute, func(a *onnxpb.AttributeProto) bool { return a.G != nil })
+	}) {
+		return
+	}
+	named := func(list []*onnxpb.ValueInfoProto, name string) bool {
+		return slices.ContainsFunc(list, func(v *onnxpb.ValueInfoProto) bool { return v.GetName() == name })
+	}
+	first, other := map[string]string{}, map[string]string{}
+	g.Initializer = slices.DeleteFunc(g.Initializer, func(t *onnxpb.TensorProto) bool {
+		if len(t.RawData) == 0 || named(g.Input, t.GetName()) || named(g.Output, t.GetName()) {
+			return false
+		}
+		key := fmt.Sprint(t.GetDataType(), t.Dims, sha256Of(t.RawData))
+		if first[key] == "" {
+			first[key] = t.GetName()
+			return false
+		}
+		other[t.GetName()] = first[key]
+		return true
+	})
+	for _, n := range g.Node {
+		for i, name := range n.Input {
+			n.Input[i] = cmp.Or(other[name], name)
+		}
+	}
 }
 
 // halfWeights keeps large float32 initialisers as float16, with a Cast before

@@ -7,7 +7,7 @@
 // For each kind of package ebm it writes DIR/KIND.onnx and DIR/KIND.npz, the
 // latter with arrays in/NAME and out/NAME, and DIR/model.safetensors. The model
 // is a small Res12 on 16×16 pictures with large random weights; its training
-// step averages weights.
+// step averages weights. DIR/mixture.onnx is the energy of points on a plane.
 package main
 
 import (
@@ -56,6 +56,13 @@ func run(ctx context.Context, dir string) (err error) {
 	net := energy.ResNet{Net: "res12", Channels: 1, Dim: 4, Size: 16}
 	m := &ebm.Model{Name: "parity", Network: net, Weights: larger(energy.Init(net, rng.New(1))), Meta: ebm.PaperMeta()}
 	if err := weights.Save(filepath.Join(dir, "model.safetensors"), m.Set()); err != nil {
+		return err
+	}
+	mixture, err := energy.Toy("mixture", 2)
+	if err != nil {
+		return err
+	}
+	if err := export.WriteFile(filepath.Join(dir, "mixture.onnx"), mdsm.EnergyGraph(energy.Known{Density: mixture}, nil), export.Options{}); err != nil {
 		return err
 	}
 	for _, k := range ebm.Kinds() {

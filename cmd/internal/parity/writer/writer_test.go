@@ -25,7 +25,7 @@ func TestRun(t *testing.T) {
 	if err := run(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"model.safetensors"}
+	want := []string{"mixture.onnx", "model.safetensors"}
 	var got []string
 	for _, k := range ebm.Kinds() {
 		want = append(want, string(k)+".npz", string(k)+".onnx")

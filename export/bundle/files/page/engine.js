@@ -10,7 +10,7 @@ async function open({ script, wasm, model, info, threads, webgpu }) {
   about = info;
   ort.env.wasm.wasmBinary = wasm;
   ort.env.wasm.numThreads = threads;
-  energy = await ort.InferenceSession.create(model, { executionProviders: webgpu ? ["webgpu", "wasm"] : ["wasm"] });
+  energy = await ort.InferenceSession.create(model, { executionProviders: webgpu ? ["webgpu", "wasm"] : ["wasm"], extra: { session: { disable_quant_qdq: "1" } } });
   await score({ x: new Float32Array(info.length), n: 1 }); // the first run lays weights out
   return { threads: ort.env.wasm.numThreads };
 }

@@ -21,8 +21,10 @@ const best = (p, i) => {
 // curve draws the energies of the first chains over the steps, as their logarithms
 // above the least: they fall through several orders of magnitude.
 function curve(list, total) {
-  const canvas = $("curve"), context = canvas.getContext("2d"), { width, height } = canvas, most = 16;
-  context.clearRect(0, 0, width, height);
+  const canvas = $("curve"), context = canvas.getContext("2d"), most = 16;
+  const fine = self.devicePixelRatio || 1, width = canvas.clientWidth, height = canvas.clientHeight;
+  Object.assign(canvas, { width: width * fine, height: height * fine }); // which clears it
+  context.scale(fine, fine);
   if (list.length < 2) return;
   const shown = Math.min(most, list[0].length), flat = list.flatMap((e) => e.slice(0, shown)).filter(Number.isFinite);
   const low = flat.reduce((m, v) => Math.min(m, v), Infinity), high = flat.reduce((m, v) => Math.max(m, v), -Infinity);
@@ -61,7 +63,7 @@ class Tiles {
     this.list.forEach((tile, i) => {
       draw(tile.x, chains.x, i * about.length);
       if (tile.d) draw(tile.d, chains.done ? chains.x : chains.denoised, i * about.length);
-      if (chains.energy) tile.caption.textContent = `E ${chains.energy[i].toFixed(1)}`;
+      if (chains.energy) tile.caption.textContent = `E\u00a0${chains.energy[i].toFixed(1)}`;
     });
   }
 
@@ -70,7 +72,7 @@ class Tiles {
     const p = await engine.classify(chains.x, chains.n);
     if (!p) return "";
     const read = this.list.map((_, i) => best(p, i));
-    this.list.forEach((tile, i) => { tile.caption.textContent = read[i] + (chains.energy ? `, E ${chains.energy[i].toFixed(1)}` : ""); });
+    this.list.forEach((tile, i) => { tile.caption.textContent = read[i] + (chains.energy ? `, E\u00a0${chains.energy[i].toFixed(1)}` : ""); });
     return `: the classifier reads ${read.join("; ")}`;
   }
 }
@@ -116,8 +118,8 @@ async function watch(options, what) {
       if (chains.energy) curve(chains.energies, chains.steps);
       $("progress").max = chains.steps;
       $("progress").value = chains.step;
-      $("numbers").textContent = `step ${chains.step} of ${chains.steps}, noise level ${chains.level.toFixed(2)}, T = ${chains.temperature.toFixed(2)}, ` +
-        `${(busy / chains.step).toFixed(1)} ms a step`;
+      const level = about.sigma0 > 0 ? `noise level ${chains.level.toFixed(2)}, ` : "";
+      $("numbers").textContent = `step ${chains.step} of ${chains.steps}, ${level}T = ${chains.temperature.toFixed(2)}, ${(busy / chains.step).toFixed(1)} ms a step`;
       await new Promise(requestAnimationFrame);
     }
     const speed = Number($("speed").value); // steps a second, 0 for all there are

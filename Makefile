@@ -116,18 +116,29 @@ parity-runtimes: $(VENV)/$(if $(TORCH),torch,runtimes)-ready
 	done
 	$(VENV)/bin/python cmd/internal/parity/runtimes.py $(PARITY_DIR) --require onnx onnxruntime openvino triton hub $(if $(TORCH),torch-fidelity)
 
-# The page of one file in Chromium and Firefox, those that are installed
-# (Debian's packages chromium and firefox-esr), driven by puppeteer-core.
+# Pages of one file, and the page of ebm watch, in Chromium and Firefox, those that
+# are installed (Debian's packages chromium and firefox-esr), driven by
+# puppeteer-core.
 PAGE_DIR := $(PARITY_DIR)/page
+PAGE     := $(PAGE_DIR)/ebm export --quiet --provider cpu --for page
 page-test:
 	mkdir -p $(PAGE_DIR)
 	test -d $(PAGE_DIR)/node_modules/puppeteer-core || (cd $(PAGE_DIR) && npm install --no-save --silent --ignore-scripts puppeteer-core@$(PUPPETEER))
 	go build -o $(PAGE_DIR)/ebm ./cmd/ebm
+	go run ./cmd/internal/parity/writer $(PAGE_DIR)/models
 	$(PAGE_DIR)/ebm runtime install --quiet --provider web
-	$(PAGE_DIR)/ebm export --quiet --provider cpu --run mnist16 --for page --precision float32 --out $(PAGE_DIR)/page.html
-	rm -rf $(PAGE_DIR)/samples
+	rm -rf $(PAGE_DIR)/samples $(PAGE_DIR)/inpaint $(PAGE_DIR)/sevens
+	$(PAGE_DIR)/ebm compose --quiet --run mnist16 --classifier mnist:7 --classifier-weight 30 --out $(PAGE_DIR)/sevens
+	$(PAGE) --run mnist16 --precision float32 --steps 50 --out $(PAGE_DIR)/exact.html
+	$(PAGE) --run mnist16 --precision float32 --steps 50 --images mnist:test --mask bottom --out $(PAGE_DIR)/given.html
+	$(PAGE) --run mnist16 --out $(PAGE_DIR)/page.html
+	$(PAGE) --run fashion16 --out $(PAGE_DIR)/fashion.html
+	$(PAGE) --run $(PAGE_DIR)/sevens/score.onnx --name sevens --out $(PAGE_DIR)/sevens.html
+	$(PAGE) --run $(PAGE_DIR)/models/mixture.onnx --steps 300 --out $(PAGE_DIR)/points.html
+	$(PAGE) --run testdata/energy.onnx --steps 50 --out $(PAGE_DIR)/colour.html
 	$(PAGE_DIR)/ebm sample --quiet --provider cpu --run mnist16 --count 2 --steps 50 --seed 7 --raw --float32 --crop 0 --out $(PAGE_DIR)/samples
-	node cmd/internal/parity/page.mjs $(PAGE_DIR)/page.html $(PAGE_DIR)/samples/samples_float32.npy $(PAGE_DIR) $(BROWSERS)
+	$(PAGE_DIR)/ebm inpaint --quiet --provider cpu --run mnist16 --images mnist:test --count 1 --mask bottom --completions 2 --steps 50 --seed 7 --out $(PAGE_DIR)/inpaint
+	node cmd/internal/parity/page.mjs $(PAGE_DIR) $(BROWSERS)
 
 # ebm evaluate beside pytorch-fid and torch-fidelity, on the same random weights
 # and pictures (PICTURES="NAME=FOLDER …" takes others). Installs PyTorch (7 GB).

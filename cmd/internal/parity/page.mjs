@@ -1,40 +1,28 @@
-// Opens a page of `ebm export --for page` from its file in the browsers that
-// are installed, and uses it: it samples with the noise that Go draws, a mask is
-// painted with the pointer and filled in, the keyboard paints, nothing is
-// requested and no error is said.
+// Opens pages of `ebm export --for page` from their files in the browsers that are
+// installed, and uses them as a reader would: they sample and fill in with the
+// noise that Go draws, a mask is painted with the pointer, by touch and by keys,
+// chains are paused and stepped, nothing is requested and no error is said.
 //
-//	node page.mjs PAGE.html REFERENCE.npy OUT [BROWSER…]
+//	node page.mjs OUT [BROWSER…]
 //
-// REFERENCE.npy has the chains of `ebm sample --count 2 --steps 50 --seed 7
-// --raw --crop 0`; screenshots go to OUT. It needs puppeteer-core beside it.
+// OUT has the pages and what Go drew, which the Makefile's page-test makes;
+// screenshots go there too.
 
-import { readFileSync, existsSync, mkdirSync } from "node:fs";
-import { createRequire } from "node:module";
+import { existsSync } from "node:fs";
 import { resolve, join } from "node:path";
 import { strict as assert } from "node:assert";
+import { browsers, isolated, readNpy, until, visit } from "./browser.mjs";
 
-const [file, reference, out, ...asked] = process.argv.slice(2);
-const { default: puppeteer } = await import(createRequire(join(resolve(out), "x")).resolve("puppeteer-core"));
-
-const programs = { chromium: ["/usr/bin/chromium", "/usr/bin/google-chrome"], firefox: ["/usr/bin/firefox-esr", "/usr/bin/firefox"] };
-
-// readNpy returns the numbers of a float32 array.
-function readNpy(path) {
-  const b = readFileSync(path), start = 10 + b.readUInt16LE(8);
-  return new Float32Array(b.buffer.slice(b.byteOffset + start, b.byteOffset + b.length));
-}
-
-const wait = (ms) => new Promise((done) => setTimeout(done, ms));
-
-// until waits for an expression of the page to be true.
-async function until(page, what, expression, seconds = 240) {
-  for (const end = Date.now() + 1000 * seconds; Date.now() < end; await wait(200)) {
-    const failed = await page.evaluate("document.body.dataset.failed");
-    assert(!failed, `the page failed: ${failed}`);
-    if (await page.evaluate(expression)) return;
-  }
-  assert.fail(`waited ${seconds} s for ${what}`);
-}
+const [out, ...asked] = process.argv.slice(2);
+const local = /^(file|blob|data):/;
+const desk = { width: 900, height: 1400 }, phone = { width: 390, height: 844, hasTouch: true, isMobile: false };
+const address = (name, hash = "") => `file://${resolve(out, name)}.html#${hash}`;
+const largest = (x, want) => {
+  assert.equal(x.length, want.length);
+  return x.reduce((worst, v, i) => Math.max(worst, Math.abs(v - want[i])), 0);
+};
+const chains = "Array.from(self.ebm.state.chains.x)";
+const inked = "self.ebm.state.easel.picture.some((v) => v > 0.9)";
 
 async function drag(page, from, to) {
   await page.mouse.move(...from);
@@ -43,39 +31,27 @@ async function drag(page, from, to) {
   await page.mouse.up();
 }
 
-async function use(name, program) {
-  const options = name === "firefox" ? { browser: "firefox" } : { args: ["--no-sandbox", "--disable-gpu"] };
-  const browser = await puppeteer.launch({ ...options, executablePath: program, headless: true, protocolTimeout: 300000 });
-  try {
-    const page = await browser.newPage(), errors = [], requests = [];
-    page.on("console", (m) => m.type() === "error" && errors.push(m.text()));
-    page.on("pageerror", (e) => errors.push(e.message));
-    page.on("request", (r) => /^(file|blob|data):/.test(r.url()) || requests.push(r.url()));
-    await page.setViewport({ width: 900, height: 1400 });
-    const began = Date.now();
-    await page.goto(`file://${resolve(file)}#sampler=paper&steps=50&seed=7&pictures=2&raw`, { waitUntil: "load", timeout: 120000 });
-    await until(page, "the model", "document.body.dataset.ready");
-    const ready = (Date.now() - began) / 1000;
+// sampled is the page of float32 weights: its chains are Go's, and its controls
+// and its easel work.
+async function sampled(browser, name) {
+  await visit(browser, address("exact", "sampler=langevin&seed=7&count=2&raw"), local, desk, async (page) => {
     await until(page, "the chains", "document.body.dataset.sampled");
-    const drawn = (Date.now() - began) / 1000;
-
-    const x = await page.evaluate("Array.from(self.ebm.state.chains.x)"), want = readNpy(reference);
-    assert.equal(x.length, want.length);
-    const off = Math.max(...x.map((v, i) => Math.abs(v - want[i])));
+    const off = largest(await page.evaluate(chains), readNpy(join(out, "samples", "samples_float32.npy")));
     assert(off < 1e-3, `after 50 steps x is ${off} off what Go drew`);
+    assert.match(await page.evaluate("document.getElementById('said').textContent"), /^2 pictures done: the classifier reads /);
 
-    // A stroke, a hidden stripe over it, and its completions.
+    // A stroke, a hidden stripe over it, and its completions by few steps.
     const easel = await page.$("#easel");
     await easel.scrollIntoView();
     const box = await easel.boundingBox();
     const at = (u, v) => [box.x + u * box.width, box.y + v * box.height];
     await drag(page, at(0.5, 0.15), at(0.5, 0.85));
-    assert(await page.evaluate("self.ebm.easel.picture.some((v) => v > 0.9)"), "the pointer painted nothing");
+    assert(await page.evaluate(inked), "the pointer painted nothing");
     await page.click("input[name=tool][value=hide]");
     await drag(page, at(0.1, 0.7), at(0.9, 0.7));
-    const hidden = await page.evaluate("self.ebm.easel.hidden.reduce((n, v) => n + v, 0)");
+    const hidden = await page.evaluate("self.ebm.state.easel.hidden.reduce((n, v) => n + v, 0)");
     assert(hidden > 10, `${hidden} pixels are hidden`);
-    await page.evaluate("document.getElementById('completions').value = 2");
+    await page.evaluate("document.getElementById('completions').value = 2; document.getElementById('sampler').value = 'fast'");
     await page.click("#fill");
     await until(page, "the completions", "self.ebm.state.chains.given && self.ebm.state.chains.done");
     const filled = await page.evaluate(() => {
@@ -98,32 +74,112 @@ async function use(name, program) {
     await page.click("input[name=tool][value=ink]");
     await page.focus("#easel");
     for (const key of ["ArrowRight", "ArrowDown", " "]) await page.keyboard.press(key);
-    assert(await page.evaluate("self.ebm.easel.picture.some((v) => v > 0.9)"), "the space bar painted nothing");
-    await until(page, "the verdict", "document.getElementById('verdict').textContent.includes('E ')");
+    assert(await page.evaluate(inked), "the space bar painted nothing");
+    await until(page, "the verdict", "document.getElementById('verdict').textContent.includes('classifier')");
 
+    // Slow chains are paused, make one step, and go on hotter and to their end.
+    await page.evaluate("document.getElementById('heat').value = 2");
+    await page.select("#speed", "20");
+    await page.click("#start");
+    await until(page, "a step", "self.ebm.state.chains.heat === 2 && self.ebm.state.chains.step > 1");
+    await page.click("#pause");
+    const stood = await page.evaluate("new Promise((done) => setTimeout(() => done(self.ebm.state.chains.step), 300))");
+    await page.click("#one");
+    await until(page, "one step", `self.ebm.state.chains.step === ${stood + 1}`);
+    await page.select("#speed", "0");
+    await page.click("#pause");
+    await until(page, "the end of the chains", "self.ebm.state.chains.done && document.getElementById('said').textContent");
+    await page.click("#chains button");
+    assert(await page.evaluate(inked), "a finished picture did not come to the easel");
     await page.screenshot({ path: join(out, `${name}.png`) });
-    await page.setViewport({ width: 360, height: 800 });
-    const wide = await page.evaluate("document.scrollingElement.scrollWidth");
-    assert(wide <= 360, `the page is ${wide} pixels wide on a screen of 360`);
-    await page.screenshot({ path: join(out, `${name}-phone.png`) });
-    assert.deepEqual(errors, [], "errors in the console");
-    assert.deepEqual(requests, [], "requests that left the page");
-    console.log(`${name}: ready after ${ready.toFixed(1)} s, 50 steps of 2 chains after ${drawn.toFixed(1)} s, ${off.toExponential(1)} off Go's; ${hidden} hidden pixels filled twice`);
-  } finally {
-    await browser.close();
-  }
+    console.log(`${name}: 50 steps of 2 chains ${off.toExponential(1)} off Go's; ${hidden} hidden pixels filled twice`);
+  });
 }
 
-mkdirSync(out, { recursive: true });
-let used = 0;
-for (const [name, places] of Object.entries(programs)) {
-  const program = places.find(existsSync);
-  if (!program) {
-    if (asked.includes(name)) throw new Error(`${name} is not at ${places.join(" or ")}`);
-    console.log(`${name}: not run, it is not installed`);
-    continue;
-  }
-  await use(name, program);
-  used++;
+// given is the page of a picture and a mask, whose fills are those of ebm inpaint.
+async function given(browser, name) {
+  await visit(browser, address("given", "sampler=langevin&seed=7&completions=2"), local, phone, async (page) => {
+    await until(page, "the completions", "document.body.dataset.sampled");
+    const inner = await page.evaluate(() => {
+      const { about, state } = self.ebm, kept = [];
+      state.chains.x.forEach((v, i) => {
+        const [row, column] = [Math.floor(i / about.width) % about.height, i % about.width];
+        if (Math.min(row, column, about.height - 1 - row, about.width - 1 - column) >= about.pad) kept.push(v);
+      });
+      return kept;
+    });
+    const off = largest(inner, readNpy(join(out, "inpaint", "completions.npy")));
+    assert(off < 1e-3, `completions are ${off} off what Go drew`);
+    const wide = await page.evaluate("document.scrollingElement.scrollWidth");
+    assert(wide <= phone.width, `the page is ${wide} pixels wide on a screen of ${phone.width}`);
+    for (const look of name === "firefox" ? [] : ["light", "dark"]) {
+      await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: look }]);
+      await page.screenshot({ path: join(out, `${name}-phone-${look}.png`), fullPage: true });
+    }
+    if (name !== "firefox") { // whose driver has no touch
+      await page.tap("#clear");
+      await page.tap("#easel");
+      assert(await page.evaluate(inked), "a touch painted nothing");
+    }
+    const unlabelled = await page.evaluate(() => [...document.querySelectorAll("input, select, button, canvas")]
+      .filter((e) => !(e.labels?.length || e.getAttribute("aria-label") || e.closest("[aria-label]") || e.textContent.trim())).map((e) => e.outerHTML));
+    assert.deepEqual(unlabelled, [], "controls that say nothing to a screen reader");
+    console.log(`${name}: 2 completions of a given picture ${off.toExponential(1)} off those of ebm inpaint`);
+  });
 }
-if (used === 0) throw new Error(`no browser at ${Object.values(programs).flat().join(", ")}`);
+
+// points is the page of two clusters on a plane, around (0.25, 0.25) and (0.75, 0.75).
+async function points(browser, name) {
+  await visit(browser, address("points", "sampler=langevin&count=200"), local, desk, async (page) => {
+    await until(page, "the points", "document.body.dataset.sampled");
+    const x = await page.evaluate(chains), near = (m) => x.reduce((n, v, i) => n + (i % 2 === 0 && Math.hypot(v - m, x[i + 1] - m) < 0.4), 0);
+    const counts = [near(0.25), near(0.75)];
+    assert(counts[0] + counts[1] > 180 && Math.min(...counts) > 40, `${counts} of 200 points are near the two clusters`);
+    await page.focus("#plane");
+    await page.keyboard.press("ArrowRight");
+    await until(page, "the energy at a place", "/E .*score/.test(document.getElementById('verdict').textContent)");
+    await page.screenshot({ path: join(out, `${name}-points.png`) });
+    console.log(`${name}: ${counts.join(" and ")} of 200 points at the two clusters`);
+  });
+}
+
+// drawn looks at what a page of pictures draws by few steps.
+async function drawn(browser, name, url, allowed, what, judge) {
+  await visit(browser, url, allowed, desk, async (page) => {
+    const began = Date.now();
+    await until(page, "the model", "document.body.dataset.ready");
+    const ready = (Date.now() - began) / 1000;
+    await until(page, "the pictures", "document.body.dataset.sampled");
+    const said = await page.evaluate("document.getElementById('said').textContent"), x = await page.evaluate(chains);
+    assert(x.every(Number.isFinite), "a picture is not finite");
+    judge({ said, x, status: await page.evaluate("document.getElementById('status').textContent") });
+    await page.screenshot({ path: join(out, `${name}-${what}.png`) });
+    console.log(`${name}: ${what}: ready after ${ready.toFixed(1)} s, drawn in ${(await page.evaluate("self.ebm.state.seconds")).toFixed(1)} s; ${said}`);
+  });
+}
+
+// sure counts the pictures that the classifier is sure of.
+const sure = (said) => [...said.matchAll(/, (\d+) %/g)].filter(([, p]) => p >= 90).length;
+
+await browsers(out, asked, async (browser, name) => {
+  await sampled(browser, name);
+  await given(browser, name);
+  await points(browser, name);
+  // Weights of 8 bits, served so that the page may have threads.
+  const server = await isolated(resolve(out, "page.html"));
+  try {
+    await drawn(browser, name, `${server.url}#count=3`, /^(http:\/\/127\.0\.0\.1:|blob:|data:)/, "page", ({ said, status }) => {
+      assert(sure(said) >= 2, `the classifier is not sure of pictures of 8-bit weights: ${said}`);
+      assert.match(status, /on [2-4] threads/);
+    });
+  } finally {
+    server.close();
+  }
+  if (name === "firefox" && existsSync("/usr/bin/chromium")) return; // the same script, with other models
+  await drawn(browser, name, address("sevens", "count=3"), local, "sevens", ({ said }) => {
+    const sevens = [...said.matchAll(/ 7, /g)].length;
+    assert(sevens >= 2, `only ${sevens} of 3 pictures of the composition are sevens: ${said}`);
+  });
+  await drawn(browser, name, address("fashion", "count=2"), local, "fashion", ({ said }) => assert(sure(said) >= 1, said));
+  await drawn(browser, name, address("colour", "count=2&sampler=langevin"), local, "colour", ({ x }) => assert.equal(x.length, 2 * 3 * 8 * 8));
+});

@@ -215,7 +215,7 @@ async function begin() {
   state.tables = readTables(await part("ziggurat"));
   state.samplers = JSON.parse(new TextDecoder().decode(await part("samplers")));
   for (const s of state.samplers) $("sampler").add(new Option(s.about, s.name));
-  for (const id of ["sampler", "seed", "count", "heat", "speed"]) {
+  for (const id of ["sampler", "seed", "count", "completions", "heat", "speed"]) {
     if (parameters.has(id)) $(id).value = parameters.get(id);
   }
   if (pictures) state.easel = new Easel($("easel"), judge);

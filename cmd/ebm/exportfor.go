@@ -126,16 +126,16 @@ func exportFor(ctx context.Context, a *app, flags modelFlags, other otherFlags, 
 			return err
 		}
 	}
+	if m.Sampler, err = other.few(m); err != nil {
+		return err
+	}
 	if target.File {
 		if !strings.HasSuffix(out, ".html") {
 			return usagef("--out %s, want FILE.html for --for %s", out, target.Name)
 		}
-		if o.Page, err = other.page.options(ctx, a, m, chain); err != nil {
+		if o.Page, err = other.page.options(ctx, a, m, m.Sampler, chain); err != nil {
 			return err
 		}
-	}
-	if m.Sampler, err = other.few(m); err != nil {
-		return err
 	}
 	if m.Sampler != nil {
 		if chain, err = m.Chain(*m.Sampler); err != nil {

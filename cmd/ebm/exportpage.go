@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -44,14 +43,14 @@ func (f *pageFlags) check() error {
 }
 
 // options returns what the page of a model holds: beside what the flags say,
-// onnxruntime-web, samplers, and the classifier that knows the data, where one is
+// onnxruntime-web, samplers, the one that is asked for first, and the classifier that knows the data, where one is
 // shipped.
-func (f *pageFlags) options(ctx context.Context, a *app, m *ebm.Model, chain mdsm.Chain) (o bundle.PageOptions, err error) {
+func (f *pageFlags) options(ctx context.Context, a *app, m *ebm.Model, asked *langevin.Recipe, chain mdsm.Chain) (o bundle.PageOptions, err error) {
 	o = bundle.PageOptions{Precision: f.precision, WebGPU: f.webgpu}
 	if o.Web, err = runtime.WebFolder(); err != nil {
 		return o, err
 	}
-	if o.Samplers, err = samplersOf(m, chain); err != nil {
+	if o.Samplers, err = samplersOf(m, asked, chain); err != nil {
 		return o, err
 	}
 	if f.images != "" {
@@ -76,68 +75,58 @@ func (f *pageFlags) options(ctx context.Context, a *app, m *ebm.Model, chain mds
 	return o, nil
 }
 
-// samplersOf returns the samplers that a page offers: one of few evaluations, one
-// between, and the chain that was asked for; of points also one that stays at
-// temperature 1.
-func samplersOf(m *ebm.Model, chain mdsm.Chain) ([]bundle.Sampler, error) {
+// samplersOf returns the samplers that a page offers: the one that was asked for, if
+// there is one, those of few evaluations, one between, and the annealed chain; of
+// points also one that stays at temperature 1.
+func samplersOf(m *ebm.Model, asked *langevin.Recipe, chain mdsm.Chain) ([]bundle.Sampler, error) {
 	var list []bundle.Sampler
-	var problem error
-	// With follow, the noise level is followed from the start, for updates that
-	// are far from equilibrium.
-	add := func(name, about string, set langevin.Settings, follow bool) {
-		s := bundle.Sampler{Name: name, Mean: set.Start.Mean, Sigma: set.Start.Sigma, Steps: stepsOf(set, m.Sigma0, follow), Jump: m.Sigma0 > 0}
+	add := func(name, about string, start langevin.Start, updates []mdsm.Update) {
+		s := bundle.Sampler{Name: name, Mean: start.Mean, Sigma: start.Sigma, Jump: m.Sigma0 > 0}
 		if s.Jump {
-			s.Steps = append(s.Steps, bundle.Step{StepSize: mdsm.Jump(m.Sigma0).StepSize})
+			updates = append(slices.Clip(updates), mdsm.Jump(m.Sigma0))
 		}
-		s.About = fmt.Sprintf(about, len(s.Steps))
+		s.About, s.Rows = fmt.Sprintf(about, len(updates)), mdsm.Rows(updates, m.Sigma0)
 		list = append(list, s)
 	}
-	annealed := func(steps int, hot, stepSize float64) langevin.Settings {
-		set := langevin.Default(1)
-		t, err := langevin.Schedule{Cooling: langevin.Exponential, Steps: steps, Hot: hot, Cool: 1}.Temperatures()
-		problem = errors.Join(problem, err)
-		set.Updates = langevin.At(stepSize, t)
-		return set
+	few := func(name, about string, r langevin.Recipe) error {
+		updates, err := r.Updates(m.SigmaMax, m.Sigma0)
+		if err == nil {
+			add(name, about, r.Start(m.SigmaMax), updates)
+		}
+		return err
 	}
+	start := langevin.Default(1).Start
 	if m.Sigma0 > 0 {
-		set := langevin.Default(1)
-		if err := (&sampleFlags{fewStepFlags: fewStepFlags{fast: true}}).few(&set, m); err != nil {
+		if asked != nil {
+			if err := few("asked", string(asked.Method)+": %d evaluations", *asked); err != nil {
+				return nil, err
+			}
+		}
+		for _, budget := range []int{70, 30} {
+			r, err := m.Recipe(budget)
+			if err == nil {
+				err = few(fmt.Sprintf("fast%d", budget), "few steps: %d evaluations", r)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		ratio := m.SigmaMax / m.Sigma0
+		t, err := langevin.Schedule{Cooling: langevin.Exponential, Steps: 300, Hot: max(ratio*ratio/9, 1), Cool: 1}.Temperatures()
+		if err != nil {
 			return nil, err
 		}
-		add("fast", "few steps: %d evaluations", set, true)
-		ratio := m.SigmaMax / m.Sigma0
-		add("quick", "Langevin, %d larger steps", annealed(300, max(ratio*ratio/9, 1), 0.6*m.Sigma0), false)
+		add("quick", "Langevin, %d larger steps", start, langevin.At(0.6*m.Sigma0, t))
 	}
-	set := langevin.Default(1)
-	set.Updates = langevin.At(chain.StepSize, chain.Temperatures)
-	add("langevin", "annealed Langevin, %d steps", set, false)
+	add("langevin", "annealed Langevin, %d steps", start, chain.Updates)
 	if len(m.Shape()) == 1 {
-		set.Updates = langevin.At(chain.StepSize, slices.Repeat([]float64{1}, len(chain.Temperatures)))
-		add("constant", "Langevin at temperature 1, %d steps", set, false)
-	}
-	return list, problem
-}
-
-// stepsOf returns the updates of settings with the noise level of x before each.
-// An update with s = (D(x) − x)/σ₀² takes level a to b with
-//
-//	b² = a² (1 − ε²/2σ₀²)² + ε² T,
-//
-// which follow traces; at equilibrium at temperature T the level is σ₀√T.
-func stepsOf(set langevin.Settings, sigma0 float64, follow bool) []bundle.Step {
-	var steps []bundle.Step
-	level := set.Start.Sigma
-	for _, u := range set.Updates {
-		e2 := u.StepSize * u.StepSize
-		if !follow {
-			level = sigma0 * math.Sqrt(u.Temperature)
+		updates := slices.Clone(chain.Updates)
+		for i := range updates {
+			updates[i].Temperature = 1
 		}
-		steps = append(steps, bundle.Step{StepSize: u.StepSize, Temperature: u.Temperature, Level: level})
-		if follow {
-			level = math.Hypot(level*(1-e2/(2*sigma0*sigma0)), u.StepSize*math.Sqrt(u.Temperature))
-		}
+		add("constant", "Langevin at temperature 1, %d steps", start, updates)
 	}
-	return steps
+	return list, nil
 }
 
 // writePage writes the page of a run with the usual settings, where
@@ -153,7 +142,7 @@ func writePage(ctx context.Context, a *app, run string) (string, error) {
 		return "", err
 	}
 	path := filepath.Join(run, "page.html")
-	o, err := new(pageFlags).options(ctx, a, m, chain)
+	o, err := new(pageFlags).options(ctx, a, m, nil, chain)
 	if errors.Is(err, runtime.ErrNoWeb) {
 		a.log("a page that samples in a browser:  ebm runtime install --provider web && ebm export --run " + run + " --for page --out " + path)
 		return "", nil

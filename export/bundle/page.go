@@ -46,24 +46,16 @@ type PageOptions struct {
 	Classifier energy.Weights
 }
 
-// Sampler is a chain of updates x ← x + ε²/2 s(x) + ε √T n, s = −∇E.
+// Sampler is a chain of updates.
 type Sampler struct {
 	Name  string // one word, for the page's address
 	About string
 	// Chains begin at Mean + Sigma·n.
 	Mean, Sigma float64
-	Steps       []Step
-	// Jump says that the last step is the denoising jump, which has no noise.
+	// Rows are the updates, float32 [K 9] as of mdsm.Rows.
+	Rows *tensor.Tensor
+	// Jump says that the last update is the denoising jump, which has no noise.
 	Jump bool
-}
-
-// Step is one update.
-type Step struct {
-	StepSize    float64 // ε, in units of x
-	Temperature float64 // T
-	// Level is the noise level of x before the step, in units of x, which is
-	// added to given pixels where others are filled in.
-	Level float64
 }
 
 // about is what the page's script knows of the model.
@@ -88,14 +80,12 @@ type about struct {
 
 // chain is a sampler as the page's script has it.
 type chain struct {
-	Name         string    `json:"name"`
-	About        string    `json:"about"`
-	Mean         float64   `json:"mean"`
-	Sigma        float64   `json:"sigma"`
-	Jump         bool      `json:"jump"`
-	StepSizes    []float32 `json:"step_sizes"`
-	Temperatures []float32 `json:"temperatures"`
-	Levels       []float32 `json:"levels"`
+	Name  string    `json:"name"`
+	About string    `json:"about"`
+	Mean  float64   `json:"mean"`
+	Sigma float64   `json:"sigma"`
+	Jump  bool      `json:"jump"`
+	Rows  []float32 `json:"rows"`
 }
 
 // part is data inside the page: gzip in base64, or plain text.
@@ -197,13 +187,7 @@ func valuesOf(t *tensor.Tensor) []float32 {
 func chains(samplers []Sampler) []chain {
 	var list []chain
 	for _, s := range samplers {
-		c := chain{Name: s.Name, About: s.About, Mean: s.Mean, Sigma: s.Sigma, Jump: s.Jump}
-		for _, step := range s.Steps {
-			c.StepSizes = append(c.StepSizes, float32(step.StepSize))
-			c.Temperatures = append(c.Temperatures, float32(step.Temperature))
-			c.Levels = append(c.Levels, float32(step.Level))
-		}
-		list = append(list, c)
+		list = append(list, chain{s.Name, s.About, s.Mean, s.Sigma, s.Jump, valuesOf(s.Rows)})
 	}
 	return list
 }

@@ -36,7 +36,7 @@ func pageOptions(t *testing.T, precision string) bundle.PageOptions {
 	n := classifier.Default()
 	return bundle.PageOptions{
 		Web: web, Precision: precision, Classifier: energy.Init(n, rng.New(3)),
-		Samplers: []bundle.Sampler{{Name: "two", About: "two steps", Sigma: 1, Jump: true, Steps: []bundle.Step{{StepSize: 0.5, Temperature: 2, Level: 0.25}, {StepSize: 1}}}},
+		Samplers: []bundle.Sampler{{Name: "two", About: "two steps", Sigma: 1, Jump: true, Rows: tensor.Of(make([]float32, 18), 2, 9)}},
 		Classes:  []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "</script><b>nine"},
 	}
 }
@@ -119,7 +119,7 @@ func TestPage(t *testing.T) {
 		if err := json.Unmarshal(got["about"], &about); err != nil || !about.Energy || about.Channels != 1 || about.Length != 256 || about.Classes[9] != "</script><b>nine" {
 			t.Errorf("about is %s, %v", got["about"], err)
 		}
-		if want := `[{"name":"two","about":"two steps","mean":0,"sigma":1,"jump":true,"step_sizes":[0.5,1],"temperatures":[2,0],"levels":[0.25,0]}]`; string(got["samplers"]) != want {
+		if want := `[{"name":"two","about":"two steps","mean":0,"sigma":1,"jump":true,"rows":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]}]`; string(got["samplers"]) != want {
 			t.Errorf("samplers are %s, want %s", got["samplers"], want)
 		}
 		if string(got["script"]) != "bytes of ort.wasm.bundle.min.mjs" || !slices.Equal(got["ziggurat"], rng.Ziggurat()) {

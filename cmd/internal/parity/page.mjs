@@ -51,7 +51,7 @@ async function sampled(browser, name) {
     await drag(page, at(0.1, 0.7), at(0.9, 0.7));
     const hidden = await page.evaluate("self.ebm.state.easel.hidden.reduce((n, v) => n + v, 0)");
     assert(hidden > 10, `${hidden} pixels are hidden`);
-    await page.evaluate("document.getElementById('completions').value = 2; document.getElementById('sampler').value = 'fast'");
+    await page.evaluate("document.getElementById('completions').value = 2; document.getElementById('sampler').value = 'fast70'");
     await page.click("#fill");
     await until(page, "the completions", "self.ebm.state.chains.given && self.ebm.state.chains.done");
     const filled = await page.evaluate(() => {

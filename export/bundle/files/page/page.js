@@ -1,7 +1,7 @@
 // The page: chains that are watched, on tiles or on a plane, and an easel.
 
 import { Random } from "./random.js";
-import { Chains } from "./chains.js";
+import { Chains, coefficients } from "./chains.js";
 import { $, about, Engine, part } from "./client.js";
 import { draw, drawScore } from "./picture.js";
 import { Easel } from "./easel.js";
@@ -183,7 +183,7 @@ function connect() {
 }
 
 // steps leaves out the denoising jump where the address says raw.
-const steps = () => (parameters.has("raw") && sampler().jump ? sampler().step_sizes.length - 1 : Infinity);
+const steps = () => (parameters.has("raw") && sampler().jump ? sampler().rows.length / coefficients - 1 : Infinity);
 
 const sample = () => watch({ n: number("count"), steps: steps() }, pictures ? "picture" : "point");
 

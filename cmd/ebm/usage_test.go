@@ -88,6 +88,14 @@ sample --run mnist16 --out o --count 1 --steps 1 --start mnist:valid
 sample --run mnist16 --out o --checkpoint newish
 sample --run mnist16 --out o --checkpoint -4
 sample --run mnist16 --out o --count 3 --draws 2
+sample --run mnist16 --out o --fast --evaluations 1
+sample --run mnist16 --out o --sampler heun --levels 0
+sample --run mnist16 --out o --sampler edm --corrector -1
+sample --run mnist16 --out o --sampler edm --tail -1
+tune-sampler --run mnist16 --out o --budget 1
+tune-sampler --run mnist16 --out o --recipes 0
+tune-sampler --run mnist16 --out o --count 1
+tune-sampler --run mnist16 --out o --data-name odd
 denoise --run mnist16 --images mnist:test --out o --noise -1
 score --run mnist16 --images x --count -1
 score --run mnist16 --images x --batch 0

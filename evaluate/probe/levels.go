@@ -18,6 +18,12 @@ type Level struct {
 	// and 1 is what no jump at all leaves.
 	Left float64
 	Loss float64 // mean of l(σ) times the squared error: the objective at this level
+	// Slope is the regression of x − x̃ on the jump, ⟨x − x̃, D − x̃⟩/‖D − x̃‖² in the mean:
+	// by how much a jump along ∇E should be longer. It is 1 for the best denoiser of the
+	// level, of which x − D is orthogonal to every function of x̃.
+	Slope float64
+	// Measured is the level that the jump says, ‖D − x̃‖/√d in the mean square, over σ.
+	Measured float64
 }
 
 // Levels measures pictures with noise of each level, one draw a picture. The
@@ -39,6 +45,10 @@ func (m *Model) Levels(ctx context.Context, p Pictures, sigmas []float64, show p
 		squares, _ := meanAndDeviation(r.Error)
 		l.Left = squares / (sigma * sigma * d)
 		l.Loss, _ = meanAndDeviation(r.Loss)
+		moved, _ := meanAndDeviation(r.Moved)
+		noise, _ := meanAndDeviation(r.Noise)
+		l.Slope = (noise + moved - squares) / (2 * moved)
+		l.Measured = math.Sqrt(moved/d) / sigma
 		list = append(list, l)
 	}
 	return list, nil

@@ -138,6 +138,8 @@ type Readings struct {
 	Energy []float64 // E(x̃) in nats, nil where the model has no energy
 	Error  []float64 // ‖x − x̃ + σ₀²∇E(x̃)‖², the squared error of the denoising jump, over all values
 	Loss   []float64 // l(σ) times Error, the picture's part of the objective
+	Moved  []float64 // ‖σ₀²∇E(x̃)‖², the square of the jump
+	Noise  []float64 // ‖x̃ − x‖²
 }
 
 // Read measures x̃ = x + σ·n for the pictures x, with the draw-th noise n of
@@ -165,7 +167,7 @@ func (m *Model) Read(ctx context.Context, p Pictures, sigma float64, draw uint32
 		for _, part := range []struct {
 			name string
 			list *[]float64
-		}{{"energy", &r.Energy}, {"error", &r.Error}, {"loss", &r.Loss}} {
+		}{{"energy", &r.Energy}, {"error", &r.Error}, {"loss", &r.Loss}, {"moved", &r.Moved}, {"noise", &r.Noise}} {
 			t := v[part.name]
 			if t == nil {
 				continue // a model without an energy
@@ -222,5 +224,19 @@ func (m *Model) group(ctx context.Context, p Pictures, index []int, sigma float6
 	if err != nil {
 		return nil, err
 	}
-	return values{"energy": scored["energy"], "error": read["error"], "loss": read["loss"]}, nil
+	s2 := m.objective.Sigma0 * m.objective.Sigma0
+	return values{
+		"energy": scored["energy"], "error": read["error"], "loss": read["loss"],
+		"moved": squares(scored["score"], each, s2), "noise": squares(noise, each, sigma),
+	}, nil
+}
+
+// squares returns ‖scale·x‖² [N] of x [N …], each row of so many values.
+func squares(x *tensor.Tensor, each int, scale float64) *tensor.Tensor {
+	values := tensor.Data[float32](x)
+	list := make([]float64, len(values)/each)
+	for i, v := range values {
+		list[i/each] += scale * scale * float64(v) * float64(v)
+	}
+	return tensor.Of(list, len(list))
 }

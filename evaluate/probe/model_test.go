@@ -38,6 +38,10 @@ func TestLevelsOfABowl(t *testing.T) {
 		testkit.Within(t, "its deviation", l.EnergyDeviation, deviation, 0.05*deviation)
 		testkit.Within(t, "what is left", l.Left, square/(s2*d), 0.03*square/(s2*d))
 		testkit.Within(t, "loss", l.Loss, square/s2, 0.03*square/s2)
+		// The jump is −c(x − m + σn): ⟨−σn, jump⟩ is cσ²d in the mean.
+		length := c * c * (r2 + s2*d)
+		testkit.Within(t, "slope", l.Slope, c*s2*d/length, 0.1*c*s2*d/length)
+		testkit.Within(t, "measured level", l.Measured, math.Sqrt(length/d)/sigmas[i], 0.05*math.Sqrt(length/d)/sigmas[i])
 	}
 }
 

@@ -2,6 +2,7 @@ package langevin
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -197,12 +198,10 @@ func (r Recipe) temperatures() []float64 {
 	return list
 }
 
-// Tuned are the recipes that a search has found for a model, by falling numbers of
-// evaluations, see ParseTuned.
+// Tuned are the recipes that searches have found for a model, by rising numbers of
+// evaluations.
 type Tuned struct {
 	Recipes []TunedRecipe `json:"recipes"`
-	// About says how they were found.
-	About string `json:"about,omitempty"`
 }
 
 // TunedRecipe is a recipe and how good its samples were in the search.
@@ -211,6 +210,8 @@ type TunedRecipe struct {
 	Evaluations int     `json:"evaluations"`
 	Frechet     float64 `json:"frechet_distance"`
 	Samples     int     `json:"samples"`
+	Features    string  `json:"features,omitempty"` // of the distance
+	Found       string  `json:"found,omitempty"`    // by which search
 }
 
 // ParseTuned reads the file of a search.
@@ -227,6 +228,15 @@ func ParseTuned(data []byte) (Tuned, error) {
 		}
 	}
 	return t, nil
+}
+
+// With returns the recipes with one in place of any of as many evaluations.
+func (t Tuned) With(r TunedRecipe) Tuned {
+	r.Evaluations = r.Recipe.Evaluations()
+	list := slices.DeleteFunc(slices.Clone(t.Recipes), func(had TunedRecipe) bool { return had.Recipe.Evaluations() == r.Evaluations })
+	list = append(list, r)
+	slices.SortFunc(list, func(a, b TunedRecipe) int { return cmp.Compare(a.Evaluations, b.Evaluations) })
+	return Tuned{list}
 }
 
 // Within returns the recipe of most evaluations that are no more than a budget; ok is

@@ -366,6 +366,14 @@ func TestParseTuned(t *testing.T) {
 			t.Errorf("within %d: %+v, want %q", budget, r, want)
 		}
 	}
+	again := found.With(TunedRecipe{Recipe: NewRecipe(Ancestral, 29)}).With(TunedRecipe{Recipe: NewRecipe(DDIM, 49)})
+	var list []int
+	for _, r := range again.Recipes {
+		list = append(list, r.Evaluations)
+	}
+	if !slices.Equal(list, []int{30, 50, 69}) || again.Recipes[0].Method != Ancestral || found.Recipes[0].Method != DDIM {
+		t.Errorf("with others: %+v, before %+v", again, found)
+	}
 	for _, bad := range []string{`{`, `{"other": 1}`, `{"recipes": [{"sampler": "ddim"}]}`} {
 		if _, err := ParseTuned([]byte(bad)); err == nil {
 			t.Errorf("%s: no error", bad)

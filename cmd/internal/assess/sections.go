@@ -114,7 +114,8 @@ func classShares(name, note string, counts []int) report.Series {
 func NoiseSections(levels []LevelsOf, sigma0 float64) (report.Chart, report.Table) {
 	energy := report.Panel{Y: report.Axis{Label: "energy", Unit: "nats", Log: true}}
 	left := report.Panel{Y: report.Axis{Label: "noise left", Unit: "share", Log: true}}
-	table := report.Table{ID: idNoiseNumbers, Title: "Energy against noise, in numbers", Columns: []report.Column{{Name: "σ"}}}
+	table := report.Table{ID: idNoiseNumbers, Title: "Energy against noise, in numbers",
+		Note: "The slope is that of x − x̃ on the jump: 1 for the best denoiser of a level, more where jumps should be longer. The measured level is the length of the jump a value over σ, which samplers that measure their level go by.", Columns: []report.Column{{Name: "σ"}}}
 	hasEnergy := false
 	for i, of := range levels {
 		s := report.Series{Name: of.Name, Note: fmt.Sprintf("%d pictures", of.Pictures)}
@@ -128,11 +129,11 @@ func NoiseSections(levels []LevelsOf, sigma0 float64) (report.Chart, report.Tabl
 			if i == 0 {
 				table.Rows = append(table.Rows, []any{l.Sigma})
 			}
-			table.Rows[k] = append(table.Rows[k], l.Energy, l.EnergyDeviation, l.Left, l.Loss)
+			table.Rows[k] = append(table.Rows[k], l.Energy, l.EnergyDeviation, l.Left, l.Loss, l.Slope, l.Measured)
 		}
 		share.X = s.X
 		energy.Series, left.Series = append(energy.Series, s), append(left.Series, share)
-		for _, column := range []string{"energy", "deviation", "noise left", "loss"} {
+		for _, column := range []string{"energy", "deviation", "noise left", "loss", "slope", "measured level"} {
 			table.Columns = append(table.Columns, report.Column{Name: of.Name + ": " + column})
 		}
 	}

@@ -135,3 +135,51 @@ func TestOwnNetwork(t *testing.T) {
 		t.Error("a normal distribution is a ResNet")
 	}
 }
+
+// TestSamplesDoNotDependOnTheBatch: a sample is the same alone, beside a few and in a full
+// group, in the layout of sessions, since no kernel of these networks rounds otherwise for
+// another batch: with wide convolutions, three channels and ReLU too.
+func TestSamplesDoNotDependOnTheBatch(t *testing.T) {
+	testkit.Long(t)
+	shipped, err := ebm.Load("mnist16")
+	if err != nil {
+		t.Fatal(err)
+	}
+	models := []*ebm.Model{shipped}
+	for _, n := range []energy.ResNet{{Net: "res6", Channels: 3, Dim: 64, Size: 8, Activation: energy.ReLU}, {Net: "res18", Channels: 1, Dim: 8, Size: 16, Head: energy.LinearSum}} {
+		models = append(models, &ebm.Model{Network: n, Weights: energy.Init(n, rng.New(1)), Meta: ebm.PaperMeta()})
+	}
+	rt := testkit.Open(t, 2)
+	for _, m := range models {
+		files, err := m.Files()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := langevin.New(rt, files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, method := range []langevin.Method{langevin.Ancestral, langevin.Heun} {
+			r := langevin.NewRecipe(method, 2)
+			set := langevin.Settings{Seed: 3, Start: r.Start(m.SigmaMax)}
+			if set.Updates, err = r.Updates(m.SigmaMax, m.Sigma0); err != nil {
+				t.Fatal(err)
+			}
+			draw := func(first, count int) []float32 {
+				set.First, set.Count = first, count
+				x, err := s.All(t.Context(), set)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return tensor.Data[float32](x)
+			}
+			whole, each := draw(0, 32), tensor.Volume(m.Shape())
+			for _, part := range [][2]int{{0, 1}, {5, 3}, {13, 5}} {
+				testkit.SameBits(t, m.Name, draw(part[0], part[1]), whole[part[0]*each:(part[0]+part[1])*each])
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

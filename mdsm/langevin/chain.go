@@ -18,6 +18,7 @@ type plan struct {
 	Settings
 	updates  []mdsm.Update
 	remember bool  // chains have a memory
+	parts    int   // in which a group's steps are made side by side
 	size     int   // samples in a group; sample i is in group i/size
 	shape    []int // of one x
 	source   rng.Source
@@ -92,7 +93,10 @@ type snapshot struct{ x, clean *tensor.Tensor }
 // samples.
 func (s *Sampler) chain(ctx context.Context, p *plan, group int, stage progress.Stage, states samples.States) (*batch, error) {
 	lo, hi := p.span(group, p.First, p.end())
-	c := &chain{Sampler: s, plan: p, number: group, lo: lo, hi: hi}
+	c := &chain{Sampler: s, plan: p, number: group, lo: lo, hi: hi, base: 0, rows: p.size}
+	if s.free {
+		c.base, c.rows = lo, hi-lo
+	}
 	if _, watched := p.span(group, p.First, p.First+p.Watch.Chains); watched > lo {
 		c.seen = &seen{n: watched - lo}
 	}
@@ -131,34 +135,36 @@ func (s *Sampler) chain(ctx context.Context, p *plan, group int, stage progress.
 		}
 		c.x = clean
 	}
-	return &batch{first: c.index(lo), x: c.rows(c.x, hi), seen: c.seen}, nil
+	return &batch{first: c.index(lo), x: c.places(c.x, hi), seen: c.seen}, nil
 }
 
-// chain is a group in progress. The places from lo to before hi are wanted;
-// the others stay at the origin without noise.
+// chain is a group in progress. The places from lo to before hi are wanted. Of the
+// rows places from base that are computed, others stay at the origin without noise.
 type chain struct {
 	*Sampler
 	*plan
-	number int // of the group
-	lo, hi int
-	state  // [size …]
-	seen   *seen
+	number     int // of the group
+	lo, hi     int
+	base, rows int
+	state      // [rows …]
+	seen       *seen
 }
 
 // index returns the index of the sample at a place of the group.
 func (c *chain) index(place int) int { return c.number*c.size + place }
 
-// rows copies the wanted places before end.
-func (c *chain) rows(x *tensor.Tensor, end int) *tensor.Tensor {
+// places copies the wanted places before end.
+func (c *chain) places(x *tensor.Tensor, end int) *tensor.Tensor {
 	each := tensor.Volume(c.plan.shape)
-	return tensor.Of(slices.Clone(tensor.Data[float32](x)[c.lo*each:end*each]), append([]int{end - c.lo}, c.plan.shape...)...)
+	return tensor.Of(slices.Clone(tensor.Data[float32](x)[(c.lo-c.base)*each:(end-c.base)*each]), append([]int{end - c.lo}, c.plan.shape...)...)
 }
 
-// normal fills the wanted places of dst, a tensor's elements [size …].
+// normal fills the wanted places of dst, a tensor's elements [rows …].
 func (c *chain) normal(dst []float32, purpose rng.Purpose, step int) {
 	each := tensor.Volume(c.plan.shape)
 	for place := c.lo; place < c.hi; place++ {
-		c.source.Normal(dst[place*each:(place+1)*each], purpose, uint64(c.index(place)), uint32(step))
+		at := (place - c.base) * each
+		c.source.Normal(dst[at:at+each], purpose, uint64(c.index(place)), uint32(step))
 	}
 }
 
@@ -166,7 +172,7 @@ func (c *chain) normal(dst []float32, purpose rng.Purpose, step int) {
 // Where pictures are filled in, only hidden pixels begin there: the others are as
 // given.
 func (c *chain) start() {
-	size := append([]int{c.size}, c.plan.shape...)
+	size := append([]int{c.rows}, c.plan.shape...)
 	c.x = tensor.New(tensor.Float32, size...)
 	if c.remember {
 		c.memory = tensor.New(tensor.Float32, size...)
@@ -181,7 +187,7 @@ func (c *chain) start() {
 			if point != nil {
 				at = point[i]
 			}
-			v := &values[place*each+i]
+			v := &values[(place-c.base)*each+i]
 			*v = at + float32(sigma**v)
 		}
 	}
@@ -193,8 +199,9 @@ func (c *chain) start() {
 	for place := c.lo; place < c.hi; place++ {
 		picture, hidden := c.Fill.of(c.index(place))
 		for i := range each {
-			if mask[place*each+i] = hidden[i]; hidden[i] == 0 {
-				values[place*each+i] = picture[i]
+			at := (place-c.base)*each + i
+			if mask[at] = hidden[i]; hidden[i] == 0 {
+				values[at] = picture[i]
 			}
 		}
 	}
@@ -227,7 +234,7 @@ func (c *chain) steps(ctx context.Context, at, n int) error {
 	for k := range n {
 		c.normal(tensor.Data[float32](noise)[k*c.x.Len():(k+1)*c.x.Len()], rng.SampleNoise, at+k)
 	}
-	next, energy, err := c.stepper.Steps(ctx, c.state, noise, c.updates[at:at+n])
+	next, energy, err := c.side(ctx, noise, c.updates[at:at+n])
 	if err != nil {
 		return fmt.Errorf("samples %d to %d, steps %d to %d: %w", c.index(c.lo), c.index(c.hi)-1, at, at+n-1, err)
 	}
@@ -240,11 +247,65 @@ func (c *chain) steps(ctx context.Context, at, n int) error {
 	return c.check(c.x, at+n)
 }
 
-// record keeps the energies [n size] of the watched chains in n steps from
+// side makes updates of the group's chains, in parts side by side where there are more
+// threads than groups.
+func (c *chain) side(ctx context.Context, noise *tensor.Tensor, updates []mdsm.Update) (state, *tensor.Tensor, error) {
+	parts := min(c.parts, c.rows)
+	if parts < 2 {
+		return c.stepper.Steps(ctx, c.state, noise, updates)
+	}
+	type result struct {
+		state
+		energy *tensor.Tensor
+	}
+	var done []result
+	work := func(ctx context.Context, i int) (r result, err error) {
+		lo, hi := i*c.rows/parts, (i+1)*c.rows/parts
+		r.state, r.energy, err = c.stepper.Steps(ctx, c.state.slice(lo, hi), columns(noise, lo, hi), updates)
+		return r, err
+	}
+	if err := parallel.Ordered(ctx, parts, parts, work, func(_ int, r result) error { done = append(done, r); return nil }); err != nil {
+		return c.state, nil, err
+	}
+	next := c.state
+	var x, memory []*tensor.Tensor
+	for _, r := range done {
+		x, memory = append(x, r.x), append(memory, r.memory)
+	}
+	next.x = tensor.Concat(x...)
+	if next.memory != nil {
+		next.memory = tensor.Concat(memory...)
+	}
+	if done[0].energy == nil {
+		return next, nil, nil
+	}
+	energy := make([]float32, 0, len(updates)*c.rows)
+	for k := range updates {
+		for _, r := range done {
+			energy = append(energy, tensor.Data[float32](r.energy.Rows(k, k+1))...)
+		}
+	}
+	return next, tensor.Of(energy, len(updates), c.rows), nil
+}
+
+// columns copies the chains from lo to before hi of noise [K N …].
+func columns(noise *tensor.Tensor, lo, hi int) *tensor.Tensor {
+	shape := slices.Clone(noise.Shape())
+	steps, all := shape[0], noise.Len()/shape[0]
+	each := all / shape[1]
+	shape[1] = hi - lo
+	values := make([]float32, 0, tensor.Volume(shape))
+	for k := range steps {
+		values = append(values, tensor.Data[float32](noise)[k*all+lo*each:k*all+hi*each]...)
+	}
+	return tensor.Of(values, shape...)
+}
+
+// record keeps the energies [n rows] of the watched chains in n steps from
 // step at.
 func (c *chain) record(energy []float32, at, n int) error {
 	for k := range n {
-		row := energy[k*c.size+c.lo : k*c.size+c.hi]
+		row := energy[k*c.rows+c.lo-c.base : k*c.rows+c.hi-c.base]
 		if bad := parallel.NotFinite(row); bad >= 0 {
 			return &DivergedError{Sample: c.index(c.lo + bad), Step: at + k, StepSize: c.StepSize}
 		}
@@ -258,7 +319,7 @@ func (c *chain) record(energy []float32, at, n int) error {
 // check reports a wanted place that is not finite.
 func (c *chain) check(x *tensor.Tensor, step int) error {
 	each := tensor.Volume(c.plan.shape)
-	bad := parallel.NotFinite(tensor.Data[float32](x)[c.lo*each : c.hi*each])
+	bad := parallel.NotFinite(tensor.Data[float32](x)[(c.lo-c.base)*each : (c.hi-c.base)*each])
 	if bad < 0 {
 		return nil
 	}
@@ -274,12 +335,12 @@ func (c *chain) look(ctx context.Context, steps int) error {
 		return nil // none, or taken before the run was stopped
 	}
 	end := c.lo + c.seen.n
-	taken := snapshot{x: c.rows(c.x, end)}
+	taken := snapshot{x: c.places(c.x, end)}
 	clean, _, err := c.stepper.Denoise(ctx, c.x, c.hidden)
 	if err != nil {
 		return fmt.Errorf("snapshot after %d steps: %w", steps, err)
 	}
-	taken.clean = c.rows(clean, end)
+	taken.clean = c.places(clean, end)
 	c.seen.snapshots = append(c.seen.snapshots, taken)
 	return nil
 }

@@ -21,9 +21,10 @@
 // restarts, because nothing that is computed changes its shape: samples
 // go through the model in groups of a size that follows from the model alone,
 // sample i in group i/size at place i%size, one thread to a group and as many
-// groups at once as there are threads. (Groups at the ends of a range are padded.) Of the
-// kernels in use only Softplus was seen to depend on batch and threads, by one
-// unit in the last place, and one thread to a group was also found to be faster than
-// two threads to a batch. With CUDA the size of the groups is a setting, and
+// groups at once as there are threads. Of the kernels in use only Softplus was seen to
+// depend on batch and threads, by one unit in the last place, so groups at the ends of a
+// range are padded, but for networks of kernels that do not (Files.AnyBatch): of these
+// no more is computed than is wanted, and fewer groups than threads are shared between
+// them. One thread to a group was also found to be faster than two threads to a batch. With CUDA the size of the groups is a setting, and
 // samples are the same for one size.
 package langevin

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"ebm/export"
 	"ebm/mdsm"
@@ -30,6 +31,11 @@ type Files struct {
 	// Its steps are made one by one in Go, and its jump is x + Sigma0²·score.
 	Score  []byte
 	Sigma0 float64
+
+	// AnyBatch says that a chain's bits do not depend on how many go through the models
+	// at once, so that groups that are not full compute no more than is wanted, and few
+	// chains are shared between threads.
+	AnyBatch bool
 
 	// Shape is the shape of one x where the model leaves it open.
 	Shape []int
@@ -59,7 +65,7 @@ func (f Files) Hash() string {
 // NewFiles exports the chain and the jump of a network. options says what a file
 // carries, by the name of its graph ("sampler", "denoise"); nil for nothing.
 func NewFiles(n energy.Network, w energy.Weights, sigma0 float64, options func(graph string) export.Options) (f Files, err error) {
-	f.Sigma0 = sigma0
+	f.Sigma0, f.AnyBatch = sigma0, anyBatch(n)
 	f.Sampler, err = bytesOf(options, func() *graph.Graph { return mdsm.SamplerGraph(n, w) })
 	if err != nil {
 		return f, err
@@ -74,7 +80,7 @@ func NewFiles(n energy.Network, w energy.Weights, sigma0 float64, options func(g
 // NewFillFiles exports the chain and the jump of a network that move hidden
 // pixels alone.
 func NewFillFiles(n energy.Network, w energy.Weights, sigma0 float64) (f Files, err error) {
-	f.Sigma0 = sigma0
+	f.Sigma0, f.AnyBatch = sigma0, anyBatch(n)
 	f.Inpaint, err = bytesOf(nil, func() *graph.Graph { return mdsm.InpaintGraph(n, w, sigma0) })
 	if err != nil {
 		return f, err
@@ -82,6 +88,14 @@ func NewFillFiles(n energy.Network, w energy.Weights, sigma0 float64) (f Files, 
 	f.Updates = func() ([]byte, error) { return bytesOf(nil, func() *graph.Graph { return mdsm.UpdatesGraph(n, w) }) }
 	f.DenoiseHidden, err = bytesOf(nil, func() *graph.Graph { return mdsm.DenoiseHiddenGraph(n, w, sigma0) })
 	return f, err
+}
+
+// anyBatch reports whether a network is made of kernels whose results for a row were
+// never seen to depend on the others, nor on the number of threads: those of Softplus
+// do, and of networks of a program's own nothing is known.
+func anyBatch(n energy.Network) bool {
+	net, ok := n.(energy.ResNet)
+	return ok && slices.Contains([]energy.Activation{"", energy.ELU, energy.ReLU}, net.Activation)
 }
 
 // bytesOf exports a graph. A network of no use is an error, as it is at other

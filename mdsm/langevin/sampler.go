@@ -24,12 +24,14 @@ type Sampler struct {
 	info    runtime.Info
 	hash    string
 	jumps   bool // there is a model of the denoising jump
+	free    bool // a chain's bits do not depend on the batch
 }
 
 // New loads the models. They must take float32 x with a shape that is fixed
 // but for the batch.
 func New(rt *runtime.Runtime, m Files) (*Sampler, error) {
 	s := &Sampler{info: rt.Info(), hash: m.Hash(), jumps: m.Denoise != nil || m.DenoiseHidden != nil || m.Score != nil && m.Sigma0 > 0}
+	s.free = m.AnyBatch && s.info.Provider == runtime.CPU
 	stepper, x, err := load(rt, m, parallel.Threads(s.info))
 	if err != nil {
 		return nil, err
@@ -108,6 +110,9 @@ func (s *Sampler) stage(p *plan, wanted []int, done int) progress.Stage {
 
 // run computes groups and delivers them in order.
 func (s *Sampler) run(ctx context.Context, p *plan, wanted []int, stage progress.Stage, states samples.States, deliver func(*batch) error) error {
+	if s.free && len(wanted) > 0 {
+		p.parts = max(s.layout(p.Batch).Workers/len(wanted), 1)
+	}
 	work := func(ctx context.Context, i int) (*batch, error) { return s.chain(ctx, p, wanted[i], stage, states) }
 	return parallel.Ordered(ctx, s.layout(p.Batch).Workers, len(wanted), work, func(_ int, b *batch) error { return deliver(b) })
 }

@@ -39,6 +39,17 @@ type state struct {
 	hidden *tensor.Tensor // of x's shape, nil when all values move
 }
 
+// slice returns the chains from lo to before hi.
+func (s state) slice(lo, hi int) state {
+	rows := func(t *tensor.Tensor) *tensor.Tensor {
+		if t == nil {
+			return nil
+		}
+		return t.Rows(lo, hi)
+	}
+	return state{rows(s.x), rows(s.memory), rows(s.hidden)}
+}
+
 // load makes the stepper of the models and describes its x.
 func load(rt *runtime.Runtime, m Files, threads int) (Stepper, runtime.ValueInfo, error) {
 	if m.Fast != nil {

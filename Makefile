@@ -139,6 +139,7 @@ page-test:
 	$(PAGE_DIR)/ebm sample --quiet --provider cpu --run mnist16 --count 2 --steps 50 --seed 7 --raw --float32 --crop 0 --out $(PAGE_DIR)/samples
 	$(PAGE_DIR)/ebm inpaint --quiet --provider cpu --run mnist16 --images mnist:test --count 1 --mask bottom --completions 2 --steps 50 --seed 7 --out $(PAGE_DIR)/inpaint
 	node cmd/internal/parity/page.mjs $(PAGE_DIR) $(BROWSERS)
+	node cmd/internal/parity/watch.mjs $(PAGE_DIR)/ebm $(PAGE_DIR) $(BROWSERS)
 
 # ebm evaluate beside pytorch-fid and torch-fidelity, on the same random weights
 # and pictures (PICTURES="NAME=FOLDER …" takes others). Installs PyTorch (7 GB).

@@ -32,6 +32,7 @@ func jsonCommands() []string {
 		"likelihood --toy gaussian --dim 2 --count 2 --chains 2 --distributions 3",
 		"verify --run RUN --without-training",
 		"compare RUN RUN",
+		"watch .",
 		"bench --net res6 --dim 4 --size 16 --batch 2 --runs 1",
 	}
 }
@@ -65,7 +66,7 @@ func TestJSON(t *testing.T) {
 	tested := []string{"train", "classifier", "demo", "reproduce"}
 	for _, c := range commands() {
 		name := strings.Fields(c.CommandPath())[1]
-		if name == "help" || name == "completion" || name == "watch" {
+		if name == "help" || name == "completion" {
 			continue
 		}
 		if c.Flags().Lookup("json") == nil {

@@ -1,28 +1,105 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
 	"github.com/spf13/cobra"
 
 	"ebm/cmd/internal/watch"
 )
 
 func newWatch(a *app) *cobra.Command {
-	var address string
+	var o watch.Options
+	var open, once, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "watch DIR",
 		Short: "Show the runs below a folder on a page, while they go on",
 		Long: `watch prints the address of a page on this machine that shows the runs below DIR:
-progress, loss, speed and time left, folders of samples as they fill, and for each
-run, or several beside each other, all metrics and the newest grids. It reads
-only, and answers this machine only. It ends with Ctrl+C.`,
-		Example: "  ebm watch runs\n  ebm watch runs --address 127.0.0.1:8080",
-		Args:    cobra.ExactArgs(1),
+progress, loss, held-out loss, speed and time left, folders of samples as they fill,
+and for each run, or several beside each other, all metrics, the newest grids and
+the settings that differ. It reads only, and answers this machine only. It ends with
+Ctrl+C.
+
+With --once or --json it prints what the page's list has, and ends.`,
+		Example: `  ebm watch runs
+  ebm watch runs --address 127.0.0.1:8080 --open
+  ebm watch runs --json`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return watch.Serve(cmd.Context(), watch.Options{
-				Dir: args[0], Address: address, Ready: func(url string) { a.printf("%s\n", url) },
-			})
+			o.Dir = args[0]
+			if cmd.Flags().Changed("address") {
+				if err := watch.CheckAddress(o.Address); err != nil {
+					return usagef("--%w", err)
+				}
+			}
+			if once || asJSON {
+				if open || o.Address != "" {
+					return usagef("--open and --address are for the page, want them without --once and --json")
+				}
+				return listRuns(a, o, asJSON)
+			}
+			o.Ready = func(url string) {
+				a.printf("%s\n", url)
+				if open {
+					if err := watch.Browse(url); err != nil {
+						a.log(err.Error())
+					}
+				}
+			}
+			return watch.Serve(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().StringVar(&address, "address", "", "where the page is: a loopback address and a port (default a free port of 127.0.0.1)")
+	cmd.Flags().StringVar(&o.Address, "address", "", "where the page is: a loopback address and a port (default a free port of 127.0.0.1)")
+	cmd.Flags().BoolVar(&open, "open", false, "open the page in the browser")
+	cmd.Flags().BoolVar(&once, "once", false, "print the runs and folders of samples once, as a table, in place of a page")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print them once, as JSON")
 	return cmd
+}
+
+// listRuns prints what the list of the page has.
+func listRuns(a *app, o watch.Options, asJSON bool) error {
+	found, err := watch.Scan(o.Dir, time.Now())
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return a.printJSON(found)
+	}
+	if len(found.Runs)+len(found.Drawings) == 0 {
+		return errors.New("no runs and no samples below " + o.Dir)
+	}
+	value := func(v *float64) string {
+		if v == nil {
+			return ""
+		}
+		return fmt.Sprintf("%.4g", *v)
+	}
+	var b strings.Builder
+	if len(found.Runs) > 0 {
+		b.WriteString("run\tdata\tstep\tof\tloss\theld out\tsteps/s\tstate\n")
+	}
+	for _, r := range found.Runs {
+		fmt.Fprintf(&b, "%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", r.ID, r.Data, r.Step, r.Steps, value(r.Loss), value(r.HeldOut), value(r.Speed), r.State())
+	}
+	if len(found.Drawings) > 0 {
+		b.WriteString("samples\tdone\tof\n")
+	}
+	for _, j := range found.Jobs {
+		fmt.Fprintf(&b, "together: %s\t%d\t%d\n", strings.Join(j.Parts, ", "), j.Done, j.Count)
+	}
+	for _, d := range found.Drawings {
+		fmt.Fprintf(&b, "%s\t%d\t%d\n", d.ID, d.Done, d.Count)
+	}
+	// Names of folders may hold what a terminal obeys.
+	a.table(strings.Map(func(r rune) rune {
+		if r == '\t' || r == '\n' || unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, b.String()))
+	return nil
 }

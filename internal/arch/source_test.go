@@ -190,7 +190,7 @@ var rules = []rule{
 	{"github.com/spf13", []string{"cmd/ebm"}, "flags belong to the program"},
 	{"math/rand", []string{"models/gradcheck"}, "random numbers are models/rng's, which a seed and a place determine"},
 	{"net", []string{"cmd/internal/watch"}, "nothing talks to a network by itself; one page listens on this machine"},
-	{"os/exec", []string{"runtime", "internal/modcache", "cmd/internal/verify"}, "only finding libraries, and asking other runtimes, starts programs"},
+	{"os/exec", []string{"runtime", "internal/modcache", "cmd/internal/verify", "cmd/internal/watch"}, "only finding libraries, asking other runtimes, and opening a browser starts programs"},
 }
 
 // check returns what is against the layers and the rules, a line each.

@@ -2,11 +2,14 @@ package watch
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"ebm/cmd/internal/report"
@@ -26,32 +29,68 @@ type Run struct {
 	Step    int64     `json:"step"` // of the last line of metrics
 	Steps   int       `json:"steps"`
 	Loss    *float64  `json:"loss"` // nil where there is none that is finite
+	HeldOut *float64  `json:"held_out_loss"`
 	Speed   *float64  `json:"steps_per_second"`
 	Left    *float64  `json:"seconds_left"`
 	Updated time.Time `json:"updated"`
-	Running bool      `json:"running"` // whether metrics came within the last two minutes
+	Running bool      `json:"running"` // whether metrics came lately, and more are to come
 	Report  bool      `json:"report"`
+	Losses  []float64 `json:"losses"`            // so far, thinned
 	Problem string    `json:"problem,omitempty"` // why the run cannot be read
 }
 
 // Drawing is a folder of samples that is being filled, or was.
 type Drawing struct {
 	ID    string    `json:"id"`
+	First int       `json:"first"`
 	Done  int       `json:"done"`
 	Count int       `json:"count"`
 	Whole bool      `json:"whole"`
 	Last  time.Time `json:"last"`
 }
 
+// Job is a set of samples that several folders have parts of.
+type Job struct {
+	Parts []string `json:"parts"` // the folders
+	Done  int      `json:"done"`
+	Count int      `json:"count"`
+}
+
 // Found is all that lies below a folder.
 type Found struct {
 	Runs     []Run     `json:"runs"`
 	Drawings []Drawing `json:"samples"`
+	Jobs     []Job     `json:"jobs"`
 }
 
 // Scan lists the runs and folders of samples in dir and below it.
-func Scan(dir string, now time.Time) (Found, error) {
-	found := Found{Runs: []Run{}, Drawings: []Drawing{}}
+func Scan(dir string, now time.Time) (Found, error) { return new(scanner).scan(dir, now) }
+
+// scanner lists what is below a folder again and again, and reads metrics anew only
+// where they changed.
+type scanner struct {
+	mu   sync.Mutex
+	seen map[string]lately // by path
+}
+
+// lately is what the list shows of a file of metrics.
+type lately struct {
+	size     int64
+	modified time.Time
+
+	lines         int
+	last          metrics.Record
+	loss, heldOut *float64      // the last of each that is finite
+	gap           time.Duration // between the last two lines
+	losses        []float64
+	err           error
+}
+
+func (s *scanner) scan(dir string, now time.Time) (Found, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found := Found{Runs: []Run{}, Drawings: []Drawing{}, Jobs: []Job{}}
+	jobs := map[string]*Job{}
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) && path != dir {
 			return nil // removed while we look
@@ -71,14 +110,35 @@ func Scan(dir string, now time.Time) (Found, error) {
 			return fs.SkipDir
 		}
 		if train.HasConfig(path) {
-			found.Runs = append(found.Runs, readRun(path, id, now))
+			found.Runs = append(found.Runs, s.run(path, id, now))
 		}
-		if p, err := samples.ReadProgress(path); err == nil {
-			found.Drawings = append(found.Drawings, Drawing{id, p.Done, p.Record.Count, p.Whole, p.Last})
+		p, err := samples.ReadProgress(path)
+		if err != nil {
+			return nil
 		}
+		d := Drawing{id, p.Record.First, p.Done, p.Record.Count, p.Whole, p.Last}
+		found.Drawings = append(found.Drawings, d)
+		p.Record.First, p.Record.Count = 0, 0
+		set := fmt.Sprintf("%+v", p.Record) // equal for parts of one set
+		if jobs[set] == nil {
+			jobs[set] = new(Job)
+		}
+		jobs[set].add(d)
 		return nil
 	})
+	for _, j := range jobs {
+		if len(j.Parts) > 1 {
+			found.Jobs = append(found.Jobs, *j)
+		}
+	}
+	slices.SortFunc(found.Jobs, func(a, b Job) int { return strings.Compare(a.Parts[0], b.Parts[0]) })
 	return found, err
+}
+
+func (j *Job) add(d Drawing) {
+	j.Parts = append(j.Parts, d.ID)
+	j.Done += d.Done
+	j.Count += d.Count
 }
 
 func depth(id string) int {
@@ -94,33 +154,70 @@ func depth(id string) int {
 	return n
 }
 
-// readRun reads what the list shows of a run; what cannot be read is its
-// Problem, since others are shown all the same.
-func readRun(dir, id string, now time.Time) Run {
-	r := Run{ID: id}
+// run reads what the list shows of a run; what cannot be read is its Problem, since
+// others are shown all the same.
+func (s *scanner) run(dir, id string, now time.Time) Run {
+	r := Run{ID: id, Losses: []float64{}}
 	r.Report = isFile(filepath.Join(dir, report.HTMLFile))
-	s, err := train.ReadSettings(dir)
+	set, err := train.ReadSettings(dir)
 	if err != nil {
 		r.Problem = err.Error()
 		return r
 	}
-	r.Network, r.Data, r.Steps = s.Network().String(), s.Data.Name, s.Steps
-	records, err := metrics.ReadFile(filepath.Join(dir, metrics.LinesFile))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		r.Problem = err.Error()
+	r.Network, r.Data, r.Steps = set.Network().String(), set.Data.Name, set.Steps
+	m := s.metrics(filepath.Join(dir, metrics.LinesFile))
+	if m.err != nil && !errors.Is(m.err, fs.ErrNotExist) {
+		r.Problem = m.err.Error()
 	}
-	if len(records) == 0 {
+	if m.lines == 0 {
 		return r
 	}
-	last := records[len(records)-1]
-	r.Step, r.Updated = last.Step, last.Time
-	r.Loss, r.Speed = finite(last, "loss"), finite(last, "steps_per_second")
-	r.Running = now.Sub(last.Time) < 2*time.Minute && r.Step < int64(r.Steps)
+	r.Step, r.Updated, r.Loss, r.HeldOut, r.Losses = m.last.Step, m.last.Time, m.loss, m.heldOut, m.losses
+	r.Speed = finite(m.last, "steps_per_second")
+	r.Running = now.Sub(m.last.Time) < max(2*time.Minute, 3*m.gap) && r.Step < int64(r.Steps)
 	if r.Running && r.Speed != nil && *r.Speed > 0 {
 		left := float64(int64(r.Steps)-r.Step) / *r.Speed
 		r.Left = &left
 	}
 	return r
+}
+
+// metrics reads a file of metrics, if it has changed.
+func (s *scanner) metrics(path string) lately {
+	info, err := os.Stat(path)
+	if err != nil {
+		return lately{err: err}
+	}
+	if had, ok := s.seen[path]; ok && had.size == info.Size() && had.modified.Equal(info.ModTime()) {
+		return had
+	}
+	records, err := metrics.ReadFile(path)
+	m := lately{size: info.Size(), modified: info.ModTime(), lines: len(records), err: err, losses: []float64{}}
+	const points = 60 // of the small curve
+	for i, r := range records {
+		if v := finite(r, heldOut); v != nil {
+			m.heldOut = v
+		}
+		v := finite(r, "loss")
+		if v == nil {
+			continue
+		}
+		m.loss = v
+		if i%max(len(records)/points, 1) == 0 || i == len(records)-1 {
+			m.losses = append(m.losses, *v)
+		}
+	}
+	if n := len(records); n > 0 {
+		m.last = records[n-1]
+		if n > 1 {
+			m.gap = m.last.Time.Sub(records[n-2].Time)
+		}
+	}
+	if s.seen == nil {
+		s.seen = map[string]lately{}
+	}
+	s.seen[path] = m
+	return m
 }
 
 func finite(r metrics.Record, name string) *float64 {
@@ -133,51 +230,4 @@ func finite(r metrics.Record, name string) *float64 {
 func isFile(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Mode().IsRegular()
-}
-
-// most bounds the points of a curve on a page.
-const most = 600
-
-// curves returns a panel for each name in the metrics of runs, the loss first,
-// with a series for each run.
-func curves(ids []string, records [][]metrics.Record) []report.Panel {
-	names := map[string]bool{}
-	for _, list := range records {
-		for _, r := range list {
-			for name := range r.Values {
-				names[name] = true
-			}
-		}
-	}
-	order := make([]string, 0, len(names))
-	for name := range names {
-		if name != "loss" {
-			order = append(order, name)
-		}
-	}
-	slices.Sort(order)
-	if names["loss"] {
-		order = slices.Insert(order, 0, "loss")
-	}
-	var panels []report.Panel
-	for _, name := range order {
-		p := report.Panel{Y: report.Axis{Label: name}}
-		positive := true
-		for i, id := range ids {
-			line := report.Series{Name: id}
-			every := max(len(records[i])/most, 1)
-			for k, r := range records[i] {
-				if v, ok := r.Values[name]; ok && (k%every == 0 || k == len(records[i])-1) {
-					line.X, line.Y = append(line.X, float64(r.Step)), append(line.Y, v)
-					positive = positive && (v > 0 || math.IsNaN(v))
-				}
-			}
-			if len(line.X) > 0 {
-				p.Series = append(p.Series, line)
-			}
-		}
-		p.Y.Log = positive && name != "steps_per_second"
-		panels = append(panels, p)
-	}
-	return panels
 }

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"html/template"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -15,6 +17,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -44,12 +47,9 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	address := o.Address
-	if address == "" {
-		address = "127.0.0.1:0"
-	}
-	if !loopback(address) {
-		return fmt.Errorf("address %s, want one of this machine alone, such as 127.0.0.1:8080", address)
+	address := cmp.Or(o.Address, "127.0.0.1:0")
+	if err := CheckAddress(address); err != nil {
+		return err
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -72,6 +72,15 @@ func Serve(ctx context.Context, o Options) error {
 	return <-stopped
 }
 
+// CheckAddress returns an error for what is no address and port of this machine alone.
+func CheckAddress(address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if n, bad := strconv.ParseUint(port, 10, 16); err == nil && bad == nil && loopback(host) && strconv.FormatUint(n, 10) == port {
+		return nil
+	}
+	return fmt.Errorf("address %q, want one of this machine alone and a port, such as 127.0.0.1:8080", address)
+}
+
 // Handler answers for the runs below o.Dir.
 func Handler(o Options) (http.Handler, error) {
 	info, err := os.Stat(o.Dir)
@@ -84,36 +93,41 @@ func Handler(o Options) (http.Handler, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	page, err := template.ParseFS(files, "files/list.html")
+	pages, err := template.ParseFS(files, "files/*.html")
 	if err != nil {
 		return nil, err
 	}
-	s := &server{root: o.Dir, now: o.Now, page: page}
+	s := &server{root: o.Dir, now: o.Now, pages: pages}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", s.list)
+	mux.HandleFunc("GET /{$}", s.page("list.html"))
+	mux.HandleFunc("GET /run", s.page("run.html"))
 	mux.HandleFunc("GET /runs.json", s.runs)
-	mux.HandleFunc("GET /run", s.run)
+	mux.HandleFunc("GET /report", s.report)
 	mux.HandleFunc("GET /file/{path...}", s.file)
-	mux.HandleFunc("GET /watch.js", func(w http.ResponseWriter, r *http.Request) {
-		http.ServeFileFS(w, r, files, "files/watch.js")
-	})
+	for _, name := range []string{"watch.js", "run.js", "watch.css"} {
+		mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, files, "files/"+name) })
+	}
 	return guard(mux), nil
 }
 
 type server struct {
-	root string
-	now  func() time.Time
-	page *template.Template
+	root    string
+	now     func() time.Time
+	pages   *template.Template
+	scanner scanner
 }
 
-func (s *server) list(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	// What fails while it is written was asked by a reader who has gone.
-	_ = s.page.Execute(w, map[string]string{"Dir": s.root})
+// page shows a page that fills itself in from the other answers.
+func (s *server) page(name string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		// What fails while it is written was asked by a reader who has gone.
+		_ = s.pages.ExecuteTemplate(w, name, map[string]string{"Dir": s.root})
+	}
 }
 
 func (s *server) runs(w http.ResponseWriter, _ *http.Request) {
-	found, err := Scan(s.root, s.now())
+	found, err := s.scanner.scan(s.root, s.now())
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -122,8 +136,9 @@ func (s *server) runs(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(found)
 }
 
-// run shows one run, or several beside each other: /run?id=a&id=b.
-func (s *server) run(w http.ResponseWriter, r *http.Request) {
+// report is the part of a run's page that changes: of one run, or of several beside
+// each other, /report?id=a&id=b.
+func (s *server) report(w http.ResponseWriter, r *http.Request) {
 	ids := r.URL.Query()["id"]
 	if len(ids) == 0 || len(ids) > 20 {
 		http.Error(w, fmt.Sprintf("%d runs are named, want 1 to 20", len(ids)), http.StatusBadRequest)
@@ -139,32 +154,33 @@ func (s *server) run(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Refresh", "10")
 	_ = doc.WriteHTML(w)
 }
 
 func (s *server) document(ids []string) (*report.Document, error) {
-	doc := &report.Document{Title: strings.Join(ids, ", "), Created: s.now()}
+	doc := &report.Document{Title: strings.Join(ids, ", ")}
 	var all [][]metrics.Record
-	facts := report.Facts{Title: "Runs"}
+	facts := report.Facts{Title: "Progress"}
+	var settings []map[string]string
 	for _, id := range ids {
 		dir := locate(s.root, id)
 		if dir == "" || !train.HasConfig(dir) {
 			return nil, fmt.Errorf("run %q: %w below %s", id, fs.ErrNotExist, s.root)
 		}
-		r := readRun(dir, id, s.now())
+		r := new(scanner).run(dir, id, s.now())
 		records, err := metrics.ReadFile(filepath.Join(dir, metrics.LinesFile))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 		all = append(all, records)
-		note := fmt.Sprintf("%s on %s", r.Network, r.Data)
-		if r.Problem != "" {
-			note = r.Problem
+		facts.Items = append(facts.Items, report.Fact{Name: id, Value: fmt.Sprintf("step %d of %d", r.Step, r.Steps), Note: fmt.Sprintf("%s on %s, %s", r.Network, r.Data, r.State())})
+		values := map[string]string{}
+		if set, err := train.ReadSettings(dir); err == nil { // else it is the run's problem
+			values = set.Values()
 		}
-		facts.Items = append(facts.Items, report.Fact{Name: id, Value: fmt.Sprintf("step %d of %d", r.Step, r.Steps), Note: note})
+		settings = append(settings, values)
 	}
-	doc.Summary = "As of the last line of metrics; this page is made anew every ten seconds."
+	doc.Sections = append(doc.Sections, facts)
 	if panels := curves(ids, all); len(panels) > 0 {
 		doc.Sections = append(doc.Sections, report.Chart{Title: "Metrics", X: report.Axis{Label: "step"}, Panels: panels})
 	}
@@ -174,11 +190,53 @@ func (s *server) document(ids []string) (*report.Document, error) {
 			return nil, err
 		}
 		if len(pictures) > 0 {
-			doc.Sections = append(doc.Sections, report.Gallery{Title: "Samples of " + id, Pictures: pictures})
+			doc.Sections = append(doc.Sections, report.Gallery{Title: "Pictures of " + id, Note: "The newest first.", Pictures: pictures})
 		}
 	}
-	doc.Sections = append(doc.Sections, facts)
+	if len(ids) > 1 {
+		doc.Sections = append(doc.Sections, differences(ids, settings))
+	}
 	return doc, nil
+}
+
+// State says in words what a run does: its problem, the time left, done, stopped.
+func (r Run) State() string {
+	switch {
+	case r.Problem != "":
+		return r.Problem
+	case r.Left != nil:
+		return fmt.Sprintf("%v left", time.Duration(*r.Left*float64(time.Second)).Round(time.Second))
+	case r.Running:
+		return "going on"
+	case r.Steps > 0 && r.Step >= int64(r.Steps):
+		return "done"
+	case !r.Updated.IsZero():
+		return "stopped, last metrics " + r.Updated.UTC().Format(time.DateTime+" UTC")
+	}
+	return "no metrics yet"
+}
+
+// differences is a table of the settings that are not the same in all runs.
+func differences(ids []string, settings []map[string]string) report.Table {
+	t := report.Table{Title: "Settings that differ", Columns: []report.Column{{Name: "setting"}}}
+	keys := map[string]bool{}
+	for i, values := range settings {
+		t.Columns = append(t.Columns, report.Column{Name: ids[i]})
+		for key := range values {
+			keys[key] = true
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		row, same := []any{key}, true
+		for _, values := range settings {
+			row = append(row, values[key])
+			same = same && values[key] == settings[0][key]
+		}
+		if !same {
+			t.Rows = append(t.Rows, row)
+		}
+	}
+	return t
 }
 
 // Pictures that a run's page shows: at most so many, the newest first, and none

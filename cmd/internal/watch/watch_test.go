@@ -4,15 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"ebm/cmd/internal/watch"
+	"ebm/internal/metrics"
 	"ebm/internal/testkit"
 )
 
@@ -21,8 +24,9 @@ const formats = "../../ebm/testdata/formats"
 // lastLine is the time of the last line of metrics in the run of formats.
 var lastLine = time.UnixMilli(1795994418076)
 
-// folder returns a folder of runs: one of formats, one whose name and settings
-// are hostile, samples under way, and a secret beside it.
+// folder returns a folder of runs: one of formats, one that stopped before its end,
+// one whose name and settings are hostile, two parts of samples under way, and a
+// secret beside it.
 func folder(t *testing.T) (dir, secret string) {
 	t.Helper()
 	top := t.TempDir()
@@ -36,6 +40,24 @@ func folder(t *testing.T) (dir, secret string) {
 	if err := os.CopyFS(filepath.Join(dir, "a", "run", "samples"), os.DirFS(filepath.Join(formats, "samples"))); err != nil {
 		t.Fatal(err)
 	}
+	stopped := testkit.Mkdir(t, dir, "b")
+	config := string(testkit.Read(t, filepath.Join(formats, "run", "config.toml")))
+	testkit.Write(t, filepath.Join(stopped, "config.toml"), []byte(strings.Replace(config, "steps = 6", "steps = 9", 1)))
+	writer, err := metrics.Create(stopped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for step := range int64(3) {
+		if err := writer.Add(step+1, map[string]float64{"loss": 3, "validation_loss": 2, "validation_loss/0.1": 1, "validation_loss/3": math.NaN()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := writer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	record := string(testkit.Read(t, filepath.Join(dir, "drawing", "samples.json")))
+	part := strings.Replace(strings.Replace(record, `"first": 0`, `"first": 8`, 1), `"count": 8`, `"count": 40`, 1)
+	testkit.Write(t, filepath.Join(testkit.Mkdir(t, dir, "drawing2"), "samples.json"), []byte(part))
 	testkit.Write(t, filepath.Join(testkit.Mkdir(t, dir, "<b>bad"), "config.toml"), []byte("steps = \"<script>alert(1)</script>\"\n"))
 	secret = testkit.Write(t, filepath.Join(top, "report.html"), []byte("a secret"))
 	testkit.Write(t, filepath.Join(dir, "a", "run", "notes.txt"), []byte("not shown"))
@@ -76,10 +98,16 @@ func TestRuns(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &found); err != nil || status != http.StatusOK {
 		t.Fatalf("status %d, %v: %s", status, err, body)
 	}
-	if len(found.Runs) != 2 || len(found.Drawings) != 2 {
-		t.Fatalf("found %+v, want two runs and two folders of samples", found)
+	if len(found.Runs) != 3 || len(found.Drawings) != 3 {
+		t.Fatalf("found %+v, want three runs and three folders of samples", found)
 	}
-	bad, run := found.Runs[0], found.Runs[1]
+	bad, run, stopped := found.Runs[0], found.Runs[1], found.Runs[2]
+	if stopped.Step != 3 || stopped.HeldOut == nil || *stopped.HeldOut != 2 || len(stopped.Losses) != 3 || run.HeldOut != nil {
+		t.Errorf("the run that stopped is %+v, want three steps and the held-out loss", stopped)
+	}
+	if want := []watch.Job{{Parts: []string{"drawing", "drawing2"}, Done: 8, Count: 48}}; !reflect.DeepEqual(found.Jobs, want) {
+		t.Errorf("jobs are %+v, want %+v", found.Jobs, want)
+	}
 	if bad.ID != "<b>bad" || !strings.Contains(bad.Problem, "config.toml") {
 		t.Errorf("the hostile run is %+v, want its problem", bad)
 	}
@@ -87,7 +115,7 @@ func TestRuns(t *testing.T) {
 		t.Errorf("the run is %+v, want the six steps of mnist that ended", run)
 	}
 	for _, d := range found.Drawings {
-		if want := map[string]int{"a/run/samples": 6, "drawing": 8}[d.ID]; d.Count != want || d.Done != want || d.Whole != (d.ID == "a/run/samples") {
+		if want := map[string]int{"a/run/samples": 6, "drawing": 8, "drawing2": 40}[d.ID]; d.Count != want || d.Done != want && d.ID != "drawing2" || d.Whole != (d.ID == "a/run/samples") {
 			t.Errorf("samples are %+v, want %d of %d", d, want, want)
 		}
 	}
@@ -95,21 +123,29 @@ func TestRuns(t *testing.T) {
 
 func TestRunPages(t *testing.T) {
 	h := handler(t)
-	status, body := get(t, h, "/run?id=a/run", nil)
+	status, body := get(t, h, "/report?id=a/run", nil)
 	for _, want := range []string{"<svg", "loss", "data:image/png", "step 6 of 6"} {
 		if status != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("the run's page (status %d) has no %q", status, want)
 		}
 	}
-	status, body = get(t, h, "/run?id=a/run&id=%3Cb%3Ebad", nil)
+	status, body = get(t, h, "/report?id=a/run&id=%3Cb%3Ebad", nil)
 	if status != http.StatusOK || strings.Contains(body, "<b>bad") || !strings.Contains(body, "&lt;b&gt;bad") {
 		t.Errorf("status %d: the hostile name is not escaped", status)
 	}
 	if status, body = get(t, h, "/", nil); status != http.StatusOK || !strings.Contains(body, "watch.js") {
 		t.Errorf("the list: status %d, %s", status, body)
 	}
-	if status, body = get(t, h, "/watch.js", nil); status != http.StatusOK || !strings.Contains(body, "refresh") {
-		t.Errorf("the script: status %d, %s", status, body)
+	for name, want := range map[string]string{"/watch.js": "refresh", "/run.js": "refresh", "/watch.css": "table", "/run?id=a/run": "run.js"} {
+		if status, body = get(t, h, name, nil); status != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("%s: status %d, %s", name, status, body)
+		}
+	}
+	status, body = get(t, h, "/report?id=a/run&id=b", nil)
+	for _, want := range []string{"Settings that differ", "<td>steps</td><td>6</td><td>9</td>", "b, held out", "step 3 of 9"} {
+		if status != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("the comparison (status %d) has no %q", status, want)
+		}
 	}
 	if status, _ = get(t, h, "/file/a/run/samples/grid.png", nil); status != http.StatusOK {
 		t.Errorf("the grid: status %d", status)
@@ -124,9 +160,9 @@ func TestRefuses(t *testing.T) {
 		change func(*http.Request)
 		status int
 	}{
-		{"/run?id=none", nil, http.StatusNotFound},
-		{"/run?id=../runs/a/run", nil, http.StatusNotFound},
-		{"/run", nil, http.StatusBadRequest},
+		{"/report?id=none", nil, http.StatusNotFound},
+		{"/report?id=../runs/a/run", nil, http.StatusNotFound},
+		{"/report", nil, http.StatusBadRequest},
 		{"/file/a/run/notes.txt", nil, http.StatusNotFound},
 		{"/file/a/run/config.toml", nil, http.StatusNotFound},
 		{"/file/a/report.html", nil, http.StatusNotFound}, // a link to the outside
@@ -150,8 +186,15 @@ func TestRefuses(t *testing.T) {
 	if _, err := watch.Handler(watch.Options{Dir: filepath.Join(t.TempDir(), "none")}); err == nil {
 		t.Error("a folder that is not there: no error")
 	}
-	if err := watch.Serve(t.Context(), watch.Options{Dir: t.TempDir(), Address: "0.0.0.0:0"}); err == nil || !strings.Contains(err.Error(), "0.0.0.0:0") {
-		t.Errorf("an address of every network: %v", err)
+	for _, address := range []string{"0.0.0.0:0", ":8080", "127.0.0.1", "localhost:http", "localhost:65536", "localhost:-1", "example.org:80", "[::]:80", "127.0.0.1:+80"} {
+		if err := watch.Serve(t.Context(), watch.Options{Dir: t.TempDir(), Address: address}); err == nil || !strings.Contains(err.Error(), `"`+address+`"`) {
+			t.Errorf("address %q: error %v, want one that names it", address, err)
+		}
+	}
+	for _, address := range []string{"127.0.0.1:0", "localhost:8080", "[::1]:80", "127.1.2.3:65535"} {
+		if err := watch.CheckAddress(address); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -1,8 +1,9 @@
 // Fills the list of runs, every two seconds. Text from files goes through
-// textContent alone.
+// textContent alone. Rows stay while they change, so that the focus does too.
 
 const $ = (id) => document.getElementById(id);
 const number = (v, digits = 4) => (v == null ? "–" : Number(v.toPrecision(digits)).toString());
+const path = (id) => id.split("/").map(encodeURIComponent).join("/");
 
 function left(seconds) {
   if (seconds == null || !Number.isFinite(seconds)) return "";
@@ -10,87 +11,114 @@ function left(seconds) {
   return h > 0 ? `${h} h ${m} min` : m > 0 ? `${m} min` : `${Math.round(seconds)} s`;
 }
 
-function cell(row, content, kind) {
-  const td = row.insertCell();
-  if (kind) td.className = kind;
-  if (content instanceof Node) td.append(content);
-  else td.textContent = content;
-  return td;
+function say(place, text) {
+  if (place.textContent !== text) place.textContent = text;
 }
 
-function link(text, href) {
-  const a = document.createElement("a");
-  a.textContent = text;
-  a.href = href;
-  return a;
+function make(tag, properties = {}) {
+  return Object.assign(document.createElement(tag), properties);
 }
 
-function bar(value, max, label) {
-  const p = document.createElement("progress");
-  Object.assign(p, { value, max: Math.max(max, 1) });
-  p.setAttribute("aria-label", label);
-  return p;
-}
+// A column fills in a cell: start makes what stays in it, show what changes.
+const text = (of, className = "") => ({ start: (td) => { td.className = className; }, show: (td, item) => say(td, of(item)) });
+const link = (of, href, note) => ({
+  start: (td) => { td.className = "name"; td.append(make("a"), make("br"), make("small", { className: "soft" })); },
+  show: (td, item) => { say(td.firstChild, of(item)); td.firstChild.href = href(item); say(td.lastChild, note(item)); },
+});
+const bar = (value, max, label) => ({
+  start: (td) => td.append(make("progress")),
+  show: (td, item) => {
+    Object.assign(td.firstChild, { max: Math.max(max(item), 1), value: value(item) });
+    td.firstChild.setAttribute("aria-label", label(item));
+  },
+});
 
-const path = (id) => id.split("/").map(encodeURIComponent).join("/");
-const seen = new Map(); // of folders of samples: when they were first seen, and how far
-const chosen = new Set();
-
-function showRuns(runs) {
-  const body = $("runs");
-  body.replaceChildren();
-  for (const run of runs) {
-    const row = body.insertRow(), box = document.createElement("input");
-    Object.assign(box, { type: "checkbox", name: "id", value: run.id, checked: chosen.has(run.id) });
-    box.setAttribute("aria-label", `compare ${run.id}`);
-    box.onchange = () => {
-      chosen[box.checked ? "add" : "delete"](run.id);
-      document.querySelector("#compare button").disabled = chosen.size === 0;
-    };
-    cell(row, box);
-    cell(row, link(run.id, `/run?id=${encodeURIComponent(run.id)}`));
-    if (run.problem) {
-      cell(row, run.problem, "soft").colSpan = 8;
-      continue;
+// rows shows a list in a table, a row for each key.
+function rows(body, list, key, columns) {
+  const had = new Map([...body.rows].map((row) => [row.dataset.key, row]));
+  list.forEach((item, i) => {
+    let row = had.get(key(item));
+    if (!row) {
+      row = body.insertRow();
+      row.dataset.key = key(item);
+      for (const column of columns) column.start(row.insertCell(), item);
     }
-    cell(row, run.network);
-    cell(row, run.data);
-    cell(row, bar(run.step, run.steps, `${run.id}: step ${run.step} of ${run.steps}`));
-    cell(row, `${run.step} / ${run.steps}`, "number");
-    cell(row, number(run.loss), "number");
-    cell(row, number(run.steps_per_second, 3), "number");
-    cell(row, run.running ? left(run.seconds_left) : run.step >= run.steps ? "done" : "stopped", run.running ? "" : "soft");
-    cell(row, run.report ? link("report", `/file/${path(run.id)}/report.html`) : "");
-  }
+    had.delete(key(item));
+    if (body.rows[i] !== row) body.insertBefore(row, body.rows[i]);
+    columns.forEach((column, k) => column.show(row.cells[k], item));
+  });
+  for (const row of had.values()) row.remove();
 }
 
-function showSamples(list) {
-  const body = $("samples");
-  body.replaceChildren();
-  for (const s of list) {
-    const row = body.insertRow();
-    if (!seen.has(s.id)) seen.set(s.id, { done: s.done, at: Date.now() });
-    const first = seen.get(s.id), rate = (s.done - first.done) / ((Date.now() - first.at) / 1000);
-    cell(row, s.id);
-    cell(row, bar(s.done, s.count, `${s.id}: ${s.done} of ${s.count} samples`));
-    cell(row, s.done, "number");
-    cell(row, s.count, "number");
-    cell(row, s.whole ? "whole" : rate > 0 ? left((s.count - s.done) / rate) : "", "soft");
-  }
+const choice = {
+  start: (td, run) => {
+    const box = td.appendChild(make("input", { type: "checkbox", name: "id", value: run.id }));
+    box.setAttribute("aria-label", `compare ${run.id}`);
+    box.onchange = () => { document.querySelector("#compare button").disabled = !document.querySelector("#compare :checked"); };
+  },
+  show: () => {},
+};
+
+// curve draws the losses so far, the largest at the top.
+const curve = {
+  start: (td) => {
+    const make = (tag) => document.createElementNS("http://www.w3.org/2000/svg", tag);
+    const svg = td.appendChild(make("svg"));
+    for (const [name, value] of Object.entries({ viewBox: "0 0 100 20", preserveAspectRatio: "none", role: "img" })) svg.setAttribute(name, value);
+    svg.append(make("polyline"));
+  },
+  show: (td, run) => {
+    const low = Math.min(...run.losses), high = Math.max(...run.losses), scale = (v) => (low > 0 ? Math.log(v) - Math.log(low) : v - low);
+    const points = run.losses.map((v, i) => `${(100 * i) / Math.max(run.losses.length - 1, 1)},${19 - (18 * scale(v)) / (scale(high) || 1)}`);
+    td.firstChild.firstChild.setAttribute("points", points.join(" "));
+    td.firstChild.setAttribute("aria-label", run.losses.length ? `loss from ${number(run.losses[0])} to ${number(run.loss)}` : "no loss yet");
+  },
+};
+
+const runColumns = [
+  choice,
+  link((run) => run.id, (run) => `/run?id=${encodeURIComponent(run.id)}`, (run) => run.problem ?? `${run.network} on ${run.data}`),
+  bar((run) => run.step, (run) => run.steps, (run) => `${run.id}: step ${run.step} of ${run.steps}`),
+  text((run) => `${run.step} / ${run.steps}`, "number"),
+  text((run) => number(run.loss), "number"),
+  text((run) => number(run.held_out_loss), "number"),
+  curve,
+  text((run) => number(run.steps_per_second, 3), "number"),
+  text((run) => (run.problem ? "" : run.running ? left(run.seconds_left) : run.step >= run.steps ? "done" : "stopped")),
+  { start: (td) => td.append(make("a")), show: (td, run) => { if (run.report) { say(td.firstChild, "report"); td.firstChild.href = `/file/${path(run.id)}/report.html`; } } },
+];
+
+// Of folders of samples: when they were first seen, and how far they were.
+const seen = new Map();
+
+function rate(s) {
+  if (!seen.has(s.key)) seen.set(s.key, { done: s.done, at: Date.now() });
+  const first = seen.get(s.key);
+  return (s.done - first.done) / ((Date.now() - first.at) / 1000);
 }
+
+const sampleColumns = [
+  { start: () => {}, show: (td, s) => { say(td, s.name); td.className = "name"; } },
+  bar((s) => s.done, (s) => s.count, (s) => `${s.name}: ${s.done} of ${s.count} samples`),
+  text((s) => String(s.done), "number"),
+  text((s) => String(s.count), "number"),
+  text((s) => (s.whole ? "whole" : s.done === s.count ? "all drawn" : rate(s) > 0 ? left((s.count - s.done) / rate(s)) : ""), "soft"),
+];
+
+const plural = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
 
 async function refresh() {
   try {
     const answer = await fetch("/runs.json");
     if (!answer.ok) throw new Error(await answer.text());
-    const { runs, samples } = await answer.json();
-    showRuns(runs);
-    showSamples(samples);
-    const going = runs.filter((r) => r.running).length;
-    $("state").textContent = `${runs.length} runs, ${going} going on; ${samples.length} folders of samples`;
+    const { runs, samples, jobs } = await answer.json();
+    rows($("runs"), runs, (run) => run.id, runColumns);
+    const whole = jobs.map((j) => ({ ...j, key: `job ${j.parts[0]}`, name: `together: ${j.parts.join(", ")}` }));
+    rows($("samples"), [...whole, ...samples.map((s) => ({ ...s, key: s.id, name: s.id }))], (s) => s.key, sampleColumns);
+    say($("state"), `${plural(runs.length, "run")}, ${runs.filter((r) => r.running).length} going on; ${plural(samples.length, "folder")} of samples`);
     document.body.dataset.ready = "yes";
   } catch (error) {
-    $("state").textContent = `No answer: ${error.message}`;
+    say($("state"), `No answer, so this is what was there before: ${error.message}`);
   }
   setTimeout(refresh, 2000);
 }

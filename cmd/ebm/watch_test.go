@@ -1,0 +1,44 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ebm/internal/testkit"
+)
+
+// TestWatchOnce prints a table of runs, without what a terminal would obey.
+func TestWatchOnce(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(filepath.Join(dir, "run\x1b[2J"), os.DirFS("testdata/formats/run")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(dir, "samples"), os.DirFS("testdata/formats/samples")); err != nil {
+		t.Fatal(err)
+	}
+	out := mustRun(t, "watch", dir, "--once")
+	for _, want := range []string{"run\ufffd[2J\tmnist\t6\t6\t237.1\t\t47.56\tdone\n", "samples\t6\t6\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the table is %q, want %q in it", out, want)
+		}
+	}
+	if strings.Contains(out, "\x1b") {
+		t.Errorf("the table is %q, want no escape in it", out)
+	}
+	for args, want := range map[string]string{
+		"--once --address 127.0.0.1:0": "--address", "--json --open": "--open",
+	} {
+		code, _, errs := ebmRun(t, append([]string{"watch", dir}, strings.Fields(args)...)...)
+		if code != 2 || !strings.Contains(errs, want) {
+			t.Errorf("%s: exit status %d, %q, want 2 and %s", args, code, errs, want)
+		}
+	}
+	file := testkit.Write(t, filepath.Join(dir, "file"), nil)
+	for _, none := range []string{file, filepath.Join(dir, "none"), testkit.Mkdir(t, dir, "empty")} {
+		if code, _, errs := ebmRun(t, "watch", none, "--once"); code != 1 || !strings.Contains(errs, none) {
+			t.Errorf("%s: exit status %d, %q, want 1 and the name", none, code, errs)
+		}
+	}
+}

@@ -21,8 +21,8 @@ func newDemo(a *app) *cobra.Command {
 		Short: "The main job on real MNIST: train, export, verify, sample, report",
 		Long: `demo trains the shipped MNIST model a little further, exports it as ONNX, checks
 the exported gradient against finite differences, draws samples by annealed
-Langevin dynamics, has a classifier read them, and writes a report that a browser
-shows. What it needs, it
+Langevin dynamics, and as many in 70 evaluations each, has a classifier read both,
+and writes a report that a browser shows. What it needs, it
 fetches through the Go module proxy: ONNX Runtime's library and MNIST.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return demo(cmd.Context(), a, o, asJSON) },
@@ -67,6 +67,13 @@ func demo(ctx context.Context, a *app, o assess.DemoOptions, asJSON bool) error 
 			a.printf("checked   %s: error %.2g of the largest magnitude, want at most %.0g\n", c.Name, c.Worst(), c.Tolerance)
 		}
 		a.printf("digits    %d of %d, and the classifier is sure of %.0f %% of the samples\n", r.Covered, r.Modes, 100*r.Confident)
+		for _, s := range r.Samplers {
+			distance := ""
+			if s.Frechet != nil {
+				distance = fmt.Sprintf(", Fréchet distance %.0f", *s.Frechet)
+			}
+			a.printf("%-9s %d evaluations a sample: %.1f s, %d of %d digits, sure of %.0f %%%s\n", s.Sampler, s.Evaluations, s.Seconds, s.Covered, r.Modes, 100*s.Confident, distance)
+		}
 		a.printf("took      %.0fs\n", r.Seconds)
 	}
 	if !r.Passed {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -146,7 +147,37 @@ func (f *sampleFlags) sample(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	if err := f.sayAcceptance(a, set); err != nil {
+		return err
+	}
 	return f.print(a, w)
+}
+
+// sayAcceptance logs with which probability steps of eq. (8) would be accepted with the
+// correction of MALA, which tells steps that are too long.
+func (f *sampleFlags) sayAcceptance(a *app, set langevin.Settings) error {
+	if set.Watch.Chains == 0 || len(set.Watch.Snapshots) == 0 {
+		return nil
+	}
+	p, err := samples.ReadProcess(f.out)
+	if err != nil {
+		return err
+	}
+	var list []string
+	for _, s := range p.Snapshots {
+		if s.Acceptance == nil {
+			continue
+		}
+		mean := 0.0
+		for _, v := range s.Acceptance {
+			mean += float64(v) / float64(len(s.Acceptance))
+		}
+		list = append(list, fmt.Sprintf("%.2f at T = %.3g", mean, p.Temperature[s.Step]))
+	}
+	if len(list) > 0 {
+		a.log("a Metropolis correction would accept steps of this size with probability " + strings.Join(list, ", "))
+	}
+	return nil
 }
 
 // langevin returns the settings of one sample for each chain.

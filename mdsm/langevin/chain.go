@@ -3,6 +3,7 @@ package langevin
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"ebm/mdsm"
@@ -87,7 +88,10 @@ type seen struct {
 }
 
 // snapshot is a batch of chains after some steps, and its denoising jump.
-type snapshot struct{ x, clean *tensor.Tensor }
+type snapshot struct {
+	x, clean *tensor.Tensor
+	accepted []float32 // see samples.Snapshot, nil where it is not known
+}
 
 // chain computes one group from its start, or from where its state is, to its
 // samples.
@@ -336,13 +340,52 @@ func (c *chain) look(ctx context.Context, steps int) error {
 	}
 	end := c.lo + c.seen.n
 	taken := snapshot{x: c.places(c.x, end)}
-	clean, _, err := c.stepper.Denoise(ctx, c.x, c.hidden)
+	clean, energy, err := c.stepper.Denoise(ctx, c.x, c.hidden)
 	if err != nil {
 		return fmt.Errorf("snapshot after %d steps: %w", steps, err)
 	}
 	taken.clean = c.places(clean, end)
+	if energy != nil && c.hidden == nil && c.sigma0 > 0 && steps < len(c.updates) && c.updates[steps].Plain() && c.updates[steps].Temperature > 0 {
+		if taken.accepted, err = c.acceptance(ctx, steps, clean, energy); err != nil {
+			return fmt.Errorf("acceptance of step %d: %w", steps, err)
+		}
+	}
 	c.seen.snapshots = append(c.seen.snapshots, taken)
 	return nil
+}
+
+// acceptance returns with which probability a step of eq. (8) from x would be accepted
+// with the correction of Metropolis, for the watched chains. clean and energy are those
+// of x; one evaluation at the end of the step gives them there. With
+// s = (D − x)/σ₀² the drift to the mean of the proposal is ε²/2σ₀² (D − x).
+func (c *chain) acceptance(ctx context.Context, at int, clean, energy *tensor.Tensor) ([]float32, error) {
+	u, each := c.updates[at], tensor.Volume(c.plan.shape)
+	share := u.StepSize * u.StepSize / (2 * c.sigma0 * c.sigma0)
+	kick := u.StepSize * math.Sqrt(u.Temperature)
+	noise := make([]float32, c.x.Len())
+	c.normal(noise, rng.SampleNoise, at)
+	next := c.x.Clone()
+	x, d, y := tensor.Data[float32](c.x), tensor.Data[float32](clean), tensor.Data[float32](next)
+	for i := range y {
+		y[i] += float32(share*float64(d[i]-x[i]) + kick*float64(noise[i]))
+	}
+	there, after, err := c.stepper.Denoise(ctx, next, nil)
+	if err != nil {
+		return nil, err
+	}
+	back, before := tensor.Data[float32](there), tensor.Data[float32](energy)
+	list := make([]float32, c.seen.n)
+	for k := range list {
+		row := c.lo - c.base + k
+		change := (float64(tensor.Data[float32](after)[row]) - float64(before[row])) / u.Temperature
+		for i := row * each; i < (row+1)*each; i++ {
+			forth := float64(noise[i])
+			reverse := (float64(x[i]) - float64(y[i]) - share*float64(back[i]-y[i])) / kick
+			change += (reverse*reverse - forth*forth) / 2
+		}
+		list[k] = float32(math.Exp(min(-change, 0)))
+	}
+	return list, nil
 }
 
 // process returns what was seen of a batch, nil when nothing was.
@@ -364,7 +407,7 @@ func (p *plan) process(b *batch) *samples.Process {
 		}
 	}
 	for i, taken := range b.seen.snapshots {
-		r.Snapshots = append(r.Snapshots, samples.Snapshot{Step: p.Watch.Snapshots[i], X: taken.x, Denoised: taken.clean})
+		r.Snapshots = append(r.Snapshots, samples.Snapshot{Step: p.Watch.Snapshots[i], X: taken.x, Denoised: taken.clean, Acceptance: taken.accepted})
 	}
 	return r
 }

@@ -25,12 +25,14 @@ type Sampler struct {
 	hash    string
 	jumps   bool // there is a model of the denoising jump
 	free    bool // a chain's bits do not depend on the batch
+	sigma0  float64
 }
 
 // New loads the models. They must take float32 x with a shape that is fixed
 // but for the batch.
 func New(rt *runtime.Runtime, m Files) (*Sampler, error) {
 	s := &Sampler{info: rt.Info(), hash: m.Hash(), jumps: m.Denoise != nil || m.DenoiseHidden != nil || m.Score != nil && m.Sigma0 > 0}
+	s.sigma0 = m.Sigma0
 	s.free = m.AnyBatch && s.info.Provider == runtime.CPU
 	stepper, x, err := load(rt, m, parallel.Threads(s.info))
 	if err != nil {

@@ -21,11 +21,17 @@ func (c *chain) arrays(done int) map[string]*tensor.Tensor {
 		a["energy"] = tensor.Of(slices.Concat(c.seen.energy...), n, c.seen.n)
 	}
 	var x, clean []*tensor.Tensor
+	var accepted []float32 // of all snapshots, −1 where it is not known
 	for _, s := range c.seen.snapshots {
 		x, clean = append(x, s.x), append(clean, s.clean)
+		if s.accepted == nil {
+			accepted = append(accepted, slices.Repeat([]float32{-1}, c.seen.n)...)
+		}
+		accepted = append(accepted, s.accepted...)
 	}
 	if len(x) > 0 {
 		a["snapshots"], a["denoised"] = tensor.Concat(x...), tensor.Concat(clean...)
+		a["acceptance"] = tensor.Of(accepted, len(x), c.seen.n)
 	}
 	return a
 }
@@ -85,11 +91,15 @@ func (c *chain) recall(a map[string]*tensor.Tensor, done int) bool {
 	if x, clean := a["snapshots"], a["denoised"]; x != nil {
 		taken := x.Shape()[0] / seen.n
 		shape := append([]int{taken * seen.n}, c.plan.shape...)
-		if taken > len(c.Watch.Snapshots) || !alike(x, shape...) || !alike(clean, shape...) {
+		if taken > len(c.Watch.Snapshots) || !alike(x, shape...) || !alike(clean, shape...) || !alike(a["acceptance"], taken, seen.n) {
 			return false
 		}
 		for i := range taken {
-			seen.snapshots = append(seen.snapshots, snapshot{x.Rows(i*seen.n, (i+1)*seen.n), clean.Rows(i*seen.n, (i+1)*seen.n)})
+			s := snapshot{x: x.Rows(i*seen.n, (i+1)*seen.n), clean: clean.Rows(i*seen.n, (i+1)*seen.n)}
+			if s.accepted = tensor.Data[float32](a["acceptance"].Rows(i, i+1)); s.accepted[0] < 0 {
+				s.accepted = nil
+			}
+			seen.snapshots = append(seen.snapshots, s)
 		}
 	}
 	// Every snapshot before the last step is there; the one after it is taken next.

@@ -6,6 +6,7 @@ import (
 
 	"ebm/internal/testkit"
 	"ebm/mdsm"
+	"ebm/mdsm/samples"
 	"ebm/models/energy"
 	"ebm/models/tensor"
 )
@@ -88,5 +89,41 @@ func TestMixture(t *testing.T) {
 				t.Errorf("covariance %v, want %v", covariance, want)
 			}
 		}
+	}
+}
+
+// TestAcceptance holds the acceptance of a step to that of Metropolis and Hastings,
+// computed from the energy and the density of the proposal.
+func TestAcceptance(t *testing.T) {
+	const mu, width, step, temperature = 0.2, 0.15, 0.25, 2.0
+	files, err := NewFiles(bowl(mu, width), nil, sigma0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := Settings{Start: Start{Mean: mu, Sigma: 0.3}, Seed: 4, Count: 200, Updates: []mdsm.Update{{StepSize: step, Temperature: temperature}, {StepSize: step}}}
+	set.Watch = samples.Watch{Chains: 200, Snapshots: []int{0, 1, 2}}
+	_, p := all(t, sampler(t, 2, files), set)
+	if p.Snapshots[1].Acceptance != nil || p.Snapshots[2].Acceptance != nil {
+		t.Error("a step at T = 0, and one that there is not, have an acceptance")
+	}
+	before, after := p.Snapshots[0].X.Float64s(), p.Snapshots[1].X.Float64s()
+	square := func(v float64) float64 { return v * v }
+	mean := 0.0
+	for i, got := range p.Snapshots[0].Acceptance {
+		logDensity := 0.0 // of y under E/T and of the way back, less that of x and of the way there
+		for a := 2 * i; a < 2*i+2; a++ {
+			x, y := before[a], after[a]
+			to := func(v float64) float64 { return v - step*step/2*(v-mu)/(width*width) }
+			logDensity -= (square(y-mu) - square(x-mu)) / (2 * width * width * temperature)
+			logDensity -= (square(x-to(y)) - square(y-to(x))) / (2 * step * step * temperature)
+		}
+		want := math.Exp(min(logDensity, 0))
+		mean += want / 200
+		if math.Abs(float64(got)-want) > 1e-4 {
+			t.Fatalf("chain %d: %g, want %g", i, got, want)
+		}
+	}
+	if mean > 0.95 || mean < 0.3 {
+		t.Errorf("steps are accepted with %g, which tells no wrong formula", mean)
 	}
 }

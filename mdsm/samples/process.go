@@ -18,6 +18,10 @@ type Process struct {
 type Snapshot struct {
 	Step        int
 	X, Denoised *tensor.Tensor // [Chains …], float32; Denoised is the jump from X (eq. 9)
+	// Acceptance is the probability with which each chain's next step would be accepted if
+	// it had the correction of MALA; nil where that is not known, as of other steps than
+	// those of eq. (8), or at T = 0. Far below 1 the steps are too long.
+	Acceptance []float32
 }
 
 // MeanEnergy returns the mean energy of the chains before each step.
@@ -47,10 +51,15 @@ func JoinProcesses(parts []*Process) *Process {
 	}
 	for i, s := range parts[0].Snapshots {
 		var x, clean []*tensor.Tensor
+		var accepted []float32
 		for _, p := range parts {
 			x, clean = append(x, p.Snapshots[i].X), append(clean, p.Snapshots[i].Denoised)
+			accepted = append(accepted, p.Snapshots[i].Acceptance...)
 		}
-		whole.Snapshots = append(whole.Snapshots, Snapshot{Step: s.Step, X: tensor.Concat(x...), Denoised: tensor.Concat(clean...)})
+		if len(accepted) != whole.Chains {
+			accepted = nil
+		}
+		whole.Snapshots = append(whole.Snapshots, Snapshot{Step: s.Step, X: tensor.Concat(x...), Denoised: tensor.Concat(clean...), Acceptance: accepted})
 	}
 	return &whole
 }

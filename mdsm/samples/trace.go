@@ -32,14 +32,21 @@ type trace struct {
 	Temperature []float64   `json:"temperature"`
 	MeanEnergy  []float64   `json:"mean_energy"`
 	Energy      [][]float32 `json:"energy"`
+	Acceptance  [][]float32 `json:"acceptance,omitempty"` // of each snapshot and chain, null where it is not known
 }
 
 // Write writes the process into a folder as trace.json and, when it has
 // snapshots, snapshots.npz: step [S] (int64), x and denoised [S Chains …].
 func (p *Process) Write(dir string) error {
 	t := trace{First: p.First, Chains: p.Chains, StepSize: p.StepSize, Temperature: p.Temperature, MeanEnergy: p.MeanEnergy(), Energy: p.Energy}
-	for _, s := range p.Snapshots {
+	for i, s := range p.Snapshots {
 		t.Snapshots = append(t.Snapshots, s.Step)
+		if s.Acceptance != nil && t.Acceptance == nil {
+			t.Acceptance = make([][]float32, len(p.Snapshots))
+		}
+		if s.Acceptance != nil {
+			t.Acceptance[i] = s.Acceptance
+		}
 	}
 	// The trace is written last: where it is, the snapshots are.
 	if err := p.writeSnapshots(filepath.Join(dir, SnapshotsFile)); err != nil {
@@ -100,6 +107,14 @@ func parseTrace(data []byte) (trace, error) {
 	if t.Chains < 1 || len(t.Energy) != 0 && len(t.Energy) != t.Chains {
 		return t, fmt.Errorf("a trace of %d chains has the energies of %d", t.Chains, len(t.Energy))
 	}
+	if len(t.Acceptance) != 0 && len(t.Acceptance) != len(t.Snapshots) {
+		return t, fmt.Errorf("a trace of %d snapshots has the acceptance of %d", len(t.Snapshots), len(t.Acceptance))
+	}
+	for i, a := range t.Acceptance {
+		if a != nil && len(a) != t.Chains {
+			return t, fmt.Errorf("snapshot %d of %d chains has the acceptance of %d", i, t.Chains, len(a))
+		}
+	}
 	for i, e := range t.Energy {
 		if len(e) != len(t.Temperature) {
 			return t, fmt.Errorf("chain %d has %d energies for %d temperatures", i, len(e), len(t.Temperature))
@@ -117,7 +132,11 @@ func (t trace) split(x, clean *tensor.Tensor) ([]Snapshot, error) {
 	part := func(of *tensor.Tensor, i int) *tensor.Tensor { return of.Rows(i, i+1).Reshape(of.Shape()[1:]...) }
 	var snapshots []Snapshot
 	for i, step := range t.Snapshots {
-		snapshots = append(snapshots, Snapshot{Step: step, X: part(x, i), Denoised: part(clean, i)})
+		s := Snapshot{Step: step, X: part(x, i), Denoised: part(clean, i)}
+		if i < len(t.Acceptance) {
+			s.Acceptance = t.Acceptance[i]
+		}
+		snapshots = append(snapshots, s)
 	}
 	return snapshots, nil
 }

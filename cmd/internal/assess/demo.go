@@ -48,7 +48,19 @@ type DemoResult struct {
 	Covered     int                `json:"modes_covered"`
 	Modes       int                `json:"modes"`
 	Confident   float64            `json:"confident"` // share of the samples that the classifier is sure of
+	Samplers    []Drawn            `json:"samplers"`  // the paper's schedule and one of few evaluations, side by side
 	Seconds     float64            `json:"seconds"`
+}
+
+// Drawn is what a sampler took, and how good its samples are.
+type Drawn struct {
+	Sampler     string   `json:"sampler"`
+	Path        string   `json:"path"`        // of the grid
+	Evaluations int      `json:"evaluations"` // of the score, for a sample
+	Seconds     float64  `json:"seconds"`
+	Covered     int      `json:"modes_covered"`
+	Confident   float64  `json:"confident"`
+	Frechet     *float64 `json:"frechet_distance,omitempty"` // in the classifier's features, biased by how few there are
 }
 
 // demo is one run of the main job and what its parts found out.
@@ -66,6 +78,9 @@ type demo struct {
 	score    verify.Certificate
 	samples  *tensor.Tensor // uint8 [n C H W]
 	process  *samples.Process
+	recipe   langevin.Recipe // of few evaluations
+	fast     *tensor.Tensor  // its samples
+	drawn    []Drawn
 	features features.Maker // of the classifier behind modes and distance
 	modes    evaluate.ModeResult
 	distance *evaluate.FrechetDistance // nil for a single sample
@@ -109,7 +124,7 @@ func Demo(ctx context.Context, open func(context.Context) (*runtime.Runtime, err
 	return &DemoResult{
 		Dir: d.Dir, Samples: filepath.Join(d.samplesDir(), samples.GridFile), Model: filepath.Join(d.Dir, "model"), Report: filepath.Join(d.Dir, report.HTMLFile),
 		Certificate: d.score, Passed: d.score.Passed(), Covered: d.modes.Covered, Modes: d.modes.Modes, Confident: d.modes.Confident,
-		Seconds: time.Since(began).Seconds(),
+		Samplers: d.drawn, Seconds: time.Since(began).Seconds(),
 	}, nil
 }
 
@@ -133,6 +148,9 @@ func (d *demo) prepare(ctx context.Context) error {
 func (d *demo) train(ctx context.Context) error {
 	shipped, err := ebm.Load(demoModel)
 	if err != nil {
+		return err
+	}
+	if d.recipe, err = shipped.Recipe(fewEvaluations); err != nil {
 		return err
 	}
 	d.result, err = train.Train(ctx, d.rt, d.settings, d.data, train.Options{
@@ -178,17 +196,39 @@ func (d *demo) sample(ctx context.Context) error {
 		Dir: d.samplesDir(), Crop: d.model.Crop(), Grid: d.Count, Animation: true,
 		Describe: d.model.Metadata(), Log: d.Log,
 	}
+	begin := time.Now()
 	if d.samples, err = draw(ctx, d.rt, models, set, folder, d.Progress); err != nil {
 		return err
 	}
-	d.process, err = samples.ReadProcess(folder.Dir)
+	d.drawn = append(d.drawn, Drawn{Sampler: "paper", Path: filepath.Join(folder.Dir, samples.GridFile), Evaluations: set.Schedule.Steps + 1, Seconds: time.Since(begin).Seconds()})
+	if d.process, err = samples.ReadProcess(folder.Dir); err != nil {
+		return err
+	}
+	return d.sampleFast(ctx, models)
+}
+
+// fewEvaluations is the budget of the demo's second sampler.
+const fewEvaluations = 70
+
+// sampleFast draws as many samples by few evaluations.
+func (d *demo) sampleFast(ctx context.Context, models langevin.Files) error {
+	set := langevin.Default(d.Count)
+	var err error
+	if set.Updates, err = d.recipe.Updates(d.model.SigmaMax, d.model.Sigma0); err != nil {
+		return err
+	}
+	set.Start, set.Seed = d.recipe.Start(d.model.SigmaMax), 1
+	folder := samples.Folder{Dir: filepath.Join(d.Dir, "samples-fast"), Crop: d.model.Crop(), Grid: d.Count, Describe: d.model.Metadata(), Log: d.Log}
+	begin := time.Now()
+	d.fast, err = draw(ctx, d.rt, models, set, folder, d.Progress)
+	d.drawn = append(d.drawn, Drawn{Sampler: "fast", Path: filepath.Join(folder.Dir, samples.GridFile), Evaluations: d.recipe.Evaluations(), Seconds: time.Since(begin).Seconds()})
 	return err
 }
 
 // measure has the shipped classifier tell which digits the samples are, and how
 // far they are from the training pictures in its features.
 func (d *demo) measure(ctx context.Context) error {
-	shape, x := d.model.Shape(), d.samples
+	shape := d.model.Shape()
 	network, err := features.ShippedClassifier(d.settings.Data.Name)
 	if err != nil {
 		return err
@@ -199,20 +239,36 @@ func (d *demo) measure(ctx context.Context) error {
 	}
 	defer classes.Close()
 	d.features = classes.Maker()
-	if d.modes, err = classes.Modes(ctx, x); err != nil || d.Count < 2 {
-		return err
+	var reference *evaluate.Statistics
+	if d.Count > 1 {
+		if reference, err = probe.Statistics(ctx, classes, probe.All(d.data), d.Progress); err != nil {
+			return err
+		}
 	}
-	drawn, err := probe.Statistics(ctx, classes, x, nil)
-	if err != nil {
-		return err
+	for i, x := range []*tensor.Tensor{d.samples, d.fast} {
+		modes, err := classes.Modes(ctx, x)
+		if err != nil {
+			return err
+		}
+		of := &d.drawn[i]
+		of.Covered, of.Confident = modes.Covered, modes.Confident
+		var distance *evaluate.FrechetDistance
+		if reference != nil {
+			drawn, err := probe.Statistics(ctx, classes, x, nil)
+			if err != nil {
+				return err
+			}
+			found, err := evaluate.Frechet(ctx, drawn, reference)
+			if err != nil {
+				return err
+			}
+			distance, of.Frechet = &found, &found.Distance
+		}
+		if i == 0 {
+			d.modes, d.distance = modes, distance
+		}
 	}
-	reference, err := probe.Statistics(ctx, classes, probe.All(d.data), d.Progress)
-	if err != nil {
-		return err
-	}
-	distance, err := evaluate.Frechet(ctx, drawn, reference)
-	d.distance = &distance
-	return err
+	return nil
 }
 
 // samplesDir returns the folder of the samples.

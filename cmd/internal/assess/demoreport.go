@@ -32,7 +32,11 @@ func (d *demo) report() error {
 	if err != nil {
 		return err
 	}
-	doc.Sections = append(append(append(doc.Sections, grid), d.numbers()...), snapshots, ProcessChart(d.process), d.shippedLoss(), loss,
+	beside, err := d.beside()
+	if err != nil {
+		return err
+	}
+	doc.Sections = append(append(append(append(doc.Sections, grid), d.numbers()...), beside...), snapshots, ProcessChart(d.process), d.shippedLoss(), loss,
 		d.checks(), d.provenance(), d.filesWritten(), report.Timings{Title: "Time taken", Items: d.took}, d.again())
 	return doc.Write(d.Dir)
 }
@@ -68,6 +72,31 @@ func (d *demo) grid() (report.Section, error) {
 		ID: idSamples, Title: "Samples", Note: "All samples of this run, none chosen: the first one of seed 1 is at the top left.",
 		Pictures: []report.Picture{{Alt: "a grid of sampled digits", Width: 560, File: filepath.Join("samples", samples.GridFile), Data: data}},
 	}, nil
+}
+
+// beside shows the samples of few evaluations, and both samplers side by side.
+func (d *demo) beside() ([]report.Section, error) {
+	fast := d.drawn[1]
+	data, err := files.ReadFile(fast.Path)
+	if err != nil {
+		return nil, err
+	}
+	table := report.Table{
+		Title:   "The paper's schedule beside few evaluations",
+		Note:    "The Fréchet distance is that of so few samples, which bias it upward, both alike; docs/sampling.md has it of many.",
+		Columns: []report.Column{{Name: "sampler"}, {Name: "evaluations of a sample"}, {Name: "seconds"}, {Name: "digits covered"}, {Name: "share that the classifier is sure of"}, {Name: "Fréchet distance"}},
+	}
+	for _, one := range d.drawn {
+		row := []any{one.Sampler, one.Evaluations, one.Seconds, one.Covered, one.Confident, nil}
+		if one.Frechet != nil {
+			row[5] = *one.Frechet
+		}
+		table.Rows = append(table.Rows, row)
+	}
+	return []report.Section{table, report.Gallery{
+		Title: fmt.Sprintf("Samples of %d evaluations", fast.Evaluations), Note: "As many samples by ebm sample --fast, none chosen.",
+		Pictures: []report.Picture{{Alt: "a grid of digits sampled in few evaluations", Width: 560, File: filepath.Join("samples-fast", samples.GridFile), Data: data}},
+	}}, nil
 }
 
 // snapshots shows the first chains along the way, as they are and after a

@@ -53,8 +53,16 @@ type Tuning struct {
 	Trials    []Trial        `json:"trials"` // by falling samples and rising distance
 	Features  features.Maker `json:"features"`
 	Reference int            `json:"reference"` // training pictures
-	Levels    []probe.Level  `json:"levels"`    // how good the denoiser is, of held-out pictures where there are any
+	Levels    []DenoiserAt   `json:"levels"`    // of held-out pictures where there are any
 	Seed      uint64         `json:"seed"`
+}
+
+// DenoiserAt says how good a model's denoiser is at a noise level, see probe.Level.
+type DenoiserAt struct {
+	Sigma    float64 `json:"sigma"`
+	Left     float64 `json:"noise_left"`
+	Slope    float64 `json:"slope"`
+	Measured float64 `json:"measured_level"`
 }
 
 // Tune searches for the recipe of a budget whose samples have the least Fréchet distance
@@ -271,6 +279,9 @@ func (t *tuner) levels(ctx context.Context) error {
 	if set == nil {
 		set = t.training
 	}
-	t.result.Levels, err = t.model.Levels(ctx, probe.Choose(set, 256, t.TuneOptions.Seed), sigmas, t.TuneOptions.Progress)
+	list, err := t.model.Levels(ctx, probe.Choose(set, 256, t.TuneOptions.Seed), sigmas, t.TuneOptions.Progress)
+	for _, l := range list {
+		t.result.Levels = append(t.result.Levels, DenoiserAt{l.Sigma, l.Left, l.Slope, l.Measured})
+	}
 	return err
 }

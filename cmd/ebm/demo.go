@@ -30,7 +30,7 @@ fetches through the Go module proxy: ONNX Runtime's library and MNIST.`,
 	cmd.Flags().StringVar(&o.Dir, "out", "", "the run's folder (default the first free one of runs/demo, runs/demo-2, …)")
 	cmd.Flags().IntVar(&o.Steps, "steps", 300, "training steps at most")
 	cmd.Flags().DurationVar(&o.Budget, "budget", 75*time.Second, "training time at most")
-	cmd.Flags().IntVar(&o.Count, "count", 64, "samples to draw")
+	cmd.Flags().IntVar(&o.Count, "count", 32, "samples to draw by each of the two samplers")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print where everything is, and how good, as JSON")
 	return cmd
 }

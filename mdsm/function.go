@@ -1,6 +1,7 @@
 package mdsm
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -9,45 +10,155 @@ import (
 	"ebm/models/tensor"
 )
 
-// Function returns the energy that a graph computes, such as one imported from
-// an ONNX file, as a network without parameters. The graph must have one input,
-// x, float32 with a batch first and fixed dimensions after it, and an output
-// called energy with a number for each x. Other outputs are left alone.
-func Function(g *graph.Graph) (energy.Network, error) {
-	in := g.Inputs()
-	if len(in) != 1 || in[0].InputName() != "x" || in[0].DType() != tensor.Float32 || in[0].Rank() < 2 {
-		return nil, fmt.Errorf("%s: its inputs are %v, want only x, float32 with a batch and one more axis or more", g.Name(), describeInputs(in))
-	}
-	shape, ok := in[0].Shape()[1:].Static()
-	if !ok {
-		return nil, fmt.Errorf("%s: its x is %v, want fixed dimensions after the batch", g.Name(), in[0].Type())
-	}
-	at := slices.IndexFunc(g.Outputs(), func(o graph.Output) bool { return o.Name == "energy" })
-	if at < 0 {
-		return nil, fmt.Errorf("%s: it has no output called energy", g.Name())
-	}
-	batch := in[0].Shape()[0]
-	if _, fixed := batch.Constant(); fixed {
-		return nil, fmt.Errorf("%s: its x is %v, want a batch of any size", g.Name(), in[0].Type())
-	}
-	if e := g.Outputs()[at].Node; e.Shape().Volume() != batch || e.DType() != tensor.Float32 {
-		return nil, fmt.Errorf("%s: its energy is %v, want a float32 for each x", g.Name(), e.Type())
-	}
-	var named *graph.Graph
-	err := graph.Catch(func() { named = graph.Retype(g, func(s graph.Shape) graph.Shape { return renamed(s, batch) }) })
-	return function{named, shape, at}, err
+// FunctionOf says how a graph, such as one imported from an ONNX file, computes an
+// energy. The zero value is that of an input called x and an output called energy.
+type FunctionOf struct {
+	Input  string // the name of x, "" for x
+	Output string // the name of what the energy is made of, "" for energy
+	Value  Value  // how it is made, "" for PlainEnergy
+	// Parameters are inputs of the graph that training changes, and FunctionOf's
+	// network has as its own.
+	Parameters []string
 }
 
+// Value says how the energy of an x is made of numbers that a graph computes for it.
+type Value string
+
+// The values.
+const (
+	PlainEnergy  Value = "energy"    // the number itself; one number for the batch is a sum over it
+	LinearEnergy Value = "linear"    // the sum of the numbers
+	SquareEnergy Value = "quadratic" // half the sum of their squares
+	LogitsEnergy Value = "logits"    // −log Σ exp of the numbers, of a classifier
+)
+
+// Values returns all values.
+func Values() []Value { return []Value{PlainEnergy, LinearEnergy, SquareEnergy, LogitsEnergy} }
+
+// Function returns the energy that a graph computes from x, as a network. See
+// FunctionOf.Network.
+func Function(g *graph.Graph) (energy.Network, error) { return FunctionOf{}.Network(g) }
+
+// Network returns the energy that a graph computes, as a network. The graph must
+// have the input x, float32 with a batch of any size first and fixed dimensions
+// after it, no others but the parameters, and the output, float32 with numbers for
+// each x. Other outputs are left alone.
+func (o FunctionOf) Network(g *graph.Graph) (energy.Network, error) {
+	o = o.withDefaults()
+	f := function{of: o}
+	var batch graph.Dim
+	for _, in := range g.Inputs() {
+		switch name := in.InputName(); {
+		case slices.Contains(o.Parameters, name):
+			shape, _ := in.Shape().Static() // an initialiser's
+			f.parameters = append(f.parameters, energy.Parameter{Name: name, Shape: shape, FanIn: max(1, tensor.Volume(shape)/max(1, first(shape)))})
+		case name != o.Input || in.DType() != tensor.Float32 || in.Rank() < 2:
+			return nil, fmt.Errorf("%s: its inputs are %v, want only %s, float32 with a batch and one more axis or more", g.Name(), describeInputs(g.Inputs()), o.Input)
+		default:
+			var ok bool
+			if f.shape, ok = in.Shape()[1:].Static(); !ok {
+				return nil, fmt.Errorf("%s: its %s is %v, want fixed dimensions after the batch", g.Name(), o.Input, in.Type())
+			}
+			if batch = in.Shape()[0]; batch == (graph.Dim{}) || len(batch.Symbols()) == 0 {
+				return nil, fmt.Errorf("%s: its %s is %v, want a batch of any size", g.Name(), o.Input, in.Type())
+			}
+		}
+	}
+	if f.shape == nil {
+		return nil, fmt.Errorf("%s: its inputs are %v, want one called %s", g.Name(), describeInputs(g.Inputs()), o.Input)
+	}
+	f.output = slices.IndexFunc(g.Outputs(), func(out graph.Output) bool { return out.Name == o.Output })
+	if f.output < 0 {
+		return nil, fmt.Errorf("%s: it has no output called %s", g.Name(), o.Output)
+	}
+	if err := o.check(g.Outputs()[f.output].Node, batch); err != nil {
+		return nil, fmt.Errorf("%s: %w", g.Name(), err)
+	}
+	return f, graph.Catch(func() {
+		f.graph = graph.Retype(g, func(s graph.Shape) graph.Shape { return renamed(s, batch) })
+	})
+}
+
+func (o FunctionOf) withDefaults() FunctionOf {
+	return FunctionOf{cmp.Or(o.Input, "x"), cmp.Or(o.Output, "energy"), cmp.Or(o.Value, PlainEnergy), o.Parameters}
+}
+
+// check reports an output that is no energy of a batch.
+func (o FunctionOf) check(e *graph.Node, batch graph.Dim) error {
+	fits := e.Rank() > 0 && e.Shape()[0] == batch
+	switch o.Value {
+	case PlainEnergy:
+		fits = e.Shape().Volume() == batch || e.Shape().Volume() == graph.Const(1)
+	case LogitsEnergy:
+		fits = fits && e.Rank() == 2
+	case LinearEnergy, SquareEnergy:
+	default:
+		return fmt.Errorf("energy of %q, want one of %v", o.Value, Values())
+	}
+	if !fits || e.DType() != tensor.Float32 {
+		wants := map[Value]string{PlainEnergy: "a float32 for each x, or one for the batch", LogitsEnergy: "float32 [N classes]"}
+		return fmt.Errorf("its %s is %v, want %s", o.Output, e.Type(), cmp.Or(wants[o.Value], "float32 numbers for each x"))
+	}
+	return nil
+}
+
+func first(shape []int) int {
+	if len(shape) == 0 {
+		return 1
+	}
+	return shape[0]
+}
+
+// function is the network of FunctionOf.
 type function struct {
-	graph  *graph.Graph
-	shape  []int
-	output int
+	of         FunctionOf
+	graph      *graph.Graph
+	shape      []int
+	parameters []energy.Parameter
+	output     int
 }
 
 func (f function) InputShape() []int              { return slices.Clone(f.shape) }
-func (f function) Parameters() []energy.Parameter { return nil }
-func (f function) Energy(x *graph.Node, _ energy.Params) *graph.Node {
-	return graph.Reshape(graph.Call(f.graph, x)[f.output], x.Shape()[:1])
+func (f function) Parameters() []energy.Parameter { return slices.Clone(f.parameters) }
+
+// String says what the network is, where files and people are told.
+func (f function) String() string {
+	text := f.graph.Name()
+	if f.of.Value != PlainEnergy {
+		text += ", " + string(f.of.Value) + " of " + f.of.Output
+	}
+	return text
+}
+
+func (f function) Energy(x *graph.Node, params energy.Params) *graph.Node {
+	var args []*graph.Node
+	for _, in := range f.graph.Inputs() {
+		if name := in.InputName(); name == f.of.Input {
+			args = append(args, x)
+		} else {
+			args = append(args, params.Get(name))
+		}
+	}
+	y, batch := graph.Call(f.graph, args...)[f.output], x.Shape()[:1]
+	switch f.of.Value {
+	case LinearEnergy, SquareEnergy:
+		if f.of.Value == SquareEnergy {
+			y = graph.Scale(graph.Mul(y, y), 0.5)
+		}
+		if y.Rank() > 1 {
+			y = sumEach(y)
+		}
+	case LogitsEnergy:
+		y = graph.Neg(graph.LogSumExp(y))
+	default:
+		if y.Shape().Volume() != batch.Volume() {
+			// A sum over the batch: all have an equal part of it, and each its own
+			// gradient.
+			y = graph.Broadcast(graph.Reshape(y, nil), batch)
+			return graph.Div(y, graph.Broadcast(graph.ReduceSum(graph.Like(y, 1)), batch))
+		}
+	}
+	return graph.Reshape(y, batch)
 }
 
 // renamed returns a shape in which a batch of another name is called N.

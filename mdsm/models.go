@@ -135,7 +135,7 @@ func gradientStep(n energy.Network, batch batchLoss, scale float64) *graph.Graph
 	params := energy.Inputs(g, n, tensor.Float32)
 	loss := of(params)
 	g.Output("loss", graph.Reshape(loss, graph.Dims(1)))
-	for i, d := range gradients(loss, scale, names(n), params) {
+	for i, d := range Gradients(loss, scale, names(n), params) {
 		g.Output(names(n)[i]+".grad", d)
 	}
 	return g

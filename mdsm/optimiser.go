@@ -99,11 +99,11 @@ func (a Accumulated) wrapping() wrapping {
 // must be given. The gradient that the optimiser sees is scale·∇loss. names orders
 // the results and must be the keys of params.
 func Minimise(o Optimiser, loss *graph.Node, scale float64, names []string, params map[string]*graph.Node, learningRate, step *graph.Node) {
-	Descend(o, gradients(loss, scale, names, params), names, params, learningRate, step)
+	Descend(o, Gradients(loss, scale, names, params), names, params, learningRate, step)
 }
 
-// gradients adds scale·∇loss for each name.
-func gradients(loss *graph.Node, scale float64, names []string, params map[string]*graph.Node) []*graph.Node {
+// Gradients adds scale·∇loss by each of the parameters called names.
+func Gradients(loss *graph.Node, scale float64, names []string, params map[string]*graph.Node) []*graph.Node {
 	xs := make([]*graph.Node, len(names))
 	for i, name := range names {
 		xs[i] = params[name]

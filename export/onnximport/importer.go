@@ -30,6 +30,12 @@ type importer struct {
 	place     int                                   // index of the node at hand in the file's graph
 	problems  []Problem
 	plain     map[string]bool // symbols that are the size of an input's axis
+
+	// Of a model for training: its running means and variances, the input that
+	// dropout follows from, and how many nodes do.
+	statistics map[string]bool
+	seed       *graph.Node
+	drops      int
 }
 
 // value is what a name of the file stands for: a node, integers that are
@@ -53,6 +59,7 @@ func (im *importer) run(g *onnxpb.GraphProto) error {
 	if err := im.options.checkNames(g); err != nil {
 		return err
 	}
+	im.noteStatistics(g)
 	if err := im.initialisers(g); err != nil {
 		return err
 	}
@@ -108,7 +115,12 @@ func (im *importer) initialisers(g *onnxpb.GraphProto) error {
 			im.values[name] = &value{node: im.graph.Constant(t)}
 			continue
 		}
-		im.values[name] = &value{node: im.graph.Weight(name, t)}
+		if im.frees(name) {
+			im.values[name] = &value{node: im.graph.Input(name, t.DType(), graph.Dims(t.Shape()...))}
+			im.model.Initial[name] = t
+		} else {
+			im.values[name] = &value{node: im.graph.Weight(name, t)}
+		}
 		if im.depth == 0 {
 			im.model.Parameters = append(im.model.Parameters, name)
 			im.model.Values[name] = im.values[name].node

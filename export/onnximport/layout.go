@@ -179,11 +179,20 @@ func readTile(c *call) []*value {
 
 func readIdentity(c *call) []*value { return []*value{c.operand(0)} }
 
-// readDropout is the identity, as it is for inference.
+// readDropout is the identity, as it is for inference, unless the model is read
+// for training.
 func readDropout(c *call) []*value {
 	c.ignore("ratio", "is_test", "seed", "consumed_inputs")
+	if c.options.Training {
+		ratio := c.number("ratio", 0.5)
+		if c.has(1) && c.version >= 12 {
+			ratio = c.scalar(1)
+		}
+		y, kept := c.drop(c.float(0), ratio)
+		return []*value{{node: y}, {node: kept}}
+	}
 	if c.has(2) && c.version >= 12 && c.scalar(2) != 0 {
-		c.fail("dropout in training mode is not supported")
+		c.fail("dropout in training mode is not supported but in a training step")
 	}
 	x := c.operand(0)
 	if len(c.op.outputs) < 2 || c.version < 10 {

@@ -38,6 +38,12 @@ type Model struct {
 	uses     map[string]*use // of values, by name
 	// Dropped are outputs that Graph lacks, and why.
 	Dropped []Dropped
+	// Initial has the values of initialisers that are inputs of Graph.
+	Initial map[string]*tensor.Tensor
+	// Statistics are the running means and variances of a model that is read for
+	// training, inputs of Graph, and Renewed has what they become.
+	Statistics []string
+	Renewed    map[string]*graph.Node
 }
 
 // Options say how to read a model.
@@ -53,6 +59,12 @@ type Options struct {
 	// StraightThrough gives quantisation and Round the derivative 1 (0 where
 	// numbers are clipped), in the place of 0.
 	StraightThrough bool
+	// Free chooses initialisers that become inputs under their names, float32, so
+	// that they can be trained. What a node needs to know beforehand cannot be.
+	Free func(name string) bool
+	// Training reads batch normalisation with the statistics of the batch, and
+	// dropout with elements dropped, whatever the file was exported for.
+	Training bool
 	// Of are the values that are wanted. Outputs that cannot be read are
 	// dropped then, unless they are among them. None wants all outputs.
 	Of []string
@@ -131,12 +143,13 @@ func newImporter(b []byte, o Options) (*importer, *onnxpb.ModelProto, error) {
 	m := &Model{
 		Graph: graph.New(p.Graph.GetName()), Opset: opset, Values: make(map[string]*graph.Node), uses: make(map[string]*use),
 		Producer: p.GetProducerName(), Doc: p.GetDocString(), Docs: make(map[string]string), Metadata: make(map[string]string),
+		Initial: make(map[string]*tensor.Tensor), Renewed: make(map[string]*graph.Node),
 	}
 	for _, e := range p.MetadataProps {
 		m.Metadata[e.GetKey()] = e.GetValue()
 	}
 	return &importer{
-		model: m, graph: m.Graph, options: o, values: make(map[string]*value), plain: make(map[string]bool), defined: make(map[string]bool),
+		model: m, graph: m.Graph, options: o, values: make(map[string]*value), plain: make(map[string]bool), defined: make(map[string]bool), statistics: make(map[string]bool),
 		table: table(), version: m.Opset, functions: functionsOf(p), counts: make(map[graph.Dim]*graph.Node), folder: &folder{known: make(map[*graph.Node]*tensor.Tensor)},
 	}, p, nil
 }

@@ -7,11 +7,12 @@ import (
 )
 
 // readBatchNormalization reads the form for inference: an affine function of
-// each channel, with the mean and variance that the file holds.
+// each channel, with the mean and variance that the file holds; or for training
+// those of the batch.
 func readBatchNormalization(c *call) []*value {
 	c.ignore("momentum", "consumed_inputs", "is_test")
-	if c.integer("training_mode", 0) != 0 {
-		c.fail("training mode is not supported")
+	if c.integer("training_mode", 0) != 0 && !c.options.Training {
+		c.fail("training mode is not supported but in a training step")
 	}
 	if c.integer("spatial", 1) == 0 {
 		c.fail("statistics for each element (spatial = 0) are not supported")
@@ -21,12 +22,18 @@ func readBatchNormalization(c *call) []*value {
 		c.fail("%v, want an operand with channels", x.Type())
 	}
 	scale, bias, mean, variance := c.x(1), c.x(2), c.x(3), c.x(4)
+	var renewed []*value
+	if c.options.Training {
+		var nextMean, nextVariance *graph.Node
+		mean, variance, nextMean, nextVariance = c.batchStatistics(x)
+		renewed = []*value{{node: nextMean}, {node: nextVariance}}
+	}
 	a := graph.Div(graph.Cast(scale, variance.DType()), graph.Sqrt(graph.Shift(variance, c.number("epsilon", 1e-5))))
 	b := graph.Sub(graph.Cast(bias, a.DType()), graph.Mul(mean, a))
 	along := func(v *graph.Node) *graph.Node {
 		return graph.BroadcastAlong(graph.Cast(v, x.DType()), x.Shape(), 1)
 	}
-	return one(graph.Add(graph.Mul(x, along(a)), along(b)))
+	return append(one(graph.Add(graph.Mul(x, along(a)), along(b))), renewed...)
 }
 
 // normalised returns x less its mean over axes, divided by its standard

@@ -147,11 +147,23 @@ func gradientStep(n energy.Network, batch batchLoss, scale float64) *graph.Graph
 //	learning_rate, step, every P, P.grad/0 … P.grad/(shards−1), P.m, P.v (and P.ema)
 //	→ grad_norm [1], P.next, P.m.next, P.v.next (and P.ema.next)
 func UpdateGraph(n energy.Network, a Optimiser, shards int) *graph.Graph {
+	shapes := make(map[string][]int)
+	for _, p := range n.Parameters() {
+		shapes[p.Name] = p.Shape
+	}
+	return UpdateOf(names(n), shapes, a, shards)
+}
+
+// UpdateOf is UpdateGraph for parameters with names, in order, and shapes.
+func UpdateOf(names []string, shapes map[string][]int, a Optimiser, shards int) *graph.Graph {
 	g := graph.New("update")
 	learningRate, step := scheduleInputs(g, tensor.Float32)
-	params := energy.Inputs(g, n, tensor.Float32)
+	params := make(map[string]*graph.Node)
+	for _, name := range names {
+		params[name] = g.Input(name, tensor.Float32, graph.Dims(shapes[name]...))
+	}
 	var grads []*graph.Node
-	for _, name := range names(n) {
+	for _, name := range names {
 		p := params[name]
 		var sum *graph.Node
 		for i := range shards {
@@ -159,7 +171,7 @@ func UpdateGraph(n energy.Network, a Optimiser, shards int) *graph.Graph {
 		}
 		grads = append(grads, sum)
 	}
-	Descend(a, grads, names(n), params, learningRate, step)
+	Descend(a, grads, names, params, learningRate, step)
 	return g
 }
 

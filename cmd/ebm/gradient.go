@@ -10,6 +10,7 @@ import (
 
 	"ebm/export"
 	"ebm/export/onnximport"
+	"ebm/models/graph"
 	"ebm/models/tensor"
 )
 
@@ -190,6 +191,16 @@ type describedType struct {
 	Type string `json:"type"`
 }
 
+// describe enters the inputs and outputs of a graph.
+func (r *gradientReport) describe(g *graph.Graph) {
+	for _, n := range g.Inputs() {
+		r.Inputs = append(r.Inputs, describedType{n.InputName(), n.Type().String()})
+	}
+	for _, o := range g.Outputs() {
+		r.Outputs = append(r.Outputs, describedType{o.Name, o.Node.Type().String()})
+	}
+}
+
 // checkGradient lists what stands in the way of reading a file, and fails if
 // anything does.
 func checkGradient(a *app, path string, o onnximport.Options, asJSON bool) error {
@@ -230,12 +241,7 @@ func writeGradient(a *app, in, out string, d onnximport.Derivatives, o onnximpor
 		return err
 	}
 	report := gradientReport{Path: out, Dropped: m.Dropped, Assumes: m.Assumes, Warnings: m.Warnings}
-	for _, n := range m.Graph.Inputs() {
-		report.Inputs = append(report.Inputs, describedType{n.InputName(), n.Type().String()})
-	}
-	for _, o := range m.Graph.Outputs() {
-		report.Outputs = append(report.Outputs, describedType{o.Name, o.Node.Type().String()})
-	}
+	report.describe(m.Graph)
 	if asJSON {
 		return a.printJSON(report)
 	}

@@ -191,7 +191,7 @@ func readDropout(c *call) []*value {
 		y, kept := c.drop(c.float(0), ratio)
 		return []*value{{node: y}, {node: kept}}
 	}
-	if c.has(2) && c.version >= 12 && c.scalar(2) != 0 {
+	if c.has(2) && c.version >= 12 && !c.options.InUse && c.scalar(2) != 0 {
 		c.fail("dropout in training mode is not supported but in a training step")
 	}
 	x := c.operand(0)

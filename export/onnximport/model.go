@@ -63,8 +63,10 @@ type Options struct {
 	// that they can be trained. What a node needs to know beforehand cannot be.
 	Free func(name string) bool
 	// Training reads batch normalisation with the statistics of the batch, and
-	// dropout with elements dropped, whatever the file was exported for.
-	Training bool
+	// dropout with elements dropped, whatever the file was exported for; InUse reads
+	// both as they are without training. With neither, what a file has for training
+	// is an error.
+	Training, InUse bool
 	// Of are the values that are wanted. Outputs that cannot be read are
 	// dropped then, unless they are among them. None wants all outputs.
 	Of []string

@@ -11,7 +11,7 @@ import (
 // those of the batch.
 func readBatchNormalization(c *call) []*value {
 	c.ignore("momentum", "consumed_inputs", "is_test")
-	if c.integer("training_mode", 0) != 0 && !c.options.Training {
+	if c.integer("training_mode", 0) != 0 && !c.options.Training && !c.options.InUse {
 		c.fail("training mode is not supported but in a training step")
 	}
 	if c.integer("spatial", 1) == 0 {

@@ -14,9 +14,10 @@ import (
 
 // Patch returns a model, the bytes of an ONNX file in the folder dir, in which
 // floating-point initialisers have other values, in the element types that they
-// had. All else is as it was, but that external data are in the file. Values of
-// another shape, or for names that it does not have, are errors, and so is a model
-// that becomes larger than 2 GB.
+// had. All else is as it was, but that external data are in the file, and that
+// batch normalisation and dropout are not in training mode, which runtimes of
+// inference refuse. Values of another shape, or for names that it does not have, are
+// errors, and so is a model that becomes larger than 2 GB.
 func Patch(model []byte, dir string, values map[string]*tensor.Tensor) ([]byte, error) {
 	p := &onnxpb.ModelProto{}
 	if err := proto.Unmarshal(model, p); err != nil || p.Graph == nil {
@@ -53,10 +54,28 @@ func Patch(model []byte, dir string, values map[string]*tensor.Tensor) ([]byte, 
 	if left > 0 {
 		return nil, fmt.Errorf("%d of %d values are of no initialiser of the model", left, len(values))
 	}
+	inUse(p.Graph)
 	if n := proto.Size(p); n > math.MaxInt32 {
 		return nil, fmt.Errorf("a model of %d bytes, want %d at most", n, math.MaxInt32)
 	}
 	return proto.MarshalOptions{Deterministic: true}.Marshal(p)
+}
+
+// inUse takes nodes out of training mode.
+func inUse(g *onnxpb.GraphProto) {
+	for _, n := range g.Node {
+		switch n.GetOpType() {
+		case "BatchNormalization":
+			for _, a := range n.Attribute {
+				if a.GetName() == "training_mode" && a.GetI() != 0 {
+					a.I = proto.Int64(0)
+					n.Output = n.Output[:1] // the others are of training alone
+				}
+			}
+		case "Dropout":
+			n.Input = n.Input[:min(2, len(n.Input))]
+		}
+	}
 }
 
 func sameDims(shape []int, dims []int64) bool {

@@ -76,7 +76,7 @@ func trainIn[S config[S]](ctx context.Context, rt *runtime.Runtime, s S, o Optio
 	if err := s.Validate(); err != nil {
 		return Result{}, err
 	}
-	for _, other := range []string{ConfigFile, ClassifierConfigFile} {
+	for _, other := range []string{ConfigFile, ClassifierConfigFile, FitConfigFile} {
 		if other != s.file() && atomicfile.Exists(filepath.Join(o.Dir, other)) {
 			return Result{}, fmt.Errorf("%s holds a run with %s, want another folder", o.Dir, other)
 		}

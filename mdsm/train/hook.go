@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 
 	"ebm/models/energy"
 )
@@ -65,8 +66,8 @@ func (s *state) after(ctx context.Context, u Update, current int) (logged map[st
 // weights returns copies of the weights of one set, averaged where the run
 // averages.
 func (s *state) weights(set int) energy.Weights {
-	w := make(energy.Weights, len(s.Order))
-	for _, name := range s.Order {
+	w := make(energy.Weights)
+	for _, name := range slices.Concat(s.Order, s.States) {
 		t := s.values[set][name]
 		if average, ok := s.values[set][name+".ema"]; ok {
 			t = average

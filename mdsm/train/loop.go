@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"ebm/internal/metrics"
@@ -27,6 +28,9 @@ type Problem struct {
 	Optimiser mdsm.Optimiser
 	Initial   map[string]*tensor.Tensor // first value of every P
 	Order     []string                  // the names of the parameters
+	// States are other inputs S of Step with an initial value, whose next ones are the
+	// outputs S.next.
+	States []string
 	// Shards, if there are any, is the same update cut at its gradients, so
 	// that parts of a batch can be computed side by side.
 	Shards *Shards
@@ -216,6 +220,15 @@ func fresh(p Problem, l Loop) (*state, error) {
 			}
 		}
 	}
+	for i := range s.values {
+		for _, name := range p.States {
+			first, ok := p.Initial[name]
+			if !ok {
+				return nil, fmt.Errorf("state %s has no initial value", name)
+			}
+			s.values[i][name] = first.AsFloat32().Clone()
+		}
+	}
 	s.Initial = nil // the state has its own
 	return s, nil
 }
@@ -321,7 +334,7 @@ func (s *state) checkpoint(log *log, current int) error {
 	if err := log.sync(); err != nil {
 		return err
 	}
-	dir, err := save(s.Dir, s.step, s.Order, s.values[current], s.Describe, s.engine)
+	dir, err := save(s.Dir, s.step, slices.Concat(s.Order, s.States), s.values[current], s.Describe, s.engine)
 	if err != nil {
 		return err
 	}

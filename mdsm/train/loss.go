@@ -31,27 +31,27 @@ const TargetInput = "target"
 // Loss is what a supervised training minimises, as a mean over all that is in a
 // batch.
 type Loss struct {
-	Name   LossName
-	Output string  // of the graph, that the loss is of; "" for the first
-	Delta  float64 // Huber's δ, 0 for 1
+	Name   LossName `toml:"name"`
+	Output string   `toml:"output,omitempty"`      // of the graph, that the loss is of; "" for the first
+	Delta  float64  `toml:"huber_delta,omitempty"` // Huber's δ, 0 for 1
 	// For CrossEntropy: the axis of classes, 0 for the last one, or for pictures
 	// [N C H W] and volumes the second; what of a target is spread over all classes;
 	// classes that are left out; and the weight of each class, none for 1. A target
 	// that is no class is left out.
-	Axis      int
-	Smoothing float64
-	Ignore    []int64
-	Weights   []float32
+	Axis      int       `toml:"class_axis,omitempty"`
+	Smoothing float64   `toml:"label_smoothing,omitempty"`
+	Ignore    []int     `toml:"ignore,omitempty"`
+	Weights   []float32 `toml:"class_weights,omitempty"`
 }
 
 // Validate reports the first setting that cannot be.
 func (l Loss) Validate() error {
 	return firstOf(
-		oneOf("loss", l.Name, LossNames()...), fromZero("huber-delta", l.Delta), atLeast("class-axis", l.Axis, 0),
-		when(l.Smoothing >= 0 && l.Smoothing <= 1, "label-smoothing", l.Smoothing, "a number from 0 to 1"),
-		when(!slices.ContainsFunc(l.Weights, func(w float32) bool { return !(w >= 0) }), "class-weights", l.Weights, "numbers from 0"),
+		oneOf("loss.name", l.Name, LossNames()...), fromZero("loss.huber_delta", l.Delta), atLeast("loss.class_axis", l.Axis, 0),
+		when(l.Smoothing >= 0 && l.Smoothing <= 1, "loss.label_smoothing", l.Smoothing, "a number from 0 to 1"),
+		when(!slices.ContainsFunc(l.Weights, func(w float32) bool { return !(w >= 0) }), "loss.class_weights", l.Weights, "numbers from 0"),
 		when(l.Name == CrossEntropy || l.Smoothing == 0 && len(l.Ignore) == 0 && l.Weights == nil && l.Axis == 0,
-			"loss", l.Name, "cross-entropy for settings of classes"),
+			"loss.name", l.Name, "cross-entropy for settings of classes"),
 	)
 }
 
@@ -125,7 +125,7 @@ func (l Loss) crossEntropy(y *graph.Node, target func(tensor.DType, graph.Shape)
 	zero := graph.Like(t, 0)
 	inside := graph.Where(graph.Less(t, zero), zero, graph.Where(graph.Less(t, number(int64(classes))), number(1), zero))
 	for _, c := range l.Ignore {
-		inside = graph.Where(graph.Equal(t, number(c)), zero, inside)
+		inside = graph.Where(graph.Equal(t, number(int64(c))), zero, inside)
 	}
 	counts := graph.Equal(inside, number(1))
 	safe := graph.Where(counts, t, zero)

@@ -11,8 +11,12 @@ TORCH       :=
 PUPPETEER   := 24.43.1
 BROWSERS    :=
 QUICK       :=
+KILLS       := 200
+KILLED      :=
+FAILED      :=
+DENSE       := 1000000
 
-.PHONY: demo quick test golden golden-go golden-python lint bench bench-growth bench-cuda bench-test microbench fuzz parity parity-runtimes parity-evaluation page-test clean
+.PHONY: demo quick test golden golden-go golden-python lint bench bench-growth bench-cuda bench-test microbench fuzz crash-test parity parity-runtimes parity-evaluation page-test clean
 
 demo:
 	go run ./cmd/ebm demo
@@ -96,6 +100,14 @@ fuzz:
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
 		done; \
 	done
+
+# Commands are killed at random moments (KILLS each, of those that KILLED names,
+# else all), their system calls failed one after another (of those that FAILED
+# names; calls after the first DENSE of a kind ever further apart), and their disk
+# filled. It takes hours at full size. Failing calls needs strace, filling a disk
+# the right to mount one; without, that part says so and is skipped.
+crash-test:
+	go test -tags crash -timeout 0 -v -run '^TestCrash' ./cmd/ebm -kills $(KILLS) -killed '$(KILLED)' -failed '$(FAILED)' -dense $(DENSE)
 
 # Exported files under the onnx package's checker and Python's ONNX Runtime.
 parity: $(VENV)/ready

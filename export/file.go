@@ -9,15 +9,20 @@ import (
 
 	"ebm/export/onnxpb"
 	"ebm/internal/atomicfile"
+	"ebm/internal/onnxwire"
 	"ebm/models/graph"
 )
 
 // maxProto is the largest message that protobuf allows, in bytes.
 const maxProto = 1<<31 - 1
 
+// sealSize is more than a seal adds to a file, in bytes.
+const sealSize = 256
+
 // WriteFile writes the ONNX model of g to path, completely or not at all.
 // A model that is too large for one file keeps its weights in a second one
-// beside it, path + ".data", as ONNX's external data.
+// beside it, path + ".data", as ONNX's external data. The file ends with a seal
+// ([onnxwire.Seal]), which whoever reads it here compares.
 func WriteFile(path string, g *graph.Graph, o Options) error {
 	return writeFile(path, g, o, maxProto)
 }
@@ -27,7 +32,7 @@ func writeFile(path string, g *graph.Graph, o Options, limit int) error {
 	if err != nil {
 		return err
 	}
-	if proto.Size(m) > limit {
+	if proto.Size(m) > limit-sealSize {
 		if err := writeExternal(path+".data", m); err != nil {
 			return err
 		}
@@ -36,7 +41,7 @@ func writeFile(path string, g *graph.Graph, o Options, limit int) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.WriteFile(path, b)
+	return atomicfile.WriteFile(path, onnxwire.Seal(b))
 }
 
 // writeExternal moves the data of all but small initialisers, those inside of

@@ -13,6 +13,7 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 
 	"ebm/internal/files"
+	"ebm/internal/onnxwire"
 	"ebm/models/tensor"
 )
 
@@ -76,6 +77,9 @@ func (r *Runtime) LoadFile(path string, opts SessionOptions) (*Session, error) {
 	}
 	if !info.Mode().IsRegular() {
 		return nil, &ModelError{Path: path, Err: errors.New("not a regular file")}
+	}
+	if _, err := onnxwire.CheckSeal(f, info.Size()); err != nil {
+		return nil, &ModelError{Path: path, Err: err}
 	}
 	return r.load(filepath.Base(path), path, f, info.Size(), opts,
 		func(in, out []string, o *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {

@@ -60,7 +60,8 @@ type ModelInfo struct {
 }
 
 // Describe reads the inputs, outputs and metadata of an ONNX file, without its
-// weights and without ONNX Runtime.
+// weights and without ONNX Runtime. A file that differs from its seal
+// ([onnxwire.Seal]) is an error.
 func Describe(ctx context.Context, path string) (ModelInfo, error) {
 	f, err := files.Open(path)
 	if err != nil {
@@ -72,6 +73,10 @@ func Describe(ctx context.Context, path string) (ModelInfo, error) {
 		return ModelInfo{}, err
 	}
 	m, err := scanModel(ctx, f, stat.Size())
+	if err == nil {
+		_, err = onnxwire.CheckSeal(f, stat.Size())
+		delete(m.Metadata, onnxwire.SealKey) // which is about the file
+	}
 	if err != nil {
 		return ModelInfo{}, fmt.Errorf("%s: %w", path, err)
 	}

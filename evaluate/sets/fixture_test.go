@@ -79,7 +79,7 @@ func npy(t testing.TB, name string, x *tensor.Tensor) string {
 }
 
 // samples writes pictures as samples are kept, uint8 [N H W C].
-func samples(t testing.TB, x *tensor.Tensor) string {
+func drawnSamples(t testing.TB, x *tensor.Tensor) string {
 	t.Helper()
 	last, err := picture.NHWC(x)
 	if err != nil {

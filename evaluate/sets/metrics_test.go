@@ -27,7 +27,7 @@ func TestEveryWayIn(t *testing.T) {
 	a, b := drawn(300, 8, 0), drawn(280, 8, 60)
 	dir := t.TempDir()
 	written, statistics := filepath.Join(dir, "f.npz"), filepath.Join(dir, "s.npz")
-	o := Options{Samples: open(t, samples(t, a)), Reference: open(t, samples(t, b)), Network: opened(t, net), WriteFeatures: written, WriteStatistics: statistics}
+	o := Options{Samples: open(t, drawnSamples(t, a)), Reference: open(t, drawnSamples(t, b)), Network: opened(t, net), WriteFeatures: written, WriteStatistics: statistics}
 	want := compare(t, rt, o)
 
 	// From the features by hand: those of a are in the file.
@@ -65,14 +65,14 @@ func TestEveryWayIn(t *testing.T) {
 	}
 	run := t.TempDir()
 	testkit.Mkdir(t, run, "samples")
-	if err := os.Rename(samples(t, a), filepath.Join(run, "samples", "samples.npz")); err != nil {
+	if err := os.Rename(drawnSamples(t, a), filepath.Join(run, "samples", "samples.npz")); err != nil {
 		t.Fatal(err)
 	}
 	for name, way := range map[string]string{
 		"a folder of PNG files": folder(t, a), "floats": npy(t, "x.npy", floats), "bytes with channels first": npy(t, "x.npy", a),
 		"a run": run, "features": written, "statistics": statistics,
 	} {
-		o := Options{Samples: open(t, way), Reference: open(t, samples(t, b)), Network: opened(t, net)}
+		o := Options{Samples: open(t, way), Reference: open(t, drawnSamples(t, b)), Network: opened(t, net)}
 		got := compare(t, rt, o)
 		for _, v := range got.Metrics {
 			// Features, in float32, do not depend on the way. Statistics are sums in another order.
@@ -93,7 +93,7 @@ func TestEveryWayIn(t *testing.T) {
 // ones are computed again.
 func TestCacheGoesOn(t *testing.T) {
 	rt, net, cache := testkit.Open(t, 0), opened(t, network(t, same)), t.TempDir()
-	a, b := samples(t, drawn(300, 8, 0)), samples(t, drawn(Block, 8, 60))
+	a, b := drawnSamples(t, drawn(300, 8, 0)), drawnSamples(t, drawn(Block, 8, 60))
 	var logged []string
 	once := func() *Result {
 		return compare(t, rt, Options{
@@ -136,7 +136,7 @@ func TestCacheGoesOn(t *testing.T) {
 func TestInfrequentNumbers(t *testing.T) {
 	rt := testkit.Open(t, 0)
 	r := compare(t, rt, Options{
-		Samples: open(t, samples(t, drawn(300, 8, 0))), Reference: open(t, samples(t, drawn(280, 8, 60))), Network: opened(t, network(t, same)),
+		Samples: open(t, drawnSamples(t, drawn(300, 8, 0))), Reference: open(t, drawnSamples(t, drawn(280, 8, 60))), Network: opened(t, network(t, same)),
 		Unbiased: true, Extrapolate: true, Bootstrap: 20, Metrics: []string{Frechet, InceptionScore},
 	})
 	var names []string
@@ -159,7 +159,7 @@ func TestInfrequentNumbers(t *testing.T) {
 // What must not pass for a number.
 func TestErrors(t *testing.T) {
 	rt, net := testkit.Open(t, 0), opened(t, network(t, same))
-	a := samples(t, drawn(20, 8, 0))
+	a := drawnSamples(t, drawn(20, 8, 0))
 	dir := t.TempDir()
 	written, statistics := filepath.Join(dir, "f.npz"), filepath.Join(dir, "s.npz")
 	compare(t, rt, Options{Samples: open(t, a), Network: net, Metrics: []string{InceptionScore}, WriteFeatures: written, WriteStatistics: statistics})
@@ -178,13 +178,13 @@ func TestErrors(t *testing.T) {
 		{"another network", Options{Samples: open(t, a), Reference: open(t, written), Network: logarithm}, "weights"},
 		{"NaN features", Options{Samples: open(t, a), Reference: open(t, a), Network: logarithm}, "is NaN, want a finite number"},
 		{"other numbers of features", Options{Samples: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 4))), Reference: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 5)))}, "4"},
-		{"one picture", Options{Samples: open(t, samples(t, drawn(1, 8, 0))), Reference: open(t, a), Network: net}, "pictures: 1, want 2 or more"},
+		{"one picture", Options{Samples: open(t, drawnSamples(t, drawn(1, 8, 0))), Reference: open(t, a), Network: net}, "pictures: 1, want 2 or more"},
 		{"no network", Options{Samples: open(t, a), Reference: open(t, a)}, "need a feature network"},
 		{"no reference", Options{Samples: open(t, a), Network: net, Metrics: []string{Frechet}}, "it needs a reference"},
 		{"statistics for a kernel", Options{Samples: open(t, statistics), Reference: open(t, a), Network: net, Metrics: []string{Kernel}}, "statistics alone"},
 		{"a score without logits", Options{Samples: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 4))), Metrics: []string{InceptionScore}}, "has no logits"},
 		{"large subsets", Options{Samples: open(t, a), Reference: open(t, a), Network: net, Metrics: []string{Kernel}, SubsetSize: 21}, "20 samples for subsets of 21"},
-		{"few for neighbours", Options{Samples: open(t, samples(t, drawn(5, 8, 0))), Reference: open(t, a), Network: net, Metrics: []string{Manifold}}, "5 samples, want more than 5"},
+		{"few for neighbours", Options{Samples: open(t, drawnSamples(t, drawn(5, 8, 0))), Reference: open(t, a), Network: net, Metrics: []string{Manifold}}, "5 samples, want more than 5"},
 		{"a wrong metric", Options{Samples: open(t, a), Metrics: []string{"best"}}, `metric "best"`},
 		{"features of statistics", Options{Samples: open(t, statistics), Reference: open(t, statistics), WriteFeatures: written}, "no features to write"},
 	} {
@@ -197,7 +197,7 @@ func TestErrors(t *testing.T) {
 // Results that are numbers but say too little carry a warning.
 func TestWarnings(t *testing.T) {
 	rt, net := testkit.Open(t, 0), opened(t, network(t, same))
-	a := samples(t, drawn(20, 8, 0))
+	a := drawnSamples(t, drawn(20, 8, 0))
 	plain := tensor.New(tensor.Uint8, 12, 3, 8, 8)
 	mixed := drawn(12, 8, 0)
 	copy(tensor.Data[uint8](mixed), make([]uint8, 2*3*8*8))
@@ -228,9 +228,9 @@ func TestWarnings(t *testing.T) {
 	for _, c := range []struct {
 		name, samples, want string
 	}{
-		{"all the same", samples(t, plain), "all 12 pictures are the same"},
-		{"constant pictures", samples(t, mixed), "2 of 12 pictures have a single colour"},
-		{"another size", samples(t, drawn(12, 10, 0)), "the samples are 10×10 pixels and the reference 8×8"},
+		{"all the same", drawnSamples(t, plain), "all 12 pictures are the same"},
+		{"constant pictures", drawnSamples(t, mixed), "2 of 12 pictures have a single colour"},
+		{"another size", drawnSamples(t, drawn(12, 10, 0)), "the samples are 10×10 pixels and the reference 8×8"},
 		{"few samples", a, "20 samples for 24 features, so their covariance is singular"},
 		{"few for a subset", a, "subsets of 10, half of the samples"},
 		{"few for shares", a, "bias precision and recall upward"},
@@ -254,7 +254,7 @@ func TestJSONIsDocumented(t *testing.T) {
 	document := testkit.Read(t, "../../docs/evaluation.md")
 	rt := testkit.Open(t, 0)
 	r := compare(t, rt, Options{
-		Samples: open(t, samples(t, drawn(120, 8, 0))), Reference: open(t, samples(t, drawn(100, 8, 60))), Network: opened(t, network(t, same)),
+		Samples: open(t, drawnSamples(t, drawn(120, 8, 0))), Reference: open(t, drawnSamples(t, drawn(100, 8, 60))), Network: opened(t, network(t, same)),
 		Unbiased: true, Extrapolate: true, Bootstrap: 20,
 	})
 	text, err := json.Marshal(r)
@@ -292,7 +292,7 @@ func TestInterrupted(t *testing.T) {
 	rt := testkit.Open(t, 0)
 	ctx, stop := context.WithCancel(context.Background())
 	stop()
-	_, err := Run(ctx, rt, Options{Samples: open(t, samples(t, drawn(20, 8, 0))), Network: opened(t, network(t, same))})
+	_, err := Run(ctx, rt, Options{Samples: open(t, drawnSamples(t, drawn(20, 8, 0))), Network: opened(t, network(t, same))})
 	if err == nil || !strings.Contains(err.Error(), "canceled") {
 		t.Errorf("%v", err)
 	}
@@ -301,12 +301,12 @@ func TestInterrupted(t *testing.T) {
 // Equal sets are at no distance, and a score alone looks at no reference.
 func TestEqualSetsAndOneSide(t *testing.T) {
 	rt, net := testkit.Open(t, 1), opened(t, network(t, same))
-	a := samples(t, drawn(40, 8, 0))
+	a := drawnSamples(t, drawn(40, 8, 0))
 	r := compare(t, rt, Options{Samples: open(t, a), Reference: open(t, a), Network: net, Metrics: []string{Frechet, Manifold}})
 	if v := value(t, r, "onnx_frechet"); v.Value != 0 || value(t, r, "precision").Value != 1 {
 		t.Errorf("%+v of equal sets, want 0", v)
 	}
-	r = compare(t, rt, Options{Samples: open(t, a), Reference: open(t, samples(t, drawn(1, 8, 60))), Network: net, Metrics: []string{InceptionScore}})
+	r = compare(t, rt, Options{Samples: open(t, a), Reference: open(t, drawnSamples(t, drawn(1, 8, 60))), Network: net, Metrics: []string{InceptionScore}})
 	if len(r.Metrics) != 1 || r.Samples.Computed != 40 || r.Reference.Computed != 0 {
 		t.Errorf("%+v, want a score of 40 samples and nothing of the reference", r)
 	}
@@ -319,7 +319,7 @@ func TestDamagedFiles(t *testing.T) {
 	rt, net := testkit.Open(t, 1), opened(t, network(t, same))
 	dir := t.TempDir()
 	written, statistics := filepath.Join(dir, "f.npz"), filepath.Join(dir, "s.npz")
-	a := samples(t, drawn(150, 8, 0))
+	a := drawnSamples(t, drawn(150, 8, 0))
 	compare(t, rt, Options{Samples: open(t, a), Network: net, Metrics: []string{InceptionScore}, WriteFeatures: written, WriteStatistics: statistics})
 	numbers := func(path string, limit int) (float64, error) {
 		s, err := Open(context.Background(), path, SourceOptions{Limit: limit})

@@ -16,6 +16,7 @@ import (
 	"ebm/internal/npz"
 	"ebm/internal/picture"
 	"ebm/mdsm/dataset"
+	"ebm/mdsm/samples"
 	"ebm/mdsm/train"
 	"ebm/models/tensor"
 )
@@ -108,9 +109,9 @@ func (s *Source) open(ctx context.Context, ref string, o SourceOptions) error {
 		return err
 	}
 	if info.IsDir() {
-		samples := filepath.Join(ref, "samples", "samples.npz")
-		if _, err := os.Stat(samples); err == nil {
-			return s.openArrays(samples)
+		drawn := filepath.Join(ref, "samples", "samples.npz")
+		if _, err := os.Stat(drawn); err == nil {
+			return s.openArrays(drawn)
 		}
 		if _, err := os.Stat(filepath.Join(ref, "samples.npz")); err == nil {
 			return s.openArrays(filepath.Join(ref, "samples.npz"))
@@ -185,6 +186,9 @@ func (s *Source) openFolder(ctx context.Context, path string) error {
 
 // openArrays tells NumPy files apart by what they hold.
 func (s *Source) openArrays(path string) error {
+	if _, err := samples.CheckFloats(path); err != nil {
+		return err
+	}
 	name := ""
 	if strings.EqualFold(filepath.Ext(path), ".npz") {
 		archive, err := npz.Open(path)

@@ -16,7 +16,7 @@ import (
 )
 
 func TestSourcesThatCannotBe(t *testing.T) {
-	cut := samples(t, drawn(40, 8, 0))
+	cut := drawnSamples(t, drawn(40, 8, 0))
 	whole := testkit.Read(t, cut)
 	short := filepath.Join(t.TempDir(), "short.npz")
 	damaged := folder(t, drawn(3, 8, 0))
@@ -111,7 +111,7 @@ func TestDataSetsTakeTheSize(t *testing.T) {
 
 // FuzzOpen opens and reads files that anything may have written.
 func FuzzOpen(f *testing.F) {
-	for _, path := range []string{samples(f, drawn(3, 4, 0)), npy(f, "x.npz", tensor.New(tensor.Float32, 3, 4)), npy(f, "x.npz", tensor.New(tensor.Float32, 2, 1, 4, 4))} {
+	for _, path := range []string{drawnSamples(f, drawn(3, 4, 0)), npy(f, "x.npz", tensor.New(tensor.Float32, 3, 4)), npy(f, "x.npz", tensor.New(tensor.Float32, 2, 1, 4, 4))} {
 		file := testkit.Read(f, path)
 		f.Add(file)
 		f.Add(file[:len(file)/2])

@@ -13,6 +13,7 @@ import (
 	"ebm/export"
 	"ebm/export/onnxpb"
 	"ebm/internal/atomicfile"
+	"ebm/internal/onnxwire"
 	"ebm/models/energy"
 	"ebm/models/graph"
 	"ebm/models/weights"
@@ -227,7 +228,7 @@ func (w *writer) putModel(path string, m *onnxpb.ModelProto) error {
 	if err != nil {
 		return err
 	}
-	return w.put(path, b)
+	return w.put(path, onnxwire.Seal(b))
 }
 
 // put writes one file, named by a path with slashes below the folder.

@@ -18,6 +18,7 @@ import (
 	"ebm/export"
 	"ebm/export/bundle"
 	"ebm/export/onnxpb"
+	"ebm/internal/onnxwire"
 	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/energy"
@@ -125,7 +126,7 @@ func plain(t *testing.T, s bundle.Source, kind string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(b)
+	return string(onnxwire.Seal(b))
 }
 
 // TestEveryTarget checks what all of them have in common: the files that are

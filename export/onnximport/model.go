@@ -1,6 +1,7 @@
 package onnximport
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 
 	"ebm/export/onnxpb"
 	"ebm/internal/files"
+	"ebm/internal/onnxwire"
 	"ebm/models/graph"
 	"ebm/models/tensor"
 )
@@ -90,6 +92,9 @@ func Read(path string, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := onnxwire.CheckSeal(bytes.NewReader(b), int64(len(b))); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	if o.Dir == "" {
 		o.Dir = filepath.Dir(path)
 	}
@@ -148,7 +153,9 @@ func newImporter(b []byte, o Options) (*importer, *onnxpb.ModelProto, error) {
 		Initial: make(map[string]*tensor.Tensor), Renewed: make(map[string]*graph.Node),
 	}
 	for _, e := range p.MetadataProps {
-		m.Metadata[e.GetKey()] = e.GetValue()
+		if e.GetKey() != onnxwire.SealKey { // which is about the file
+			m.Metadata[e.GetKey()] = e.GetValue()
+		}
 	}
 	return &importer{
 		model: m, graph: m.Graph, options: o, values: make(map[string]*value), plain: make(map[string]bool), defined: make(map[string]bool), statistics: make(map[string]bool),

@@ -26,7 +26,7 @@ func (w *writer) complete(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("%w; remove it to draw its samples again", err)
 	}
 	defer rows.Close()
 	want := append([]int{w.Record.Count}, w.row...)
@@ -36,7 +36,11 @@ func (w *writer) complete(ctx context.Context) (bool, error) {
 	if rows.DType != tensor.Uint8 || !slices.Equal(rows.Shape, want) {
 		return false, fmt.Errorf("%s holds %v%v, want uint8%v; remove it to draw its samples again", filepath.Join(w.Dir, ArchiveFile), rows.DType, rows.Shape, want)
 	}
-	return true, nil
+	// To its end, where its sum is compared.
+	if err := eachRows(ctx, filepath.Join(w.Dir, ArchiveFile), archiveArray, func(*tensor.Tensor) error { return nil }); err != nil {
+		return false, fmt.Errorf("%w; remove it to draw its samples again", err)
+	}
+	return !w.Float32 || atomicfile.Exists(filepath.Join(w.Dir, Float32File)), nil
 }
 
 // assemble makes the archives of the shards. The .npz comes last, and says that
@@ -57,6 +61,9 @@ func (w *writer) assemble(ctx context.Context) error {
 		return joinBytes(ctx, w.Dir, paths)
 	}
 	if err := joinFloats(ctx, w.Dir, paths, ""); err != nil {
+		return err
+	}
+	if err := w.record().seal(w.Dir); err != nil {
 		return err
 	}
 	return w.roundFloats(ctx)

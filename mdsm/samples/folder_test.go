@@ -207,6 +207,54 @@ func TestDamagedShards(t *testing.T) {
 	}
 }
 
+// TestDamagedArchives flips bits and cuts ends of the files of a finished folder:
+// going on with it is an error that names the file, and without the file, its
+// samples are drawn again.
+func TestDamagedArchives(t *testing.T) {
+	want := whole(t, 0, 20)
+	for _, name := range []string{ArchiveFile, Float32File} {
+		good := testkit.Read(t, want, name)
+		for at := 0; at <= len(good); at += 211 {
+			f := Folder{Dir: testkit.Copy(t, want), Float32: true}
+			bad := slices.Clone(good)
+			if at < len(good) {
+				bad[at] ^= 0x40
+			} else {
+				bad = bad[:len(good)/2]
+			}
+			path := testkit.Write(t, filepath.Join(f.Dir, name), bad)
+			var ran []int
+			_, err := f.Write(t.Context(), job(0, 20, 10, -1, &ran), nil)
+			if err == nil && name == ArchiveFile && harmless(t, path, filepath.Join(want, name)) {
+				continue
+			}
+			testkit.WantError(t, fmt.Sprint(name, " at ", at), err, path, "remove it to draw its samples again")
+			if at%(211*8) > 0 {
+				continue
+			}
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.Write(t.Context(), job(0, 20, 10, -1, &ran), nil); err != nil {
+				t.Errorf("%s at %d: %v", name, at, err)
+			}
+			testkit.SameFiles(t, f.Dir, want, allFiles...)
+		}
+	}
+}
+
+// harmless reports whether two archives have the same array: bits that nobody
+// reads, such as times, may differ.
+func harmless(t *testing.T, a, b string) bool {
+	t.Helper()
+	x, err := npz.ReadFile(a)
+	if err != nil {
+		return false
+	}
+	y, err := npz.ReadFile(b)
+	return err == nil && slices.Equal(tensor.Data[uint8](x[archiveArray]), tensor.Data[uint8](y[archiveArray]))
+}
+
 func TestFolderOfOtherSamples(t *testing.T) {
 	f := Folder{Dir: whole(t, 0, 9), Float32: true}
 	var ran []int

@@ -91,15 +91,22 @@ func order(parts []string) (Record, []string, error) {
 
 // mergeInto makes the record and the archives in dir.
 func mergeInto(ctx context.Context, dir string, whole Record, parts []string) error {
+	whole.Floats = "" // of the first part
 	if err := whole.write(dir); err != nil {
 		return err
 	}
 	if whole.Float32 {
 		var paths []string
 		for _, p := range parts {
+			if _, err := CheckFloats(filepath.Join(p, Float32File)); err != nil {
+				return err
+			}
 			paths = append(paths, filepath.Join(p, Float32File))
 		}
 		if err := joinFloats(ctx, dir, paths, ""); err != nil {
+			return err
+		}
+		if err := whole.seal(dir); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"reflect"
@@ -42,6 +43,8 @@ type Record struct {
 	Group      int     `json:"group_size"` // samples in a run of the model
 	Shape      string  `json:"shape"`      // of one sample in the archive, such as "28x28x1"
 	Float32    bool    `json:"float32"`    // whether samples_float32.npy is made
+	// Floats is the SHA-256 of samples_float32.npy, once it is made.
+	Floats string `json:"float32_sha256,omitempty"`
 	// Of chains that do not only anneal: mala, hmc or langevin; what they are
 	// made with; the SHA-256 of the temperatures before T, which is Cool; and
 	// how many samples a chain has.
@@ -120,7 +123,7 @@ func (r Record) differences(wanted Record, except ...string) []string {
 	a, b := reflect.ValueOf(r), reflect.ValueOf(wanted)
 	for i := range a.NumField() {
 		name, _, _ := strings.Cut(a.Type().Field(i).Tag.Get("json"), ",")
-		if name == "describe" || slices.Contains(except, name) || a.Field(i).Interface() == b.Field(i).Interface() {
+		if name == "describe" || name == "float32_sha256" || slices.Contains(except, name) || a.Field(i).Interface() == b.Field(i).Interface() {
 			continue
 		}
 		list = append(list, fmt.Sprintf("%s %v, want %v", name, a.Field(i), b.Field(i)))
@@ -138,6 +141,9 @@ func (r Record) claim(dir string) error {
 	case err != nil:
 		return err
 	}
+	if _, err := CheckFloats(filepath.Join(dir, Float32File)); err != nil {
+		return fmt.Errorf("%w: remove it to draw its samples again", err)
+	}
 	if d := had.differences(r, "count"); len(d) == 0 && had.Count < r.Count {
 		return r.write(dir) // the folder grows
 	}
@@ -145,4 +151,48 @@ func (r Record) claim(dir string) error {
 		return &MismatchError{dir, d}
 	}
 	return nil
+}
+
+// CheckFloats compares a file, when it is a folder's samples_float32.npy, with the
+// hash in the folder's record. It returns false when there is nothing to compare.
+func CheckFloats(path string) (checked bool, err error) {
+	if filepath.Base(path) != Float32File {
+		return false, nil
+	}
+	r, err := ReadRecord(filepath.Dir(path))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && r.Floats == "" {
+		return false, nil // of an older version, or from elsewhere
+	}
+	if err != nil {
+		return false, err
+	}
+	got, err := hashFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err == nil && got != r.Floats {
+		err = fmt.Errorf("%s is damaged: SHA-256 %s, but its folder's record says %s", path, got, r.Floats)
+	}
+	return true, err
+}
+
+func hashFile(path string) (string, error) {
+	f, err := files.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// seal enters the hash of samples_float32.npy, which was made, into the record.
+func (r Record) seal(dir string) (err error) {
+	if r.Floats, err = hashFile(filepath.Join(dir, Float32File)); err != nil {
+		return err
+	}
+	return r.write(dir)
 }

@@ -45,7 +45,10 @@ func readConfig[S any](path, name string) (s S, err error) {
 	if len(text) > maxConfig {
 		return *new(S), fmt.Errorf("settings %s: %d bytes, want %d at most", path, len(text), maxConfig)
 	}
-	meta, err := toml.Decode(string(text), &s)
+	var meta toml.MetaData
+	if err = shallow(string(text)); err == nil {
+		meta, err = toml.Decode(string(text), &s)
+	}
 	if err == nil {
 		if unknown := meta.Undecoded(); len(unknown) > 0 {
 			err = fmt.Errorf("unknown key %q", unknown[0].String())
@@ -55,6 +58,58 @@ func readConfig[S any](path, name string) (s S, err error) {
 		return *new(S), fmt.Errorf("settings %s: %w", path, err)
 	}
 	return s, nil
+}
+
+// maxNesting bounds how deep settings nest: brackets in brackets, and parts of a
+// dotted key. The decoder takes memory with the square of either.
+const maxNesting = 8
+
+// shallow returns an error for text whose brackets or keys nest too deep. What
+// is in strings and comments does not count.
+func shallow(text string) error {
+	brackets, parts := 0, 0
+	for i := 0; i < len(text); {
+		skip := 1
+		switch c := text[i]; c {
+		case '[', '{':
+			brackets++
+			parts = 0
+		case ']', '}':
+			brackets = max(brackets-1, 0)
+			parts = 0
+		case '=', ',', '\n':
+			parts = 0
+		case '.':
+			parts++
+		case '#':
+			skip = end(text[i:], "\n", false) - 1 // the newline counts
+		case '"', '\'':
+			quote := string(c)
+			if triple := strings.Repeat(quote, 3); strings.HasPrefix(text[i:], triple) {
+				quote = triple
+			}
+			skip = end(text[i:], quote, c == '"')
+		}
+		if brackets > maxNesting || parts > maxNesting {
+			return fmt.Errorf("line %d nests %d deep, want %d at most", 1+strings.Count(text[:i], "\n"), max(brackets, parts), maxNesting)
+		}
+		i += max(skip, 1)
+	}
+	return nil
+}
+
+// end returns the length of what text begins with, a string between marks or a
+// comment up to one; all of text when the mark is missing.
+func end(text, mark string, escapes bool) int {
+	for i := len(mark); i < len(text); i++ {
+		switch {
+		case escapes && text[i] == '\\':
+			i++
+		case strings.HasPrefix(text[i:], mark):
+			return i + len(mark)
+		}
+	}
+	return len(text)
 }
 
 // writeConfig writes settings into a run's folder.

@@ -3,6 +3,7 @@ package train_test
 import (
 	"math"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -230,4 +231,38 @@ func TestBoundsBeforeWork(t *testing.T) {
 	c := tinyClassifier()
 	c.Batch = math.MaxInt
 	testkit.WantError(t, "classifier", c.Validate(), "batch 9223372036854775807, want less")
+}
+
+// TestNestedSettings has files of 64 kB that the decoder would take gigabytes for.
+func TestNestedSettings(t *testing.T) {
+	const n = 10000
+	for name, text := range map[string]string{
+		"arrays":        "x = " + strings.Repeat("[", n) + strings.Repeat("]", n),
+		"open arrays":   "x = " + strings.Repeat("[", n),
+		"stray ends":    strings.Repeat("]", n) + strings.Repeat("[", n),
+		"tables":        "x = " + strings.Repeat("{a=", n) + "1" + strings.Repeat("}", n),
+		"a dotted key":  strings.Repeat("a.", n) + "a = 1",
+		"a dotted head": "[" + strings.Repeat("a . ", n) + "a]",
+		"quoted parts":  strings.Repeat(`"a'".`, n) + "a = 1",
+	} {
+		dir := t.TempDir()
+		testkit.Write(t, filepath.Join(dir, train.ConfigFile), []byte(text))
+		_, err := train.ReadSettings(dir)
+		testkit.WantError(t, name, err, "line 1 nests 9 deep, want 8 at most")
+	}
+	s, _ := tiny()
+	s.Preset = "demo"
+	dir := t.TempDir()
+	if err := s.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	// What looks nested in strings and comments.
+	text := append([]byte("# [[[[[[[[[ a.b.c.d.e.f.g.h.i.j \" ' \n"), testkit.Read(t, dir, train.ConfigFile)...)
+	for _, name := range []string{`"[[[[[[[[[ \" a.b.c.d.e.f.g.h.i.j"`, `'[[[[[[[[[ a.b.c.d.e.f.g.h.i.j'`, `"""[[[[[[[[[ " a.b.c.d.e.f.g.h.i.j"""`} {
+		changed := regexp.MustCompile(`(?m)^preset = .*$`).ReplaceAllLiteral(text, []byte("preset = "+name))
+		testkit.Write(t, filepath.Join(dir, train.ConfigFile), changed)
+		if _, err := train.ReadSettings(dir); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

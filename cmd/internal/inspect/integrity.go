@@ -81,6 +81,9 @@ func verifyFile(ctx context.Context, path string) (by string, err error) {
 	case samples.IsShard(base):
 		return "the checksum in its name", samples.CheckShard(path)
 	case ext == ".npy":
+		if checked, err := samples.CheckFloats(path); checked || err != nil {
+			return "the hash in its folder's record", err
+		}
 		_, err := npz.ReadNpyFile(path)
 		return "its size", err
 	case base == metrics.LinesFile:
@@ -94,7 +97,10 @@ func verifyFile(ctx context.Context, path string) (by string, err error) {
 	case ext == ".png":
 		return "checksums", verifyPNG(path)
 	case ext == ".onnx":
-		_, err := describeONNXFile(ctx, path)
+		m, err := describeONNXFile(ctx, path)
+		if m != nil && m.sealed {
+			return "the hash of its content", err
+		}
 		return "its form", err
 	}
 	f, err := files.Open(path)

@@ -34,6 +34,8 @@ type ONNX struct {
 	Operators []Operator  `json:"operators"`
 	Weights   WeightCount `json:"weights"`
 	External  []DataFile  `json:"external_data,omitempty"`
+
+	sealed bool // whether its content was compared with a hash
 }
 
 // Opset is a set of operators that a model uses, at some version. The
@@ -97,6 +99,9 @@ func describeONNXFile(ctx context.Context, path string) (*ONNX, error) {
 	m, err := describeONNX(ctx, f, info.Size(), filepath.Dir(path))
 	if err != nil {
 		return nil, fmt.Errorf("%s: not a readable ONNX model: %w", path, err)
+	}
+	if m.sealed, err = onnxwire.CheckSeal(f, info.Size()); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return m, nil
 }

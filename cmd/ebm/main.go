@@ -108,7 +108,7 @@ Begin with:  ebm demo`,
 	}{
 		{"Begin", []*cobra.Command{newDemo(a), newModels(a)}},
 		{"Train", []*cobra.Command{newTrain(a), newFit(a), newTrainingStep(a), newClassifier(a)}},
-		{"Use a model", []*cobra.Command{newSample(a), newTuneSampler(a), newDenoise(a), newInpaint(a), newCompose(a)}},
+		{"Use a model", []*cobra.Command{newSample(a), newTuneSampler(a), newDenoise(a), newInpaint(a), newRestore(a), newCompose(a)}},
 		{"Measure", []*cobra.Command{newEvaluate(a), newCompare(a), newScore(a), newWatch(a), newLikelihood(a), newReproduce(a), newBench(a)}},
 		{"Files", []*cobra.Command{newExport(a), newConvert(a), newInspect(a), newGradient(a), newVerify(a)}},
 		{program, []*cobra.Command{newRuntime(a), newVersion(a)}},

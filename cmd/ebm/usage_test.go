@@ -104,6 +104,18 @@ score --run mnist16 --images x --by odd
 score --run mnist16 --images x --calibrate 1
 score --run mnist16 --images x --calibrate 0.1
 score --run mnist16 --images x --sigma0 -1
+restore --run mnist16 --images mnist:test --out o --task odd
+restore --run mnist16 --images mnist:test --out o --task inpaint --noise -1
+restore --run mnist16 --images mnist:test --out o --task superres --factor 1
+restore --run mnist16 --images mnist:test --out o --task superres --filter odd
+restore --run mnist16 --images mnist:test --out o --task missing --keep 0
+restore --run mnist16 --images mnist:test --out o --task deblur --blur gaussian:-1
+restore --run mnist16 --images mnist:test --out o --task deblur --blur odd
+restore --run mnist16 --images mnist:test --out o --task inpaint --samples 0
+restore --run mnist16 --images mnist:test --out o --task inpaint --rows 0
+restore --run mnist16 --images mnist:test --out o --task inpaint --count -1
+restore --run mnist16 --images mnist:test --out o --task inpaint --sampler odd
+restore --run mnist16 --images mnist:test --out o --task inpaint --sampler langevin --schedule odd
 inpaint --run mnist16 --images mnist:test --out o --mask left --count -1
 inpaint --run mnist16 --images mnist:test --out o --mask left --completions 0
 inpaint --run mnist16 --images mnist:test --out o --mask left --rows 0

@@ -73,7 +73,7 @@ func TestCheckFinds(t *testing.T) {
 		{"internal/low/b.go", "package low\n\nimport \"ebm/models/tensor\"\n", ""},
 		{"runtime/b.go", "package runtime\n\nimport \"ebm/runtime/parallel\"\n", "runtime/b.go: runtime of layer 2.0 imports runtime/parallel of layer 2.1, want one below"},
 		{"b.go", "package ebm\n\nimport \"github.com/yalue/onnxruntime_go\"\n", "b.go: imports github.com/yalue/onnxruntime_go, but one package alone knows ONNX Runtime"},
-		{"internal/low/b.go", "package low\n\nimport \"gonum.org/v1/gonum/mat\"\n", "internal/low/b.go: imports gonum.org/v1/gonum/mat, but models compute in ONNX Runtime; statistics, difference formulas and onnx-go's graphs are the exceptions"},
+		{"internal/low/b.go", "package low\n\nimport \"gonum.org/v1/gonum/mat\"\n", "internal/low/b.go: imports gonum.org/v1/gonum/mat, but models compute in ONNX Runtime; statistics, singular values, difference formulas and onnx-go's graphs are the exceptions"},
 		{"internal/low/b.go", "package low\n\nimport \"math/rand/v2\"\n", "internal/low/b.go: imports math/rand/v2, but random numbers are models/rng's, which a seed and a place determine"},
 		{"runtime/b.go", "package runtime\n\nimport \"ebm/internal/testkit\"\n", "runtime/b.go: imports internal/testkit, which is for tests alone"},
 		{"internal/testkit/b.go", "package testkit\n\nfunc init() {}\n", "internal/testkit/b.go: has an init function; work is done when it is asked for"},

@@ -89,11 +89,13 @@ func parseRecord(data []byte) (Record, error) {
 
 // HashOf returns the SHA-256 of a tensor's shape and elements, in hexadecimal, as
 // records have it of points and temperatures.
-func HashOf(x *tensor.Tensor) string {
+func HashOf(list ...*tensor.Tensor) string {
 	h := sha256.New()
-	fmt.Fprintln(h, x.Shape())
-	// Writing to a hash does not fail.
-	_ = npz.WriteElements(h, x)
+	for _, x := range list {
+		fmt.Fprintln(h, x.Shape())
+		// Writing to a hash does not fail.
+		_ = npz.WriteElements(h, x)
+	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 

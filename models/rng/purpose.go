@@ -25,4 +25,5 @@ const (
 	Dequantise  Purpose = 17 // uniform noise on 8-bit pictures
 	ChainStart  Purpose = 18 // where chains inside a training step begin; sample: position in the batch, step: training step
 	ChainNoise  Purpose = 19 // noise of these chains; sample: position in the batch, step: training step
+	Measure     Purpose = 20 // noise of measurements; sample: picture
 )

@@ -1,0 +1,306 @@
+package restore
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+
+	"ebm/mdsm"
+	"ebm/mdsm/samples"
+	"ebm/models/rng"
+	"ebm/models/tensor"
+	"ebm/runtime"
+	"ebm/runtime/parallel"
+	"ebm/runtime/progress"
+)
+
+const basisType = tensor.Float32
+
+// Problem is what was measured, and how.
+type Problem struct {
+	Operator *Operator
+	Measured *tensor.Tensor // y [P M], float32 or float64
+	Sigma    float64        // σ_y, 0 for measurements without noise
+}
+
+// Check reports measurements that are not the operator's.
+func (p Problem) Check() error {
+	y := p.Measured
+	if y.Rank() != 2 || !y.DType().IsFloat() || y.Shape()[0] == 0 || y.Shape()[1] != p.Operator.Rows {
+		return fmt.Errorf("measurements are %v, want floats of shape P and %d", y, p.Operator.Rows)
+	}
+	for i, v := range y.Float64s() {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("measurement %d of picture %d is %g, want a finite number", i%p.Operator.Rows, i/p.Operator.Rows, v)
+		}
+	}
+	if !(p.Sigma >= 0) || math.IsInf(p.Sigma, 0) {
+		return fmt.Errorf("noise of the measurements %g, want a standard deviation from 0", p.Sigma)
+	}
+	return nil
+}
+
+// Measure returns the problem of pictures [P …] that are known: A x + σ_y n, with
+// noise of the seed.
+func Measure(a *Operator, pictures *tensor.Tensor, sigma float64, seed uint64) (Problem, error) {
+	if !slices.Equal(pictures.Shape()[1:], a.shape) {
+		return Problem{}, fmt.Errorf("pictures are %v, want shape N and %v", pictures, a.shape)
+	}
+	each, values := tensor.Volume(a.shape), pictures.Float64s()
+	var y []float64
+	noise := make([]float32, a.Rows)
+	for i := range pictures.Shape()[0] {
+		rng.New(seed).Normal(noise, rng.Measure, uint64(i), 0)
+		for j, v := range a.Apply(values[i*each : (i+1)*each]) {
+			y = append(y, v+sigma*float64(noise[j]))
+		}
+	}
+	p := Problem{Operator: a, Measured: tensor.Of(y, pictures.Shape()[0], a.Rows), Sigma: sigma}
+	return p, p.Check()
+}
+
+// Settings say which chains are run.
+type Settings struct {
+	Updates []mdsm.Update // one or more, see langevin.Recipe and langevin.Settings
+	// Exact leaves out the jump and ends in the density of Constraint.Exact; updates
+	// must be those of eq. (8).
+	Exact bool
+	// Mean and Spread say where components that are not measured begin.
+	Mean, Spread float64
+	Samples      int // of each picture
+	Seed         uint64
+	Batch        int // see langevin.Settings
+	// Dir, when not empty, is a folder in which finished chains are kept, so that a
+	// run that was stopped goes on.
+	Dir string
+	// Log, when not nil, gets a line when something kept there is of no use.
+	Log func(line string)
+}
+
+// Validate reports the first setting that cannot be.
+func (s Settings) Validate() error {
+	if len(s.Updates) == 0 || s.Samples < 1 {
+		return fmt.Errorf("%d updates of %d samples, want one or more", len(s.Updates), s.Samples)
+	}
+	for _, u := range s.Updates {
+		if s.Exact && !u.Plain() {
+			return fmt.Errorf("an update %+v, want steps of eq. (8) for the exact density", u)
+		}
+	}
+	if math.IsNaN(s.Mean) || math.IsInf(s.Mean, 0) || !(s.Spread >= 0) || math.IsInf(s.Spread, 0) {
+		return fmt.Errorf("a start of %g ± %g, want a mean and a standard deviation from 0", s.Mean, s.Spread)
+	}
+	return nil
+}
+
+// Sampler runs chains. It may be used from several goroutines at once.
+type Sampler struct {
+	Progress progress.Progress // nil for none
+
+	session *runtime.Session
+	info    runtime.Info
+	op      *Operator
+	sigma0  float64
+	hash    string
+}
+
+// New loads the file of [NewFile] for the same operator and σ₀.
+func New(rt *runtime.Runtime, file []byte, a *Operator, sigma0 float64) (*Sampler, error) {
+	if !(sigma0 > 0) {
+		return nil, fmt.Errorf("sigma0 %g, want a positive noise level", sigma0)
+	}
+	s := &Sampler{info: rt.Info(), op: a, sigma0: sigma0, hash: hash(file)}
+	var x runtime.ValueInfo
+	var err error
+	inputs := []string{"x", "memory", "measured", "noise", "updates", "parts"}
+	s.session, x, err = parallel.Load(rt, file, runtime.SessionOptions{Threads: parallel.Threads(s.info)}, inputs, []string{"x_next", "memory_next"})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := parallel.Shape(x, a.shape); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close frees the model.
+func (s *Sampler) Close() error { return s.session.Close() }
+
+// Run returns samples [P·Samples …] of x, those of a picture one after another.
+// Sample i is the same in any batch. A chain whose numbers do not stay finite is an
+// error.
+func (s *Sampler) Run(ctx context.Context, p Problem, set Settings) (*tensor.Tensor, error) {
+	if err := p.Check(); err != nil {
+		return nil, err
+	}
+	if err := set.Validate(); err != nil {
+		return nil, err
+	}
+	r := s.plan(p, set)
+	group, all := r.layout.Size, p.Measured.Shape()[0]*set.Samples
+	out := tensor.New(tensor.Float32, append([]int{all}, s.op.shape...)...)
+	stage := progress.Begin(s.Progress, "restore", int64(all)*int64(len(r.updates)), "steps")
+	defer stage.Done()
+	work := func(ctx context.Context, g int) (*tensor.Tensor, error) {
+		return r.group(ctx, g*group, min(all-g*group, group), stage)
+	}
+	deliver := func(g int, x *tensor.Tensor) error {
+		copy(tensor.Data[float32](out)[g*group*r.layout.Each():], tensor.Data[float32](x))
+		return nil
+	}
+	err := parallel.Ordered(ctx, r.layout.Workers, (all+group-1)/group, work, deliver)
+	return out, err
+}
+
+// run is what all groups share.
+type run struct {
+	*Sampler
+	Settings
+	layout   parallel.Layout
+	updates  []mdsm.Update
+	rows     []float32 // of all updates
+	parts    []float32
+	tau      []float64
+	measured [][]float64 // ȳ of each picture
+	first    float64     // the noise level that chains begin with
+	key      string      // of all that the chains follow from
+	source   rng.Source
+}
+
+func (s *Sampler) plan(p Problem, set Settings) *run {
+	r := &run{
+		Sampler: s, Settings: set, layout: parallel.NewLayout(s.info, s.op.shape, 0, set.Batch),
+		updates: slices.Clone(set.Updates), tau: s.op.Noise(p.Sigma), first: set.Spread, source: rng.New(set.Seed),
+	}
+	r.Log = progress.Lines(set.Log)
+	if !set.Exact {
+		r.updates = append(r.updates, mdsm.Jump(s.sigma0))
+	}
+	c := Constraint{Tau: r.tau, Sigma0: s.sigma0}
+	for i, u := range r.updates {
+		r.rows = append(r.rows, u.Row(s.sigma0)...)
+		if set.Exact {
+			r.parts = append(r.parts, c.Exact(u)...)
+			continue
+		}
+		after := 0.0
+		if i+1 < len(set.Updates) {
+			after = s.level(set.Updates[i+1])
+		} else if i+1 < len(r.updates) {
+			after = s.level(u) // the jump begins where the last update left off
+		}
+		r.parts = append(r.parts, c.Annealed(u, s.level(u), after)...)
+	}
+	if !set.Exact {
+		r.first = s.level(r.updates[0])
+	}
+	y, rows := p.Measured.Float64s(), s.op.Rows
+	for i := range p.Measured.Shape()[0] {
+		r.measured = append(r.measured, s.op.Measured(y[i*rows:(i+1)*rows]))
+	}
+	r.key = samples.HashOf(
+		tensor.Of([]byte(s.hash+s.info.Engine()), len(s.hash)+len(s.info.Engine())), tensor.Of(r.rows, len(r.rows)), tensor.Of(r.parts, len(r.parts)),
+		p.Measured, tensor.Of([]float64{set.Mean, set.Spread, float64(set.Samples), float64(r.layout.Size)}, 4), tensor.Of([]int64{int64(set.Seed)}, 1))
+	return r
+}
+
+// level returns the noise level of x in an update.
+func (s *Sampler) level(u mdsm.Update) float64 {
+	if u.Level != 0 {
+		return u.Level
+	}
+	return s.sigma0 * math.Sqrt(u.Temperature)
+}
+
+// group runs the chains from first on, used of them, through all updates.
+func (r *run) group(ctx context.Context, first, used int, stage progress.Stage) (*tensor.Tensor, error) {
+	kept := samples.State{Log: r.Log}
+	if r.Dir != "" {
+		kept.Path = filepath.Join(r.Dir, r.key[:16], fmt.Sprintf("chains-%012d.npz", first))
+	}
+	shape := append([]int{used}, r.op.shape...)
+	arrays, err := kept.Read()
+	if err != nil {
+		return nil, err
+	}
+	if x := arrays["x"]; x != nil && x.DType() == tensor.Float32 && slices.Equal(x.Shape(), shape) {
+		stage.Skip(int64(used) * int64(len(r.updates)))
+		return x, nil
+	} else if arrays != nil {
+		kept.Reject(kept.Path + " does not hold these chains")
+	}
+	x, measured := r.start(first, used)
+	memory := r.layout.New()
+	// Bounds the noise to 16 MB.
+	most := min(max((1<<22)/(r.layout.Size*r.layout.Each()), 1), 50)
+	for done := 0; done < len(r.updates); {
+		n := min(most, len(r.updates)-done)
+		rank := r.op.Rank()
+		out, err := r.session.Run(ctx, map[string]*tensor.Tensor{
+			"x": x, "memory": memory, "measured": measured, "noise": r.noise(first, used, done, n),
+			"updates": tensor.Of(r.rows[done*mdsm.Coefficients:(done+n)*mdsm.Coefficients], n, mdsm.Coefficients),
+			"parts":   tensor.Of(r.parts[done*parts*rank:(done+n)*parts*rank], n, parts, rank),
+		})
+		if err != nil {
+			return nil, err
+		}
+		x, memory = out["x_next"], out["memory_next"]
+		done += n
+		stage.Add(int64(used) * int64(n))
+		if bad := parallel.NotFinite(tensor.Data[float32](x)[:used*r.layout.Each()]); bad >= 0 {
+			return nil, fmt.Errorf("sample %d is not finite after %d updates; try a smaller step size", first+bad/r.layout.Each(), done)
+		}
+	}
+	x = x.Rows(0, used)
+	return x, kept.Write(map[string]*tensor.Tensor{"x": x})
+}
+
+// start returns where chains begin, and ȳ [Size R] of each: measured components at
+// their measurement with the first level's noise, all others at the mean.
+func (r *run) start(first, used int) (x, measured *tensor.Tensor) {
+	x, measured = r.layout.New(), tensor.New(tensor.Float32, r.layout.Size, r.op.Rank())
+	each, rank := r.layout.Each(), r.op.Rank()
+	noise := make([]float32, each)
+	for place := range used {
+		sample := first + place
+		y := r.measured[sample/r.Samples]
+		r.source.Normal(noise, rng.SampleStart, uint64(sample), 0)
+		point := make([]float64, each)
+		for i, n := range noise {
+			point[i] = r.Mean + r.Spread*float64(n)
+		}
+		off := r.op.Components(point)
+		n := r.op.Components(tensor.Of(noise, each).Float64s())
+		for j := range off {
+			if r.tau[j] > r.first { // it says less than where chains begin
+				off[j] = 0
+				continue
+			}
+			off[j] = y[j] + math.Sqrt(max(r.first*r.first-r.tau[j]*r.tau[j], 0))*n[j] - off[j]
+		}
+		for i, v := range r.op.Compose(off) {
+			tensor.Data[float32](x)[place*each+i] = float32(point[i] + v)
+		}
+		for j, v := range y {
+			tensor.Data[float32](measured)[place*rank+j] = float32(v)
+		}
+	}
+	return x, measured
+}
+
+// noise returns that of n updates after done [n Size …].
+func (r *run) noise(first, used, done, n int) *tensor.Tensor {
+	each := r.layout.Each()
+	out := tensor.New(tensor.Float32, append([]int{n, r.layout.Size}, r.op.shape...)...)
+	values := tensor.Data[float32](out)
+	for k := range n {
+		for place := range used {
+			at := (k*r.layout.Size + place) * each
+			r.source.Normal(values[at:at+each], rng.SampleNoise, uint64(first+place), uint32(done+k))
+		}
+	}
+	return out
+}

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,7 +63,7 @@ func (f *taskFlags) check() error {
 		return usagef("--factor %d, want a number from 2", f.factor)
 	}
 	if _, err := f.kernel(); err != nil {
-		return usageError{err}
+		return usagef("--blur %s: %w", f.blur, err)
 	}
 	return nil
 }
@@ -116,7 +116,7 @@ func (f *taskFlags) kernel() ([][]float64, error) {
 	case name == "motion" && len(numbers) == 2:
 		return restore.Motion(numbers[0], numbers[1])
 	case !strings.HasSuffix(f.blur, ".npy"):
-		return nil, fmt.Errorf("--blur %q, want gaussian:PIXELS, motion:PIXELS:DEGREES or FILE.npy", f.blur)
+		return nil, errors.New("no kernel, want gaussian:PIXELS, motion:PIXELS:DEGREES or FILE.npy")
 	}
 	k, err := npz.ReadNpyFile(f.blur)
 	if err != nil {

@@ -139,9 +139,9 @@ page-test:
 	go build -o $(PAGE_DIR)/ebm ./cmd/ebm
 	go run ./cmd/internal/parity/writer $(PAGE_DIR)/models
 	$(PAGE_DIR)/ebm runtime install --quiet --provider web
-	rm -rf $(PAGE_DIR)/samples $(PAGE_DIR)/inpaint $(PAGE_DIR)/sevens
+	rm -rf $(PAGE_DIR)/samples $(PAGE_DIR)/few $(PAGE_DIR)/inpaint $(PAGE_DIR)/sevens
 	$(PAGE_DIR)/ebm compose --quiet --run mnist16 --classifier mnist:7 --classifier-weight 30 --out $(PAGE_DIR)/sevens
-	$(PAGE) --run mnist16 --precision float32 --steps 50 --out $(PAGE_DIR)/exact.html
+	$(PAGE) --run mnist16 --precision float32 --steps 50 --sampler edm --levels 10 --out $(PAGE_DIR)/exact.html
 	$(PAGE) --run mnist16 --precision float32 --steps 50 --images mnist:test --mask bottom --out $(PAGE_DIR)/given.html
 	$(PAGE) --run mnist16 --out $(PAGE_DIR)/page.html
 	$(PAGE) --run fashion16 --out $(PAGE_DIR)/fashion.html
@@ -149,6 +149,7 @@ page-test:
 	$(PAGE) --run $(PAGE_DIR)/models/mixture.onnx --steps 300 --out $(PAGE_DIR)/points.html
 	$(PAGE) --run testdata/energy.onnx --steps 50 --out $(PAGE_DIR)/colour.html
 	$(PAGE_DIR)/ebm sample --quiet --provider cpu --run mnist16 --count 2 --steps 50 --seed 7 --raw --float32 --crop 0 --out $(PAGE_DIR)/samples
+	$(PAGE_DIR)/ebm sample --quiet --provider cpu --run mnist16 --count 2 --sampler edm --levels 10 --seed 7 --raw --float32 --crop 0 --out $(PAGE_DIR)/few
 	$(PAGE_DIR)/ebm inpaint --quiet --provider cpu --run mnist16 --images mnist:test --count 1 --mask bottom --completions 2 --steps 50 --seed 7 --out $(PAGE_DIR)/inpaint
 	node cmd/internal/parity/page.mjs $(PAGE_DIR) $(BROWSERS)
 	node cmd/internal/parity/watch.mjs $(PAGE_DIR)/ebm $(PAGE_DIR) $(BROWSERS)

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"ebm/internal/testkit"
+	"ebm/runtime"
 )
 
 // TestInstallForPages refuses a file that is not onnxruntime-web's, and that
@@ -19,5 +22,55 @@ func TestInstallForPages(t *testing.T) {
 	code, _, stderr = ebmRun(t, "sample", "--provider", "web", "--run", "mnist16", "--out", t.TempDir())
 	if code != 2 || !strings.Contains(stderr, `"web"`) {
 		t.Errorf("exit status %d, %q, want 2 and the provider", code, stderr)
+	}
+}
+
+// TestPageOfARun says how a page is to be had where onnxruntime-web is not, and
+// writes it where it is, as the demo does.
+func TestPageOfARun(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("HOME", t.TempDir()) // where other systems have their caches
+	run := filepath.Join(t.TempDir(), "run")
+	if err := os.CopyFS(run, os.DirFS("testdata/formats/run")); err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	a := &app{stdout: io.Discard, stderr: &said}
+	defer a.close()
+	path, err := writePage(t.Context(), a, run)
+	if err != nil || path != "" || !strings.Contains(said.String(), "ebm runtime install --provider web") {
+		t.Fatalf("without onnxruntime-web: %q, %v, and it says %q", path, err, said.String())
+	}
+	_, lacks := runtime.WebFolder()
+	_, web, _ := strings.Cut(lacks.Error(), "\n")
+	web, _, _ = strings.Cut(web, ": there is no")
+	for _, name := range runtime.WebFiles() {
+		testkit.Write(t, filepath.Join(testkit.Mkdir(t, web), name), []byte(name))
+	}
+	path, err = writePage(t.Context(), a, run)
+	if err != nil || path != filepath.Join(run, "page.html") {
+		t.Fatalf("with onnxruntime-web: %q, %v", path, err)
+	}
+	page := string(testkit.Read(t, path))
+	for _, want := range []string{"Pictures from an energy: run", "Weights as int8", `"classes":["0",`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+
+	// Wrong pictures and masks, and models that have none.
+	for args, want := range map[string]string{
+		"--run mnist16 --mask nowhere":                         "nowhere",
+		"--run mnist16 --images none.png":                      "none.png",
+		"--run testdata/formats/energy.onnx --precision int3":  "int3",
+		"--run testdata/formats/energy.onnx --for triton":      "energy.onnx",
+		"--run testdata/formats/energy.onnx --activation relu": "energy.onnx",
+		"--run mnist16 --for triton --mask left":               "--mask",
+		"--run mnist16 --out folder":                           "FILE.html",
+	} {
+		code, _, errs := ebmRun(t, append([]string{"export", "--for", "page", "--out", filepath.Join(t.TempDir(), "p.html")}, strings.Fields(args)...)...)
+		if code == 0 || !strings.Contains(errs, want) {
+			t.Errorf("%s: exit status %d, %q, want an error with %q", args, code, errs, want)
+		}
 	}
 }

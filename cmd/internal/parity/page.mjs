@@ -39,6 +39,11 @@ async function sampled(browser, name) {
     const off = largest(await page.evaluate(chains), readNpy(join(out, "samples", "samples_float32.npy")));
     assert(off < 1e-3, `after 50 steps x is ${off} off what Go drew`);
     assert.match(await page.evaluate("document.getElementById('said').textContent"), /^2 pictures done: the classifier reads /);
+    await page.select("#sampler", "asked"); // of steps with a memory
+    await page.click("#start");
+    await until(page, "the sampler that was asked for", "self.ebm.state.chains.sampler.name === 'asked' && self.ebm.state.chains.done");
+    const few = largest(await page.evaluate(chains), readNpy(join(out, "few", "samples_float32.npy")));
+    assert(few < 1e-3, `by few steps x is ${few} off what Go drew`);
 
     // A stroke, a hidden stripe over it, and its completions by few steps.
     const easel = await page.$("#easel");
@@ -92,7 +97,7 @@ async function sampled(browser, name) {
     await page.click("#chains button");
     assert(await page.evaluate(inked), "a finished picture did not come to the easel");
     await page.screenshot({ path: join(out, `${name}.png`) });
-    console.log(`${name}: 50 steps of 2 chains ${off.toExponential(1)} off Go's; ${hidden} hidden pixels filled twice`);
+    console.log(`${name}: 50 steps of 2 chains ${off.toExponential(1)} off Go's, by few ones ${few.toExponential(1)}; ${hidden} hidden pixels filled twice`);
   });
 }
 

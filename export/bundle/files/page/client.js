@@ -48,12 +48,12 @@ export class Engine {
     const threads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
     const webgpu = about.webgpu && !!(await navigator.gpu?.requestAdapter().catch(() => null));
     const { shape, length, batch, energy } = about;
-    const { threads: used } = await this.ask("open", { script, wasm, model, threads, webgpu, info: { shape, length, batch, energy } });
+    const opened = await this.ask("open", { script, wasm, model, threads, webgpu, info: { shape, length, batch, energy } });
     if (about.classes) {
       this.labels = part("labels").then((labels) => this.ask("openLabels", { labels }));
       this.labels.catch(() => {}); // said by those who wait for it
     }
-    return { threads: used, webgpu };
+    return opened;
   }
 
   score(x, n) { return this.ask("score", { x, n }); }

@@ -10,9 +10,17 @@ async function open({ script, wasm, model, info, threads, webgpu }) {
   about = info;
   ort.env.wasm.wasmBinary = wasm;
   ort.env.wasm.numThreads = threads;
-  energy = await ort.InferenceSession.create(model, { executionProviders: webgpu ? ["webgpu", "wasm"] : ["wasm"], extra: { session: { disable_quant_qdq: "1" } } });
-  await score({ x: new Float32Array(info.length), n: 1 }); // the first run lays weights out
-  return { threads: ort.env.wasm.numThreads };
+  // On the GPU where that works, which its first run shows.
+  const on = webgpu && (await load(model, ["webgpu", "wasm"]).then(() => true, () => false));
+  if (!on) await load(model, ["wasm"]);
+  return { threads: ort.env.wasm.numThreads, webgpu: on };
+}
+
+// load opens the model and runs it once, which lays weights out. Weights of 8 bits are
+// unfolded when it is opened, not at each run.
+async function load(model, executionProviders) {
+  energy = await ort.InferenceSession.create(model, { executionProviders, logSeverityLevel: 3, extra: { session: { disable_quant_qdq: "1" } } });
+  await score({ x: new Float32Array(about.length), n: 1 });
 }
 
 async function openLabels({ labels }) {

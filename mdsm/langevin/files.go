@@ -1,10 +1,12 @@
 package langevin
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"sync"
 
 	"ebm/export"
 	"ebm/mdsm"
@@ -66,15 +68,18 @@ func (f Files) Hash() string {
 // carries, by the name of its graph ("sampler", "denoise"); nil for nothing.
 func NewFiles(n energy.Network, w energy.Weights, sigma0 float64, options func(graph string) export.Options) (f Files, err error) {
 	f.Sigma0, f.AnyBatch = sigma0, anyBatch(n)
-	f.Sampler, err = bytesOf(options, func() *graph.Graph { return mdsm.SamplerGraph(n, w) })
-	if err != nil {
-		return f, err
-	}
 	f.Updates = func() ([]byte, error) {
 		return bytesOf(options, func() *graph.Graph { return mdsm.UpdatesGraph(n, w) })
 	}
-	f.Denoise, err = bytesOf(options, func() *graph.Graph { return mdsm.DenoiseGraph(n, w, sigma0) })
-	return f, err
+	// Side by side, since who wants one sample waits for both.
+	var denoise error
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		f.Denoise, denoise = bytesOf(options, func() *graph.Graph { return mdsm.DenoiseGraph(n, w, sigma0) })
+	})
+	f.Sampler, err = bytesOf(options, func() *graph.Graph { return mdsm.SamplerGraph(n, w) })
+	wait.Wait()
+	return f, cmp.Or(err, denoise)
 }
 
 // NewFillFiles exports the chain and the jump of a network that move hidden

@@ -89,29 +89,36 @@ func loadGraphs(rt *runtime.Runtime, m Files, o runtime.SessionOptions) (_ Stepp
 		}
 	}()
 	chain := []string{"x", "noise", "step_size", "temperature"}
-	for _, part := range []struct {
-		name            string
-		session         **runtime.Session
-		model           []byte
-		inputs, outputs []string
-	}{
+	parts := slices.DeleteFunc([]part{
 		{"denoising model", &g.denoise, m.Denoise, []string{"x"}, []string{"denoised"}},
 		{"sampler", &g.sampler, m.Sampler, chain, []string{"x_next", "energy"}},
 		{"denoising model of hidden pixels", &g.denoiseHidden, m.DenoiseHidden, []string{"x", "hidden"}, []string{"denoised"}},
 		{"inpainting model", &g.inpaint, m.Inpaint, append([]string{"hidden"}, chain...), []string{"x_next", "energy"}},
-	} {
-		if part.model == nil {
-			continue
+	}, func(p part) bool { return p.model == nil })
+	// Side by side, since who wants one sample waits for all of them.
+	load := func(_ context.Context, i int) (x runtime.ValueInfo, err error) {
+		p := parts[i]
+		if *p.session, x, err = parallel.Load(rt, p.model, o, p.inputs, p.outputs); err != nil {
+			err = fmt.Errorf("%s: %w", p.name, err)
 		}
-		before := x
-		if *part.session, x, err = parallel.Load(rt, part.model, o, part.inputs, part.outputs); err != nil {
-			return nil, x, fmt.Errorf("%s: %w", part.name, err)
-		}
-		if before.Shape != nil && !slices.Equal(x.Shape, before.Shape) {
-			return nil, x, fmt.Errorf("the %s's x is %v, that of another model %v", part.name, x, before)
-		}
+		return x, err
 	}
-	return g, x, nil
+	err = parallel.Ordered(context.Background(), len(parts), len(parts), load, func(i int, found runtime.ValueInfo) error {
+		if i > 0 && !slices.Equal(found.Shape, x.Shape) {
+			return fmt.Errorf("the %s's x is %v, that of another model %v", parts[i].name, found, x)
+		}
+		x = found
+		return nil
+	})
+	return g, x, err
+}
+
+// part is a model of graphs, and where its session belongs.
+type part struct {
+	name            string
+	session         **runtime.Session
+	model           []byte
+	inputs, outputs []string
 }
 
 func (g *graphs) Steps(ctx context.Context, at state, noise *tensor.Tensor, updates []mdsm.Update) (state, *tensor.Tensor, error) {

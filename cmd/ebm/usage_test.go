@@ -97,6 +97,8 @@ tune-sampler --run mnist16 --out o --recipes 0
 tune-sampler --run mnist16 --out o --count 1
 tune-sampler --run mnist16 --out o --data-name odd
 denoise --run mnist16 --images mnist:test --out o --noise -1
+denoise --run mnist16 --images mnist:test --out o --sigma -1
+denoise --run mnist16 --images mnist:test --out o --probes -1
 score --run mnist16 --images x --count -1
 score --run mnist16 --images x --batch 0
 score --run mnist16 --images x --levels -1

@@ -81,11 +81,11 @@ func (f *pageFlags) options(ctx context.Context, a *app, m *ebm.Model, asked *la
 func samplersOf(m *ebm.Model, asked *langevin.Recipe, chain mdsm.Chain) ([]bundle.Sampler, error) {
 	var list []bundle.Sampler
 	add := func(name, about string, start langevin.Start, updates []mdsm.Update) {
-		s := bundle.Sampler{Name: name, Mean: start.Mean, Sigma: start.Sigma, Jump: m.Sigma0 > 0}
+		s := bundle.Sampler{Name: name, About: fmt.Sprintf(about, len(updates)), Mean: start.Mean, Sigma: start.Sigma, Jump: m.Sigma0 > 0}
 		if s.Jump {
 			updates = append(slices.Clip(updates), mdsm.Jump(m.Sigma0))
 		}
-		s.About, s.Rows = fmt.Sprintf(about, len(updates)), mdsm.Rows(updates, m.Sigma0)
+		s.Rows = mdsm.Rows(updates, m.Sigma0)
 		list = append(list, s)
 	}
 	few := func(name, about string, r langevin.Recipe) error {
@@ -98,14 +98,14 @@ func samplersOf(m *ebm.Model, asked *langevin.Recipe, chain mdsm.Chain) ([]bundl
 	start := langevin.Default(1).Start
 	if m.Sigma0 > 0 {
 		if asked != nil {
-			if err := few("asked", string(asked.Method)+": %d evaluations", *asked); err != nil {
+			if err := few("asked", string(asked.Method)+", %d evaluations and a jump", *asked); err != nil {
 				return nil, err
 			}
 		}
 		for _, budget := range []int{70, 30} {
 			r, err := m.Recipe(budget)
 			if err == nil {
-				err = few(fmt.Sprintf("fast%d", budget), "few steps: %d evaluations", r)
+				err = few(fmt.Sprintf("fast%d", budget), "few steps, %d and a jump", r)
 			}
 			if err != nil {
 				return nil, err
@@ -116,7 +116,7 @@ func samplersOf(m *ebm.Model, asked *langevin.Recipe, chain mdsm.Chain) ([]bundl
 		if err != nil {
 			return nil, err
 		}
-		add("quick", "Langevin, %d larger steps", start, langevin.At(0.6*m.Sigma0, t))
+		add("quick", "Langevin, %d large steps", start, langevin.At(0.6*m.Sigma0, t))
 	}
 	add("langevin", "annealed Langevin, %d steps", start, chain.Updates)
 	if len(m.Shape()) == 1 {

@@ -180,6 +180,11 @@ function connect() {
     state.wake = null;
   };
   if (pictures) $("fill").onclick = fill;
+  // What is drawn has the colours of the page, which readers change.
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    if (state.chains?.energy) curve(state.chains.energies, state.chains.steps);
+    state.plane?.redraw();
+  });
 }
 
 // steps leaves out the denoising jump where the address says raw.

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -97,12 +96,19 @@ func (a *app) printf(format string, args ...any) {
 	fmt.Fprintf(a.stdout, format, args...)
 }
 
-// printJSON prints a result for programs.
+// printJSON prints a result for programs. It says which numbers are null because
+// they are not finite.
 func (a *app) printJSON(v any) error {
 	a.endProgress()
-	e := json.NewEncoder(a.stdout)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
+	data, nulls, err := finiteJSON(v)
+	if err != nil {
+		return err
+	}
+	if len(nulls) > 0 {
+		a.log("not finite, so null: " + strings.Join(nulls, ", "))
+	}
+	_, err = a.stdout.Write(append(data, '\n'))
+	return err
 }
 
 func (a *app) endProgress() {

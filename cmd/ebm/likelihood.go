@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -309,12 +308,12 @@ func (r likelihood) print(a *app) {
 }
 
 // writeJSON writes a result as a file, in a folder that is made if it is not
-// there.
+// there. Numbers that are not finite are null.
 func writeJSON(path string, v any) error {
 	if err := atomicfile.MkdirAll(filepath.Dir(path)); err != nil {
 		return err
 	}
-	data, err := json.MarshalIndent(v, "", "  ")
+	data, _, err := finiteJSON(v)
 	if err != nil {
 		return err
 	}

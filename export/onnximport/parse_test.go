@@ -191,9 +191,10 @@ func TestBombs(t *testing.T) {
 		"ConstantOfShape": {node("ConstantOfShape", []string{"shape"}, []string{"big"}, nil)},
 		"Expand":          {node("Expand", []string{"one", "shape"}, []string{"big"}, nil)},
 		"Tile":            {node("Reshape", []string{"one", "ones"}, []string{"flat"}, nil), node("Tile", []string{"flat", "shape"}, []string{"big"}, nil)},
+		"Resize":          {node("Reshape", []string{"one", "picture"}, []string{"pixel"}, nil), node("Resize", []string{"pixel", "", "", "sizes"}, []string{"big"}, attrs{"mode": "nearest"})},
 		"Range":           {node("Range", []string{"from", "to", "step"}, []string{"big"}, nil)},
 	} {
-		m, _ := model(13, map[string]arg{"x": v(2), "shape": huge, "one": floats(1), "ones": ints(1, 1), "from": scalarInt(0), "to": scalarInt(side * side), "step": scalarInt(1)},
+		m, _ := model(13, map[string]arg{"x": v(2), "shape": huge, "one": floats(1), "ones": ints(1, 1), "picture": ints(1, 1, 1, 1), "sizes": ints(1, 1, side, side), "from": scalarInt(0), "to": scalarInt(side * side), "step": scalarInt(1)},
 			[]string{"y"}, append(nodes, node("ReduceMax", []string{"big"}, []string{"max"}, attrs{"keepdims": 0}),
 				node("Cast", []string{"max"}, []string{"float"}, attrs{"to": 1}), node("Mul", []string{"x", "float"}, []string{"y"}, nil))...)
 		if _, err := onnximport.Parse(bytesOf(m), onnximport.Options{}); err == nil || !strings.Contains(err.Error(), op) {

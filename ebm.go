@@ -135,7 +135,11 @@ func loadFolder(dir string) (*Model, error) {
 	}
 	m := &Model{Name: dir, Weights: w, About: s.Describe(), settings: &s, folder: run}
 	m.About["step"] = strconv.Itoa(checkpoint.Step)
-	return m, m.complete(s.Network())
+	net, _, err := s.Open(run)
+	if err != nil {
+		return nil, err
+	}
+	return m, m.complete(net)
 }
 
 func loadFile(path, place string, o LoadOptions) (*Model, error) {
@@ -171,10 +175,12 @@ func fromFound(name string, found *energy.Found, o LoadOptions) (*Model, error) 
 }
 
 // complete sets the network, checks the weights and reads what About says.
-func (m *Model) complete(net energy.ResNet) (err error) {
+func (m *Model) complete(net energy.Network) (err error) {
 	m.Network = net
-	if err := net.Validate(); err != nil {
-		return fmt.Errorf("%s: %w", m.Name, err)
+	if n, ok := net.(energy.ResNet); ok {
+		if err := n.Validate(); err != nil {
+			return fmt.Errorf("%s: %w", m.Name, err)
+		}
 	}
 	if err := m.Weights.Check(net); err != nil {
 		return fmt.Errorf("%s: %w", m.Name, err)
@@ -227,6 +233,14 @@ func (m *Model) Metadata() map[string]string {
 	meta := map[string]string{
 		"network": fmt.Sprint(m.Network), "sigma0": formatSigma(m.Sigma0),
 		"data_range": "[0, 1]", "step_size": "0.02", "weights_sha256": m.Hash,
+	}
+	if len(m.Shape()) == 1 {
+		delete(meta, "data_range")
+		for _, key := range []string{"mean", "deviation"} {
+			if m.About[key] != "" {
+				meta[key] = m.About[key]
+			}
+		}
 	}
 	for _, key := range []string{"preset", "data", "step"} {
 		if v, ok := m.About[key]; ok {

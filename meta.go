@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"ebm/mdsm"
 	"ebm/mdsm/dataset"
@@ -21,6 +22,9 @@ type Meta struct {
 	// Pad is the number of rows and columns of zeros on each side of the
 	// pictures that were added to the data for training.
 	Pad int
+	// Mean and Deviation of the columns of points [N D] were taken away from the data
+	// of the training and divided by; none where they were not.
+	Mean, Deviation []float64
 	// Data names the data set of the training, "" where that is not known.
 	Data string
 }
@@ -46,6 +50,9 @@ func ParseMeta(about map[string]string, shape []int) (Meta, error) {
 		*to = v
 	}
 	m.Data = about["data"]
+	if err := m.parseStandard(about, shape); err != nil {
+		return m, err
+	}
 	if len(shape) != 3 {
 		return m, nil
 	}
@@ -59,6 +66,26 @@ func ParseMeta(about map[string]string, shape []int) (Meta, error) {
 		return m, fmt.Errorf("metadata say pad is %q, want a number of pixels", text)
 	}
 	return m, nil
+}
+
+// parseStandard reads mean and deviation.
+func (m *Meta) parseStandard(about map[string]string, shape []int) error {
+	for key, to := range map[string]*[]float64{"mean": &m.Mean, "deviation": &m.Deviation} {
+		for _, text := range strings.FieldsFunc(about[key], func(c rune) bool { return c == ',' }) {
+			v, err := strconv.ParseFloat(text, 64)
+			if err != nil || math.IsNaN(v) || math.IsInf(v, 0) || key == "deviation" && v <= 0 {
+				return fmt.Errorf("metadata say %s is %q, want finite numbers, positive deviations", key, about[key])
+			}
+			*to = append(*to, v)
+		}
+		if n := len(*to); n > 0 && (len(shape) != 1 || n != shape[0]) {
+			return fmt.Errorf("metadata say %s of %d columns, want those of %v", key, n, shape)
+		}
+	}
+	if len(m.Mean) != len(m.Deviation) {
+		return fmt.Errorf("metadata have %d means and %d deviations, want as many", len(m.Mean), len(m.Deviation))
+	}
+	return nil
 }
 
 // Levels returns n noise levels over the range of the training, geometrically.

@@ -1,6 +1,7 @@
 package ebm_test
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 
@@ -24,7 +25,7 @@ func TestParseMeta(t *testing.T) {
 		{map[string]string{"data": "cifar10"}, colour, ebm.Meta{Sigma0: 0.1, SigmaMin: 0.1, SigmaMax: 3, Data: "cifar10"}},
 		{map[string]string{"pad": "7"}, []int{2}, ebm.Meta{Sigma0: 0.1, SigmaMin: 0.1, SigmaMax: 3}}, // points have none
 	} {
-		if got, err := ebm.ParseMeta(c.about, c.shape); err != nil || got != c.want {
+		if got, err := ebm.ParseMeta(c.about, c.shape); err != nil || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%v of %v: %+v, error %v, want %+v", c.about, c.shape, got, err, c.want)
 		}
 	}

@@ -82,7 +82,7 @@ func (f *modelFlags) load(a *app) (*ebm.Model, error) {
 	}
 	n, err := m.ResNet()
 	switch {
-	case err != nil && f.any && f.net == (energy.ResNet{}) && f.act == "" && f.head == "":
+	case err != nil && (f.any || len(m.Network.Parameters()) > 0) && f.net == (energy.ResNet{}) && f.act == "" && f.head == "":
 		return m, nil
 	case err != nil:
 		return nil, err

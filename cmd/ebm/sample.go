@@ -65,7 +65,9 @@ func newSample(a *app) *cobra.Command {
 		Use:   "sample --run REF --count N --out DIR",
 		Short: "Draw samples by annealed Langevin dynamics, MALA or Hamiltonian Monte Carlo",
 		Long: `sample fills a folder: samples.npz (arr_0, uint8 [N H W C]), grid.png,
-trace.json (energies and temperature along some chains). It writes as it goes;
+trace.json (energies and temperature along some chains). Samples of a model of points
+are float32 [N D], in the units of the data, and in the plane scatter.png has them
+over the contours of the energy. It writes as it goes;
 called again after it was stopped or killed, it draws only what is missing, from
 where its chains were, and the files are the same, byte for byte. With a larger
 --count a finished folder grows.
@@ -120,6 +122,9 @@ func (f *sampleFlags) sample(ctx context.Context, a *app) error {
 		a.log(m.Name + " does not say its σ₀: samples are left without a denoising jump (--sigma0 makes one)")
 		set.Raw, set.Watch.Snapshots = true, nil
 	}
+	if len(m.Shape()) == 1 && m.Mean != nil {
+		set.Start.Mean = 0 // of standardised points
+	}
 	if f.persistent() {
 		return f.chains(ctx, a, m, set)
 	}
@@ -148,6 +153,9 @@ func (f *sampleFlags) sample(ctx context.Context, a *app) error {
 		return err
 	}
 	if err := f.sayAcceptance(a, set); err != nil {
+		return err
+	}
+	if err := f.scatter(ctx, a, m); err != nil {
 		return err
 	}
 	return f.print(a, w)
@@ -213,7 +221,7 @@ func (f *sampleFlags) langevin() (langevin.Settings, error) {
 func (f *sampleFlags) folder(a *app, m *ebm.Model) samples.Folder {
 	to := samples.Folder{Dir: f.out, Float32: f.float32, Grid: f.grid, Animation: f.animation, PNG: f.png, Log: a.log, Part: f.shard != ""}
 	if m != nil {
-		to.Crop, to.Describe = m.Crop(), m.Metadata()
+		to.Crop, to.Describe, to.Mean, to.Deviation = m.Crop(), m.Metadata(), m.Mean, m.Deviation
 	}
 	if f.crop >= 0 {
 		to.Crop = f.crop

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,6 +24,7 @@ type trainFlags struct {
 	preset, config, out string
 	resume, asJSON      bool
 	time                time.Duration
+	model               string
 	s                   train.Settings // what the flags said
 }
 
@@ -57,6 +60,7 @@ func (f *trainFlags) add(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.resume, "resume", false, "go on from the newest checkpoint in --out, or begin if there is none")
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
 	fs.DurationVar(&f.time, "time", 0, "train for as long as this, such as 2h or 45m: the steps that fit are timed first, and the learning rate falls over them")
+	fs.StringVar(&f.model, "model", "", "an energy to train in place of a network of this program: an ONNX file, with whose weights training begins")
 	trainKnobs().add(fs, &f.s)
 }
 
@@ -64,14 +68,21 @@ func (f *trainFlags) add(fs *pflag.FlagSet) {
 func trainKnobs() knobs[train.Settings] {
 	return knobs[train.Settings]{
 		word("data-name", "data set: mnist, fashion-mnist, stacked-mnist, cifar10, svhn, celeba or folder", func(s *train.Settings) *string { return &s.Data.Name }),
-		word("data", "folder or file of the data, or a folder of your own pictures (default: found by itself where it can be)", func(s *train.Settings) *string { return &s.Data.Dir }),
+		word("data", "folder or file of the data, or a folder of your own pictures (default: found by itself where it can be); points in an .npy, .npz or .csv, or rings, moons, spirals or checkerboard", func(s *train.Settings) *string { return &s.Data.Dir }),
 		number("size", "height and width of the pictures in pixels", func(s *train.Settings) *int { return &s.Data.Size }),
 		number("channels", "channels of the pictures: 1 grey, 3 colour (default for your own: grey where all of them are)", func(s *train.Settings) *int { return &s.Net.Channels }),
 		toggle("flip", "mirror pictures at random", func(s *train.Settings) *bool { return &s.Data.Flip }),
 		number("steps", "updates to make in all", func(s *train.Settings) *int { return &s.Steps }),
 		number("batch", "pictures in a batch, each with a noise level of its own", func(s *train.Settings) *int { return &s.Batch }),
 		number("shards", "parts of a batch whose gradients are computed side by side (changes the last bits), 1 for none", func(s *train.Settings) *int { return &s.Shards }),
-		word("net", "network: res6, res12, res18 or res34", func(s *train.Settings) *string { return &s.Net.Name }),
+		word("net", "network: res6, res12, res18 or res34; of points mlp", func(s *train.Settings) *string { return &s.Net.Name }),
+		list("hidden", "", func(s *train.Settings) *[]int { return &s.Net.Hidden }, func(fs *pflag.FlagSet, p *[]int) {
+			fs.IntSliceVar(p, "hidden", *p, "mlp: units of each hidden layer, such as 128,128")
+		}),
+		word("input", "with --model: the energy's input, if it is not called x", func(s *train.Settings) *string { return &s.Net.Input }),
+		word("energy", "with --model: the energy's output, if it is not called energy", func(s *train.Settings) *string { return &s.Net.Output }),
+		word("energy-of", "with --model: what the energy is of the output: energy, linear, quadratic or logits", func(s *train.Settings) *mdsm.Value { return &s.Net.Value }),
+		number("points", "points to draw of a set that --data names", func(s *train.Settings) *int { return &s.Data.Points }),
 		number("dim", "channels after the network's first convolution", func(s *train.Settings) *int { return &s.Net.Dim }),
 		word("head", "the network's head: quadratic (the paper's) or linear", func(s *train.Settings) *energy.Head { return &s.Net.Head }),
 		word("activation", "elu (the paper's), relu, softplus, swish or tanh", func(s *train.Settings) *energy.Activation { return &s.Net.Activation }),
@@ -106,8 +117,10 @@ func trainKnobs() knobs[train.Settings] {
 // settings puts together what a preset, a file, a folder of pictures or an
 // earlier run says and what the flags change. It returns the file that they come
 // from, "" for none, and the pictures where these had to be seen.
-func (f *trainFlags) settings(ctx context.Context, a *app, flags *pflag.FlagSet) (s train.Settings, file string, data *dataset.Set, err error) {
-	if flags.Changed("data") {
+func (f *trainFlags) settings(ctx context.Context, a *app, flags *pflag.FlagSet) (s train.Settings, file string, data dataset.Data, err error) {
+	named := slices.Contains(dataset.PointSets(), f.s.Data.Dir)
+	points := named || dataset.IsPoints(f.s.Data.Dir)
+	if flags.Changed("data") && !named {
 		// A run is found again from any folder.
 		if f.s.Data.Dir, err = filepath.Abs(f.s.Data.Dir); err != nil {
 			return s, "", nil, err
@@ -130,6 +143,9 @@ func (f *trainFlags) settings(ctx context.Context, a *app, flags *pflag.FlagSet)
 	case f.resume && f.out != "" && (train.HasConfig(f.out) || !own):
 		file = filepath.Join(f.out, train.ConfigFile)
 		s, err = train.ReadSettings(file)
+	case points:
+		out = filepath.Join("runs", strings.TrimSuffix(filepath.Base(f.s.Data.Dir), filepath.Ext(f.s.Data.Dir)))
+		s, err = f.points(flags)
 	case own:
 		out = filepath.Join("runs", filepath.Base(f.s.Data.Dir))
 		s, data, err = f.ownPictures(ctx, a, flags)
@@ -146,6 +162,14 @@ func (f *trainFlags) settings(ctx context.Context, a *app, flags *pflag.FlagSet)
 		return s, file, nil, usagef("want --out DIR, the folder of the run")
 	}
 	trainKnobs().overlay(flags, &s, &f.s)
+	if f.model != "" && s.Net.Name != train.FileNet {
+		s.Net = train.NetSettings{Name: train.FileNet, Input: f.s.Net.Input, Output: f.s.Net.Output, Value: f.s.Net.Value, Channels: s.Net.Channels}
+	}
+	if !s.Pictures() {
+		if data, err = loadPoints(&s); err != nil {
+			return s, file, nil, err
+		}
+	}
 	return s, file, data, trainKnobs().wrong(flags, file, s.Validate())
 }
 
@@ -154,7 +178,7 @@ const ownPictures = "folder"
 
 // ownPictures loads the folder of --data and returns the settings for what is
 // in it.
-func (f *trainFlags) ownPictures(ctx context.Context, a *app, flags *pflag.FlagSet) (train.Settings, *dataset.Set, error) {
+func (f *trainFlags) ownPictures(ctx context.Context, a *app, flags *pflag.FlagSet) (train.Settings, dataset.Data, error) {
 	size := train.Folder(1).Data.Size
 	if flags.Changed("size") {
 		size = f.s.Data.Size
@@ -206,6 +230,13 @@ func (f *trainFlags) train(ctx context.Context, a *app, flags *pflag.FlagSet) er
 			return err
 		}
 	}
+	data, held, err := f.heldOut(ctx, a, s, data)
+	if err != nil {
+		return err
+	}
+	if err := f.placeModel(&s, begun); err != nil {
+		return err
+	}
 	var first energy.Weights
 	if s.Start != "" && !begun {
 		m, err := a.load(s.Start)
@@ -213,10 +244,6 @@ func (f *trainFlags) train(ctx context.Context, a *app, flags *pflag.FlagSet) er
 			return err
 		}
 		first = m.Weights
-	}
-	held, err := f.heldOut(ctx, a, s)
-	if err != nil {
-		return err
 	}
 	if f.time > 0 {
 		problem, err := train.NewProblem(s, data, first)
@@ -229,7 +256,7 @@ func (f *trainFlags) train(ctx context.Context, a *app, flags *pflag.FlagSet) er
 		}
 		s.Steps = newest.Step + n
 	}
-	a.log(fmt.Sprintf("training %v on %d pictures of %s, batches of %d, %d steps", s.Network(), data.Len(), data.Name, s.Batch, s.Steps))
+	a.log(fmt.Sprintf("training %v on %d x of %s, batches of %d, %d steps", s.NetworkName(), data.Len(), s.Data.Name, s.Batch, s.Steps))
 	r, err := train.Train(ctx, rt, s, data, train.Options{
 		Dir: f.out, Resume: f.resume, Start: first, Held: held, Budget: f.time, Progress: a.progress(), Log: a.log,
 	})
@@ -253,17 +280,27 @@ const heldPictures = 256
 
 // heldOut loads the pictures that --validate-every measures on, the first of the
 // test set; nil for none.
-func (f *trainFlags) heldOut(ctx context.Context, a *app, s train.Settings) (dataset.Data, error) {
+// Of points, these are the last tenth of all, which training leaves.
+func (f *trainFlags) heldOut(ctx context.Context, a *app, s train.Settings, data dataset.Data) (rest, held dataset.Data, err error) {
 	if s.Output.ValidateEvery == 0 {
-		return nil, nil
+		return data, nil, nil
+	}
+	if !s.Pictures() {
+		at := data.Len() - max(data.Len()/10, 1)
+		if held, err = dataset.Part(data, at, data.Len()); err != nil {
+			return nil, nil, err
+		}
+		rest, err = dataset.Part(data, 0, at)
+		return rest, held, err
 	}
 	set, err := dataset.Load(ctx, dataset.Spec{
 		Name: s.Data.Name, Dir: s.Data.Dir, Split: dataset.Test, Size: s.Data.Size, Channels: s.Net.Channels, Seed: s.Seed, Log: a.log,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("--validate-every %d, want pictures to measure on: %w", s.Output.ValidateEvery, err)
+		return nil, nil, fmt.Errorf("--validate-every %d, want pictures to measure on: %w", s.Output.ValidateEvery, err)
 	}
-	return dataset.Part(set, 0, min(heldPictures, set.Len()))
+	held, err = dataset.Part(set, 0, min(heldPictures, set.Len()))
+	return data, held, err
 }
 
 // trained adds what programs read of a training to a result.

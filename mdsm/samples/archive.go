@@ -30,11 +30,15 @@ func (w *writer) complete(ctx context.Context) (bool, error) {
 	}
 	defer rows.Close()
 	want := append([]int{w.Record.Count}, w.row...)
-	if rows.DType == tensor.Uint8 && len(rows.Shape) == 4 && slices.Equal(rows.Shape[1:], w.row) && rows.Shape[0] < w.Record.Count {
+	dtype := tensor.Uint8
+	if w.points() {
+		dtype = tensor.Float32
+	}
+	if rows.DType == dtype && len(rows.Shape) == len(want) && slices.Equal(rows.Shape[1:], w.row) && rows.Shape[0] < w.Record.Count {
 		return false, w.reopen(ctx, rows.Shape[0])
 	}
-	if rows.DType != tensor.Uint8 || !slices.Equal(rows.Shape, want) {
-		return false, fmt.Errorf("%s holds %v%v, want uint8%v; remove it to draw its samples again", filepath.Join(w.Dir, ArchiveFile), rows.DType, rows.Shape, want)
+	if rows.DType != dtype || !slices.Equal(rows.Shape, want) {
+		return false, fmt.Errorf("%s holds %v%v, want %v%v; remove it to draw its samples again", filepath.Join(w.Dir, ArchiveFile), rows.DType, rows.Shape, dtype, want)
 	}
 	// To its end, where its sum is compared.
 	if err := eachRows(ctx, filepath.Join(w.Dir, ArchiveFile), archiveArray, func(*tensor.Tensor) error { return nil }); err != nil {
@@ -66,10 +70,13 @@ func (w *writer) assemble(ctx context.Context) error {
 	if err := w.record().seal(w.Dir); err != nil {
 		return err
 	}
+	if w.points() {
+		return joinBytes(ctx, w.Dir, paths)
+	}
 	return w.roundFloats(ctx)
 }
 
-// joinBytes makes samples.npz of uint8 .npy files.
+// joinBytes makes samples.npz of .npy files of its element type.
 func joinBytes(ctx context.Context, dir string, paths []string) error {
 	return atomicfile.Write(filepath.Join(dir, ArchiveFile), func(out io.Writer) error {
 		_, err := npz.JoinRows(cancelled{ctx, out}, archiveArray, paths, npz.Store)

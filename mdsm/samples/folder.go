@@ -33,6 +33,10 @@ type Folder struct {
 	Part    bool   // no lock is taken: shards are published by what they hold, whoever makes them
 	Crop    int    // keep the middle Crop × Crop pixels; 0 keeps all
 	Float32 bool   // also write samples_float32.npy
+	// Mean and Deviation of the columns of points [N D], which were taken away from the
+	// data and divided by: samples are written in the units of these. None leaves them
+	// as they are.
+	Mean, Deviation []float64
 
 	Grid      int  // number of samples in grid.png; 0 for no grid
 	Animation bool // draw process.gif from the snapshots that Settings.Watch asks for
@@ -73,7 +77,7 @@ type Job struct {
 	// Record says what the samples follow from, and which they are. Write enters
 	// Shape, Float32 and Describe.
 	Record Record
-	Shape  []int // of one sample, [C H W] with one channel or three
+	Shape  []int // of one sample: pictures [C H W] with one channel or three, or points [D]
 	Watch  Watch
 	Steps  int  // of a chain, as many as a trace has temperatures
 	Chains bool // whether batches have arrays of their chains
@@ -160,6 +164,9 @@ func (f Folder) Write(ctx context.Context, j Job, show progress.Progress) (Writt
 	if err := atomicfile.Remove(w.shardsDir()); err != nil {
 		return Written{}, err
 	}
+	if w.points() {
+		f.Grid, f.Animation, f.PNG = 0, false, false
+	}
 	if err := f.draw(ctx, j.Record.First, show); err != nil {
 		return Written{}, err
 	}
@@ -170,7 +177,7 @@ func (f Folder) Write(ctx context.Context, j Job, show progress.Progress) (Writt
 type writer struct {
 	Folder
 	*Job
-	row    []int // of a sample in the archive: [H W C]
+	row    []int // of a sample in the archive: [H W C], or [D]
 	shards []shard
 	made   int
 	values int // of pictures that were made
@@ -189,15 +196,9 @@ type writer struct {
 }
 
 func (f Folder) open(j *Job) (*writer, error) {
-	if len(j.Shape) != 3 || j.Shape[0] != 1 && j.Shape[0] != 3 {
-		return nil, fmt.Errorf("samples of shape %v are no pictures, want 1 or 3 channels, height and width", j.Shape)
-	}
-	if f.Crop < 0 || f.Crop > min(j.Shape[1], j.Shape[2]) {
-		return nil, fmt.Errorf("crop to %d×%d: the pictures are %d×%d", f.Crop, f.Crop, j.Shape[1], j.Shape[2])
-	}
-	row := []int{j.Shape[1], j.Shape[2], j.Shape[0]}
-	if f.Crop > 0 {
-		row[0], row[1] = f.Crop, f.Crop
+	row, err := f.rowOf(j.Shape)
+	if err != nil {
+		return nil, err
 	}
 	f.Log = progress.Lines(f.Log)
 	if f.ShardTime == 0 {
@@ -222,6 +223,26 @@ func (f Folder) open(j *Job) (*writer, error) {
 	return w, nil
 }
 
+// rowOf is the shape of a sample in the archive.
+func (f Folder) rowOf(shape []int) ([]int, error) {
+	if len(shape) == 1 {
+		return shape, nil
+	}
+	if len(shape) != 3 || shape[0] != 1 && shape[0] != 3 {
+		return nil, fmt.Errorf("samples of shape %v, want pictures with 1 or 3 channels, height and width, or points", shape)
+	}
+	if f.Crop < 0 || f.Crop > min(shape[1], shape[2]) {
+		return nil, fmt.Errorf("crop to %d×%d: the pictures are %d×%d", f.Crop, f.Crop, shape[1], shape[2])
+	}
+	if f.Crop > 0 {
+		return []int{f.Crop, f.Crop, shape[0]}, nil
+	}
+	return []int{shape[1], shape[2], shape[0]}, nil
+}
+
+// points reports whether samples are points, which are float32 in the archive too.
+func (w *writer) points() bool { return len(w.row) == 1 }
+
 // record completes that of the job.
 func (w *writer) record() Record {
 	r := w.Record
@@ -233,7 +254,7 @@ func (w *writer) shardsDir() string { return filepath.Join(w.Dir, shardsDir) }
 
 // dtype is the element type of the shards.
 func (w *writer) dtype() tensor.DType {
-	if w.Float32 {
+	if w.Float32 || w.points() {
 		return tensor.Float32
 	}
 	return tensor.Uint8
@@ -332,8 +353,11 @@ func (w *writer) append(first int, x *tensor.Tensor) error {
 	return nil
 }
 
-// convert returns pictures [n C H W] as a shard has them.
+// convert returns pictures [n C H W], or points, as a shard has them.
 func (w *writer) convert(x *tensor.Tensor) (*tensor.Tensor, error) {
+	if w.points() {
+		return w.inUnits(x), nil
+	}
 	x, err := w.crop(x)
 	if err != nil {
 		return nil, err
@@ -345,6 +369,19 @@ func (w *writer) convert(x *tensor.Tensor) (*tensor.Tensor, error) {
 		}
 	}
 	return picture.NHWC(x)
+}
+
+// inUnits returns points in the units of the data.
+func (f Folder) inUnits(x *tensor.Tensor) *tensor.Tensor {
+	if f.Mean == nil {
+		return x
+	}
+	x = x.Clone()
+	for i, v := range tensor.Data[float32](x) {
+		column := i % len(f.Mean)
+		tensor.Data[float32](x)[i] = float32(float64(v)*f.Deviation[column] + f.Mean[column])
+	}
+	return x
 }
 
 // notice counts values that pictures cannot show.

@@ -34,20 +34,32 @@ type Options struct {
 // must be of the same settings and pictures: others are a *ResumeError. Where
 // no step is left it only removes checkpoints that are not to be kept. The run's files are written when the
 // training is ready to begin, so a start that failed leaves none.
-func Train(ctx context.Context, rt *runtime.Runtime, s Settings, data *dataset.Set, o Options) (Result, error) {
-	s.Data.Hash, s.Data.Pad = data.Hash(), data.Pad
+func Train(ctx context.Context, rt *runtime.Runtime, s Settings, data dataset.Data, o Options) (Result, error) {
+	if set, ok := data.(*dataset.Set); ok {
+		s.Data.Pad = set.Pad
+	}
+	if hashed, ok := data.(interface{ Hash() string }); ok {
+		s.Data.Hash = hashed.Hash()
+	}
+	net, first, err := s.Open(o.Dir)
+	if err != nil {
+		return Result{}, err
+	}
+	if o.Start == nil {
+		o.Start = first
+	}
 	if o.Held != nil && s.Output.ValidateEvery > 0 {
 		if err := s.Validate(); err != nil {
 			return Result{}, err
 		}
-		v, err := s.matching(data, nil).Validation(rt, o.Held)
+		v, err := s.matching(net, data, nil).Validation(rt, o.Held)
 		if err != nil {
 			return Result{}, err
 		}
 		defer v.Close()
 		o.Hook = v.Every(s.Output.ValidateEvery, s.Output.EarlyStop).then(o.Hook)
 	}
-	return trainIn(ctx, rt, s, o, func() (Problem, error) { return NewProblem(s, data, o.Start) })
+	return trainIn(ctx, rt, s, o, func() (Problem, error) { return s.problem(net, data, o.Start) })
 }
 
 // config is what Settings and ClassifierSettings have for the folder of a run.

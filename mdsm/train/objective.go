@@ -37,7 +37,16 @@ func (c ChainSettings) shortRun() mdsm.ShortRun {
 // objective, and batches of pictures with the noise that it wants. first has
 // the first weights, nil for random ones.
 func NewProblem(s Settings, data dataset.Data, first energy.Weights) (Problem, error) {
-	m := s.matching(data, first)
+	net, ok := s.builtIn()
+	if !ok {
+		return Problem{}, fmt.Errorf("net.name %s, want the energy's file", s.Net.Name)
+	}
+	return s.problem(net, data, first)
+}
+
+// problem makes the problem for a network.
+func (s Settings) problem(net energy.Network, data dataset.Data, first energy.Weights) (Problem, error) {
+	m := s.matching(net, data, first)
 	pose := m.denoising
 	if s.Objective == Likelihood {
 		pose = m.likelihood(s.Chains.shortRun())
@@ -51,9 +60,9 @@ func NewProblem(s Settings, data dataset.Data, first energy.Weights) (Problem, e
 }
 
 // matching is the settings' training without its objective.
-func (s Settings) matching(data dataset.Data, first energy.Weights) Matching {
+func (s Settings) matching(net energy.Network, data dataset.Data, first energy.Weights) Matching {
 	return Matching{
-		Network: s.Network(), Data: data, Batch: s.Batch, Noise: s.Noise, Optimiser: s.Adam(),
+		Network: net, Data: data, Batch: s.Batch, Noise: s.Noise, Optimiser: s.Adam(),
 		Shards: s.Shards, Mirror: s.Data.Flip, Seed: s.Seed, Start: first,
 	}
 }

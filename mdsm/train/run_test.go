@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -140,7 +141,7 @@ func TestTrain(t *testing.T) {
 	}
 	back, err := train.ReadSettings(dir)
 	s.Data.Hash = data.Hash()
-	if err != nil || back != s {
+	if err != nil || !reflect.DeepEqual(back, s) {
 		t.Errorf("config.toml has %+v, error %v, want %+v", back, err, s)
 	}
 	c, err := train.Newest(dir)

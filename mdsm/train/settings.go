@@ -42,15 +42,30 @@ type DataSettings struct {
 	Pad int `toml:"pad,omitempty"`
 	// Hash is the SHA-256 of the pictures, filled in when a run begins.
 	Hash string `toml:"hash,omitempty"`
+	// Of points: how many are drawn of a set that has a name, and what was taken away
+	// from each column and what it was divided by, filled in when a run begins.
+	Points    int       `toml:"points,omitempty"`
+	Mean      []float64 `toml:"mean,omitempty"`
+	Deviation []float64 `toml:"deviation,omitempty"`
 }
 
 // NetSettings describe the network; its channels and size are the data's.
 type NetSettings struct {
-	Name       string            `toml:"name"`
+	Name       string            `toml:"name"` // a residual network, MLP or FileNet
 	Dim        int               `toml:"dim"`
 	Channels   int               `toml:"channels"`
 	Head       energy.Head       `toml:"head"`
 	Activation energy.Activation `toml:"activation"`
+	// Of MLP: how many values a point has, filled in when a run begins, and the units
+	// of each hidden layer.
+	Inputs int   `toml:"inputs,omitempty"`
+	Hidden []int `toml:"hidden,omitempty"`
+	// Of FileNet: the SHA-256 of the energy's file, filled in when a run begins, and
+	// what in it is the energy.
+	File   string     `toml:"file_sha256,omitempty"`
+	Input  string     `toml:"input,omitempty"`
+	Output string     `toml:"output,omitempty"`
+	Value  mdsm.Value `toml:"energy_of,omitempty"`
 }
 
 // NoiseSettings hold σ₀, the noise levels and their weights.
@@ -105,14 +120,9 @@ func (s Settings) Denoising() mdsm.Objective {
 
 // Validate reports the first setting that cannot be, as a *SettingError.
 func (s Settings) Validate() error {
-	net := s.Network()
 	err := firstOf(
 		training(s.Steps, s.Batch, s.Seed, s.Optimiser, s.Output),
-		atLeast("shards", s.Shards, 0),
-		oneOf("net.name", s.Net.Name, energy.Nets()...),
-		atLeast("net.channels", s.Net.Channels, 1), atLeast("net.dim", s.Net.Dim, 1), atLeast("data.size", s.Data.Size, 1),
-		when(s.Data.Size%net.SizeMultiple() == 0, "data.size", s.Data.Size, fmt.Sprintf("a multiple of %d for %s", net.SizeMultiple(), s.Net.Name)),
-		oneOf("net.head", s.Net.Head, energy.Quadratic, energy.LinearSum, ""),
+		atLeast("shards", s.Shards, 0), s.validateNet(),
 		oneOf("net.activation", s.Net.Activation, append(energy.Activations(), "")...),
 		when(s.Shards <= s.Batch, "shards", s.Shards, fmt.Sprintf("a number up to that of the batch, %d", s.Batch)),
 		s.Noise.validate(),
@@ -121,7 +131,7 @@ func (s Settings) Validate() error {
 	if err == nil && s.Objective == Likelihood {
 		err = s.Chains.validate()
 	}
-	if err == nil {
+	if net, builtIn := s.builtIn(); err == nil && builtIn {
 		err = fits(net, s.Batch, s.Net.Dim)
 	}
 	return err
@@ -137,6 +147,7 @@ func (s Settings) Describe() map[string]string {
 		"sigma_min": number(s.Noise.Min), "sigma_max": number(s.Noise.Max), "sigma_spacing": string(s.Noise.Spacing),
 		"weighting": string(s.Noise.Weighting), "data_range": "[0, 1]",
 	}
+	s.describePoints(d)
 	if s.Data.Pad > 0 {
 		d["pad"] = strconv.Itoa(s.Data.Pad)
 	}

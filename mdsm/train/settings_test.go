@@ -3,6 +3,7 @@ package train_test
 import (
 	"math"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -109,7 +110,7 @@ func TestSettingsRoundTrip(t *testing.T) {
 		}
 		for _, path := range []string{dir, filepath.Join(dir, "config.toml")} {
 			back, err := train.ReadSettings(path)
-			if err != nil || back != s {
+			if err != nil || !reflect.DeepEqual(back, s) {
 				t.Errorf("%s: read back %+v, error %v, want %+v", name, back, err, s)
 			}
 		}
@@ -207,7 +208,7 @@ func FuzzReadSettings(f *testing.F) {
 		if err := s.Write(dir); err != nil {
 			t.Fatal(err)
 		}
-		if back, err := train.ReadSettings(dir); err != nil || back != s {
+		if back, err := train.ReadSettings(dir); err != nil || !reflect.DeepEqual(back, s) {
 			t.Errorf("read back %+v, error %v, want %+v", back, err, s)
 		}
 	})

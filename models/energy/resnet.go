@@ -142,10 +142,14 @@ func (r ResNet) withDefaults() ResNet {
 }
 
 func (r ResNet) activation() func(*graph.Node) *graph.Node {
-	r = r.withDefaults()
-	for _, a := range activations {
-		if a.name == r.Activation {
-			return a.apply
+	return r.withDefaults().Activation.function()
+}
+
+// function adds the activation, nil for one that does not exist.
+func (a Activation) function() func(*graph.Node) *graph.Node {
+	for _, known := range activations {
+		if known.name == a {
+			return known.apply
 		}
 	}
 	return nil

@@ -1,15 +1,35 @@
 package energy
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 
 	"ebm/models/graph"
 )
 
 // Perceptron is an energy on points x [N In]: Layers hidden layers of Hidden
-// units with softplus between them, and the quadratic head of the paper.
-type Perceptron struct{ In, Hidden, Layers int }
+// units, or those of Widths, with softplus or another activation between them, and the
+// quadratic head of the paper.
+type Perceptron struct {
+	In, Hidden, Layers int
+	Widths             []int      // units of each hidden layer, in place of Hidden and Layers
+	Activation         Activation // "" for softplus
+}
+
+// widths are the units of each hidden layer.
+func (p Perceptron) widths() []int {
+	if p.Widths != nil {
+		return p.Widths
+	}
+	return slices.Repeat([]int{p.Hidden}, p.Layers)
+}
+
+// String says what the network is.
+func (p Perceptron) String() string {
+	return fmt.Sprintf("mlp of %d values, hidden layers of %v, %s", p.In, p.widths(), cmp.Or(p.Activation, Softplus))
+}
 
 // InputShape returns [In].
 func (p Perceptron) InputShape() []int { return []int{p.In} }
@@ -21,9 +41,9 @@ func (p Perceptron) Parameters() []Parameter {
 		list = append(list, Parameter{name + ".weight", []int{out, in}, in}, Parameter{name + ".bias", []int{out}, in})
 	}
 	in := p.In
-	for i := range p.Layers {
-		add(fmt.Sprintf("fc%d", i+1), in, p.Hidden)
-		in = p.Hidden
+	for i, width := range p.widths() {
+		add(fmt.Sprintf("fc%d", i+1), in, width)
+		in = width
 	}
 	for _, head := range []string{"ln1", "ln2", "lq"} {
 		add(head, in, 1)
@@ -34,8 +54,9 @@ func (p Perceptron) Parameters() []Parameter {
 // Energy adds E(x) [N] for points x [N In].
 func (p Perceptron) Energy(x *graph.Node, params Params) *graph.Node {
 	h := x
-	for i := range p.Layers {
-		h = graph.Softplus(Linear(h, params, fmt.Sprintf("fc%d", i+1)))
+	activate := cmp.Or(p.Activation, Softplus).function()
+	for i := range p.widths() {
+		h = activate(Linear(h, params, fmt.Sprintf("fc%d", i+1)))
 	}
 	e := graph.Add(
 		graph.Mul(Linear(h, params, "ln1"), Linear(h, params, "ln2")),

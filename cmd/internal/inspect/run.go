@@ -81,7 +81,7 @@ func describeRun(ctx context.Context, dir string) (*Run, error) {
 	if err := s.Validate(); err != nil {
 		return nil, fmt.Errorf("settings %s: %w", filepath.Join(dir, configFile), err)
 	}
-	r := &Run{Network: s.Network().String(), Steps: s.Steps, Checkpoints: []Saved{}, Files: []File{}}
+	r := &Run{Network: s.NetworkName(), Steps: s.Steps, Checkpoints: []Saved{}, Files: []File{}}
 	if r.toml, r.Settings, err = settingsTable(s); err != nil {
 		return nil, err
 	}

@@ -41,6 +41,9 @@ func circle(t *testing.T, n int) string {
 // apart: in one go and in parts, to the same bytes, and the files that it leaves
 // compute what was measured.
 func TestFit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains")
+	}
 	data, whole, parts := circle(t, 600), filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "parts")
 	model := filepath.Join(stepData, "fit.onnx")
 	args := []string{"fit", model, "--data", data, "--learning-rate", "0.02", "--checkpoint-every", "20", "--validate-every", "30"}

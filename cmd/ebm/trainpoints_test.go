@@ -16,6 +16,9 @@ import (
 // TestTrainPoints trains an MLP on a table, goes on after a stop, and samples it in
 // the table's units; then trains that energy's own ONNX file further, as anybody's.
 func TestTrainPoints(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains and samples")
+	}
 	dir := t.TempDir()
 	x := make([]float32, 2*400)
 	rng.New(2).Normal(x, rng.Density, 0, 0)
@@ -70,11 +73,11 @@ func TestTrainPoints(t *testing.T) {
 	}
 
 	for want, args := range map[string][]string{
-		"want mlp for points":    {"--data", "rings", "--net", "res6"},
-		"--data FOLDER":          {"--model", energy},
-		"--hidden [0]":           {"--data", "rings", "--hidden", "0"},
-		"want points [N D]":      {"--data", filepath.Join(whole, "samples", "snapshots.npz")},
-		`--energy-of "cubes"`:    {"--model", energy, "--data", "rings", "--energy-of", "cubes"},
+		"want mlp for points":      {"--data", "rings", "--net", "res6"},
+		"--data FOLDER":            {"--model", energy},
+		"--hidden [0]":             {"--data", "rings", "--hidden", "0"},
+		"want points [N D]":        {"--data", filepath.Join(whole, "samples", "snapshots.npz")},
+		`--energy-of "cubes"`:      {"--model", energy, "--data", "rings", "--energy-of", "cubes"},
 		"no value is called cubes": {"--model", energy, "--data", "rings", "--energy", "cubes"},
 	} {
 		if code, _, stderr := ebmRun(t, append([]string{"train", "--out", filepath.Join(dir, "bad")}, args...)...); code == 0 || !strings.Contains(stderr, want) {

@@ -109,8 +109,8 @@ func (s *scanner) scan(dir string, now time.Time) (Found, error) {
 		if depth(id) > maxDepth {
 			return fs.SkipDir
 		}
-		if train.HasConfig(path) {
-			found.Runs = append(found.Runs, s.run(path, id, now))
+		if o, err := train.ReadOutline(path); !errors.Is(err, fs.ErrNotExist) {
+			found.Runs = append(found.Runs, s.run(path, id, o, err, now))
 		}
 		p, err := samples.ReadProgress(path)
 		if err != nil {
@@ -154,17 +154,15 @@ func depth(id string) int {
 	return n
 }
 
-// run reads what the list shows of a run; what cannot be read is its Problem, since
-// others are shown all the same.
-func (s *scanner) run(dir, id string, now time.Time) Run {
-	r := Run{ID: id, Losses: []float64{}}
+// run reads what the list shows of a run with an outline, or an error that one could
+// not be read with; that is its Problem, since others are shown all the same.
+func (s *scanner) run(dir, id string, o train.Outline, err error, now time.Time) Run {
+	r := Run{ID: id, Network: o.Model, Data: o.Data, Steps: o.Steps, Losses: []float64{}}
 	r.Report = isFile(filepath.Join(dir, report.HTMLFile))
-	set, err := train.ReadSettings(dir)
 	if err != nil {
 		r.Problem = err.Error()
 		return r
 	}
-	r.Network, r.Data, r.Steps = set.Network().String(), set.Data.Name, set.Steps
 	m := s.metrics(filepath.Join(dir, metrics.LinesFile))
 	if m.err != nil && !errors.Is(m.err, fs.ErrNotExist) {
 		r.Problem = m.err.Error()

@@ -164,21 +164,21 @@ func (s *server) document(ids []string) (*report.Document, error) {
 	var settings []map[string]string
 	for _, id := range ids {
 		dir := locate(s.root, id)
-		if dir == "" || !train.HasConfig(dir) {
+		o, problem := train.Outline{}, fs.ErrNotExist
+		if dir != "" {
+			o, problem = train.ReadOutline(dir)
+		}
+		if errors.Is(problem, fs.ErrNotExist) {
 			return nil, fmt.Errorf("run %q: %w below %s", id, fs.ErrNotExist, s.root)
 		}
-		r := new(scanner).run(dir, id, s.now())
+		r := new(scanner).run(dir, id, o, problem, s.now())
 		records, err := metrics.ReadFile(filepath.Join(dir, metrics.LinesFile))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 		all = append(all, records)
 		facts.Items = append(facts.Items, report.Fact{Name: id, Value: fmt.Sprintf("step %d of %d", r.Step, r.Steps), Note: fmt.Sprintf("%s on %s, %s", r.Network, r.Data, r.State())})
-		values := map[string]string{}
-		if set, err := train.ReadSettings(dir); err == nil { // else it is the run's problem
-			values = set.Values()
-		}
-		settings = append(settings, values)
+		settings = append(settings, o.Values)
 	}
 	doc.Sections = append(doc.Sections, facts)
 	if panels := curves(ids, all); len(panels) > 0 {

@@ -225,13 +225,12 @@ func (f *restoreFlags) chains(set langevin.Settings) (restore.Settings, error) {
 	if len(r.Updates) > 0 {
 		return r, nil
 	}
-	temperatures, err := set.Schedule.Temperatures()
+	lowest := 0.0
 	if f.exact {
-		for i, t := range temperatures {
-			temperatures[i] = max(t, 1)
-		}
+		lowest = 1
 	}
-	r.Updates = langevin.At(set.StepSize, temperatures)
+	var err error
+	r.Updates, err = warm(set, lowest)
 	return r, err
 }
 

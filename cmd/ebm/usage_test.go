@@ -121,6 +121,7 @@ restore --run mnist16 --images mnist:test --out o --task inpaint --sampler lange
 inpaint --run mnist16 --images mnist:test --out o --mask left --count -1
 inpaint --run mnist16 --images mnist:test --out o --mask left --completions 0
 inpaint --run mnist16 --images mnist:test --out o --mask left --rows 0
+inpaint --run mnist16 --images mnist:test --out o --mask left --temperature -1
 inpaint --run mnist16 --images mnist:test --out o --mask left --batch -1
 inpaint --run mnist16 --images mnist:test --out o --mask left --schedule odd
 inpaint --run mnist16 --images mnist:test --out o --mask left --steps 0

@@ -181,6 +181,10 @@ func headsItem(ctx context.Context, s *study) (outcome, error) {
 // singleSigmas are the noise levels of figure A1.
 func singleSigmas() []float64 { return []float64{0.3, 0.6, 1} }
 
+// singleStep is ε over σ₀, as in the paper's 0.02 for 0.1. With 0.02 for every σ₀, chains
+// of σ₀ = 1 would need 5,000 steps to leave where they begin.
+const singleStep = 0.2
+
 // singleNoiseItem trains at one noise level each, σ₀ being that level, and
 // samples at temperature 1 from noise of it, beside the paper's method.
 func singleNoiseItem(ctx context.Context, s *study) (outcome, error) {
@@ -217,7 +221,7 @@ func singleNoiseItem(ctx context.Context, s *study) (outcome, error) {
 		row.Paper, row.Source = "shown; larger noise gives more consistent shapes", "figure A1"
 		o.rows = append(o.rows, row)
 	}
-	o.settings = map[string]any{"sigmas": singleSigmas(), "samples": s.n.Compared, "langevin_steps": s.n.SingleSteps, "annealed_steps": s.n.ComparedSteps, "step_size": 0.02, "seed": s.Seed + 1}
+	o.settings = map[string]any{"sigmas": singleSigmas(), "samples": s.n.Compared, "langevin_steps": s.n.SingleSteps, "annealed_steps": s.n.ComparedSteps, "step_size_over_sigma": singleStep, "annealed_step_size": 0.02, "seed": s.Seed + 1}
 	o.sections = []report.Section{gallery}
 	return o, nil
 }
@@ -231,6 +235,7 @@ func (s *study) compared(ctx context.Context, m *subject, i int) (drawing, error
 	return s.draw(ctx, m, "samples", s.n.Compared, s.n.SingleSteps, func(set *langevin.Settings) {
 		set.Schedule.Cooling, set.Schedule.Cool = langevin.Constant, 1
 		set.Start = langevin.Start{Mean: 0, Sigma: singleSigmas()[i]}
+		set.StepSize = singleStep * singleSigmas()[i]
 	})
 }
 

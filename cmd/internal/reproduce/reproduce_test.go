@@ -266,8 +266,8 @@ func TestStacked(t *testing.T) {
 }
 
 func TestNumbers(t *testing.T) {
-	if c := correlation([]float64{1, 2, 3}, []float64{5, 7, 9}); math.Abs(c-1) > 1e-12 {
-		t.Errorf("correlation of a line %g", c)
+	if a, b := line([]float64{1, 2, 3, 4}, []float64{5, 8, 8, 11}); math.Abs(a-3.5) > 1e-12 || math.Abs(b-1.8) > 1e-12 {
+		t.Errorf("the line is %g + %g·x, want 3.5 + 1.8·x", a, b)
 	}
 	var levels []probe.Level
 	for _, sigma := range []float64{0.1, 0.2, 0.5, 1, 2, 4} {

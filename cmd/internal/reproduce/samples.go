@@ -3,7 +3,6 @@ package reproduce
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"ebm/cmd/internal/assess"
 	"ebm/cmd/internal/report"
@@ -110,27 +109,31 @@ func processItem(ctx context.Context, s *study) (outcome, error) {
 	o.sections = append(o.sections, assess.ProcessChart(drawn.process))
 	// The first steps, at the first temperature, are on the way to it.
 	from := len(mean) * 500 / 2700
+	at, slope := line(drawn.process.Temperature[from:], mean[from:])
+	const paper, source = "energy proportional to temperature", "figure A7B"
 	o.rows = append(o.rows, Row{
-		Name: "correlation of mean energy and temperature while it falls", Paper: "energy proportional to temperature", Source: "figure A7B",
-		Ours: correlation(mean[from:], drawn.process.Temperature[from:]), Note: "1 for proportional",
+		Name: "b of the mean energy a + b·T while the temperature falls, over D/2", Paper: paper, Source: source,
+		Ours: slope / (float64(tensor.Volume(m.Shape())) / 2), Note: "1 where the energy is a quadratic form of all D values, by equipartition",
+	}, Row{
+		Name: "a, the mean energy that is left at T = 0, over that at T = 100", Paper: paper, Source: source,
+		Ours: at / (at + 100*slope), Note: "0 for proportional",
 	})
 	return o, nil
 }
 
-// correlation is Pearson's.
-func correlation(a, b []float64) float64 {
-	n := float64(min(len(a), len(b)))
-	var ma, mb float64
-	for i := range int(n) {
-		ma, mb = ma+a[i]/n, mb+b[i]/n
+// line returns a and b of the least squares fit a + b·x to y.
+func line(x, y []float64) (a, b float64) {
+	n := float64(len(x))
+	var mx, my, xx, xy float64
+	for i := range x {
+		mx, my = mx+x[i]/n, my+y[i]/n
 	}
-	var ab, aa, bb float64
-	for i := range int(n) {
-		ab += (a[i] - ma) * (b[i] - mb)
-		aa += (a[i] - ma) * (a[i] - ma)
-		bb += (b[i] - mb) * (b[i] - mb)
+	for i := range x {
+		xx += (x[i] - mx) * (x[i] - mx)
+		xy += (x[i] - mx) * (y[i] - my)
 	}
-	return ab / math.Sqrt(aa*bb)
+	b = xy / xx
+	return my - b*mx, b
 }
 
 // inpaintingMasks are the parts that are hidden.

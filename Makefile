@@ -16,7 +16,7 @@ KILLED      :=
 FAILED      :=
 DENSE       := 1000000
 
-.PHONY: demo quick test golden golden-go golden-python lint bench bench-growth bench-cuda bench-test microbench fuzz crash-test parity parity-runtimes parity-evaluation page-test clean
+.PHONY: demo quick test golden golden-go golden-python lint bench bench-growth bench-cuda bench-test microbench fuzz crash-test parity parity-runtimes parity-evaluation page-test page-picture clean
 
 demo:
 	go run ./cmd/ebm demo
@@ -153,6 +153,10 @@ page-test:
 	$(PAGE_DIR)/ebm inpaint --quiet --provider cpu --run mnist16 --images mnist:test --count 1 --mask bottom --completions 2 --steps 50 --seed 7 --out $(PAGE_DIR)/inpaint
 	node cmd/internal/parity/page.mjs $(PAGE_DIR) $(BROWSERS)
 	node cmd/internal/parity/watch.mjs $(PAGE_DIR)/ebm $(PAGE_DIR) $(BROWSERS)
+
+# The moving picture of a page, after page-test
+page-picture:
+	node cmd/internal/parity/record.mjs $(PAGE_DIR)/page.html docs/pictures/page-sampling.png $(PAGE_DIR)
 
 # ebm evaluate beside pytorch-fid and torch-fidelity, on the same random weights
 # and pictures (PICTURES="NAME=FOLDER …" takes others). Installs PyTorch (7 GB).

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"ebm/internal/memory"
 	"ebm/models/tensor"
 	"ebm/runtime/parallel"
 )
@@ -79,6 +80,10 @@ func (s Start) point(sample int) []float32 {
 
 // fits reports points and pictures that do not fit a model of one shape.
 func (s Settings) fits(shape []int) error {
+	// A batch and its noise.
+	if err := memory.Check("batch", s.Batch, 2*4*tensor.Volume(shape)); err != nil {
+		return err
+	}
 	if s.Start.From != nil {
 		if err := rowsOfShape("points to begin with", s.Start.From, shape); err != nil {
 			return err

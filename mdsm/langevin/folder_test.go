@@ -398,3 +398,11 @@ func TestFolderErrors(t *testing.T) {
 		t.Errorf("a damaged archive: error %v", err)
 	}
 }
+
+// TestBatchFitsMemory has a batch whose pictures no machine holds, though their
+// number is none to refuse.
+func TestBatchFitsMemory(t *testing.T) {
+	s := Default(1)
+	s.Batch = 1e9
+	testkit.WantError(t, "batch", s.fits([]int{1, 1000, 1000}), "batch 1000000000, want less: 8 PB of memory are needed")
+}

@@ -52,20 +52,25 @@ func (c ChainSettings) validate() error {
 	)
 }
 
-// fits checks that the memory for a batch with its noise, and for the weights
-// of a network in two sets with the optimiser's moments, is there. A network's
-// activations come on top.
-func fits(net energy.Network, batch, dim int) error {
+// keptMaps is how many activations of a network's first width and the data's size
+// a training step keeps at least, for the derivatives of its convolutions.
+const keptMaps = 4
+
+// fits checks that the memory for a batch with its noise, for the activations of
+// the rows of a shard, and for the weights of a network in two sets with the
+// optimiser's moments, is there.
+func fits(net energy.Network, batch, rows, dim int) error {
 	var data, state memory.Estimate
-	data.Add(append([]int{2 * 4, batch}, net.InputShape()...)...)
-	if excess := data.Excess(); excess != "" {
-		return &SettingError{"batch", batch, "less: " + excess}
-	}
 	for _, p := range net.Parameters() {
 		state.Add(append([]int{2 * 3 * 4}, p.Shape...)...)
 	}
 	if excess := state.Excess(); excess != "" {
 		return &SettingError{"net.dim", dim, "less: " + excess}
+	}
+	data.Add(append([]int{2 * 4, batch}, net.InputShape()...)...)
+	data.Add(append([]int{keptMaps * 4, rows, dim}, net.InputShape()[1:]...)...)
+	if excess := data.Excess(); excess != "" {
+		return &SettingError{"batch", batch, "less: " + excess}
 	}
 	return nil
 }

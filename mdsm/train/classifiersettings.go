@@ -66,7 +66,7 @@ func (s ClassifierSettings) Validate() error {
 		training(s.Steps, s.Batch, s.Seed, s.Optimiser, s.Output),
 		when(s.Shift >= 0 && s.Shift < classifierSide, "shift", s.Shift, fmt.Sprintf("a number of pixels from 0 to %d", classifierSide-1)),
 		atLeast("net.dim", s.Net.Dim, 1), atLeast("net.features", s.Net.Features, 1), atLeast("net.classes", s.Net.Classes, 2),
-		s.Network().Validate(), fits(s.Network(), s.Batch, s.Net.Dim),
+		s.Network().Validate(), fits(s.Network(), s.Batch, 1, s.Net.Dim),
 	)
 }
 

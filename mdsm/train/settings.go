@@ -132,7 +132,11 @@ func (s Settings) Validate() error {
 		err = s.Chains.validate()
 	}
 	if net, builtIn := s.builtIn(); err == nil && builtIn {
-		err = fits(net, s.Batch, s.Net.Dim)
+		rows := 1 // at least, where the number of shards is chosen later
+		if s.Shards > 0 {
+			rows = s.Batch / s.Shards
+		}
+		err = fits(net, s.Batch, rows, s.Net.Dim)
 	}
 	return err
 }

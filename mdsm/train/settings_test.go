@@ -222,8 +222,11 @@ func TestBoundsBeforeWork(t *testing.T) {
 		"batch 1000000000000, want less":                  func(s *train.Settings) { s.Batch = 1e12 },
 		"net.dim 1000000000, want less":                   func(s *train.Settings) { s.Net.Dim = 1e9 },
 		"shards 9223372036854775807, want a number up to": func(s *train.Settings) { s.Shards = math.MaxInt },
-		"data.size 9223372036854775807":                   func(s *train.Settings) { s.Data.Size = math.MaxInt },
-		"batch 4, want less: more than":                   func(s *train.Settings) { s.Data.Size = 1 << 40 },
+		"batch 2000000, want less: 4.2 TB": func(s *train.Settings) { // of activations
+			s.Batch, s.Shards, s.Net.Dim, s.Data.Size = 2e6, 1, 512, 16
+		},
+		"data.size 9223372036854775807": func(s *train.Settings) { s.Data.Size = math.MaxInt },
+		"batch 4, want less: more than": func(s *train.Settings) { s.Data.Size = 1 << 40 },
 	} {
 		s, _ := tiny()
 		change(&s)

@@ -64,3 +64,29 @@ func TestVerify(t *testing.T) {
 		t.Errorf("description %+v, error %v, want the incomplete checkpoint", d, err)
 	}
 }
+
+// FuzzRunFolder puts anything into a file of a run, which is described and
+// checked with an error at worst.
+func FuzzRunFolder(f *testing.F) {
+	const run = "../../ebm/testdata/formats/run"
+	names := []string{"config.toml", "metrics.jsonl", "checkpoints/step-00000003/model.safetensors", "checkpoints/step-00000003/state.safetensors",
+		"checkpoints/best.json", "samples/samples.json", "samples/trace.json", "samples/samples.npz", "samples/samples_float32.npy", "report.json", "model/score.onnx", "classifier.toml"}
+	for i, name := range names {
+		data, err := os.ReadFile(filepath.Join(run, name))
+		if err != nil {
+			data = []byte("{}")
+		}
+		f.Add(uint8(i), data)
+	}
+	f.Fuzz(func(t *testing.T, at uint8, data []byte) {
+		dir := filepath.Join(t.TempDir(), "run")
+		if err := os.CopyFS(dir, os.DirFS(run)); err != nil {
+			t.Fatal(err)
+		}
+		testkit.Write(t, filepath.Join(dir, names[int(at)%len(names)]), data)
+		_, _ = describeRun(t.Context(), dir)
+		if list, err := Verify(t.Context(), dir); err != nil || len(list) == 0 {
+			t.Errorf("%d files, error %v", len(list), err)
+		}
+	})
+}

@@ -85,6 +85,7 @@ type LoadOptions struct {
 	Activation energy.Activation // "" for the file's, or ELU
 	Head       energy.Head       // "" for the one that names and shapes show
 	Log        func(line string) // gets a line when a file holds more than was taken; may be nil
+	ONNX       *ONNXOptions      // of an ONNX file, nil for one with x and energy or score
 }
 
 // LoadWith is Load with options.
@@ -95,6 +96,9 @@ func LoadWith(ref string, o LoadOptions) (*Model, error) {
 	case err == nil && info.IsDir() && !weights.IsFolder(path):
 		return loadFolder(path)
 	case strings.EqualFold(filepath.Ext(path), ".onnx"):
+		if o.ONNX != nil {
+			return loadFunction(ref, *o.ONNX)
+		}
 		return loadONNX(ref)
 	case err == nil:
 		return loadFile(path, place, o)
@@ -233,6 +237,9 @@ func (m *Model) Metadata() map[string]string {
 	meta := map[string]string{
 		"network": fmt.Sprint(m.Network), "sigma0": formatSigma(m.Sigma0),
 		"data_range": "[0, 1]", "step_size": "0.02", "weights_sha256": m.Hash,
+	}
+	if m.Sigma0 == 0 {
+		delete(meta, "sigma0")
 	}
 	if len(m.Shape()) == 1 {
 		delete(meta, "data_range")

@@ -76,6 +76,39 @@ func loadONNX(path string) (*Model, error) {
 	return m, nil
 }
 
+// ONNXOptions say what in an ONNX file is an energy.
+type ONNXOptions struct {
+	Energy mdsm.FunctionOf
+	Import onnximport.Options
+}
+
+// loadFunction reads the energy of a file as a network, of which all else is derived.
+// Its input may be float16.
+func loadFunction(path string, o ONNXOptions) (*Model, error) {
+	o.Import.InUse = true
+	if o.Energy.Output != "" {
+		o.Import.Of = []string{o.Energy.Output}
+	}
+	read, err := onnximport.Read(path, o.Import)
+	if err != nil {
+		return nil, err
+	}
+	net, err := o.Energy.Network(read.Graph)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	m := &Model{Name: path, Network: net, Weights: energy.Weights{}, About: read.Metadata}
+	if m.Meta, err = ParseMeta(read.Metadata, m.Shape()); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if _, said := read.Metadata["sigma0"]; !said {
+		m.Sigma0 = 0
+	}
+	files, err := m.Files()
+	m.Hash = files.Hash()
+	return m, err
+}
+
 // importEnergy returns the energy of a file as a network.
 func importEnergy(path string) (energy.Network, error) {
 	m, err := onnximport.Read(path, onnximport.Options{})

@@ -40,9 +40,9 @@ func Values() []Value { return []Value{PlainEnergy, LinearEnergy, SquareEnergy, 
 func Function(g *graph.Graph) (energy.Network, error) { return FunctionOf{}.Network(g) }
 
 // Network returns the energy that a graph computes, as a network. The graph must
-// have the input x, float32 with a batch of any size first and fixed dimensions
-// after it, no others but the parameters, and the output, float32 with numbers for
-// each x. Other outputs are left alone.
+// have the input x, float32 or float16 with a batch of any size first and fixed dimensions
+// after it, no others but the parameters, and the output with numbers for each x.
+// Other outputs are left alone. The network itself is of float32.
 func (o FunctionOf) Network(g *graph.Graph) (energy.Network, error) {
 	o = o.withDefaults()
 	f := function{of: o}
@@ -52,8 +52,8 @@ func (o FunctionOf) Network(g *graph.Graph) (energy.Network, error) {
 		case slices.Contains(o.Parameters, name):
 			shape, _ := in.Shape().Static() // an initialiser's
 			f.parameters = append(f.parameters, energy.Parameter{Name: name, Shape: shape, FanIn: max(1, tensor.Volume(shape)/max(1, first(shape)))})
-		case name != o.Input || in.DType() != tensor.Float32 || in.Rank() < 2:
-			return nil, fmt.Errorf("%s: its inputs are %v, want only %s, float32 with a batch and one more axis or more", g.Name(), describeInputs(g.Inputs()), o.Input)
+		case name != o.Input || in.DType() != tensor.Float32 && in.DType() != tensor.Float16 || in.Rank() < 2:
+			return nil, fmt.Errorf("%s: its inputs are %v, want only %s, float32 or float16 with a batch and one more axis or more", g.Name(), describeInputs(g.Inputs()), o.Input)
 		default:
 			var ok bool
 			if f.shape, ok = in.Shape()[1:].Static(); !ok {
@@ -95,7 +95,7 @@ func (o FunctionOf) check(e *graph.Node, batch graph.Dim) error {
 	default:
 		return fmt.Errorf("energy of %q, want one of %v", o.Value, Values())
 	}
-	if !fits || e.DType() != tensor.Float32 {
+	if !fits || e.DType() != tensor.Float32 && e.DType() != tensor.Float16 {
 		wants := map[Value]string{PlainEnergy: "a float32 for each x, or one for the batch", LogitsEnergy: "float32 [N classes]"}
 		return fmt.Errorf("its %s is %v, want %s", o.Output, e.Type(), cmp.Or(wants[o.Value], "float32 numbers for each x"))
 	}
@@ -134,12 +134,15 @@ func (f function) Energy(x *graph.Node, params energy.Params) *graph.Node {
 	var args []*graph.Node
 	for _, in := range f.graph.Inputs() {
 		if name := in.InputName(); name == f.of.Input {
-			args = append(args, x)
+			args = append(args, asDeclared(x, in))
 		} else {
 			args = append(args, params.Get(name))
 		}
 	}
 	y, batch := graph.Call(f.graph, args...)[f.output], x.Shape()[:1]
+	if y.DType() == tensor.Float16 {
+		y = graph.Cast(y, x.DType())
+	}
 	switch f.of.Value {
 	case LinearEnergy, SquareEnergy:
 		if f.of.Value == SquareEnergy {
@@ -159,6 +162,14 @@ func (f function) Energy(x *graph.Node, params energy.Params) *graph.Node {
 		}
 	}
 	return graph.Reshape(y, batch)
+}
+
+// asDeclared is x in half precision where the input is.
+func asDeclared(x, in *graph.Node) *graph.Node {
+	if in.DType() == tensor.Float16 {
+		return graph.Cast(x, tensor.Float16)
+	}
+	return x
 }
 
 // renamed returns a shape in which a batch of another name is called N.

@@ -12,12 +12,31 @@ type energyFlags struct {
 	run    string
 	sigma0 float64
 	checkpointFlags
+	functionFlags
+	sizes, values []string
 }
 
 func (f *energyFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, a shipped model, or a score.onnx or energy.onnx")
 	f.checkpointFlags.add(fs)
 	fs.Float64Var(&f.sigma0, "sigma0", 0, "σ₀ of the model (default: what it says)")
+	group(fs, "Of an ONNX file of another program", func(fs *pflag.FlagSet) {
+		f.functionFlags.add(fs)
+		fs.StringSliceVar(&f.sizes, "size", nil, "fix a symbolic size, such as T=64; may be given several times")
+		fs.StringArrayVar(&f.values, "value", nil, "make an input of whole numbers a constant, such as shape=1,16; may be given several times")
+	})
+}
+
+// onnx returns what the flags say of an ONNX file, nil for nothing.
+func (f *energyFlags) onnx() (*ebm.ONNXOptions, error) {
+	if f.functionFlags == (functionFlags{}) && len(f.sizes) == 0 && len(f.values) == 0 {
+		return nil, nil
+	}
+	if err := f.functionFlags.check(); err != nil {
+		return nil, err
+	}
+	o, err := importOptions(f.sizes, f.values)
+	return &ebm.ONNXOptions{Energy: f.function(nil), Import: o}, err
 }
 
 // load finds it.
@@ -29,7 +48,11 @@ func (f *energyFlags) load(a *app) (*ebm.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := a.load(ref)
+	onnx, err := f.onnx()
+	if err != nil {
+		return nil, err
+	}
+	m, err := ebm.LoadWith(ref, ebm.LoadOptions{Log: a.log, ONNX: onnx})
 	if err == nil && f.sigma0 != 0 {
 		m.Sigma0 = f.sigma0
 	}

@@ -75,24 +75,24 @@ score matching: in go x, noise and sigma in place of a target.`,
 }
 
 // functionFlags say which values of an ONNX file are an energy.
-type functionFlags struct{ input, energy, of string }
+type functionFlags struct{ input, energy, value string }
 
 func (f *functionFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.input, "input", "", "an energy's input, if it is not called x")
 	fs.StringVar(&f.energy, "energy", "", "an energy's output, if it is not called energy")
-	fs.StringVar(&f.of, "energy-of", "", "what the energy is of the output: energy (the number itself), linear (the sum of numbers), quadratic (half of that of their squares), or logits (−log Σ exp)")
+	fs.StringVar(&f.value, "energy-of", "", "what the energy is of the output: energy (the number itself), linear (the sum of numbers), quadratic (half of that of their squares), or logits (−log Σ exp)")
 }
 
 func (f functionFlags) check() error {
-	if f.of != "" && !slices.Contains(mdsm.Values(), mdsm.Value(f.of)) {
-		return usagef("--energy-of %q, want one of %v", f.of, mdsm.Values())
+	if f.value != "" && !slices.Contains(mdsm.Values(), mdsm.Value(f.value)) {
+		return usagef("--energy-of %q, want one of %v", f.value, mdsm.Values())
 	}
 	return nil
 }
 
 // function returns what the flags say, for a model with parameters.
 func (f functionFlags) function(parameters []string) mdsm.FunctionOf {
-	return mdsm.FunctionOf{Input: f.input, Output: f.energy, Value: mdsm.Value(f.of), Parameters: parameters}
+	return mdsm.FunctionOf{Input: f.input, Output: f.energy, Value: mdsm.Value(f.value), Parameters: parameters}
 }
 
 func (f *trainingStepFlags) write(a *app, flags *pflag.FlagSet) error {

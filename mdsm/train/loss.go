@@ -32,14 +32,14 @@ const TargetInput = "target"
 // batch.
 type Loss struct {
 	Name   LossName `toml:"name"`
-	Output string   `toml:"output,omitempty"`      // of the graph, that the loss is of; "" for the first
-	Delta  float64  `toml:"huber_delta,omitempty"` // Huber's δ, 0 for 1
+	Output string   `toml:"output,omitempty"`     // of the graph, that the loss is of; "" for the first
+	Delta  float64  `toml:"huber_delta,omitzero"` // Huber's δ, 0 for 1
 	// For CrossEntropy: the axis of classes, 0 for the last one, or for pictures
 	// [N C H W] and volumes the second; what of a target is spread over all classes;
 	// classes that are left out; and the weight of each class, none for 1. A target
 	// that is no class is left out.
-	Axis      int       `toml:"class_axis,omitempty"`
-	Smoothing float64   `toml:"label_smoothing,omitempty"`
+	Axis      int       `toml:"class_axis,omitzero"`
+	Smoothing float64   `toml:"label_smoothing,omitzero"`
 	Ignore    []int     `toml:"ignore,omitempty"`
 	Weights   []float32 `toml:"class_weights,omitempty"`
 }

@@ -44,7 +44,7 @@ type DataSettings struct {
 	Hash string `toml:"hash,omitempty"`
 	// Of points: how many are drawn of a set that has a name, and what was taken away
 	// from each column and what it was divided by, filled in when a run begins.
-	Points    int       `toml:"points,omitempty"`
+	Points    int       `toml:"points,omitzero"`
 	Mean      []float64 `toml:"mean,omitempty"`
 	Deviation []float64 `toml:"deviation,omitempty"`
 }
@@ -58,7 +58,7 @@ type NetSettings struct {
 	Activation energy.Activation `toml:"activation"`
 	// Of MLP: how many values a point has, filled in when a run begins, and the units
 	// of each hidden layer.
-	Inputs int   `toml:"inputs,omitempty"`
+	Inputs int   `toml:"inputs,omitzero"`
 	Hidden []int `toml:"hidden,omitempty"`
 	// Of FileNet: the SHA-256 of the energy's file, filled in when a run begins, and
 	// what in it is the energy.

@@ -27,6 +27,8 @@ func jsonCommands() []string {
 		"denoise --run RUN --images s/samples.npz --noise 0.1 --out d",
 		"score --run RUN --images s/samples.npz",
 		"inpaint --run RUN --images s/samples.npz --mask left --completions 1 --steps 3 --out i",
+		"restore --run RUN --images s/samples.npz --task missing --evaluations 3 --samples 1 --out r",
+		"training-step ENERGY --loss mdsm --out t.onnx",
 		"compose --run RUN --out c",
 		"evaluate --samples s/samples.npz --reference s/samples.npz --features pixels",
 		"likelihood --run RUN --images s/samples.npz --count 2 --chains 2 --distributions 3 --hmc-steps 2 --out l",
@@ -64,7 +66,7 @@ func TestJSON(t *testing.T) {
 	}
 	// Trainings and the paper's experiments take longer; their own tests read
 	// what they print.
-	tested := []string{"train", "classifier", "demo", "reproduce"}
+	tested := []string{"train", "fit", "classifier", "demo", "reproduce"}
 	for _, c := range commands() {
 		name := strings.Fields(c.CommandPath())[1]
 		if name == "help" || name == "completion" {

@@ -106,6 +106,14 @@ score --run mnist16 --images x --by odd
 score --run mnist16 --images x --calibrate 1
 score --run mnist16 --images x --calibrate 0.1
 score --run mnist16 --images x --sigma0 -1
+fit ENERGY --data x.npz --out o --loss odd
+fit ENERGY --data x.npz --out o --optimizer odd
+fit ENERGY --data x.npz --out o --steps -1
+fit ENERGY --data x.npz --out o --batch 0
+fit ENERGY --data x.npz --out o --validation 2
+training-step ENERGY --out t.onnx --loss odd
+training-step ENERGY --out t.onnx --loss mse --optimizer odd
+training-step ENERGY --out t.onnx --loss mse --size N=0
 restore --run mnist16 --images mnist:test --out o --task odd
 restore --run mnist16 --images mnist:test --out o --task inpaint --noise -1
 restore --run mnist16 --images mnist:test --out o --task superres --factor 1

@@ -43,7 +43,7 @@ func Points(d int) Settings {
 }
 
 // Pictures reports whether s trains on pictures, rather than on points.
-func (s Settings) Pictures() bool { return s.Net.Name != MLP && s.Data.Size > 0 }
+func (s Settings) Pictures() bool { return s.Net.Name != MLP && s.Data.Size != 0 }
 
 // builtIn returns the network that s trains, if settings alone say which it is.
 func (s Settings) builtIn() (energy.Network, bool) {

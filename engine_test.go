@@ -146,7 +146,8 @@ func TestSamplesDoNotDependOnTheBatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	models := []*ebm.Model{shipped}
-	for _, n := range []energy.ResNet{{Net: "res6", Channels: 3, Dim: 64, Size: 8, Activation: energy.ReLU}, {Net: "res18", Channels: 1, Dim: 8, Size: 16, Head: energy.LinearSum}} {
+	for _, n := range []energy.ResNet{{Net: "res6", Channels: 3, Dim: 64, Size: 8, Activation: energy.ReLU},
+		{Net: "res18", Channels: 1, Dim: 8, Size: 16, Head: energy.LinearSum}} {
 		models = append(models, &ebm.Model{Network: n, Weights: energy.Init(n, rng.New(1)), Meta: ebm.PaperMeta()})
 	}
 	rt := testkit.Open(t, 2)

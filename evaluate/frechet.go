@@ -65,9 +65,11 @@ func (s *Statistics) fewSamples(which string) []string {
 	case s.Count == 0 || s.Count >= fewSamples:
 		return nil
 	case s.Count <= d:
-		return []string{fmt.Sprintf("the %s statistics are of %d samples for %d features, so their covariance is singular: the Fréchet distance is far too large, want %d samples or more", which, s.Count, d, fewSamples)}
+		return []string{fmt.Sprintf("the %s statistics are of %d samples for %d features, so their covariance is singular: the Fréchet "+
+			"distance is far too large, want %d samples or more", which, s.Count, d, fewSamples)}
 	default:
-		return []string{fmt.Sprintf("the %s statistics are of %d samples: the Fréchet distance is biased upward, want %d samples or more", which, s.Count, fewSamples)}
+		return []string{fmt.Sprintf("the %s statistics are of %d samples: the Fréchet distance is biased upward, want %d samples or more",
+			which, s.Count, fewSamples)}
 	}
 }
 
@@ -128,7 +130,8 @@ func (s *Statistics) checkFactor(l *mat.Dense) error {
 	}
 	// Statistics in float32 have negative eigenvalues of its rounding.
 	if rest > 1e-5*largest {
-		return fmt.Errorf("the covariance has negative eigenvalues: beside its positive part, entries of %g remain where the largest variance is %g", rest, largest)
+		return fmt.Errorf("the covariance has negative eigenvalues: beside its positive part, entries of %g remain where the largest variance "+
+			"is %g", rest, largest)
 	}
 	return nil
 }

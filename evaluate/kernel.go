@@ -56,7 +56,8 @@ func KernelDistance(ctx context.Context, generated, real *tensor.Tensor, o Kerne
 		return KernelResult{}, fmt.Errorf("%d subsets of %d samples, want one of 2 at least", o.Subsets, o.SubsetSize)
 	}
 	if min(ng, nr) < o.SubsetSize {
-		return KernelResult{}, fmt.Errorf("%d generated and %d real samples for subsets of %d: too few, choose smaller subsets", ng, nr, o.SubsetSize)
+		return KernelResult{}, fmt.Errorf("%d generated and %d real samples for subsets of %d: too few, choose smaller subsets", ng, nr,
+			o.SubsetSize)
 	}
 	state := newRandomState(seedOr(o.Seed))
 	first, second := make([][]int, o.Subsets), make([][]int, o.Subsets)
@@ -74,7 +75,8 @@ func KernelDistance(ctx context.Context, generated, real *tensor.Tensor, o Kerne
 	n := min(ng, nr)
 	out.Error = out.Deviation * math.Sqrt(float64(o.SubsetSize)/float64(n))
 	if o.Subsets > 1 && n < 2*o.SubsetSize {
-		out.Warnings = []string{fmt.Sprintf("subsets of %d out of %d samples are nearly the same: the kernel distance is not biased, but its spread is too small", o.SubsetSize, n)}
+		out.Warnings = []string{fmt.Sprintf("subsets of %d out of %d samples are nearly the same: the kernel distance is not biased, but its "+
+			"spread is too small", o.SubsetSize, n)}
 	}
 	return out, nil
 }

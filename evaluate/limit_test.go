@@ -44,7 +44,8 @@ func TestFrechetLimit(t *testing.T) {
 	if !(biased > 0.05) || !(math.Abs(limits) < biased/4) {
 		t.Errorf("a mean distance of %g and a mean limit of %g, want the limit near 0", biased, limits)
 	}
-	if _, err := FrechetLimit(ctx, normal(63, d, 0), real, LimitOptions{}); err == nil || !strings.Contains(err.Error(), "63 samples of 16 features, want 64") {
+	if _, err := FrechetLimit(ctx, normal(63, d, 0), real, LimitOptions{}); err == nil ||
+		!strings.Contains(err.Error(), "63 samples of 16 features, want 64") {
 		t.Errorf("too few samples: %v", err)
 	}
 	if _, err := FrechetLimit(ctx, normal(64, d, 0), real, LimitOptions{Points: 2}); err == nil {

@@ -93,10 +93,12 @@ func Manifold(ctx context.Context, generated, real *tensor.Tensor, o ManifoldOpt
 	out.Density, out.Errors.Density = meanAndError(count.inside)
 	out.Coverage, out.Errors.Coverage = meanAndError(count.covered)
 	if n := min(ng, nr); n < fewSamples {
-		out.Warnings = append(out.Warnings, fmt.Sprintf("%d samples: wide neighbourhoods bias precision and recall upward, want %d samples or more a side", n, fewSamples))
+		out.Warnings = append(out.Warnings, fmt.Sprintf("%d samples: wide neighbourhoods bias precision and recall upward, want %d samples or "+
+			"more a side", n, fewSamples))
 	}
 	if ng != nr {
-		out.Warnings = append(out.Warnings, fmt.Sprintf("%d generated and %d real samples: recall and coverage compare only between equal numbers", ng, nr))
+		out.Warnings = append(out.Warnings, fmt.Sprintf("%d generated and %d real samples: recall and coverage compare only between equal "+
+			"numbers", ng, nr))
 	}
 	return out, nil
 }
@@ -176,7 +178,8 @@ func exact(x, y []float64) float64 {
 // eachDistance visits all pairs of x and y. near compares the squared distance
 // with a limit that exact gave: −1 for less, 0 for equal, 1 for more. The fast
 // distances decide it where their rounding cannot matter.
-func eachDistance(ctx context.Context, multiplier *Multiplier, x, y points, stage progress.Stage, visit func(i, j int, near func(limit float64) int)) error {
+func eachDistance(ctx context.Context, multiplier *Multiplier, x, y points, stage progress.Stage,
+	visit func(i, j int, near func(limit float64) int)) error {
 	for first := 0; first < x.n; first += tile {
 		rows := x.rows(first)
 		for other := 0; other < y.n; other += tile {

@@ -92,7 +92,8 @@ func (r ModeResult) fewSamples() []string {
 	if r.ExpectedCovered >= float64(r.Modes)-0.5 && r.ExpectedKL <= most {
 		return nil
 	}
-	return []string{fmt.Sprintf("%d pictures are few for %d modes: a perfect model would cover %.1f and have a KL of %.3f nats with so many, want %d pictures or more",
+	return []string{fmt.Sprintf("%d pictures are few for %d modes: a perfect model would cover %.1f and have a KL of %.3f nats with so "+
+		"many, want %d pictures or more",
 		r.Samples, r.Modes, r.ExpectedCovered, r.ExpectedKL, enough(r.Modes, most))}
 }
 
@@ -177,7 +178,8 @@ func modesOf(logits *tensor.Tensor) (modes []int, confidences []float64, classes
 	}
 	n, channels, k := logits.Shape()[0], logits.Shape()[1], logits.Shape()[2]
 	if k < 2 || power(k, channels) > maxModes {
-		return nil, nil, 0, fmt.Errorf("logits are %v: %d classes in %d channels, want 2 classes and %d modes or fewer", logits, k, channels, maxModes)
+		return nil, nil, 0, fmt.Errorf("logits are %v: %d classes in %d channels, want 2 classes and %d modes or fewer",
+			logits, k, channels, maxModes)
 	}
 	if _, _, err := checkFeatures("logits", logits.Reshape(n, channels*k)); err != nil {
 		return nil, nil, 0, err

@@ -58,7 +58,8 @@ func InceptionScore(ctx context.Context, logits *tensor.Tensor, o ScoreOptions) 
 	out := Score{Splits: o.Splits}
 	out.Mean, out.Deviation = meanAndDeviation(scores)
 	if n < fewSamples {
-		out.Warnings = []string{fmt.Sprintf("%d samples in %d splits: the Inception score is biased downward, want %d samples or more", n, o.Splits, fewSamples)}
+		out.Warnings = []string{fmt.Sprintf("%d samples in %d splits: the Inception score is biased downward, want %d samples or more",
+			n, o.Splits, fewSamples)}
 	}
 	return out, nil
 }

@@ -91,5 +91,6 @@ func (b *blocks) moved(value string, shape []int, axis, count int) string {
 	end, repeats := slices.Clone(none), []int{1, 1, 1, 1}
 	end[axis], repeats[axis] = graph.Const(count), count
 	long := l.emit("Tile", []string{l.pad(value, none, end), l.ints(repeats...)})
-	return l.slice(long, graph.SliceAttr{Axes: []int{axis}, Starts: graph.Dims(0), Limits: graph.Dims(count * (shape[axis] + count - 1)), Steps: []int{1}})
+	return l.slice(long, graph.SliceAttr{Axes: []int{axis}, Starts: graph.Dims(0),
+		Limits: graph.Dims(count * (shape[axis] + count - 1)), Steps: []int{1}})
 }

@@ -49,7 +49,8 @@ func winogradRows() [4]winogradRow {
 func (b *blocks) winograds(n *graph.Node) bool {
 	w, a := n.Inputs()[1], n.Attr().(graph.ConvAttr)
 	s, static := w.Shape().Static()
-	return static && w.Op() == graph.OpConstant && s[2] == 3 && min(s[0], s[1]) >= winogradChannels && a.Strides[0] == 1 && a.Strides[1] == 1 &&
+	return static && w.Op() == graph.OpConstant && s[2] == 3 && min(s[0], s[1]) >= winogradChannels &&
+		a.Strides[0] == 1 && a.Strides[1] == 1 &&
 		a.PadLo[0] == 1 && a.PadHi[0] == 1 && graph.Spatial(n)[0]%2 == 0
 }
 

@@ -53,7 +53,8 @@ func (p *grower) grow() *g.Node {
 	}
 	pool := g.PoolAttr{Window: window, Strides: window, PadLo: []int{0, 0}, PadHi: []int{0, 0}}
 	if p.rng.IntN(2) == 0 {
-		pool.Strides, pool.PadLo, pool.PadHi = two(1, 3), []int{any(0, window[0]-1), any(0, window[1]-1)}, []int{any(0, window[0]-1), any(0, window[1]-1)}
+		pool.Strides, pool.PadLo, pool.PadHi = two(1, 3), []int{any(0, window[0]-1), any(0, window[1]-1)},
+			[]int{any(0, window[0]-1), any(0, window[1]-1)}
 	}
 	switch p.rng.IntN(17) {
 	case 0:

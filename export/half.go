@@ -26,31 +26,32 @@ func RoundedToHalf() Pass {
 func toHalf(g *graph.Graph, rounding bool) *graph.Graph {
 	half, stored := halfNodes(g)
 	c := converter{rounding: rounding, done: make(map[convertedKey]*graph.Node)}
-	out := rewrite(g, func(body *graph.Graph) *graph.Graph { return toHalf(body, rounding) }, func(r *graph.Rewriter, old *graph.Node, in []*graph.Node) *graph.Node {
-		if stored[old] {
-			w := r.Graph.Weight(old.Attr().(graph.ConstantAttr).Name, old.ConstantValue().AsFloat16())
-			return c.widened(w)
-		}
-		dtype := tensor.Float32
-		if half[old] {
-			dtype = tensor.Float16
-		}
-		operands := make([]*graph.Node, len(in))
-		for i, x := range in {
-			operands[i] = c.convert(x, dtype)
-		}
-		n := r.Keep(old, operands)
-		switch {
-		case half[old]:
-			if rounding {
-				n = graph.Cast(n, tensor.Float16)
+	out := rewrite(g, func(body *graph.Graph) *graph.Graph { return toHalf(body, rounding) },
+		func(r *graph.Rewriter, old *graph.Node, in []*graph.Node) *graph.Node {
+			if stored[old] {
+				w := r.Graph.Weight(old.Attr().(graph.ConstantAttr).Name, old.ConstantValue().AsFloat16())
+				return c.widened(w)
 			}
-			return c.widened(n)
-		case isOutput(g, old):
-			return c.convert(n, old.DType())
-		}
-		return n
-	})
+			dtype := tensor.Float32
+			if half[old] {
+				dtype = tensor.Float16
+			}
+			operands := make([]*graph.Node, len(in))
+			for i, x := range in {
+				operands[i] = c.convert(x, dtype)
+			}
+			n := r.Keep(old, operands)
+			switch {
+			case half[old]:
+				if rounding {
+					n = graph.Cast(n, tensor.Float16)
+				}
+				return c.widened(n)
+			case isOutput(g, old):
+				return c.convert(n, old.DType())
+			}
+			return n
+		})
 	return dropDead(out)
 }
 

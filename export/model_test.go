@@ -64,7 +64,8 @@ func TestSameBytes(t *testing.T) {
 			}
 			if m.GetProducerName() != export.Producer || m.GetProducerVersion() != "1" || m.GetDocString() != "a model" ||
 				m.GetIrVersion() != 8 || len(m.OpsetImport) != 1 || m.OpsetImport[0].GetVersion() != 17 {
-				t.Errorf("the file says %s %s, %q, IR %d, operators %v", m.GetProducerName(), m.GetProducerVersion(), m.GetDocString(), m.GetIrVersion(), m.OpsetImport)
+				t.Errorf("the file says %s %s, %q, IR %d, operators %v", m.GetProducerName(), m.GetProducerVersion(), m.GetDocString(),
+					m.GetIrVersion(), m.OpsetImport)
 			}
 			if m.Graph.Input[0].GetDocString() != "a batch" {
 				t.Errorf("input %s says %q", m.Graph.Input[0].GetName(), m.Graph.Input[0].GetDocString())

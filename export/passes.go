@@ -76,7 +76,8 @@ func checkOrder(passes []Pass) error {
 }
 
 // rewrite is graph.Rewrite with the same pass in the bodies of Scans.
-func rewrite(g *graph.Graph, pass func(*graph.Graph) *graph.Graph, rule func(r *graph.Rewriter, old *graph.Node, in []*graph.Node) *graph.Node) *graph.Graph {
+func rewrite(g *graph.Graph, pass func(*graph.Graph) *graph.Graph,
+	rule func(r *graph.Rewriter, old *graph.Node, in []*graph.Node) *graph.Node) *graph.Graph {
 	return graph.Rewrite(g, func(r *graph.Rewriter, old *graph.Node, in []*graph.Node) *graph.Node {
 		if a, ok := old.Attr().(graph.ScanAttr); ok {
 			a.Body = pass(a.Body)

@@ -243,7 +243,8 @@ func TestDrawNoise(t *testing.T) {
 		}
 	}
 	n := float64(len(drawn))
-	if mean, variance, correlation := sum/n, squares/n, product/(n-float64(each)); math.Abs(mean) > 0.04 || math.Abs(variance-1) > 0.06 || math.Abs(correlation) > 0.04 {
+	if mean, variance, correlation := sum/n, squares/n, product/(n-float64(each)); math.Abs(mean) > 0.04 || math.Abs(variance-1) > 0.06 ||
+		math.Abs(correlation) > 0.04 {
 		t.Errorf("mean %g, variance %g, correlation of steps %g, want 0, 1, 0", mean, variance, correlation)
 	}
 	// A session goes on; another one with the seed begins again.

@@ -134,7 +134,8 @@ func poolRows() []row {
 	x := n(N, 2, 4, 4)
 	return append(all,
 		named("MeanPool behind a Pad", g.OpMeanPool, x, func(x *g.Node) *g.Node { return g.Exp(g.MeanPool(around(x), g.Pool2D(2, 2, 0))) }),
-		named("MeanPool with paddings behind a Pad", g.OpMeanPool, x, func(x *g.Node) *g.Node { return g.Exp(g.MeanPool(around(x), g.Pool2D(2, 1, 1))) }),
+		named("MeanPool with paddings behind a Pad", g.OpMeanPool, x,
+			func(x *g.Node) *g.Node { return g.Exp(g.MeanPool(around(x), g.Pool2D(2, 1, 1))) }),
 		named("MeanPoolGrad behind a Pad", g.OpMeanPoolGrad, x, func(x *g.Node) *g.Node {
 			return g.Exp(g.MeanPoolGrad(around(x), g.Pool2D(2, 1, 0), []int{6, 7}))
 		}),

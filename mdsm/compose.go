@@ -73,7 +73,8 @@ func (c Composition) Validate() error {
 			return fmt.Errorf("energies 1 and %d of a composition take pictures of %v and %v, want one shape", i+1, shape, t.Network.InputShape())
 		}
 		if math.IsNaN(t.Weight) || math.IsInf(t.Weight, 0) || !(t.Sigma0 > 0) {
-			return fmt.Errorf("energy %d of a composition has weight %g and sigma0 %g, want finite numbers, the second positive", i+1, t.Weight, t.Sigma0)
+			return fmt.Errorf("energy %d of a composition has weight %g and sigma0 %g, want finite numbers, the second positive",
+				i+1, t.Weight, t.Sigma0)
 		}
 		if err := t.Weights.Check(t.Network); err != nil {
 			return fmt.Errorf("energy %d of a composition: %w", i+1, err)
@@ -89,7 +90,8 @@ func (c Composition) Validate() error {
 	}
 	if r := c.Region; r != nil {
 		one := append([]int{1}, shape...)
-		if r.Picture.DType() != tensor.Float32 || r.Hidden.DType() != tensor.Float32 || !slices.Equal(r.Picture.Shape(), one) || !slices.Equal(r.Hidden.Shape(), one) || !(r.Sigma > 0) {
+		if r.Picture.DType() != tensor.Float32 || r.Hidden.DType() != tensor.Float32 || !slices.Equal(r.Picture.Shape(), one) ||
+			!slices.Equal(r.Hidden.Shape(), one) || !(r.Sigma > 0) {
 			return fmt.Errorf("a region of %v, hidden %v, noise %g, want float32 %v twice and a positive level", r.Picture, r.Hidden, r.Sigma, one)
 		}
 	}

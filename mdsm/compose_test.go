@@ -30,7 +30,8 @@ func score64(t *testing.T, c mdsm.Composition, x *tensor.Tensor) values {
 		t.Fatal(err)
 	}
 	g := graph.New("composed")
-	score, e := mdsm.Score(func(x *graph.Node) *graph.Node { return c.Energy(x, nil) }, g.Input("x", tensor.Float64, graph.Batch(c.InputShape()...)))
+	score, e := mdsm.Score(func(x *graph.Node) *graph.Node { return c.Energy(x, nil) },
+		g.Input("x", tensor.Float64, graph.Batch(c.InputShape()...)))
 	g.Output("energy", e)
 	g.Output("score", score)
 	return testkit.Interpret(t, g, values{"x": x})
@@ -87,7 +88,8 @@ func TestComposedChain(t *testing.T) {
 	for i := range tensor.Data[float64](temperature) {
 		tensor.Data[float64](temperature)[i] = 1
 	}
-	out := execute(t, mdsm.SamplerGraph(c, nil), values{"x": start, "noise": noise, "step_size": f64([]int{1}, eps), "temperature": temperature})
+	out := execute(t, mdsm.SamplerGraph(c, nil), values{"x": start, "noise": noise, "step_size": f64([]int{1}, eps),
+		"temperature": temperature})
 	var mean, variance float64
 	for _, v := range out["x_next"].Float64s() {
 		mean += v / chains
@@ -132,7 +134,8 @@ func TestComposedClasses(t *testing.T) {
 	const v, mean = 2.0, 0.5
 	term := gaussian(1, 0.5, mean, 0)
 	for _, noisy := range []bool{true, false} {
-		c := mdsm.Composition{Terms: []mdsm.Term{term}, Temperature: 1, Classes: []mdsm.ClassTerm{{Logits: logits, Class: 1, Weight: v, Noisy: noisy}}}
+		c := mdsm.Composition{Terms: []mdsm.Term{term}, Temperature: 1,
+			Classes: []mdsm.ClassTerm{{Logits: logits, Class: 1, Weight: v, Noisy: noisy}}}
 		x := normal(2, 4, 2)
 		out := score64(t, c, x)
 		var scores, energies []float64
@@ -182,7 +185,8 @@ func TestFunctionLogits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := mdsm.Composition{Terms: []mdsm.Term{gaussian(1, 0.5, 0, 0)}, Temperature: 1, Classes: []mdsm.ClassTerm{{Logits: logits, Class: 1, Weight: 1, Noisy: true}}}
+	c := mdsm.Composition{Terms: []mdsm.Term{gaussian(1, 0.5, 0, 0)}, Temperature: 1,
+		Classes: []mdsm.ClassTerm{{Logits: logits, Class: 1, Weight: 1, Noisy: true}}}
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -208,8 +212,10 @@ func TestCompositionsThatCannotBe(t *testing.T) {
 		"one shape":         {Terms: []mdsm.Term{one, gaussian(1, 0.5, 0)}, Temperature: 1},
 		"weight":            {Terms: []mdsm.Term{gaussian(math.NaN(), 0.5, 0)}, Temperature: 1},
 		"add up to nothing": {Terms: []mdsm.Term{one, gaussian(-1, 0.5, 0, 0)}, Temperature: 1},
-		"class 2":           {Terms: []mdsm.Term{one}, Temperature: 1, Classes: []mdsm.ClassTerm{{Logits: wide, Class: 2, Weight: 1, Noisy: true}}},
-		"region":            {Terms: []mdsm.Term{one}, Temperature: 1, Region: &mdsm.Region{Picture: tensor.New(tensor.Float32, 2), Hidden: tensor.New(tensor.Float32, 1, 2), Sigma: 1}},
+		"class 2": {Terms: []mdsm.Term{one}, Temperature: 1,
+			Classes: []mdsm.ClassTerm{{Logits: wide, Class: 2, Weight: 1, Noisy: true}}},
+		"region": {Terms: []mdsm.Term{one}, Temperature: 1,
+			Region: &mdsm.Region{Picture: tensor.New(tensor.Float32, 2), Hidden: tensor.New(tensor.Float32, 1, 2), Sigma: 1}},
 	} {
 		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want an error with %q", err, want)

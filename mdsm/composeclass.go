@@ -19,7 +19,8 @@ func (t ClassTerm) energy(x *graph.Node) *graph.Node {
 	logits := t.Logits(x)
 	classes, ok := logits.Shape()[logits.Rank()-1].Constant()
 	if logits.Rank() != 2 || !ok || t.Class >= classes {
-		panic(&graph.Error{Op: logits.Op(), Operands: []string{logits.Type().String()}, Want: fmt.Sprintf("want logits [N classes] with a class %d", t.Class)})
+		panic(&graph.Error{Op: logits.Op(), Operands: []string{logits.Type().String()},
+			Want: fmt.Sprintf("want logits [N classes] with a class %d", t.Class)})
 	}
 	own := graph.Slice(graph.LogSoftmax(logits), 1, t.Class, t.Class+1, 1)
 	return graph.Scale(graph.Reshape(own, x.Shape()[:1]), -t.Weight)
@@ -39,7 +40,8 @@ func ClassifierLogits(n classifier.Network, w energy.Weights) Logits {
 			side, ok = height, first && second && third && one == 1 && height == width && slices.Contains(classifier.Sides(), height)
 		}
 		if !ok {
-			panic(&graph.Error{Op: x.Op(), Operands: []string{x.Type().String()}, Want: fmt.Sprintf("the classifier takes grey pictures [N 1 S S] with S of %v", classifier.Sides())})
+			panic(&graph.Error{Op: x.Op(), Operands: []string{x.Type().String()},
+				Want: fmt.Sprintf("the classifier takes grey pictures [N 1 S S] with S of %v", classifier.Sides())})
 		}
 		return n.Build(classifier.Fit(x, side), w.Constants(x.Graph(), n, x.DType())).Logits
 	}

@@ -83,7 +83,8 @@ func Underdamped(stepSize, temperature, c float64) Update {
 // where rho is not 0 evenly in their rho-th roots (Karras et al., eq. 5, with 7).
 func FallingLevels(from, to, rho float64, n int) ([]float64, error) {
 	if !(to > 0) || !(to < from) || math.IsInf(from, 0) || n < 1 || !(rho >= 0) || math.IsInf(rho, 0) {
-		return nil, fmt.Errorf("%d steps from noise level %g to %g with rho %g, want one or more to a lower level, and rho from 0", n, from, to, rho)
+		return nil, fmt.Errorf("%d steps from noise level %g to %g with rho %g, want one or more to a lower level, and rho from 0", n, from, to,
+			rho)
 	}
 	levels := make([]float64, n+1)
 	for i := range levels {

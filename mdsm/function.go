@@ -53,7 +53,8 @@ func (o FunctionOf) Network(g *graph.Graph) (energy.Network, error) {
 			shape, _ := in.Shape().Static() // an initialiser's
 			f.parameters = append(f.parameters, energy.Parameter{Name: name, Shape: shape, FanIn: max(1, tensor.Volume(shape)/max(1, first(shape)))})
 		case name != o.Input || in.DType() != tensor.Float32 && in.DType() != tensor.Float16 || in.Rank() < 2:
-			return nil, fmt.Errorf("%s: its inputs are %v, want only %s, float32 or float16 with a batch and one more axis or more", g.Name(), describeInputs(g.Inputs()), o.Input)
+			return nil, fmt.Errorf("%s: its inputs are %v, want only %s, float32 or float16 with a batch and one more axis or more", g.Name(),
+				describeInputs(g.Inputs()), o.Input)
 		default:
 			var ok bool
 			if f.shape, ok = in.Shape()[1:].Static(); !ok {

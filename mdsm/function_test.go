@@ -37,8 +37,10 @@ func TestFunction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in = values{"x": normal(1, 2, 1, 8, 8), "noise": normal(2, 3, 2, 1, 8, 8), "step_size": f64([]int{1}, 0.02), "temperature": f64([]int{3}, 4, 2, 0)}
-	testkit.Near(t, "chain", execute(t, mdsm.SamplerGraph(same, nil), in)["x_next"], execute(t, mdsm.SamplerGraph(net, w), in)["x_next"].Float64s(), 1e-6)
+	in = values{"x": normal(1, 2, 1, 8, 8), "noise": normal(2, 3, 2, 1, 8, 8), "step_size": f64([]int{1}, 0.02),
+		"temperature": f64([]int{3}, 4, 2, 0)}
+	testkit.Near(t, "chain", execute(t, mdsm.SamplerGraph(same, nil), in)["x_next"],
+		execute(t, mdsm.SamplerGraph(net, w), in)["x_next"].Float64s(), 1e-6)
 }
 
 func TestFunctionsThatAreNoEnergies(t *testing.T) {

@@ -116,7 +116,8 @@ func (c Chain) langevin(n energy.Network, w energy.Weights, start, noises *graph
 		tensor.Data[float32](temperatures)[i] = float32(u.Temperature)
 	}
 	g := start.Graph()
-	return graph.Scan(body, []*graph.Node{start}, []*graph.Node{noises, g.Weight("step_size", sizes), g.Weight("temperature", temperatures)})[0]
+	return graph.Scan(body, []*graph.Node{start}, []*graph.Node{noises, g.Weight("step_size", sizes),
+		g.Weight("temperature", temperatures)})[0]
 }
 
 // bytesOf returns pictures as uint8 with three channels, without their frame.

@@ -90,7 +90,8 @@ func Leapfrog(energy Energy, u Mix, start Phase, h *graph.Node, steps int) Phase
 	for _, out := range []struct {
 		name string
 		node *graph.Node
-	}{{"x", x}, {"momentum", p}, {"energy", e}, {"score", score}, {"energy_weight", inner.Energy}, {"reference_weight", inner.Reference}, {"step_size", size}} {
+	}{{"x", x}, {"momentum", p}, {"energy", e}, {"score", score}, {"energy_weight", inner.Energy},
+		{"reference_weight", inner.Reference}, {"step_size", size}} {
 		body.Output(out.name, out.node)
 	}
 

@@ -74,8 +74,10 @@ func (q hmc) start(x, p []float64, uniform, h []float64) values {
 		scores[2*i], scores[2*i+1] = -g[0], -g[1]
 	}
 	return values{
-		"x": f64([]int{n, 2}, x...), "momentum": f64([]int{n, 2}, p...), "energy": f64([]int{n}, energies...), "score": f64([]int{n, 2}, scores...),
-		"uniform": f64([]int{n}, uniform...), "step_size": f64([]int{n}, h...), "energy_weight": f64([]int{1}, q.a), "reference_weight": f64([]int{1}, q.b),
+		"x": f64([]int{n, 2}, x...), "momentum": f64([]int{n, 2}, p...), "energy": f64([]int{n}, energies...),
+		"score":   f64([]int{n, 2}, scores...),
+		"uniform": f64([]int{n}, uniform...), "step_size": f64([]int{n}, h...), "energy_weight": f64([]int{1}, q.a),
+		"reference_weight": f64([]int{1}, q.b),
 	}
 }
 
@@ -148,7 +150,8 @@ func TestTrajectoriesReturn(t *testing.T) {
 	q := testPath()
 	g := graph.New("leapfrog")
 	in := func(name string, shape graph.Shape) *graph.Node { return g.Input(name, tensor.Float64, shape) }
-	start := mdsm.Phase{X: in("x", graph.Batch(2)), Momentum: in("momentum", graph.Batch(2)), Energy: in("energy", graph.Batch()), Score: in("score", graph.Batch(2))}
+	start := mdsm.Phase{X: in("x", graph.Batch(2)), Momentum: in("momentum", graph.Batch(2)), Energy: in("energy", graph.Batch()),
+		Score: in("score", graph.Batch(2))}
 	u := mdsm.Mix{Energy: in("energy_weight", graph.Dims(1)), Reference: in("reference_weight", graph.Dims(1)), Of: q.of}
 	end := mdsm.Leapfrog(q.energy, u, start, in("step_size", graph.Batch()), 7)
 	g.Output("x", end.X)
@@ -196,9 +199,11 @@ func TestMALAProposesLangevin(t *testing.T) {
 
 	g := graph.New("langevin")
 	at := g.Input("x", tensor.Float64, graph.Batch(2))
-	next, _ := mdsm.Langevin(q.energy, at, g.Input("noise", tensor.Float64, graph.Batch(2)), g.Input("step_size", tensor.Float64, graph.Dims(1)), g.Input("temperature", tensor.Float64, nil))
+	next, _ := mdsm.Langevin(q.energy, at, g.Input("noise", tensor.Float64, graph.Batch(2)),
+		g.Input("step_size", tensor.Float64, graph.Dims(1)), g.Input("temperature", tensor.Float64, nil))
 	g.Output("x", next)
-	want := testkit.Interpret(t, g, values{"x": f64([]int{4, 2}, x...), "noise": f64([]int{4, 2}, n...), "step_size": f64([]int{1}, eps), "temperature": f64(nil, temperature)})
+	want := testkit.Interpret(t, g, values{"x": f64([]int{4, 2}, x...), "noise": f64([]int{4, 2}, n...), "step_size": f64([]int{1}, eps),
+		"temperature": f64(nil, temperature)})
 	testkit.Near(t, "x", out["x_next"], want["x"].Float64s(), 1e-6)
 }
 
@@ -247,7 +252,10 @@ func TestReference(t *testing.T) {
 	if got, want := r.LogZ(3), 1.5*math.Log(8*math.Pi); math.Abs(got-want) > 1e-14 {
 		t.Errorf("log Z is %g, want %g", got, want)
 	}
-	g, err := mdsm.StateGraph(given{[]int{1, 2, 2}, func(x *graph.Node) *graph.Node { return graph.Scale(graph.ReduceSum(x, 1, 2, 3), 3) }}, nil, r)
+	g, err := mdsm.StateGraph(given{[]int{1, 2, 2}, func(x *graph.Node) *graph.Node {
+		return graph.Scale(graph.ReduceSum(x,
+			1, 2, 3), 3)
+	}}, nil, r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,8 @@ func TestInpaintIsItsFormula(t *testing.T) {
 	g := graph.New("inpaint")
 	x := g.Input("x", tensor.Float64, graph.Batch(2))
 	hidden, noise := g.Input("hidden", tensor.Float64, x.Shape()), g.Input("noise", tensor.Float64, x.Shape())
-	next, e := mdsm.Inpaint(q.energy, x, hidden, noise, g.Input("step_size", tensor.Float64, graph.Dims(1)), g.Input("temperature", tensor.Float64, nil), sigma0)
+	next, e := mdsm.Inpaint(q.energy, x, hidden, noise, g.Input("step_size", tensor.Float64, graph.Dims(1)),
+		g.Input("temperature", tensor.Float64, nil), sigma0)
 	clean, _ := mdsm.DenoiseHidden(q.energy, x, hidden, sigma0)
 	g.Output("next", next)
 	g.Output("energy", e)
@@ -41,7 +42,8 @@ func TestInpaintIsItsFormula(t *testing.T) {
 			p[hidden] += -c.eps*c.eps/2*q.gradient(seen)[hidden] + c.eps*math.Sqrt(c.temperature)*noise[hidden]
 			want = append(want, p...)
 		}
-		out := testkit.Interpret(t, g, values{"x": at, "noise": n, "hidden": f64([]int{2, 2}, 0, 1, 1, 0), "step_size": f64([]int{1}, c.eps), "temperature": f64(nil, c.temperature)})
+		out := testkit.Interpret(t, g, values{"x": at, "noise": n, "hidden": f64([]int{2, 2}, 0, 1, 1, 0), "step_size": f64([]int{1}, c.eps),
+			"temperature": f64(nil, c.temperature)})
 		testkit.Near(t, "next", out["next"], want, 1e-14)
 		testkit.Near(t, "energy", out["energy"], energies, 1e-14)
 		testkit.Near(t, "clean", out["clean"], jumps, 1e-14)

@@ -34,7 +34,8 @@ func (s ShortRun) Validate() error {
 		return fmt.Errorf("chains of %d steps in every update, want 1 to 1000", s.Steps)
 	}
 	if !(s.StepSize > 0) || !(s.Temperature >= 0) || !(s.Sigma >= 0) || !(s.Regularise >= 0) {
-		return fmt.Errorf("chains with step size %g, temperature %g, noise on data %g, weight of energies %g, want a positive step size and numbers from 0",
+		return fmt.Errorf("chains with step size %g, temperature %g, noise on data %g, weight of energies %g, want a positive step size and "+
+			"numbers from 0",
 			s.StepSize, s.Temperature, s.Sigma, s.Regularise)
 	}
 	return nil

@@ -58,7 +58,8 @@ func TestShortRunValidate(t *testing.T) {
 	if err := good.Validate(); err != nil {
 		t.Error(err)
 	}
-	for _, bad := range []mdsm.ShortRun{{}, {Steps: 30}, {Steps: 2000, StepSize: 1}, {Steps: 1, StepSize: 1, Temperature: -1}, {Steps: 1, StepSize: 1, Sigma: math.NaN()}} {
+	for _, bad := range []mdsm.ShortRun{{}, {Steps: 30}, {Steps: 2000, StepSize: 1}, {Steps: 1, StepSize: 1, Temperature: -1},
+		{Steps: 1, StepSize: 1, Sigma: math.NaN()}} {
 		if bad.Validate() == nil {
 			t.Errorf("%+v is accepted", bad)
 		}

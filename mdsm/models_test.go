@@ -110,7 +110,8 @@ func TestModelsAgree(t *testing.T) {
 	}
 	const h = 1e-7
 	score := mdsm.ScoreGraph(net, w)
-	at, plus, minus := testkit.Interpret(t, score, values{"x": x}), testkit.Interpret(t, score, values{"x": move(h)}), testkit.Interpret(t, score, values{"x": move(-h)})
+	at, plus, minus := testkit.Interpret(t, score, values{"x": x}), testkit.Interpret(t, score, values{"x": move(h)}),
+		testkit.Interpret(t, score, values{"x": move(-h)})
 	along := make([]float64, 2)
 	for i, s := range at["score"].Float64s() {
 		along[i/64] -= s * v.Float64s()[i]
@@ -150,7 +151,8 @@ func TestNamesOfModels(t *testing.T) {
 		{mdsm.ScoreGraph(net, w), "x float32[N 1 8 8] → energy float32[N], score float32[N 1 8 8]"},
 		{mdsm.HessianGraph(net, w), "x float32[N 1 8 8], v float32[N 1 8 8] → hvp float32[N 1 8 8]"},
 		{mdsm.DenoiseGraph(net, w, 0.1), "x float32[N 1 8 8] → energy float32[N], denoised float32[N 1 8 8]"},
-		{mdsm.SamplerGraph(net, w), "x float32[N 1 8 8], noise float32[K N 1 8 8], temperature float32[K], step_size float32[1] → x_next float32[N 1 8 8], energy float32[K N]"},
+		{mdsm.SamplerGraph(net, w), "x float32[N 1 8 8], noise float32[K N 1 8 8], temperature float32[K], step_size float32[1] → x_next " +
+			"float32[N 1 8 8], energy float32[K N]"},
 		{mdsm.TrainGraph(net, o, mdsm.PaperAdam()), trainNames(net, mdsm.PaperAdam())},
 		{mdsm.TrainGraph(net, o, averaging), trainNames(net, averaging)},
 	} {

@@ -44,7 +44,8 @@ func TestLossIsItsFormula(t *testing.T) {
 				want += l(s) * math.Pow(clean[j]-noisy[j]+sigma0*sigma0*slope[j], 2) / n
 			}
 		}
-		got := testkit.Interpret(t, lossGraph(q.energy, graph.Batch(2), sigma0, weighting), values{"x": x, "noise": noise, "sigma": f64([]int{n}, sigma...)})
+		got := testkit.Interpret(t, lossGraph(q.energy, graph.Batch(2), sigma0, weighting),
+			values{"x": x, "noise": noise, "sigma": f64([]int{n}, sigma...)})
 		testkit.Near(t, string(weighting), got["loss"], []float64{want}, 1e-13)
 	}
 }

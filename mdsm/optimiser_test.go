@@ -65,7 +65,8 @@ func TestOptimisersInPlainGo(t *testing.T) {
 		{o: mdsm.Adam{Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8, Decay: 0.2}, rule: adam(0.2)},
 		{o: mdsm.Lion{Beta1: 0.9, Beta2: 0.99, Decay: 0.3}, rule: lion},
 		{o: mdsm.Clipped{Optimiser: mdsm.SGD{Momentum: 0.9}, Norm: 1.5}, rule: sgd(mdsm.SGD{Momentum: 0.9}), clip: 1.5},
-		{o: mdsm.Accumulated{Optimiser: mdsm.Clipped{Optimiser: mdsm.Adam{Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8}, Norm: 1}, Calls: 3}, rule: adam(0), clip: 1, calls: 3},
+		{o: mdsm.Accumulated{Optimiser: mdsm.Clipped{Optimiser: mdsm.Adam{Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8}, Norm: 1}, Calls: 3},
+			rule: adam(0), clip: 1, calls: 3},
 	} {
 		const size, rate = 5, 0.03
 		if err := c.o.Validate(); err != nil {

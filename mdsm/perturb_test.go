@@ -36,6 +36,7 @@ func TestPartsMakeTheObjective(t *testing.T) {
 	}
 	testkit.Near(t, "mean of the losses", tensor.Of([]float64{mean}, 1), []float64{want}, 1e-5)
 	for i, s := range []float64{0.1, 0.7, 3} {
-		testkit.Near(t, "loss over error", tensor.Of([]float64{parts["loss"].Float64s()[i]}, 1), []float64{parts["error"].Float64s()[i] / s}, 1e-6)
+		testkit.Near(t, "loss over error", tensor.Of([]float64{parts["loss"].Float64s()[i]}, 1),
+			[]float64{parts["error"].Float64s()[i] / s}, 1e-6)
 	}
 }

@@ -19,7 +19,8 @@ type SGD struct {
 // Validate reports settings that cannot be.
 func (s SGD) Validate() error {
 	if !share(s.Momentum) || !(s.Decay >= 0) || math.IsInf(s.Decay, 0) || s.Nesterov && s.Momentum == 0 {
-		return fmt.Errorf("sgd with momentum %g, weight decay %g, Nesterov %v, want a momentum in [0, 1), positive for Nesterov's, and a decay from 0",
+		return fmt.Errorf("sgd with momentum %g, weight decay %g, Nesterov %v, want a momentum in [0, 1), positive for Nesterov's, and a "+
+			"decay from 0",
 			s.Momentum, s.Decay, s.Nesterov)
 	}
 	return nil

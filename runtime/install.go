@@ -261,7 +261,8 @@ func checkUnpacked(dir string, want Provider, archives []string) (Installed, err
 		if err != nil {
 			return Installed{}, err
 		}
-		return Installed{}, fmt.Errorf("%s holds the CUDA provider of ONNX Runtime %s, but not the main library: give a second file that has it, of the same version, such as onnxruntime-node's",
+		return Installed{}, fmt.Errorf("%s holds the CUDA provider of ONNX Runtime %s, but not the main library: give a second file that has "+
+			"it, of the same version, such as onnxruntime-node's",
 			from, strings.Join(versions, " or "))
 	case !isFile(main):
 		return Installed{}, fmt.Errorf("%s holds no ONNX Runtime library for %s/%s", from, goruntime.GOOS, goruntime.GOARCH)
@@ -307,7 +308,8 @@ func tryLoading(lib library, provider Provider) error {
 		if cudaErr == nil {
 			options.Destroy()
 		} else if strings.Contains(cudaErr.Error(), notEnabled) {
-			err = errors.New("the main library is a CPU build, which cannot load the CUDA provider: give the file of one that can, such as onnxruntime-node's")
+			err = errors.New("the main library is a CPU build, which cannot load the CUDA provider: give the file of one that can, such as " +
+				"onnxruntime-node's")
 		}
 	}
 	return errors.Join(err, ort.DestroyEnvironment())

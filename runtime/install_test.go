@@ -57,8 +57,9 @@ func TestInstallAndOpen(t *testing.T) {
 	}
 	name := strings.Replace(versionedPattern(), "*", version, 1)
 	for kind, path := range map[string]string{
-		"wheel":   write(t, "a.whl", zipOf(t, entry{"onnxruntime/capi/" + name, content, 0}, entry{"onnxruntime/LICENSE", "text", 0})),
-		"npm":     write(t, "b.tgz", tarOf(t, entry{"package/bin/napi-v6/" + system + "/" + arch + "/" + name, content, 0}, entry{"package/LICENSE", "text", 0})),
+		"wheel": write(t, "a.whl", zipOf(t, entry{"onnxruntime/capi/" + name, content, 0}, entry{"onnxruntime/LICENSE", "text", 0})),
+		"npm": write(t, "b.tgz", tarOf(t, entry{"package/bin/napi-v6/" + system + "/" + arch + "/" + name, content, 0},
+			entry{"package/LICENSE", "text", 0})),
 		"release": write(t, "c.tgz", tarOf(t, entry{"onnxruntime-x-1/lib/" + name, content, 0}, entry{"onnxruntime-x-1/LICENSE", "text", 0})),
 	} {
 		var lines []string

@@ -54,10 +54,12 @@ func knownBuilds() []build {
 	builds := []build{
 		{CPU, "1.32.0", linux, wheel("onnxruntime", "1.32.0", glibc, "5a34fc4dfeb5a7b4a74c95dcba1e773d722abda720b474edf1b0c419dc6d163d")},
 		{CPU, "1.32.0", linuxARM, wheel("onnxruntime", "1.32.0", glibcARM, "2303372a85299b6757b0e11e1cbf13e410ddf7e10c37f4b37e99d1c90e7daf7c")},
-		{CPU, "1.32.0", mac, wheel("onnxruntime", "1.32.0", "macosx_14_0_arm64", "366b9e53d07812cc5c92822cecf7563b76a8a0f32ba3bb8dd232a206ac3bcb6c")},
+		{CPU, "1.32.0", mac, wheel("onnxruntime", "1.32.0", "macosx_14_0_arm64",
+			"366b9e53d07812cc5c92822cecf7563b76a8a0f32ba3bb8dd232a206ac3bcb6c")},
 		{CPU, "1.32.0", windows, wheel("onnxruntime", "1.32.0", "win_amd64", "d7e0c45cc5f456ad7805e6dd256a7662736cda9c2fd17becae194eb3c2f6df72")},
 		{CUDA, "1.31.1", linux, wheel("onnxruntime-gpu", "1.31.1", glibc, "e26c475fe361b2015f45b4b824bd13f0bb20204e59b62814e6f0acd5f3d491a6")},
-		{CUDA, "1.31.1", windows, wheel("onnxruntime-gpu", "1.31.1", "win_amd64", "fd98341ba71c093153f0dcfc53eb69d57f706866fb45e94e5b0cde5d97a50dbf")},
+		{CUDA, "1.31.1", windows, wheel("onnxruntime-gpu", "1.31.1", "win_amd64",
+			"fd98341ba71c093153f0dcfc53eb69d57f706866fb45e94e5b0cde5d97a50dbf")},
 		{CUDA, "1.29.0", linux, wheel("onnxruntime-gpu", "1.29.0", glibc, "de3caf93887ba4ad51c7d3cab04c7b464f9dd93c51047be5bfb413fd4a191e6a")},
 		{CUDA, "1.29.0", linux, []part{
 			node("1.29.0", "cfdfb45ec4044b1fdca43e5d2e180fb6817e649ff8ad1e0dfc90e18e51b67037"),

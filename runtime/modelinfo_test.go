@@ -54,7 +54,8 @@ func TestResolve(t *testing.T) {
 		{ValueInfo{DType: tensor.Float32, Shape: []int{-1, 3}, Symbols: []string{"", ""}}, "[] false"},
 		{ValueInfo{DType: tensor.Float32}, "[] false"},
 		{ValueInfo{DType: tensor.Float32, Shape: []int{}, Symbols: []string{}}, "[] true"},
-		{ValueInfo{DType: tensor.Float32, Shape: []int{1 << 62, 1 << 62}, Symbols: []string{"", ""}}, "[4611686018427387904 4611686018427387904] false"},
+		{ValueInfo{DType: tensor.Float32, Shape: []int{1 << 62, 1 << 62}, Symbols: []string{"", ""}},
+			"[4611686018427387904 4611686018427387904] false"},
 		{ValueInfo{DType: tensor.Float32, Shape: []int{0, 1 << 40}, Symbols: []string{"", ""}}, "[0 1099511627776] false"},
 	} {
 		shape, ok := resolve(c.info, sizes)

@@ -21,7 +21,8 @@ import (
 
 const (
 	remedyCUDA = "install a CUDA build with `ebm runtime install --provider cuda`, or compute with --provider cpu"
-	remedyLibs = "install NVIDIA's driver, the CUDA libraries of that version and cuDNN, and name their folders in LD_LIBRARY_PATH, or compute with --provider cpu"
+	remedyLibs = "install NVIDIA's driver, the CUDA libraries of that version and cuDNN, and name their folders in LD_LIBRARY_PATH, or " +
+		"compute with --provider cpu"
 )
 
 // notEnabled is what a main library without the means to load the CUDA

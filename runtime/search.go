@@ -16,7 +16,8 @@ import (
 // libraryVariable is the environment variable that names the library.
 const libraryVariable = "EBM_ORT_LIBRARY"
 
-const remedyInstall = "put a newer or whole one in the user cache with `ebm runtime install`, or name its file with --ort-library or " + libraryVariable
+const remedyInstall = "put a newer or whole one in the user cache with `ebm runtime install`, or name its file with --ort-library or " +
+	libraryVariable
 
 // library is a shared library that the search found.
 type library struct {

@@ -23,7 +23,8 @@ var webBuild = build{version: webVersion, platform: "web", parts: []part{
 // script and the module that compute in WebAssembly, and those that use the
 // browser's GPU where they can.
 func WebFiles() []string {
-	return []string{"ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm", "ort.webgpu.bundle.min.mjs", "ort-wasm-simd-threaded.asyncify.wasm"}
+	return []string{"ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm", "ort.webgpu.bundle.min.mjs",
+		"ort-wasm-simd-threaded.asyncify.wasm"}
 }
 
 // InstallWeb puts onnxruntime-web's files into the user cache, where WebFolder

@@ -31,7 +31,8 @@ type benchFlags struct {
 func (f *benchFlags) add(fs *pflag.FlagSet) {
 	f.placeFlags.add(fs)
 	fs.StringVar(&f.job, "job", "score", "what is timed: score, train, sample or features")
-	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, or a shipped model (default: one of random weights)")
+	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, or a shipped model (default: "+
+		"one of random weights)")
 	group(fs, "Without --run", func(fs *pflag.FlagSet) {
 		fs.StringVar(&f.net.Net, "net", "res12", "the network: res6, res12, res18 or res34")
 		fs.IntVar(&f.net.Dim, "dim", 16, "channels after the first convolution")
@@ -40,9 +41,11 @@ func (f *benchFlags) add(fs *pflag.FlagSet) {
 	})
 	fs.IntVar(&f.batch, "batch", 0, "pictures in a run, chains for sample (default: 128, 64 for sample, 32 for features)")
 	fs.IntVar(&f.steps, "steps", 2700, "for sample, Langevin steps of a chain")
-	fs.IntVar(&f.shards, "shards", 0, "for train, parts of a batch whose gradients are computed side by side (default: the run's or the presets')")
+	fs.IntVar(&f.shards, "shards", 0, "for train, parts of a batch whose gradients are computed side by side (default: the run's or the "+
+		"presets')")
 	fs.IntVar(&f.runs, "runs", 0, "runs that are timed, after some that are not (default: 20, 10 for train, 5 for features, 1 for sample)")
-	fs.BoolVar(&f.turns, "turns", false, "time a run for each line of standard input and answer with a line of milliseconds, between two lines of JSON")
+	fs.BoolVar(&f.turns, "turns", false, "time a run for each line of standard input and answer with a line of milliseconds, between two "+
+		"lines of JSON")
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
 }
 
@@ -118,7 +121,8 @@ func (f *benchFlags) spec(a *app) (bench.Spec, error) {
 		return bench.Spec{}, usageError{err}
 	}
 	if f.batch < 0 || f.runs < 0 || f.shards < 0 || f.steps < 1 {
-		return bench.Spec{}, usagef("--batch %d --runs %d --shards %d --steps %d, want numbers from 0, 0, 0 and 1", f.batch, f.runs, f.shards, f.steps)
+		return bench.Spec{}, usagef("--batch %d --runs %d --shards %d --steps %d, want numbers from 0, 0, 0 and 1", f.batch,
+			f.runs, f.shards, f.steps)
 	}
 	if f.batch == 0 {
 		f.batch = batch

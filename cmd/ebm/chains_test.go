@@ -59,9 +59,11 @@ func TestLikelihoodOfToys(t *testing.T) {
 func TestLikelihoodOfAModel(t *testing.T) {
 	testkit.Long(t)
 	out := t.TempDir()
-	args := []string{"likelihood", "-q", "--run", tinyWeights(t), "--images", "mnist:test", "--count", "5", "--chains", "4", "--distributions", "8", "--hmc-steps", "2", "--points", "noisy", "--out", out}
+	args := []string{"likelihood", "-q", "--run", tinyWeights(t), "--images", "mnist:test", "--count", "5", "--chains", "4", "--distributions",
+		"8", "--hmc-steps", "2", "--points", "noisy", "--out", out}
 	text := mustRun(t, args...)
-	for _, want := range []string{"256 dimensions", "log Z, forward", "lower bound", "so no bound: mnist:test", "of 5 points, noisy", "bits/dim"} {
+	for _, want := range []string{"256 dimensions", "log Z, forward", "lower bound", "so no bound: mnist:test",
+		"of 5 points, noisy", "bits/dim"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the result does not say %q:\n%s", want, text)
 		}
@@ -97,11 +99,13 @@ func TestInpaint(t *testing.T) {
 		}
 	}
 	run := func(dir, mask string, more ...string) result {
-		args := append([]string{"inpaint", "-q", "--json", "--run", tiny, "--images", "mnist:test", "--count", "2", "--completions", "3", "--steps", "20", "--mask", mask, "--out", filepath.Join(out, dir)}, more...)
+		args := append([]string{"inpaint", "-q", "--json", "--run", tiny, "--images", "mnist:test", "--count", "2", "--completions", "3",
+			"--steps", "20", "--mask", mask, "--out", filepath.Join(out, dir)}, more...)
 		return decode[result](t, mustRun(t, args...))
 	}
 	r := run("named", "top")
-	if len(r.Pictures) != 2 || len(r.Pictures[1].RMSE) != 3 || r.Pictures[0].Hidden_values != 128 || !(r.RMSE > 0) || !(r.RMSE_of_mean <= r.RMSE) {
+	if len(r.Pictures) != 2 || len(r.Pictures[1].RMSE) != 3 || r.Pictures[0].Hidden_values != 128 || !(r.RMSE > 0) ||
+		!(r.RMSE_of_mean <= r.RMSE) {
 		t.Errorf("result %+v", r)
 	}
 	run("file", path, "--batch", "1")
@@ -144,9 +148,11 @@ func TestSampleByChains(t *testing.T) {
 		{"--sampler", "langevin", "--schedule", "constant"},
 	} {
 		out := t.TempDir()
-		args = append([]string{"sample", "-q", "--json", "--run", tiny, "--count", "60", "--draws", "5", "--warmup", "6", "--thin", "2", "--out", out}, args...)
+		args = append([]string{"sample", "-q", "--json", "--run", tiny, "--count", "60", "--draws", "5", "--warmup", "6", "--thin",
+			"2", "--out", out}, args...)
 		r := decode[result](t, mustRun(t, args...))
-		if r.Count != 60 || r.Made != 60 || r.Diagnostics.Chains != 12 || r.Diagnostics.Draws != 5 || !(r.Diagnostics.Energy.R_hat > 0.8) || !(r.Diagnostics.Acceptance > 0.1) {
+		if r.Count != 60 || r.Made != 60 || r.Diagnostics.Chains != 12 || r.Diagnostics.Draws != 5 || !(r.Diagnostics.Energy.R_hat > 0.8) ||
+			!(r.Diagnostics.Acceptance > 0.1) {
 			t.Errorf("%v: %+v", args, r)
 		}
 		if again := decode[result](t, mustRun(t, args...)); again.Made != 0 || again.Diagnostics != r.Diagnostics {
@@ -184,8 +190,10 @@ func TestChainsOfWrongUsage(t *testing.T) {
 		}
 	}
 	for want, args := range map[string][]string{
-		"one of [left right top bottom centre]": {"inpaint", "-q", "--run", tiny, "--images", "mnist:test", "--count", "1", "--mask", "middle", "--out", out},
-		"its pictures are [3 16 16]":            {"inpaint", "-q", "--run", tiny, "--images", "stacked-mnist:test", "--count", "1", "--mask", "left", "--out", out},
+		"one of [left right top bottom centre]": {"inpaint", "-q", "--run", tiny, "--images", "mnist:test", "--count", "1", "--mask",
+			"middle", "--out", out},
+		"its pictures are [3 16 16]": {"inpaint", "-q", "--run", tiny, "--images", "stacked-mnist:test", "--count", "1",
+			"--mask", "left", "--out", out},
 	} {
 		code, _, stderr := ebmRun(t, args...)
 		if code != 1 || !strings.Contains(stderr, want) {
@@ -222,11 +230,13 @@ func TestFormsOfOneModel(t *testing.T) {
 func TestFewEvaluations(t *testing.T) {
 	testkit.Long(t)
 	tiny := tinyWeights(t)
-	for _, args := range [][]string{{"--fast", "--evaluations", "12"}, {"--sampler", "edm", "--levels", "3", "--corrector", "1", "--tail", "2"}, {"--sampler", "ddim", "--levels", "5"}} {
+	for _, args := range [][]string{{"--fast", "--evaluations", "12"},
+		{"--sampler", "edm", "--levels", "3", "--corrector", "1", "--tail", "2"}, {"--sampler", "ddim", "--levels", "5"}} {
 		dir := t.TempDir()
 		sample := func(out string, more ...string) {
 			t.Helper()
-			mustRun(t, slices.Concat([]string{"sample", "-q", "--run", tiny, "--count", "20", "--float32", "--out", filepath.Join(dir, out)}, args, more)...)
+			mustRun(t, slices.Concat([]string{"sample", "-q", "--run", tiny, "--count", "20", "--float32", "--out",
+				filepath.Join(dir, out)}, args, more)...)
 		}
 		sample("whole")
 		sample("first", "--shard", "1/2")
@@ -235,8 +245,10 @@ func TestFewEvaluations(t *testing.T) {
 		testkit.SameFiles(t, filepath.Join(dir, "merged"), filepath.Join(dir, "whole"), "samples.npz", "samples_float32.npy", "samples.json")
 	}
 	dir := t.TempDir()
-	recipe := testkit.Write(t, filepath.Join(dir, "found.json"), []byte(`{"recipes": [{"sampler": "heun", "levels": 2, "end": 1, "freeze": 3, "step_size": 1, "velocity": 0.5}]}`))
-	mustRun(t, "inpaint", "-q", "--run", tiny, "--images", "mnist:test", "--count", "2", "--mask", "left", "--recipe", recipe, "--out", filepath.Join(dir, "filled"))
+	recipe := testkit.Write(t, filepath.Join(dir, "found.json"),
+		[]byte(`{"recipes": [{"sampler": "heun", "levels": 2, "end": 1, "freeze": 3, "step_size": 1, "velocity": 0.5}]}`))
+	mustRun(t, "inpaint", "-q", "--run", tiny, "--images", "mnist:test", "--count", "2", "--mask", "left", "--recipe", recipe, "--out",
+		filepath.Join(dir, "filled"))
 	if text := string(testkit.Read(t, dir, "filled", "inpaint.json")); !strings.Contains(text, `"velocity": 0.5`) {
 		t.Errorf("inpaint.json says %s, want the recipe", text)
 	}

@@ -10,7 +10,8 @@ import (
 type placeFlags struct{ section, prefix string }
 
 func (f *placeFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.section, "section", "", "of a file of weights, the dictionary to take, such as ema or trainer.ema (default: averaged weights, if there are any)")
+	fs.StringVar(&f.section, "section", "", "of a file of weights, the dictionary to take, such as ema or trainer.ema (default: averaged "+
+		"weights, if there are any)")
 	fs.StringVar(&f.prefix, "prefix", "", "of a file of weights, how the names to take begin, such as ema_model.")
 }
 
@@ -33,7 +34,8 @@ type checkpointFlags struct {
 
 func (f *checkpointFlags) add(fs *pflag.FlagSet) {
 	f.placeFlags.add(fs)
-	fs.StringVar(&f.checkpoint, "checkpoint", "", "which checkpoint of a run: newest (the default), best (as ebm evaluate --select found it) or the number of its step")
+	fs.StringVar(&f.checkpoint, "checkpoint", "", "which checkpoint of a run: newest (the default), best (as ebm evaluate --select found "+
+		"it) or the number of its step")
 }
 
 // of returns the reference of what the flags mean of a run or a file.

@@ -73,12 +73,14 @@ func classifierKnobs() knobs[train.ClassifierSettings] {
 		word("data", "folder of the data (default: found by itself)", func(s *settings) *string { return &s.Data.Dir }),
 		number("steps", "updates to make in all", func(s *settings) *int { return &s.Steps }),
 		number("batch", "pictures in a batch", func(s *settings) *int { return &s.Batch }),
-		number("shift", "the most that a picture is moved along each axis, at random, in pixels of its 32", func(s *settings) *int { return &s.Shift }),
+		number("shift", "the most that a picture is moved along each axis, at random, in pixels of its 32",
+			func(s *settings) *int { return &s.Shift }),
 		toggle("flip", "mirror pictures at random (default: for fashion-mnist)", func(s *settings) *bool { return &s.Data.Flip }),
 		number("dim", "channels after the network's first convolution", func(s *settings) *int { return &s.Net.Dim }),
 		number("features", "features of a picture", func(s *settings) *int { return &s.Net.Features }),
 		natural("seed", "seed of the first weights, the order of the data and the shifts", func(s *settings) *uint64 { return &s.Seed }),
-		real("learning-rate", "Adam's learning rate at the start; it falls as a cosine", func(s *settings) *float64 { return &s.Optimiser.LearningRate.Initial }),
+		real("learning-rate", "Adam's learning rate at the start; it falls as a cosine",
+			func(s *settings) *float64 { return &s.Optimiser.LearningRate.Initial }),
 		real("ema", "decay of averaged weights, 0 for none", func(s *settings) *float64 { return &s.Optimiser.EMA }),
 		number("checkpoint-every", "steps between checkpoints", func(s *settings) *int { return &s.Output.CheckpointEvery }),
 	}
@@ -180,6 +182,7 @@ func (f *classifierFlags) test(ctx context.Context, a *app, s train.ClassifierSe
 }
 
 // load loads labelled grey pictures of the given size.
-func (f *classifierFlags) load(ctx context.Context, a *app, s train.ClassifierSettings, split dataset.Split, size int) (*dataset.Set, error) {
+func (f *classifierFlags) load(ctx context.Context, a *app, s train.ClassifierSettings, split dataset.Split,
+	size int) (*dataset.Set, error) {
 	return dataset.Load(ctx, dataset.Spec{Name: s.Data.Name, Dir: s.Data.Dir, Split: split, Size: size, Log: a.log})
 }

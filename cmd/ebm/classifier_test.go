@@ -15,7 +15,8 @@ import (
 func TestClassifierCommand(t *testing.T) {
 	testkit.Long(t)
 	out := filepath.Join(t.TempDir(), "run")
-	args := []string{"classifier", "--data-name", "mnist", "--batch", "8", "--dim", "2", "--features", "4", "--seed", "5", "--out", out, "--quiet", "--json"}
+	args := []string{"classifier", "--data-name", "mnist", "--batch", "8", "--dim", "2", "--features", "4", "--seed", "5", "--out",
+		out, "--quiet", "--json"}
 	run := func(more ...string) (result struct {
 		Path     string
 		Step     int
@@ -31,7 +32,8 @@ func TestClassifierCommand(t *testing.T) {
 		return result
 	}
 	first := run("--steps", "20", "--checkpoint-every", "10")
-	if first.Step != 20 || first.Pictures != 10000 || !(first.Accuracy > 0.05 && first.Accuracy < 1) || first.Loss == nil || math.Abs(*first.Loss-2.3) > 0.5 {
+	if first.Step != 20 || first.Pictures != 10000 || !(first.Accuracy > 0.05 && first.Accuracy < 1) || first.Loss == nil ||
+		math.Abs(*first.Loss-2.3) > 0.5 {
 		t.Errorf("after 20 steps: %+v", first)
 	}
 	set, err := weights.Load(first.Path)

@@ -16,7 +16,8 @@ var update = flag.Bool("update", false, "write docs/commands.md anew")
 func TestCommandsDocument(t *testing.T) {
 	const path = "../../docs/commands.md"
 	var b bytes.Buffer
-	b.WriteString("# Commands\n\nWhat `ebm COMMAND --help` says of each command. This page is written by\n`go test ./cmd/ebm -run CommandsDocument -update`.\n")
+	b.WriteString("# Commands\n\nWhat `ebm COMMAND --help` says of each command. This page is written by\n`go test ./cmd/ebm -run " +
+		"CommandsDocument -update`.\n")
 	a := &app{stdout: io.Discard, stderr: io.Discard}
 	root := newRoot(a)
 	for _, g := range root.Groups() {

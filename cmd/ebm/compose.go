@@ -43,12 +43,17 @@ type composeFlags struct {
 }
 
 func (f *composeFlags) add(fs *pflag.FlagSet) {
-	fs.StringArrayVar(&f.runs, "run", nil, "an energy: a run's folder, one of its checkpoints, a file of weights, a shipped model, or an energy.onnx; several may be given")
+	fs.StringArrayVar(&f.runs, "run", nil, "an energy: a run's folder, one of its checkpoints, a file of weights, a shipped model, or an "+
+		"energy.onnx; several may be given")
 	fs.Float64SliceVar(&f.weights, "weights", nil, "weight of each energy in the sum, in the order of --run (default 1 each)")
 	fs.Float64Var(&f.temperature, "temperature", 1, "T that the sum of energies is divided by")
-	fs.StringArrayVar(&f.classes, "classifier", nil, "a class that pictures are to have: DATA:CLASS of a shipped classifier ("+strings.Join(zoo.Classifiers(), ", ")+"), or FILE.onnx:OUTPUT:CLASS of any file with logits")
-	fs.Float64Var(&f.classWeight, "classifier-weight", 1, "weight of −log p(class|x); 1 is Bayes' rule, more keeps to the class where a model or a classifier is unsure")
-	fs.BoolVar(&f.noisy, "classifier-noisy", false, "show pictures to classifiers as they are, not denoised: a third of the work, for classifiers that know noise")
+	fs.StringArrayVar(&f.classes, "classifier", nil,
+		"a class that pictures are to have: DATA:CLASS of a shipped classifier ("+strings.Join(zoo.Classifiers(),
+			", ")+"), or FILE.onnx:OUTPUT:CLASS of any file with logits")
+	fs.Float64Var(&f.classWeight, "classifier-weight", 1,
+		"weight of −log p(class|x); 1 is Bayes' rule, more keeps to the class where a model or a classifier is unsure")
+	fs.BoolVar(&f.noisy, "classifier-noisy", false, "show pictures to classifiers as they are, not denoised: a third of the work, for "+
+		"classifiers that know noise")
 	f.pictureFlags.add(fs, "a picture whose pixels are given where --mask does not hide them (the first one)")
 	fs.StringVar(&f.mask, "mask", "", "what is hidden of it: left, right, top, bottom, centre, or a PNG file")
 	fs.Float64Var(&f.noise, "given-noise", 0, "σ of the given pixels, in units of x (default: σ₀ of the composition)")
@@ -174,7 +179,8 @@ func classOf(text string) (mdsm.Logits, int, error) {
 	}
 	at = strings.LastIndex(name, ":")
 	if at < 0 || !strings.EqualFold(filepath.Ext(name[:at]), ".onnx") {
-		return nil, 0, usagef("--classifier %q, want DATA:CLASS with DATA one of %s, or FILE.onnx:OUTPUT:CLASS", text, strings.Join(zoo.Classifiers(), ", "))
+		return nil, 0, usagef("--classifier %q, want DATA:CLASS with DATA one of %s, or FILE.onnx:OUTPUT:CLASS", text,
+			strings.Join(zoo.Classifiers(), ", "))
 	}
 	m, err := onnximport.Read(name[:at], onnximport.Options{})
 	if err != nil {

@@ -117,7 +117,8 @@ func TestModelsAreListed(t *testing.T) {
 	var names []string
 	for _, m := range list {
 		names = append(names, m.Name)
-		if m.Weights < 1000 || m.Steps < 1 || m.Hours <= 0 || m.Command == "" || len(m.Hash) != 64 || m.measured() == "" || m.Kind == "classifier" && !(m.Accuracy > 0.8) {
+		if m.Weights < 1000 || m.Steps < 1 || m.Hours <= 0 || m.Command == "" || len(m.Hash) != 64 || m.measured() == "" ||
+			m.Kind == "classifier" && !(m.Accuracy > 0.8) {
 			t.Errorf("%+v", m)
 		}
 	}
@@ -140,7 +141,8 @@ func TestReproduceListsItsItems(t *testing.T) {
 		}
 	}
 	for want, args := range map[string][]string{"inpainting": {"table 2"}, "smoke": {"noise", "--scale", "large"}} {
-		if code, _, stderr := ebmRun(t, append([]string{"reproduce", "--out", t.TempDir()}, args...)...); code != 2 || !strings.Contains(stderr, want) {
+		if code, _, stderr := ebmRun(t, append([]string{"reproduce", "--out", t.TempDir()}, args...)...); code != 2 ||
+			!strings.Contains(stderr, want) {
 			t.Errorf("reproduce %v: status %d, %q", args, code, stderr)
 		}
 	}

@@ -60,17 +60,24 @@ type crashJob struct {
 
 func crashJobs() []crashJob {
 	return []crashJob{
-		{"train", nil, []string{"train", "--preset", "demo", "--net", "res6", "--dim", "2", "--size", "16", "--batch", "4", "--steps", "8", "--shards", "2",
+		{"train", nil, []string{"train", "--preset", "demo", "--net", "res6", "--dim", "2", "--size", "16", "--batch", "4",
+			"--steps", "8", "--shards", "2",
 			"--checkpoint-every", "2", "--keep-checkpoints", "1", "--log-every", "1", "--resume", "--out", "OUT"}},
-		{"sample", nil, []string{"sample", "--run", "RUN", "--count", "12", "--steps", "300", "--batch", "2", "--float32", "--png", "--out", "OUT"}},
-		{"evaluate", nil, []string{"evaluate", "RUN", "--count", "4", "--steps", "10", "--limit", "64", "--pictures", "16", "--features", "classifier",
+		{"sample", nil, []string{"sample", "--run", "RUN", "--count", "12", "--steps", "300", "--batch", "2", "--float32",
+			"--png", "--out", "OUT"}},
+		{"evaluate", nil, []string{"evaluate", "RUN", "--count", "4", "--steps", "10", "--limit", "64", "--pictures", "16",
+			"--features", "classifier",
 			"--parts", "metrics,noise", "--cache", "OUT/cache", "--out", "OUT"}},
-		{"select", func(t *testing.T, out string) { copyDir(t, out, finishedRun(t)) }, []string{"evaluate", "OUT", "--select", "--select-count", "4",
-			"--select-steps", "5", "--count", "4", "--steps", "10", "--limit", "64", "--features", "classifier", "--parts", "metrics", "--cache", "OUT/cache"}},
+		{"select", func(t *testing.T, out string) { copyDir(t, out, finishedRun(t)) },
+			[]string{"evaluate", "OUT", "--select", "--select-count", "4",
+				"--select-steps", "5", "--count", "4", "--steps", "10", "--limit", "64", "--features", "classifier", "--parts", "metrics",
+				"--cache", "OUT/cache"}},
 		{"likelihood", nil, []string{"likelihood", "--run", "RUN", "--count", "2", "--chains", "2", "--distributions", "12", "--out", "OUT"}},
 		{"export", nil, []string{"export", "--run", "RUN", "--kinds", "energy,score,train", "--out", "OUT"}},
-		{"convert", func(t *testing.T, out string) { testkit.Mkdir(t, out) }, []string{"convert", "--force", formats + "/weights.pt", "OUT/weights.npz"}},
-		{"inpaint", nil, []string{"inpaint", "--run", "RUN", "--images", "mnist:test", "--count", "2", "--mask", "left", "--steps", "30", "--out", "OUT"}},
+		{"convert", func(t *testing.T, out string) { testkit.Mkdir(t, out) },
+			[]string{"convert", "--force", formats + "/weights.pt", "OUT/weights.npz"}},
+		{"inpaint", nil, []string{"inpaint", "--run", "RUN", "--images", "mnist:test", "--count", "2", "--mask", "left",
+			"--steps", "30", "--out", "OUT"}},
 		{"denoise", nil, []string{"denoise", "--run", "RUN", "--images", "mnist:test", "--count", "2", "--noise", "0.1", "--out", "OUT"}},
 	}
 }
@@ -173,7 +180,8 @@ func (c *crasher) execute(dir string, kill time.Duration, tracer ...string) resu
 	if strings.Contains(r.stderr, "runtime: netpollBreak write failed") {
 		return result{code: -1}
 	}
-	if strings.Contains(r.stderr, "goroutine ") || strings.Contains(r.stderr, "fatal error:") || strings.Contains(r.stderr, "terminate called") {
+	if strings.Contains(r.stderr, "goroutine ") || strings.Contains(r.stderr, "fatal error:") ||
+		strings.Contains(r.stderr, "terminate called") {
 		c.panics++
 		c.t.Errorf("%v: %s", cmd.Args, r.stderr)
 	}
@@ -304,7 +312,8 @@ func contents(t *testing.T, dir string) map[string]string {
 
 // report prints the figures, as docs/reliability.md has them.
 func (c *crasher) report(what string) {
-	c.t.Logf("| %s | %s | %d | %d | %d | %d | %d | %d | %d |", c.job.name, what, c.attempts, c.survived, c.lost, c.damaged, c.panics, c.hangs, c.leftovers)
+	c.t.Logf("| %s | %s | %d | %d | %d | %d | %d | %d | %d |", c.job.name, what, c.attempts, c.survived, c.lost, c.damaged,
+		c.panics, c.hangs, c.leftovers)
 }
 
 // eachJob runs a test for the chosen commands.

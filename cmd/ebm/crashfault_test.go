@@ -26,8 +26,10 @@ func TestCrashFaults(t *testing.T) {
 	}
 	eachJob(t, *failed, func(t *testing.T, c *crasher) {
 		for _, f := range []struct{ calls, err string }{
-			{"fsync,fdatasync", "EIO"}, {"?rename,renameat,renameat2", "EIO"}, {"write,pwrite64", "ENOSPC"}, {"write,pwrite64", "EIO"}, {"ftruncate", "EIO"},
-			{"mkdirat", "ENOSPC"}, {"unlinkat", "EIO"}, {"flock", "ENOLCK"}, {"getdents64", "EIO"}, {"openat", "EIO"}, {"openat", "EMFILE"}, {"read,pread64", "EIO"},
+			{"fsync,fdatasync", "EIO"}, {"?rename,renameat,renameat2", "EIO"}, {"write,pwrite64", "ENOSPC"},
+			{"write,pwrite64", "EIO"}, {"ftruncate", "EIO"},
+			{"mkdirat", "ENOSPC"}, {"unlinkat", "EIO"}, {"flock", "ENOLCK"}, {"getdents64", "EIO"}, {"openat", "EIO"}, {"openat", "EMFILE"},
+			{"read,pread64", "EIO"},
 		} {
 			attempts, injected := c.attempts, 0
 			log := filepath.Join(t.TempDir(), "strace")
@@ -37,7 +39,8 @@ func TestCrashFaults(t *testing.T) {
 				}
 				what := fmt.Sprintf("call %d of %s failed with %s", n, f.calls, f.err)
 				dir := c.folder(t.TempDir())
-				r := c.execute(dir, 0, strace, "-f", "--seccomp-bpf", "-qq", "-o", log, "-e", "trace="+f.calls, "-e", fmt.Sprintf("inject=%s:error=%s:when=%d", f.calls, f.err, n))
+				r := c.execute(dir, 0, strace, "-f", "--seccomp-bpf", "-qq", "-o", log, "-e", "trace="+f.calls, "-e",
+					fmt.Sprintf("inject=%s:error=%s:when=%d", f.calls, f.err, n))
 				trace := testkit.Read(t, log)
 				hit := bytes.Count(trace, []byte("(INJECTED)"))
 				if hit == 0 {

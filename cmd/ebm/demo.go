@@ -72,7 +72,8 @@ func demo(ctx context.Context, a *app, o assess.DemoOptions, asJSON bool) error 
 			if s.Frechet != nil {
 				distance = fmt.Sprintf(", Fréchet distance %.0f", *s.Frechet)
 			}
-			a.printf("%-9s %d evaluations a sample: %.1f s, %d of %d digits, sure of %.0f %%%s\n", s.Sampler, s.Evaluations, s.Seconds, s.Covered, r.Modes, 100*s.Confident, distance)
+			a.printf("%-9s %d evaluations a sample: %.1f s, %d of %d digits, sure of %.0f %%%s\n", s.Sampler, s.Evaluations, s.Seconds, s.Covered,
+				r.Modes, 100*s.Confident, distance)
 		}
 		a.printf("took      %.0fs\n", r.Seconds)
 	}

@@ -36,8 +36,10 @@ func (f *denoiseFlags) add(fs *pflag.FlagSet) {
 	f.addCount(fs, 0)
 	fs.StringVar(&f.out, "out", "", "folder of the denoised pictures, made if it is not there")
 	fs.Float64Var(&f.noise, "noise", 0, "first add Gaussian noise of this standard deviation, in units of x (pixels from 0 to 1)")
-	fs.Float64Var(&f.sigma, "sigma", 0, "standard deviation of the noise that the pictures have, for the risk (default that of --noise, else what each jump measures)")
-	fs.IntVar(&f.probes, "probes", 0, "random vectors for the risk: Stein's estimate of the remaining error, which needs no clean picture; 0 for none")
+	fs.Float64Var(&f.sigma, "sigma", 0, "standard deviation of the noise that the pictures have, for the risk (default that of --noise, "+
+		"else what each jump measures)")
+	fs.IntVar(&f.probes, "probes", 0, "random vectors for the risk: Stein's estimate of the remaining error, which needs no clean picture; "+
+		"0 for none")
 	fs.Uint64Var(&f.seed, "seed", 0, "seed of the added noise")
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
 }
@@ -133,7 +135,8 @@ func (f *denoiseFlags) denoise(ctx context.Context, a *app) error {
 }
 
 // risks estimates the errors that are left, nil where that is not asked for.
-func (f *denoiseFlags) risks(ctx context.Context, a *app, m *ebm.Model, noisy, denoised *tensor.Tensor, levels []float64) ([]float64, error) {
+func (f *denoiseFlags) risks(ctx context.Context, a *app, m *ebm.Model, noisy, denoised *tensor.Tensor,
+	levels []float64) ([]float64, error) {
 	if f.probes == 0 {
 		return nil, nil
 	}

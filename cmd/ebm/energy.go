@@ -17,7 +17,8 @@ type energyFlags struct {
 }
 
 func (f *energyFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, a shipped model, or a score.onnx or energy.onnx")
+	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, a shipped model, or a "+
+		"score.onnx or energy.onnx")
 	f.checkpointFlags.add(fs)
 	fs.Float64Var(&f.sigma0, "sigma0", 0, "σ₀ of the model (default: what it says)")
 	group(fs, "Of an ONNX file of another program", func(fs *pflag.FlagSet) {

@@ -56,45 +56,56 @@ const (
 func runParts() []string { return texts(assess.Parts()) }
 
 func (f *evaluateFlags) addSides(fs *pflag.FlagSet) {
-	fs.StringVar(&f.sets.Samples, "samples", "", "what to evaluate: a run's folder, a folder, .zip or .tar of pictures, .npz or .npy of pictures or features, a data set (cifar10:test), or .npz statistics")
+	fs.StringVar(&f.sets.Samples, "samples", "", "what to evaluate: a run's folder, a folder, .zip or .tar of pictures, .npz or .npy of "+
+		"pictures or features, a data set (cifar10:test), or .npz statistics")
 	fs.StringVar(&f.sets.Range, "samples-range", "0..1", "what floats of the samples mean for black and white: 0..1, -1..1 or 0..255")
 	fs.StringVar(&f.sets.Reference, "reference", "", "what to compare it with, named in the same ways")
 	fs.StringVar(&f.metrics.WriteFeatures, "write-features", "", "also write the samples' features to this .npz file")
-	fs.StringVar(&f.metrics.WriteStatistics, "write-statistics", "", "also write the mean and covariance of the samples' features to this .npz file, which pytorch-fid reads")
+	fs.StringVar(&f.metrics.WriteStatistics, "write-statistics", "",
+		"also write the mean and covariance of the samples' features to this .npz file, which pytorch-fid reads")
 }
 
 func (f *evaluateFlags) addRun(fs *pflag.FlagSet) {
 	o, b := &f.run, &f.both
 	fs.StringVar(&o.Dir, "out", "", "the folder of the report (default the run's own)")
 	b.which.add(fs)
-	fs.StringSliceVar(&b.parts, "parts", nil, "some of "+strings.Join(runParts(), ", ")+" (default all that can be had); samples are drawn where one needs them")
+	fs.StringSliceVar(&b.parts, "parts", nil, "some of "+strings.Join(runParts(),
+		", ")+" (default all that can be had); samples are drawn where one needs them")
 	fs.StringVar(&o.DataName, "data-name", "", "the data set it was trained on, where that is not known")
-	fs.StringSliceVar(&o.Against, "against", nil, "other pictures that the energy is to tell apart, as SET, SET:train or SET=FOLDER (default fashion-mnist for mnist, svhn for cifar10, and the other way round)")
+	fs.StringSliceVar(&o.Against, "against", nil, "other pictures that the energy is to tell apart, as SET, SET:train or SET=FOLDER "+
+		"(default fashion-mnist for mnist, svhn for cifar10, and the other way round)")
 	fs.IntVar(&o.Count, "count", 256, "samples to draw where there are none; few samples bias every number, see the warnings")
 	fs.IntVar(&o.Steps, "steps", 2700, "Langevin steps of those samples")
 	fs.IntVar(&o.Pictures, "pictures", 2000, "pictures of each set whose energies are measured")
 	fs.IntVar(&o.Neighbours, "neighbours", 10, "nearest training pictures shown for a sample")
-	fs.BoolVar(&b.selects, "select", false, "first draw samples of every checkpoint, mark the best one (checkpoints/best.json), export it into model/ and evaluate it")
+	fs.BoolVar(&b.selects, "select", false, "first draw samples of every checkpoint, mark the best one (checkpoints/best.json), export it "+
+		"into model/ and evaluate it")
 	fs.IntVar(&b.selecting.Count, "select-count", 1000, "with --select, samples of each checkpoint")
 	fs.IntVar(&b.selecting.Steps, "select-steps", 2700, "with --select, Langevin steps of those samples")
 }
 
 func (f *evaluateFlags) addNetwork(fs *pflag.FlagSet) {
 	b := &f.both
-	fs.StringVar(&b.features, "features", "", "what sees the pictures: inception, classifier (the shipped one of digits, classifier:fashion-mnist that of clothes) or pixels (default inception where there are weights, else the classifier for grey pictures of its sizes)")
+	fs.StringVar(&b.features, "features", "", "what sees the pictures: inception, classifier (the shipped one of digits, "+
+		"classifier:fashion-mnist that of clothes) or pixels (default inception where there are weights, else the classifier for grey "+
+		"pictures of its sizes)")
 	fs.StringVar(&b.inception, "inception", "", "weights of the FID Inception network (default: what EBM_INCEPTION names, or the user cache)")
 	fs.StringVar(&b.onnx.Path, "features-onnx", "", "an ONNX file as the feature network instead, from pictures [N C H W]")
 	fs.StringVar(&b.onnx.Output, "features-output", "", "with --features-onnx, the output that holds features (default the only one)")
 	fs.StringVar(&b.onnx.Logits, "logits-output", "", "with --features-onnx, the output that holds logits, for the score")
-	fs.StringVar(&b.inputRange, "features-range", string(features.RangeUnit), "with --features-onnx, the values that it takes: 0..1, -1..1, 0..255 or imagenet")
-	fs.IntVar(&b.onnx.Size, "features-size", 0, "with --features-onnx, the side of its input where the file leaves it open (default that of the pictures)")
-	fs.StringVar(&b.preprocess, "preprocess", string(inception.PyTorchFID), "how pictures are resized: pytorch-fid, tf (as torch-fidelity) or clean (as clean-fid)")
+	fs.StringVar(&b.inputRange, "features-range", string(features.RangeUnit),
+		"with --features-onnx, the values that it takes: 0..1, -1..1, 0..255 or imagenet")
+	fs.IntVar(&b.onnx.Size, "features-size", 0, "with --features-onnx, the side of its input where the file leaves it open (default that "+
+		"of the pictures)")
+	fs.StringVar(&b.preprocess, "preprocess", string(inception.PyTorchFID),
+		"how pictures are resized: pytorch-fid, tf (as torch-fidelity) or clean (as clean-fid)")
 	fs.StringVar(&f.metrics.CacheDir, "cache", "", "folder of computed features, so that a killed run goes on and nothing is computed twice")
 }
 
 func (f *evaluateFlags) addMetrics(fs *pflag.FlagSet) {
 	m := &f.metrics
-	fs.StringSliceVar(&m.Metrics, "metrics", nil, "some of fid, is, kid, pr (precision, recall, density, coverage) (default those that can be had)")
+	fs.StringSliceVar(&m.Metrics, "metrics", nil, "some of fid, is, kid, pr (precision, recall, density, coverage) (default those that can "+
+		"be had)")
 	fs.IntVar(&m.Subsets, "kid-subsets", 100, "subsets of the kernel distance")
 	fs.IntVar(&m.SubsetSize, "kid-subset-size", 0, "samples in each (default 1000, or half of them where there are fewer)")
 	fs.IntVar(&m.Splits, "is-splits", 10, "splits of the Inception score")
@@ -159,12 +170,16 @@ func (f *evaluateFlags) check(run bool) error {
 		{"is-splits", float64(m.Splits), 1}, {"features-size", float64(b.onnx.Size), 0},
 	}
 	if run {
-		limits = append(limits, least{"count", float64(o.Count), 2}, least{"steps", float64(o.Steps), 1}, least{"pictures", float64(o.Pictures), 2},
-			least{"neighbours", float64(o.Neighbours), 1}, least{"select-count", float64(b.selecting.Count), 2}, least{"select-steps", float64(b.selecting.Steps), 1})
+		limits = append(limits, least{"count", float64(o.Count), 2}, least{"steps", float64(o.Steps), 1},
+			least{"pictures", float64(o.Pictures), 2},
+			least{"neighbours", float64(o.Neighbours), 1}, least{"select-count", float64(b.selecting.Count), 2},
+			least{"select-steps", float64(b.selecting.Steps), 1})
 	}
 	for _, err := range []error{
 		someOf("--metrics", m.Metrics, sets.Names()), someOf("--preprocess", []string{b.preprocess}, texts(inception.Conventions())),
-		someOf("--samples-range", []string{f.sets.Range}, sets.Ranges()), someOf("--features-range", []string{b.inputRange}, texts(features.InputRanges())), someOf("--parts", b.parts, runParts()), atLeast(limits...),
+		someOf("--samples-range", []string{f.sets.Range}, sets.Ranges()),
+		someOf("--features-range", []string{b.inputRange}, texts(features.InputRanges())),
+		someOf("--parts", b.parts, runParts()), atLeast(limits...),
 	} {
 		if err != nil {
 			return err

@@ -40,11 +40,13 @@ func featureFile(t *testing.T, mean float32, number uint64) string {
 func TestEvaluateFeatures(t *testing.T) {
 	a, b := featureFile(t, 0, 1), featureFile(t, 2, 2)
 	code, stdout, stderr := ebmRun(t, "evaluate", "--samples", a, "--reference", b, "--provider", "cpu", "--quiet")
-	if code != 0 || !strings.Contains(stdout, "features_frechet ") || !strings.Contains(stdout, "coverage ") || !strings.Contains(stderr, "warning: no is: ") {
+	if code != 0 || !strings.Contains(stdout, "features_frechet ") || !strings.Contains(stdout, "coverage ") ||
+		!strings.Contains(stderr, "warning: no is: ") {
 		t.Errorf("exit status %d\n%s%s", code, stdout, stderr)
 	}
 	var result sets.Result
-	if err := json.Unmarshal([]byte(mustRun(t, "evaluate", "--samples", a, "--reference", b, "--metrics", "fid", "--json", "--provider", "cpu")), &result); err != nil {
+	if err := json.Unmarshal([]byte(mustRun(t, "evaluate", "--samples", a, "--reference", b, "--metrics", "fid", "--json", "--provider",
+		"cpu")), &result); err != nil {
 		t.Fatal(err)
 	}
 	if len(result.Metrics) != 1 || !(result.Metrics[0].Value > 15 && result.Metrics[0].Value < 25) || result.Metrics[0].Warnings == nil {
@@ -67,7 +69,8 @@ func TestEvaluateDataSets(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &result); err != nil {
 		t.Fatal(err)
 	}
-	if len(result.Metrics) != 5 || result.Metrics[0].Metric != "onnx_frechet" || !(result.Metrics[0].Value > 0 && result.Metrics[0].Value < 3) ||
+	if len(result.Metrics) != 5 || result.Metrics[0].Metric != "onnx_frechet" ||
+		!(result.Metrics[0].Value > 0 && result.Metrics[0].Value < 3) ||
 		result.Features.Input != "[1 8 8]" || result.Features.Preprocess != "clean" {
 		t.Errorf("%s", out)
 	}
@@ -79,9 +82,11 @@ func TestEvaluateByClassifier(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv("HOME", t.TempDir())
 	t.Setenv(features.InceptionVariable, "")
-	args := []string{"evaluate", "--samples", "mnist:test", "--reference", "mnist:train", "--limit", "300", "--metrics", "fid,kid", "--provider", "cpu", "--quiet"}
+	args := []string{"evaluate", "--samples", "mnist:test", "--reference", "mnist:train", "--limit", "300", "--metrics", "fid,kid",
+		"--provider", "cpu", "--quiet"}
 	code, stdout, stderr := ebmRun(t, args...)
-	if code != 0 || !strings.Contains(stdout, "classifier_frechet ") || !strings.Contains(stderr, "no Inception weights") || !strings.Contains(stderr, "no FID") {
+	if code != 0 || !strings.Contains(stdout, "classifier_frechet ") || !strings.Contains(stderr, "no Inception weights") ||
+		!strings.Contains(stderr, "no FID") {
 		t.Errorf("exit status %d\n%s%s", code, stdout, stderr)
 	}
 	if named := mustRun(t, append(args, "--features", "classifier")...); named != stdout {

@@ -49,11 +49,13 @@ func TestEvaluateARun(t *testing.T) {
 	testkit.Long(t)
 	dir := smallRun(t)
 	// A report of what was done before stays, after the evaluation's.
-	before := &report.Document{Title: "Before", Summary: "Trained.", Sections: []report.Section{report.Text{Title: "Checked", Paragraphs: []string{"all"}}}}
+	before := &report.Document{Title: "Before", Summary: "Trained.",
+		Sections: []report.Section{report.Text{Title: "Checked", Paragraphs: []string{"all"}}}}
 	if err := before.Write(dir); err != nil {
 		t.Fatal(err)
 	}
-	text := mustRun(t, quick(dir, "--select", "--select-count", "8", "--select-steps", "20", "--against", "stacked-mnist", "--parts", "noise")...)
+	text := mustRun(t, quick(dir, "--select", "--select-count", "8", "--select-steps", "20", "--against",
+		"stacked-mnist", "--parts", "noise")...)
 	if !strings.Contains(text, "best checkpoint") {
 		t.Errorf("printed\n%s", text)
 	}
@@ -92,7 +94,8 @@ func TestEvaluateARun(t *testing.T) {
 		found[m.Key] = m
 	}
 	for key, samples := range map[string]int{
-		"classifier_frechet": 8, "classifier_recall": 8, "modes_covered": 8, "auroc_energy_mnist_train": 30, "auroc_loss_mnist_train": 30, "held_out_loss": 30,
+		"classifier_frechet": 8, "classifier_recall": 8, "modes_covered": 8, "auroc_energy_mnist_train": 30,
+		"auroc_loss_mnist_train": 30, "held_out_loss": 30,
 	} {
 		if m, ok := found[key]; !ok || m.Samples != samples {
 			t.Errorf("%s: %+v, want one of %d samples", key, m, samples)
@@ -125,7 +128,8 @@ func TestEvaluateARun(t *testing.T) {
 		titles[named.Title]++
 	}
 	for _, id := range []string{
-		"samples", "numbers", "mode-numbers", "modes", "outliers", "outliers-by-energy", "outliers-by-loss", "outlier-scores", "noise", "noise-numbers",
+		"samples", "numbers", "mode-numbers", "modes", "outliers", "outliers-by-energy", "outliers-by-loss", "outlier-scores",
+		"noise", "noise-numbers",
 		"neighbours", "neighbour-numbers", "selection", "selection-numbers", "training", "settings", "conditions", "timings", "again",
 	} {
 		if ids[id] != 1 {

@@ -180,7 +180,8 @@ With --for it writes what another program wants:
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", "", "folder of the files, made if it is not there")
-	cmd.Flags().StringSliceVar(&kinds, "kinds", []string{"energy", "score", "hvp", "train", "sampler"}, "which files to write (with --for, its own choice by default)")
+	cmd.Flags().StringSliceVar(&kinds, "kinds", []string{"energy", "score", "hvp", "train", "sampler"},
+		"which files to write (with --for, its own choice by default)")
 	cmd.Flags().IntVar(&batch, "batch", 0, "fix the batch N, 0 for a dynamic one")
 	cmd.Flags().BoolVar(&asked, "json", false, "print the files as JSON")
 	cmd.Flags().BoolVar(&notFinite, "allow-not-finite", false, "export weights that are infinite or not a number, too")

@@ -31,7 +31,9 @@ type otherFlags struct {
 
 func (f *otherFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.target, "for", "", "another program to write for: "+strings.Join(targetNames(), ", "))
-	fs.StringVar(&f.sampler, "sampler", string(mcmc.Langevin), "what sampler.onnx and generator.onnx are of: langevin, steps of eq. (8) for the sampler and the paper's chain for the generator, or whole chains of "+langevin.MethodNames())
+	fs.StringVar(&f.sampler, "sampler", string(mcmc.Langevin),
+		"what sampler.onnx and generator.onnx are of: langevin, steps of eq. (8) for the sampler and the paper's chain for the generator, or "+
+			"whole chains of "+langevin.MethodNames())
 	group(fs, "Chains of few evaluations", f.fewStepFlags.add)
 	group(fs, "With --for", func(fs *pflag.FlagSet) {
 		fs.StringVar(&f.name, "name", "", "the model's name in files (default: from its reference)")

@@ -39,7 +39,8 @@ func TestExportForWrongUsage(t *testing.T) {
 			}
 		}
 	}
-	if code, _, stderr := ebmRun(t, "export", "--weights", tiny, "--out", dir, "--for", "triton", "--name", "a/b"); code != 2 || !strings.Contains(stderr, `"a/b"`) {
+	if code, _, stderr := ebmRun(t, "export", "--weights", tiny, "--out", dir, "--for", "triton", "--name", "a/b"); code != 2 ||
+		!strings.Contains(stderr, `"a/b"`) {
 		t.Errorf("a name with a slash: exit status %d, %s", code, stderr)
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {

@@ -29,10 +29,12 @@ type pageFlags struct {
 }
 
 func (f *pageFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.precision, "precision", "", "how weights are kept: "+strings.Join(bundle.Precisions(), ", ")+" (default int8, float32 for ONNX files)")
+	fs.StringVar(&f.precision, "precision", "", "how weights are kept: "+strings.Join(bundle.Precisions(),
+		", ")+" (default int8, float32 for ONNX files)")
 	fs.BoolVar(&f.webgpu, "webgpu", false, "a larger page that uses the browser's GPU where it can")
 	f.pictureFlags.add(fs, "the page begins with the first of these pictures")
-	fs.StringVar(&f.mask, "mask", "", "and with this part hidden, which it fills in: "+strings.Join(langevin.Regions(), ", ")+", or a PNG file")
+	fs.StringVar(&f.mask, "mask", "", "and with this part hidden, which it fills in: "+strings.Join(langevin.Regions(),
+		", ")+", or a PNG file")
 }
 
 func (f *pageFlags) check() error {
@@ -45,7 +47,8 @@ func (f *pageFlags) check() error {
 // options returns what the page of a model holds: beside what the flags say,
 // onnxruntime-web, samplers, the one that is asked for first, and the classifier that knows the data, where one is
 // shipped.
-func (f *pageFlags) options(ctx context.Context, a *app, m *ebm.Model, asked *langevin.Recipe, chain mdsm.Chain) (o bundle.PageOptions, err error) {
+func (f *pageFlags) options(ctx context.Context, a *app, m *ebm.Model, asked *langevin.Recipe,
+	chain mdsm.Chain) (o bundle.PageOptions, err error) {
 	o = bundle.PageOptions{Precision: f.precision, WebGPU: f.webgpu}
 	if o.Web, err = runtime.WebFolder(); err != nil {
 		return o, err

@@ -68,7 +68,8 @@ func TestPageOfARun(t *testing.T) {
 		"--run mnist16 --for triton --mask left":               "--mask",
 		"--run mnist16 --out folder":                           "FILE.html",
 	} {
-		code, _, errs := ebmRun(t, append([]string{"export", "--for", "page", "--out", filepath.Join(t.TempDir(), "p.html")}, strings.Fields(args)...)...)
+		code, _, errs := ebmRun(t, append([]string{"export", "--for", "page", "--out", filepath.Join(t.TempDir(), "p.html")},
+			strings.Fields(args)...)...)
 		if code == 0 || !strings.Contains(errs, want) {
 			t.Errorf("%s: exit status %d, %q, want an error with %q", args, code, errs, want)
 		}

@@ -26,7 +26,8 @@ type fewStepFlags struct {
 }
 
 func (f *fewStepFlags) add(fs *pflag.FlagSet) {
-	fs.BoolVar(&f.fast, "fast", false, "few evaluations in place of the paper's 2,701: what ebm tune-sampler found, for the model or in general")
+	fs.BoolVar(&f.fast, "fast", false, "few evaluations in place of the paper's 2,701: what ebm tune-sampler found, for the model or in "+
+		"general")
 	fs.IntVar(&f.evaluations, "evaluations", 70, "with --fast, evaluations of the score for a sample at most")
 	fs.StringVar(&f.recipe, "recipe", "", "a file of ebm tune-sampler to take --fast from")
 	fs.IntVar(&f.levels, "levels", 30, "steps of such a --sampler, from the largest noise level of the training to σ₀")
@@ -55,7 +56,8 @@ func (f *fewStepFlags) check(others ...string) error {
 	case f.recipe != "" && f.sampler != string(mcmc.Langevin):
 		return usagef("--recipe %s has a sampler of its own, want it without --sampler %s", f.recipe, f.sampler)
 	}
-	return atLeast(least{"levels", float64(f.levels), 1}, least{"evaluations", float64(f.evaluations), 2}, least{"corrector", float64(f.corrector), 0}, least{"tail", float64(f.tail), 0})
+	return atLeast(least{"levels", float64(f.levels), 1}, least{"evaluations", float64(f.evaluations), 2},
+		least{"corrector", float64(f.corrector), 0}, least{"tail", float64(f.tail), 0})
 }
 
 // isFew reports whether a sampler of few evaluations is asked for.

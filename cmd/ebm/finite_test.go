@@ -35,7 +35,8 @@ func TestFiniteJSON(t *testing.T) {
 		Hidden  string `json:"-"`
 	}
 	seven := 7
-	v := outer{inner{1, &seven}, Inner{2}, []inner{{A: 3}}, nil, nil, map[string]float64{"y": 1, "x": 2}, inner{A: 4}, time.Unix(1, 0).UTC(), []byte("ab"), [2]float32{1, 2}, nil, "<\"é", "no"}
+	v := outer{inner{1, &seven}, Inner{2}, []inner{{A: 3}}, nil, nil, map[string]float64{"y": 1, "x": 2}, inner{A: 4}, time.Unix(1, 0).UTC(),
+		[]byte("ab"), [2]float32{1, 2}, nil, "<\"é", "no"}
 	want, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		t.Fatal(err)
@@ -65,9 +66,11 @@ type Inner struct {
 // TestInfiniteDiagnostics has chains that never move, so that R-hat is infinite.
 func TestInfiniteDiagnostics(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "samples")
-	code, stdout, stderr := ebmRun(t, "sample", "--provider", "cpu", "--run", "testdata/formats/weights.safetensors", "--sampler", "mala", "--step-size", "1000",
+	code, stdout, stderr := ebmRun(t, "sample", "--provider", "cpu", "--run", "testdata/formats/weights.safetensors", "--sampler",
+		"mala", "--step-size", "1000",
 		"--start", "mnist:test", "--count", "8", "--draws", "4", "--warmup", "0", "--out", out, "--json")
-	for what, text := range map[string]string{"standard output": stdout, "diagnostics.json": string(testkit.Read(t, out, "diagnostics.json"))} {
+	for what, text := range map[string]string{"standard output": stdout,
+		"diagnostics.json": string(testkit.Read(t, out, "diagnostics.json"))} {
 		if code != 0 || !json.Valid([]byte(text)) || !strings.Contains(text, `"r_hat": null`) {
 			t.Errorf("exit status %d, %s %q, want an R-hat of null\n%s", code, what, text, stderr)
 		}

@@ -90,16 +90,19 @@ func reals[S any](name, help string, field func(*S) *[]float64) knob[S] {
 func stepKnobs() knobs[train.FitSettings] {
 	type settings = train.FitSettings
 	return knobs[settings]{
-		word("loss", "what is minimised: cross-entropy, mse, bce, huber, or output (the mean of the output)", func(s *settings) *train.LossName { return &s.Loss.Name }),
+		word("loss", "what is minimised: cross-entropy, mse, bce, huber, or output (the mean of the output)",
+			func(s *settings) *train.LossName { return &s.Loss.Name }),
 		word("output", "the model's output that the loss is of (default: the first)", func(s *settings) *string { return &s.Loss.Output }),
-		real("label-smoothing", "cross-entropy: the part of a target that is spread over all classes", func(s *settings) *float64 { return &s.Loss.Smoothing }),
+		real("label-smoothing", "cross-entropy: the part of a target that is spread over all classes",
+			func(s *settings) *float64 { return &s.Loss.Smoothing }),
 		list("class-weights", "", func(s *settings) *[]float32 { return &s.Loss.Weights }, func(fs *pflag.FlagSet, p *[]float32) {
 			fs.Float32SliceVar(p, "class-weights", *p, "cross-entropy: a weight for each class, such as 1,2.5")
 		}),
 		list("ignore-index", "", func(s *settings) *[]int { return &s.Loss.Ignore }, func(fs *pflag.FlagSet, p *[]int) {
 			fs.IntSliceVar(p, "ignore-index", *p, "cross-entropy: classes that count for nothing, as all numbers do that are no class")
 		}),
-		number("class-axis", "cross-entropy: the axis of classes (default: the last, or the second of pictures [N C H W])", func(s *settings) *int { return &s.Loss.Axis }),
+		number("class-axis", "cross-entropy: the axis of classes (default: the last, or the second of pictures [N C H W])",
+			func(s *settings) *int { return &s.Loss.Axis }),
 		real("huber-delta", "huber: where squares become straight lines (default 1)", func(s *settings) *float64 { return &s.Loss.Delta }),
 		word("optimizer", "sgd, adam, adamw or lion", func(s *settings) *train.OptimiserName { return &s.Optimiser.Name }),
 		real("momentum", "sgd's momentum", func(s *settings) *float64 { return &s.Optimiser.Momentum }),
@@ -107,12 +110,15 @@ func stepKnobs() knobs[train.FitSettings] {
 		real("beta1", "decay of the first moment of adam, adamw and lion", func(s *settings) *float64 { return &s.Optimiser.Beta1 }),
 		real("beta2", "decay of the second moment", func(s *settings) *float64 { return &s.Optimiser.Beta2 }),
 		real("epsilon", "adam's ε", func(s *settings) *float64 { return &s.Optimiser.Epsilon }),
-		real("weight-decay", "what an update takes away of a weight (default 0.01 for adamw, 0 for others)", func(s *settings) *float64 { return &s.Optimiser.WeightDecay }),
+		real("weight-decay", "what an update takes away of a weight (default 0.01 for adamw, 0 for others)",
+			func(s *settings) *float64 { return &s.Optimiser.WeightDecay }),
 		real("ema", "decay of averaged weights of adam and adamw, 0 for none", func(s *settings) *float64 { return &s.Optimiser.EMA }),
 		real("clip", "largest norm of a gradient over all weights, 0 for any", func(s *settings) *float64 { return &s.Optimiser.Clip }),
 		number("accumulate", "batches whose mean gradient makes an update", func(s *settings) *int { return &s.Optimiser.Accumulate }),
-		words("train", "initialisers to train, by name, where * stands for any text (default: all that the output depends on)", func(s *settings) *[]string { return &s.Model.Train }),
-		words("freeze", "initialisers to leave as they are, by name, where * stands for any text", func(s *settings) *[]string { return &s.Model.Freeze }),
+		words("train", "initialisers to train, by name, where * stands for any text (default: all that the output depends on)",
+			func(s *settings) *[]string { return &s.Model.Train }),
+		words("freeze", "initialisers to leave as they are, by name, where * stands for any text",
+			func(s *settings) *[]string { return &s.Model.Freeze }),
 		word("mode", "batch normalisation and dropout: train, or inference, as in use", func(s *settings) *train.Mode { return &s.Model.Mode }),
 		words("size", "fix a symbolic size of the model, such as T=64", func(s *settings) *[]string { return &s.Model.Sizes }),
 	}
@@ -123,23 +129,30 @@ func fitKnobs() knobs[train.FitSettings] {
 	type settings = train.FitSettings
 	return append(knobs[settings]{
 		word("data", "the examples: .npz, .csv, .txt or a folder of pictures by class", func(s *settings) *string { return &s.Data.Path }),
-		word("data-name", "a data set of labelled pictures, such as cifar10, whose files --data has", func(s *settings) *string { return &s.Data.Name }),
-		reals("mean", "means of the pictures' channels, which are taken away, such as 0.49,0.48,0.45", func(s *settings) *[]float64 { return &s.Data.Mean }),
-		reals("deviation", "deviations of the pictures' channels, which are divided by", func(s *settings) *[]float64 { return &s.Data.Deviation }),
+		word("data-name", "a data set of labelled pictures, such as cifar10, whose files --data has",
+			func(s *settings) *string { return &s.Data.Name }),
+		reals("mean", "means of the pictures' channels, which are taken away, such as 0.49,0.48,0.45",
+			func(s *settings) *[]float64 { return &s.Data.Mean }),
+		reals("deviation", "deviations of the pictures' channels, which are divided by",
+			func(s *settings) *[]float64 { return &s.Data.Deviation }),
 		toggle("flip", "mirror pictures at random", func(s *settings) *bool { return &s.Data.Flip }),
 		real("validation", "share of the examples that is held out", func(s *settings) *float64 { return &s.Data.Validation }),
 		word("validation-data", "examples that are held out, in place of a share", func(s *settings) *string { return &s.Data.ValidationPath }),
 		number("steps", "updates to make in all", func(s *settings) *int { return &s.Steps }),
 		number("batch", "examples in a batch", func(s *settings) *int { return &s.Batch }),
-		number("shards", "parts of a batch whose gradients are computed side by side, where examples do not see each other (changes the last bits)", func(s *settings) *int { return &s.Shards }),
+		number("shards", "parts of a batch whose gradients are computed side by side, where examples do not see each other (changes the last "+
+			"bits)", func(s *settings) *int { return &s.Shards }),
 		natural("seed", "seed of the order of the examples, of what is held out and of dropout", func(s *settings) *uint64 { return &s.Seed }),
 		real("learning-rate", "learning rate at the start", func(s *settings) *float64 { return &s.Optimiser.LearningRate.Initial }),
-		real("final-learning-rate", "learning rate at the end of a cosine schedule", func(s *settings) *float64 { return &s.Optimiser.LearningRate.Final }),
-		word("schedule", "learning rate over the run: cosine, steps (a tenth after each sixth) or constant", func(s *settings) *train.Schedule { return &s.Optimiser.LearningRate.Schedule }),
+		real("final-learning-rate", "learning rate at the end of a cosine schedule",
+			func(s *settings) *float64 { return &s.Optimiser.LearningRate.Final }),
+		word("schedule", "learning rate over the run: cosine, steps (a tenth after each sixth) or constant",
+			func(s *settings) *train.Schedule { return &s.Optimiser.LearningRate.Schedule }),
 		number("checkpoint-every", "steps between checkpoints", func(s *settings) *int { return &s.Output.CheckpointEvery }),
 		number("keep-checkpoints", "checkpoints to keep, 0 for all", func(s *settings) *int { return &s.Output.KeepCheckpoints }),
 		number("log-every", "steps between lines of metrics", func(s *settings) *int { return &s.Output.LogEvery }),
-		number("validate-every", "steps between measurements on what is held out (default: an epoch)", func(s *settings) *int { return &s.Output.ValidateEvery }),
+		number("validate-every", "steps between measurements on what is held out (default: an epoch)",
+			func(s *settings) *int { return &s.Output.ValidateEvery }),
 	}, stepKnobs()...)
 }
 
@@ -204,7 +217,8 @@ func (f *fitFlags) fit(ctx context.Context, a *app, flags *pflag.FlagSet) error 
 	if err != nil {
 		return err
 	}
-	a.log(fmt.Sprintf("training %s on %d examples, %d held out, batches of %d, %d steps", s.Model.Path, o.Train.Len(), heldCount(o.Held), s.Batch, s.Steps))
+	a.log(fmt.Sprintf("training %s on %d examples, %d held out, batches of %d, %d steps", s.Model.Path, o.Train.Len(),
+		heldCount(o.Held), s.Batch, s.Steps))
 	r, err := train.Fit(ctx, rt, s, o)
 	if err != nil {
 		a.interrupted(err, r.Result, "fit", f.out)

@@ -84,7 +84,8 @@ func TestFit(t *testing.T) {
 	}
 	var line map[string]float64
 	lines := strings.Split(strings.TrimSpace(string(testkit.Read(t, filepath.Join(whole, "metrics.jsonl")))), "\n")
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &line); err != nil || math.IsNaN(line["validation_accuracy"]) || line["validation_loss"] == 0 {
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &line); err != nil || math.IsNaN(line["validation_accuracy"]) ||
+		line["validation_loss"] == 0 {
 		t.Errorf("the last metrics are %v (%v)", line, err)
 	}
 }
@@ -159,7 +160,8 @@ func TestTrainingStep(t *testing.T) {
 		}
 	}
 	in := map[string]*tensor.Tensor{
-		"x": tensor.Of(x, 16, 4), "target": tensor.Of(target, 16), "learning_rate": tensor.Of([]float32{0.02}, 1), "dropout_seed": tensor.Of([]int64{5}, 1),
+		"x": tensor.Of(x, 16, 4), "target": tensor.Of(target, 16), "learning_rate": tensor.Of([]float32{0.02}, 1),
+		"dropout_seed": tensor.Of([]int64{5}, 1),
 	}
 	for name, v := range values {
 		in[name] = v
@@ -206,7 +208,8 @@ func TestTrainingStep(t *testing.T) {
 		"--sigma0 -1":           {energy, "--loss", "mdsm", "--sigma0", "-1", "--out", step},
 		"label_smoothing":       {model, "--label-smoothing", "2", "--out", step},
 	} {
-		if code, _, stderr := ebmRun(t, append([]string{"training-step"}, args...)...); code == 0 || !strings.Contains(strings.ReplaceAll(stderr, "label-smoothing", "label_smoothing"), want) {
+		if code, _, stderr := ebmRun(t, append([]string{"training-step"}, args...)...); code == 0 ||
+			!strings.Contains(strings.ReplaceAll(stderr, "label-smoothing", "label_smoothing"), want) {
 			t.Errorf("%q: exit status %d and %q, want %q", args, code, stderr, want)
 		}
 	}

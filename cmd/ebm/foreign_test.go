@@ -48,7 +48,8 @@ func TestForeignEnergies(t *testing.T) {
 		}
 		args := append([]string{"--run", path, "--input", "points", "--energy", "heat"}, c.args...)
 		out := filepath.Join(dir, name)
-		code, _, stderr := ebmRun(t, append([]string{"sample", "--count", "200", "--steps", "80", "--schedule", "constant", "--step-size", "0.5", "--chains", "0", "--grid", "0", "--out", out}, args...)...)
+		code, _, stderr := ebmRun(t, append([]string{"sample", "--count", "200", "--steps", "80", "--schedule", "constant", "--step-size", "0.5",
+			"--chains", "0", "--grid", "0", "--out", out}, args...)...)
 		if c.is != "" {
 			if code == 0 || !strings.Contains(stderr, c.is) {
 				t.Errorf("%s: exit status %d and %q, want %q", name, code, stderr, c.is)

@@ -93,7 +93,8 @@ func TestFormatsSamples(t *testing.T) {
 		t.Error("samples_float32.npy differs from the old version's")
 	}
 	for _, source := range []string{"samples", "samples/samples.npz", "features.npz", "statistics.npz"} {
-		if out := mustRun(t, "evaluate", "--provider", "cpu", "--samples", filepath.Join(formats, source), "--reference", filepath.Join(formats, "statistics.npz"),
+		if out := mustRun(t, "evaluate", "--provider", "cpu", "--samples", filepath.Join(formats, source), "--reference",
+			filepath.Join(formats, "statistics.npz"),
 			"--features", "classifier", "--metrics", "fid", "--json"); !json.Valid([]byte(out)) {
 			t.Errorf("evaluate %s printed %s", source, out)
 		}
@@ -109,7 +110,8 @@ func TestFormatsONNX(t *testing.T) {
 	// The files are of the whole 16×16 pictures, the samples of their middle.
 	for _, name := range []string{"energy.onnx", "score.onnx"} {
 		out := filepath.Join(t.TempDir(), "samples")
-		mustRun(t, "sample", "--provider", "cpu", "--run", filepath.Join(formats, name), "--count", "6", "--steps", "20", "--seed", "5", "--float32", "--crop", "14", "--out", out)
+		mustRun(t, "sample", "--provider", "cpu", "--run", filepath.Join(formats, name), "--count", "6", "--steps", "20", "--seed", "5",
+			"--float32", "--crop", "14", "--out", out)
 		got, err := npz.ReadNpyFile(filepath.Join(out, "samples_float32.npy"))
 		if err != nil {
 			t.Fatal(err)
@@ -127,7 +129,8 @@ func TestFormatsLikelihood(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustRun(t, "likelihood", "--provider", "cpu", "--run", finishedRun(t), "--count", "2", "--chains", "2", "--distributions", "12", "--out", out)
+	mustRun(t, "likelihood", "--provider", "cpu", "--run", finishedRun(t), "--count", "2", "--chains", "2",
+		"--distributions", "12", "--out", out)
 	after, err := os.ReadDir(out)
 	if err != nil {
 		t.Fatal(err)

@@ -98,10 +98,12 @@ docs/onnx-import.md lists the operators that are read.`,
 	f.BoolVar(&d.Jacobian, "jacobian", false, "all derivatives of OUTPUT's elements")
 	f.BoolVar(&d.Hessian, "hessian", false, "all second derivatives")
 	f.BoolVar(&d.Gradient, "grad", false, "the gradient also beside --jvp, --jacobian and --hessian")
-	f.StringArrayVar(&choose, "select", nil, "elements along the last axis, such as logits=1,3, or logits=@label for an input with one for each row")
+	f.StringArrayVar(&choose, "select", nil, "elements along the last axis, such as logits=1,3, or logits=@label for an input with one for "+
+		"each row")
 	f.StringVar(&names, "names", "default", "how derivatives are called: default, or casadi for adj_y, fwd_x, jac_y_x")
 	f.StringSliceVar(&sizes, "size", nil, "fix a symbolic dimension, such as N=1; may be given several times")
-	f.StringArrayVar(&values, "value", nil, "make an input of whole numbers a constant, such as shape=1,16 or rate=16000; may be given several times")
+	f.StringArrayVar(&values, "value", nil, "make an input of whole numbers a constant, such as shape=1,16 or rate=16000; may be given "+
+		"several times")
 	f.StringVar(&out, "out", "", "the file to write")
 	f.BoolVar(&through, "straight-through", false, "the derivative of quantisation and Round is 1, where it would be 0")
 	f.BoolVar(&check, "check", false, "write nothing, list what stands in the way")

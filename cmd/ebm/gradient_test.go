@@ -20,7 +20,8 @@ const goldenModels = "../../export/onnximport/testdata/"
 func TestGradient(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "grad.onnx")
 	text := mustRun(t, "gradient", goldenModels+"mlp.onnx", "--wrt", "x", "--hvp", "--out", out)
-	for _, want := range []string{"in\tx\tfloat32[batch 5]\n", "in\tv/x\tfloat32[batch 5]\n", "out\ty\tfloat32[batch 3]\n", "out\tgrad/x\tfloat32[batch 5]\n", "out\thvp/x\tfloat32[batch 5]\n"} {
+	for _, want := range []string{"in\tx\tfloat32[batch 5]\n", "in\tv/x\tfloat32[batch 5]\n", "out\ty\tfloat32[batch 3]\n",
+		"out\tgrad/x\tfloat32[batch 5]\n", "out\thvp/x\tfloat32[batch 5]\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the report lacks %q:\n%s", want, text)
 		}
@@ -61,7 +62,8 @@ func TestKindsOfDerivative(t *testing.T) {
 		{[]string{"--jacobian", "--select", "y=2,0"}, "in x float32[batch 5], out y float32[batch 3], out jac/x float32[2 batch 5]"},
 		{[]string{"--hessian"}, "in x float32[batch 5], out y float32[batch 3], out hess/x/x float32[5 batch 5]"},
 		{[]string{"--select", "y=@label"}, "in x float32[batch 5], in label int64[batch], out y float32[batch 3], out grad/x float32[batch 5]"},
-		{[]string{"--seed", "--names", "casadi"}, "in x float32[batch 5], in adj_y float32[batch 3], out y float32[batch 3], out adj_x float32[batch 5]"},
+		{[]string{"--seed", "--names", "casadi"}, "in x float32[batch 5], in adj_y float32[batch 3], out y float32[batch 3], out adj_x " +
+			"float32[batch 5]"},
 	} {
 		text := mustRun(t, append([]string{"gradient", goldenModels + "mlp.onnx", "--wrt", "x", "--out", out}, c.flags...)...)
 		if got := strings.NewReplacer("\t", " ", "\n", ", ").Replace(strings.TrimSpace(text)); got != c.want {
@@ -102,7 +104,8 @@ func TestGradientCheck(t *testing.T) {
 		t.Errorf("of y stand in the way %q, want nothing", text)
 	}
 	out := filepath.Join(dir, "grad.onnx")
-	if text := mustRun(t, "gradient", two, "--of", "y", "--wrt", "x", "--out", out); !strings.Contains(text, "dropped\tz\tnode \"a\" (Frobnicate)") {
+	if text := mustRun(t, "gradient", two, "--of", "y", "--wrt", "x", "--out", out); !strings.Contains(text,
+		"dropped\tz\tnode \"a\" (Frobnicate)") {
 		t.Errorf("the report does not say that z is dropped: %q", text)
 	}
 }

@@ -33,7 +33,8 @@ func (f *inpaintFlags) add(fs *pflag.FlagSet) {
 	f.energyFlags.add(fs)
 	f.pictureFlags.add(fs, "pictures")
 	f.addCount(fs, 8)
-	fs.StringVar(&f.mask, "mask", "", "what is hidden: left, right, top, bottom, centre, or a PNG file of the pictures' size whose pixels that are not black are hidden")
+	fs.StringVar(&f.mask, "mask", "", "what is hidden: left, right, top, bottom, centre, or a PNG file of the pictures' size whose pixels "+
+		"that are not black are hidden")
 	fs.IntVar(&f.completions, "completions", 4, "completions of each picture")
 	fs.StringVar(&f.out, "out", "", "folder of the results, made if it is not there")
 	fs.Uint64Var(&f.seed, "seed", 0, "seed; completion k of picture i is the same whatever the batch")
@@ -43,7 +44,8 @@ func (f *inpaintFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.sampler, "sampler", string(mcmc.Langevin), "langevin, or of few evaluations "+langevin.MethodNames())
 	group(fs, "The chains", func(fs *pflag.FlagSet) {
 		f.addSchedule(fs)
-		fs.Float64Var(&f.temperature, "temperature", 0, "lowest temperature; 1 draws of what the energy says of the hidden pixels, where the paper's 0 draws what is likeliest near it")
+		fs.Float64Var(&f.temperature, "temperature", 0,
+			"lowest temperature; 1 draws of what the energy says of the hidden pixels, where the paper's 0 draws what is likeliest near it")
 	})
 	group(fs, "Few evaluations", f.fewStepFlags.add)
 }
@@ -76,7 +78,8 @@ densities leave to what is hidden: with --temperature 1 --raw they have all of i
 			if f.run == "" || f.images == "" || f.mask == "" || f.out == "" {
 				return usagef("want --run REF, --images X, --mask M and --out DIR")
 			}
-			if err := atLeast(least{"count", float64(f.count), 0}, least{"completions", float64(f.completions), 1}, least{"rows", float64(f.rows), 1}); err != nil {
+			if err := atLeast(least{"count", float64(f.count), 0}, least{"completions", float64(f.completions), 1},
+				least{"rows", float64(f.rows), 1}); err != nil {
 				return err
 			}
 			if err := f.fewStepFlags.check(); err != nil {
@@ -177,7 +180,8 @@ func (f *inpaintFlags) inpaint(ctx context.Context, a *app) error {
 	if f.asJSON {
 		return a.printJSON(r)
 	}
-	a.printf("%s\t%d pictures, %d completions each\trms error %.4f, of their mean %.4f\n", filepath.Join(f.out, "inpaint.png"), len(r.Pictures), f.completions, r.RMSE, r.RMSEOfMean)
+	a.printf("%s\t%d pictures, %d completions each\trms error %.4f, of their mean %.4f\n", filepath.Join(f.out, "inpaint.png"),
+		len(r.Pictures), f.completions, r.RMSE, r.RMSEOfMean)
 	return nil
 }
 

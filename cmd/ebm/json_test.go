@@ -18,11 +18,13 @@ var snakeCase = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
 func jsonCommands() []string {
 	return []string{
 		"models", "models mnist16", "version", "runtime info", "runtime uninstall --yes",
-		"inspect RUN", "inspect RUN/checkpoints/step-00000003", "inspect WEIGHTS", "inspect ENERGY", "inspect mnist16", "inspect RUN --graph", "inspect ENERGY --graph --after simplify",
+		"inspect RUN", "inspect RUN/checkpoints/step-00000003", "inspect WEIGHTS", "inspect ENERGY", "inspect mnist16", "inspect RUN --graph",
+		"inspect ENERGY --graph --after simplify",
 		"convert WEIGHTS a.npz",
 		"gradient ENERGY --wrt x --out g.onnx",
 		"export --run RUN --out e --kinds score", "export --run RUN --out w --for float16",
-		"sample --run RUN --count 2 --steps 3 --crop 0 --out s", "sample --run RUN --sampler mala --count 4 --draws 2 --steps 3 --warmup 2 --thin 1 --out m",
+		"sample --run RUN --count 2 --steps 3 --crop 0 --out s",
+		"sample --run RUN --sampler mala --count 4 --draws 2 --steps 3 --warmup 2 --thin 1 --out m",
 		"tune-sampler --run RUN --budget 4 --recipes 1 --count 8 --reference 20 --out t.json",
 		"denoise --run RUN --images s/samples.npz --noise 0.1 --out d",
 		"score --run RUN --images s/samples.npz",
@@ -49,7 +51,8 @@ func TestJSON(t *testing.T) {
 	}
 	t.Chdir(t.TempDir())
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	files := strings.NewReplacer("RUN", filepath.Join(formats, "run"), "WEIGHTS", filepath.Join(formats, "weights.safetensors"), "ENERGY", filepath.Join(formats, "energy.onnx"))
+	files := strings.NewReplacer("RUN", filepath.Join(formats, "run"), "WEIGHTS", filepath.Join(formats, "weights.safetensors"), "ENERGY",
+		filepath.Join(formats, "energy.onnx"))
 	ran := make(map[string]bool)
 	for _, line := range jsonCommands() {
 		args := append(strings.Fields(files.Replace(line)), "--json", "-q")

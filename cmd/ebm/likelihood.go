@@ -39,8 +39,10 @@ func (f *likelihoodFlags) add(fs *pflag.FlagSet) {
 	f.energyFlags.add(fs)
 	f.pictureFlags.add(fs, "pictures whose density is measured (default: the test pictures of the model's data)")
 	fs.IntVar(&f.count, "count", 64, "pictures to measure, each with a reverse chain; 0 for log Z alone")
-	fs.StringVar(&f.points, "points", string(ais.Clean), "where the density is measured: clean (x, as in the paper), noisy (x + σ₀·n) or dequantised (x + (u − ½)/255)")
-	fs.StringVar(&f.out, "out", "", "folder of likelihood.json and of the chains' states, with which a run that was stopped goes on (default RUN/likelihood for a run)")
+	fs.StringVar(&f.points, "points", string(ais.Clean),
+		"where the density is measured: clean (x, as in the paper), noisy (x + σ₀·n) or dequantised (x + (u − ½)/255)")
+	fs.StringVar(&f.out, "out", "", "folder of likelihood.json and of the chains' states, with which a run that was stopped goes on "+
+		"(default RUN/likelihood for a run)")
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
 	group(fs, "In place of a model", func(fs *pflag.FlagSet) {
 		fs.StringSliceVar(&f.toys, "toy", nil, "densities whose log Z is known: "+strings.Join(energy.Toys(), ", "))
@@ -208,7 +210,8 @@ func (f *likelihoodFlags) settings(sigma0 float64) ais.Settings {
 }
 
 // estimate runs the chains and fills in what they say.
-func (f *likelihoodFlags) estimate(ctx context.Context, a *app, r *likelihood, n energy.Network, w energy.Weights, points *tensor.Tensor) error {
+func (f *likelihoodFlags) estimate(ctx context.Context, a *app, r *likelihood, n energy.Network, w energy.Weights,
+	points *tensor.Tensor) error {
 	files, err := hmc.NewFiles(n, w, r.Settings.Reference, r.Settings.Leapfrog)
 	if err != nil {
 		return err
@@ -276,13 +279,15 @@ func (f *likelihoodFlags) measureToys(ctx context.Context, a *app) error {
 
 // print says a result in words.
 func (r likelihood) print(a *app) {
-	a.printf("%s\t%d dimensions, T = %g, %d distributions, %d leapfrog steps\n", r.Model, r.Dimensions, r.Settings.Temperature, r.Settings.Distributions, r.Settings.Leapfrog)
+	a.printf("%s\t%d dimensions, T = %g, %d distributions, %d leapfrog steps\n", r.Model, r.Dimensions, r.Settings.Temperature,
+		r.Settings.Distributions, r.Settings.Leapfrog)
 	nats := func(e ais.Estimate) string {
 		return fmt.Sprintf("%.2f ± %.2f nats (95 %%: %.2f … %.2f)", e.Value, e.StdErr, e.Low, e.High)
 	}
 	shape := func(z *ais.LogZ) string {
 		if z.Doubtful() {
-			a.log("warning: the error bars of log Z are not to be believed, a few chains decide: its bounds, the means, hold; more distributions or chains would mend it")
+			a.log("warning: the error bars of log Z are not to be believed, a few chains decide: its bounds, the means, hold; more distributions " +
+				"or chains would mend it")
 		}
 		if z.Pareto == nil {
 			return "unknown"
@@ -291,15 +296,18 @@ func (r likelihood) print(a *app) {
 	}
 	bits := func(e ais.Estimate) string { return fmt.Sprintf("%.4f ± %.4f bits/dim", e.Value, e.StdErr) }
 	if z := r.Forward; z != nil {
-		a.printf("log Z, forward\t%s\tESS %.1f of %d chains, Pareto k %s, acceptance %.2f\n", nats(z.Estimate), z.ESS, z.Chains, shape(z), z.Acceptance)
+		a.printf("log Z, forward\t%s\tESS %.1f of %d chains, Pareto k %s, acceptance %.2f\n", nats(z.Estimate), z.ESS,
+			z.Chains, shape(z), z.Acceptance)
 		a.printf("lower bound\t%s\n", nats(z.Mean))
 	}
 	if z := r.Reverse; z != nil {
-		a.printf("log Z, reverse\t%s\tESS %.1f of %d chains, Pareto k %s, acceptance %.2f, from %s\n", nats(z.Estimate), z.ESS, z.Chains, shape(z), z.Acceptance, r.ReverseFrom)
+		a.printf("log Z, reverse\t%s\tESS %.1f of %d chains, Pareto k %s, acceptance %.2f, from %s\n", nats(z.Estimate), z.ESS, z.Chains,
+			shape(z), z.Acceptance, r.ReverseFrom)
 		a.printf("mean, reverse\t%s\n", nats(z.Mean))
 	}
 	if d := r.PaperDensity; d != nil {
-		a.printf("log p(x), reverse (the paper's)\t%s\t%s\tof %d points, %s; pixel values 0…255\n", nats(d.LogDensity), bits(d.BitsPerDim), d.Points, r.Points)
+		a.printf("log p(x), reverse (the paper's)\t%s\t%s\tof %d points, %s; pixel values 0…255\n", nats(d.LogDensity),
+			bits(d.BitsPerDim), d.Points, r.Points)
 		a.printf("log of mean p(x), reverse\t%.2f nats\n", d.LogMean)
 	}
 	if d := r.Density; d != nil {

@@ -65,7 +65,8 @@ func TestWrongUsageIsStatus2(t *testing.T) {
 		{[]string{"train", "--preset", "mnist", "--config", "x.toml"}, "exclude"},
 		{[]string{"train", "--preset", "imagenet"}, "stacked-mnist"},
 		{[]string{"train", "--preset", "mnist", "--size", "20"}, "a multiple of 8"},
-		{[]string{"export", "--weights", "testdata/formats/weights.safetensors", "--dim", "8", "--out", dir}, "--dim 8, but the weights are of 2"},
+		{[]string{"export", "--weights", "testdata/formats/weights.safetensors", "--dim", "8", "--out", dir},
+			"--dim 8, but the weights are of 2"},
 		{[]string{"train", "extra"}, "extra"},
 		{[]string{"train", "--preset", "imagenet"}, `unknown preset "imagenet", want one of demo, mnist`},
 		{[]string{"train", "--preset", "mnist", "--size", "20"}, "--size 20, want a multiple of 8"},
@@ -199,7 +200,8 @@ func TestTrainResumesExactly(t *testing.T) {
 	if code, _, stderr := ebmRun(t, args(parts)...); code != 1 || !strings.Contains(stderr, "--resume") {
 		t.Errorf("began a run over another one: %d %s", code, stderr)
 	}
-	if code, _, stderr := ebmRun(t, args(parts, "--resume", "--batch", "5")...); code != 1 || !strings.Contains(stderr, "--batch 4, want 5: leave out --batch to go on, or begin another run with its weights: --start "+parts) {
+	if code, _, stderr := ebmRun(t, args(parts, "--resume", "--batch", "5")...); code != 1 ||
+		!strings.Contains(stderr, "--batch 4, want 5: leave out --batch to go on, or begin another run with its weights: --start "+parts) {
 		t.Errorf("went on with other settings: %d %s", code, stderr)
 	}
 	mustRun(t, "train", "--resume", "--out", parts, "--quiet")

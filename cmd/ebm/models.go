@@ -89,7 +89,8 @@ func shippedModels() ([]shippedModel, error) {
 		}
 		s := shippedModel{
 			Name: name, Kind: "energy", Network: fmt.Sprint(m.Network), Data: m.About["data"], Weights: count(m.Weights), Hash: m.Hash,
-			About: card.About, Command: card.Command, Date: card.Date, Machine: card.Machine, Hours: card.Hours, Steps: card.Steps, Batch: card.Batch,
+			About: card.About, Command: card.Command, Date: card.Date, Machine: card.Machine, Hours: card.Hours,
+			Steps: card.Steps, Batch: card.Batch,
 		}
 		if n := len(card.Loss); n > 0 {
 			s.Loss = card.Loss[n-1][1]
@@ -112,7 +113,8 @@ func shippedModels() ([]shippedModel, error) {
 		}
 		s := shippedModel{
 			Name: name, Kind: "classifier", Network: net.String(), Data: name, Weights: count(w), Hash: set.Hash(),
-			About: card.About, Command: card.Command, Date: card.Date, Machine: card.Machine, Hours: card.Minutes / 60, Steps: card.Steps, Batch: card.Batch,
+			About: card.About, Command: card.Command, Date: card.Date, Machine: card.Machine, Hours: card.Minutes / 60,
+			Steps: card.Steps, Batch: card.Batch,
 			Accuracy: card.Accuracy, Pictures: card.Pictures,
 		}
 		if n := len(card.Loss); n > 0 {
@@ -142,6 +144,7 @@ func (m shippedModel) measured() string {
 
 // print says all of one model.
 func (m shippedModel) print(a *app) {
-	a.table(fmt.Sprintf("%s\t%s\nabout\t%s\nnetwork\t%s\ndata\t%s\nparameters\t%d\nmeasured\t%s\ntrained\t%d steps of %d, %.2g hours on %s, ended %s\ncommand\t%s\nweights\t%s (SHA-256)\n",
+	a.table(fmt.Sprintf("%s\t%s\nabout\t%s\nnetwork\t%s\ndata\t%s\nparameters\t%d\nmeasured\t%s\ntrained\t%d steps of %d, %.2g hours on "+
+		"%s, ended %s\ncommand\t%s\nweights\t%s (SHA-256)\n",
 		m.Name, m.Kind, m.About, m.Network, m.Data, m.Weights, m.measured(), m.Steps, m.Batch, m.Hours, m.Machine, m.Date, m.Command, m.Hash))
 }

@@ -21,7 +21,8 @@ type pictureFlags struct {
 // add adds the flags but for the number of pictures; what says what the pictures
 // are.
 func (f *pictureFlags) add(fs *pflag.FlagSet, what string) {
-	fs.StringVar(&f.images, "images", "", what+": a data set such as mnist:test, a picture, a folder, .zip or .tar of pictures, or an .npy or .npz of uint8 [N H W C] or float [N C H W]")
+	fs.StringVar(&f.images, "images", "", what+": a data set such as mnist:test, a picture, a folder, .zip or .tar of pictures, or an .npy "+
+		"or .npz of uint8 [N H W C] or float [N C H W]")
 	fs.StringVar(&f.data, "data", "", "folder of a named data set's files, for those that are not found by themselves")
 }
 

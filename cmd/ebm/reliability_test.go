@@ -17,7 +17,10 @@ import (
 func TestNoPictures(t *testing.T) {
 	dir := t.TempDir()
 	none := filepath.Join(dir, "none.npy")
-	if err := atomicfile.Write(none, func(w io.Writer) error { return npz.WriteNpy(w, tensor.New(tensor.Float32, 0, 1, 16, 16)) }); err != nil {
+	if err := atomicfile.Write(none, func(w io.Writer) error {
+		return npz.WriteNpy(w,
+			tensor.New(tensor.Float32, 0, 1, 16, 16))
+	}); err != nil {
 		t.Fatal(err)
 	}
 	for _, line := range []string{"denoise --noise 0.1", "denoise", "inpaint --mask left --steps 3", "score"} {
@@ -46,7 +49,8 @@ func TestDamagedONNX(t *testing.T) {
 		bad := slices.Clone(good)
 		bad[len(bad)/2] ^= 0x40
 		path := testkit.Write(t, filepath.Join(dir, "bad", name), bad)
-		for _, line := range []string{"inspect", "inspect --verify", "sample --count 1 --steps 2 --out OUT --run", "gradient --of energy --wrt x --out OUT/g.onnx", "verify --run"} {
+		for _, line := range []string{"inspect", "inspect --verify", "sample --count 1 --steps 2 --out OUT --run",
+			"gradient --of energy --wrt x --out OUT/g.onnx", "verify --run"} {
 			args := append(strings.Fields(strings.ReplaceAll(line, "OUT", filepath.Join(dir, "out"))), path)
 			if line == "inspect --verify" {
 				args[len(args)-1] = filepath.Dir(path)

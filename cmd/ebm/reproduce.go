@@ -28,9 +28,11 @@ type reproduceFlags struct {
 }
 
 func (f *reproduceFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.scale, "scale", string(reproduce.Small), "work: smoke (a minute; numbers mean nothing), small (within an hour of two cores) or paper (days of a GPU)")
+	fs.StringVar(&f.scale, "scale", string(reproduce.Small),
+		"work: smoke (a minute; numbers mean nothing), small (within an hour of two cores) or paper (days of a GPU)")
 	fs.StringVar(&f.out, "out", "", "folder of the results (default reproduction/SCALE)")
-	fs.StringVar(&f.model, "run", "", "a model in place of all that are trained or shipped: a run's folder, one of its checkpoints, a file of weights or a shipped model")
+	fs.StringVar(&f.model, "run", "", "a model in place of all that are trained or shipped: a run's folder, one of its checkpoints, a file "+
+		"of weights or a shipped model")
 	fs.StringToStringVar(&f.data, "data", nil, "folders of data sets that do not find themselves, as NAME=DIR, such as cifar10=DIR,svhn=DIR")
 	fs.StringVar(&f.inception, "inception", "", "weights of the FID Inception network, for FID and Inception score (see evaluate)")
 	fs.Uint64Var(&f.seed, "seed", 0, "seed of samples, noise and choices; trainings have their presets' own")
@@ -169,7 +171,8 @@ func (f *reproduceFlags) printCost(a *app, c reproduce.Cost) {
 		line("training %s (preset %s, %d updates): %.3g operations, %.0f hours", t.Run, t.Preset, t.Updates, t.FLOPs, hours(t.FLOPs))
 	}
 	line("samples and chains: %.3g operations, %.0f hours", c.Sampling, hours(c.Sampling))
-	line("in all %.3g operations: about %.0f hours (%.1f days) at the %.3g operations a second of an update measured here", c.FLOPs, c.Hours, c.Hours/24, c.Speed)
+	line("in all %.3g operations: about %.0f hours (%.1f days) at the %.3g operations a second of an update measured here", c.FLOPs,
+		c.Hours, c.Hours/24, c.Speed)
 }
 
 func printResults(a *app, results []reproduce.Result) {

@@ -48,7 +48,8 @@ func (f *restoreFlags) add(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
 	group(fs, "What was measured", f.taskFlags.add)
 	fs.StringVar(&f.sampler, "sampler", "fast", "fast (few evaluations, as sample --fast), langevin, or one of "+langevin.MethodNames())
-	fs.BoolVar(&f.exact, "exact", false, "with --sampler langevin, draw of exp(−E(x) − ‖y − Ax‖²/2σ_y²) itself, at temperature 1 and without a jump")
+	fs.BoolVar(&f.exact, "exact", false, "with --sampler langevin, draw of exp(−E(x) − ‖y − Ax‖²/2σ_y²) itself, at temperature 1 and "+
+		"without a jump")
 	group(fs, "The chains", f.addSchedule)
 	group(fs, "Few evaluations", f.fewStepFlags.add)
 }
@@ -192,7 +193,8 @@ func (f *restoreFlags) restore(ctx context.Context, a *app) error {
 		return err
 	}
 	r := restored{
-		Path: f.out, Model: f.run, Images: f.images, Task: f.task, Operator: operator.Name, Measured: operator.Rows, Rank: operator.Rank(), Noise: f.noise,
+		Path: f.out, Model: f.run, Images: f.images, Task: f.task, Operator: operator.Name, Measured: operator.Rows,
+		Rank: operator.Rank(), Noise: f.noise,
 		Samples: f.samples, Seed: f.seed, Schedule: set.Schedule, StepSize: set.StepSize, Recipe: recipe, Exact: f.exact,
 	}
 	v := newView(frame, problem, known, x, f.samples)
@@ -290,7 +292,8 @@ func (f *restoreFlags) write(r restored, v *view) error {
 	for _, file := range []struct {
 		name string
 		x    *tensor.Tensor
-	}{{"samples.npy", v.cropped(v.x)}, {"mean.npy", v.cropped(v.mean)}, {"deviation.npy", v.cropped(v.deviation)}, {"measured.npy", v.problem.Measured}} {
+	}{{"samples.npy", v.cropped(v.x)}, {"mean.npy", v.cropped(v.mean)}, {"deviation.npy", v.cropped(v.deviation)},
+		{"measured.npy", v.problem.Measured}} {
 		err := atomicfile.Write(filepath.Join(f.out, file.name), func(w io.Writer) error { return npz.WriteNpy(w, file.x) })
 		if err != nil {
 			return err

@@ -19,7 +19,8 @@ func TestRestore(t *testing.T) {
 	known := filepath.Join(dir, "known")
 	run := func(out string, args ...string) restored {
 		t.Helper()
-		text := mustRun(t, append([]string{"restore", "--run", "mnist16", "--samples", "2", "--evaluations", "12", "--json", "--out", filepath.Join(dir, out)}, args...)...)
+		text := mustRun(t, append([]string{"restore", "--run", "mnist16", "--samples", "2", "--evaluations", "12", "--json", "--out",
+			filepath.Join(dir, out)}, args...)...)
 		var r restored
 		if err := json.Unmarshal([]byte(text), &r); err != nil {
 			t.Fatal(err)

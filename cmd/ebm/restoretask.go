@@ -38,12 +38,16 @@ type taskFlags struct {
 
 func (f *taskFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.task, "task", "", "what is known: "+strings.Join(tasks(), ", "))
-	fs.StringVar(&f.mask, "mask", "centre", "inpaint: what is hidden: left, right, top, bottom, centre, or a PNG file whose pixels that are not black are hidden")
-	fs.Float64Var(&f.keep, "keep", 0.25, "missing: the share of pixels that are known; compressed: the number of projections over that of values")
+	fs.StringVar(&f.mask, "mask", "centre", "inpaint: what is hidden: left, right, top, bottom, centre, or a PNG file whose pixels that "+
+		"are not black are hidden")
+	fs.Float64Var(&f.keep, "keep", 0.25, "missing: the share of pixels that are known; compressed: the number of projections over that of "+
+		"values")
 	fs.Uint64Var(&f.maskSeed, "operator-seed", 0, "missing, compressed: seed of the choice of pixels or projections")
 	fs.IntVar(&f.factor, "factor", 2, "superres: how many times smaller the known pictures are")
-	fs.StringVar(&f.filter, "filter", string(restore.Box), "superres: how they were made smaller: "+strings.Join(texts(restore.Filters()), " or ")+" (as Pillow's)")
-	fs.StringVar(&f.blur, "blur", "gaussian:1", "deblur: gaussian:PIXELS (its standard deviation), motion:PIXELS:DEGREES, or .npy of floats [K L], a kernel of odd sides")
+	fs.StringVar(&f.filter, "filter", string(restore.Box),
+		"superres: how they were made smaller: "+strings.Join(texts(restore.Filters()), " or ")+" (as Pillow's)")
+	fs.StringVar(&f.blur, "blur", "gaussian:1", "deblur: gaussian:PIXELS (its standard deviation), motion:PIXELS:DEGREES, or .npy of "+
+		"floats [K L], a kernel of odd sides")
 	fs.StringVar(&f.matrix, "matrix", "", "matrix: .npy of floats [M C·H·W], A for the model's pictures with their padding")
 }
 

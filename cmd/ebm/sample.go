@@ -42,7 +42,8 @@ func (f *sampleFlags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.batch, "batch", 0, "samples computed at once (default: as many as the threads take)")
 	fs.StringVar(&f.shard, "shard", "", "draw only part I/N of the samples, to be joined with --merge")
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
-	fs.StringVar(&f.sampler, "sampler", string(mcmc.Langevin), "langevin; of few evaluations "+langevin.MethodNames()+"; or with the correction of Metropolis mala or hmc")
+	fs.StringVar(&f.sampler, "sampler", string(mcmc.Langevin),
+		"langevin; of few evaluations "+langevin.MethodNames()+"; or with the correction of Metropolis mala or hmc")
 	group(fs, "The chains", f.addSchedule)
 	group(fs, "Few evaluations", f.fewStepFlags.add)
 	group(fs, "What is written", f.addFiles)
@@ -193,7 +194,8 @@ func (f *sampleFlags) langevin() (langevin.Settings, error) {
 	if f.run == "" {
 		return langevin.Settings{}, usagef("want --run REF, the model to sample from")
 	}
-	if err := atLeast(least{"grid", float64(f.grid), 0}, least{"chains", float64(f.watched), 0}, least{"crop", float64(f.crop), -1}); err != nil {
+	if err := atLeast(least{"grid", float64(f.grid), 0}, least{"chains", float64(f.watched), 0},
+		least{"crop", float64(f.crop), -1}); err != nil {
 		return langevin.Settings{}, err
 	}
 	set, err := f.settings(f.count)

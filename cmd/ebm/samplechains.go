@@ -32,7 +32,8 @@ type chainFlags struct {
 
 func (f *chainFlags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.leapfrog, "hmc-steps", 10, "leapfrog steps of a transition of hmc")
-	fs.Float64Var(&f.target, "target", 0, fmt.Sprintf("acceptance that mala and hmc adapt their steps to (default %g and %g)", hmc.TargetMALA, hmc.TargetHMC))
+	fs.Float64Var(&f.target, "target", 0, fmt.Sprintf("acceptance that mala and hmc adapt their steps to (default %g and %g)",
+		hmc.TargetMALA, hmc.TargetHMC))
 	fs.IntVar(&f.draws, "draws", 1, "samples of each chain; with more than one, chains go on at T = 1")
 	fs.IntVar(&f.warmup, "warmup", 500, "transitions at T = 1 before the draws of mala, hmc and chains of several draws")
 	fs.IntVar(&f.thin, "thin", 10, "transitions for each draw")
@@ -49,7 +50,8 @@ func (f *sampleFlags) persistent() bool {
 
 // check finds wrong usage.
 func (f *chainFlags) check() error {
-	if err := atLeast(least{"draws", float64(f.draws), 1}, least{"warmup", float64(f.warmup), 0}, least{"thin", float64(f.thin), 1}, least{"hmc-steps", float64(f.leapfrog), 1}); err != nil {
+	if err := atLeast(least{"draws", float64(f.draws), 1}, least{"warmup", float64(f.warmup), 0}, least{"thin", float64(f.thin), 1},
+		least{"hmc-steps", float64(f.leapfrog), 1}); err != nil {
 		return err
 	}
 	if !(f.target >= 0 && f.target < 1) {
@@ -167,7 +169,8 @@ func (f *sampleFlags) printChains(a *app, w samples.Written) error {
 		return a.printJSON(map[string]any{"path": w.Path, "count": w.Count, "made": w.Made, "reused": w.Reused, "diagnostics": r})
 	}
 	a.printf("%s\t%d samples\t%d drawn now\n", w.Path, w.Count, w.Made)
-	a.printf("%d chains of %d draws\tacceptance %.3f\tstep size %.4g\t%d divergent\n", r.Chains, r.Draws, r.Acceptance, r.StepSize, r.Divergent)
+	a.printf("%d chains of %d draws\tacceptance %.3f\tstep size %.4g\t%d divergent\n", r.Chains, r.Draws, r.Acceptance,
+		r.StepSize, r.Divergent)
 	if d := r.Energy; d != nil {
 		a.printf("energy\t%.3f ± %.3f\tR-hat %.3f\tESS %.0f bulk, %.0f tail\n", d.Mean, d.StdErr, d.RHat, d.Bulk, d.Tail)
 	}

@@ -79,7 +79,8 @@ score finds it.`,
 			if f.run == "" || f.images == "" {
 				return usagef("want --run REF and --images X")
 			}
-			if err := atLeast(least{"count", float64(f.count), 0}, least{"levels", float64(f.levels), 0}, least{"batch", float64(f.batch), 1}); err != nil {
+			if err := atLeast(least{"count", float64(f.count), 0}, least{"levels", float64(f.levels), 0},
+				least{"batch", float64(f.batch), 1}); err != nil {
 				return err
 			}
 			if err := someOf("--by", []string{f.by}, []string{"loss", "energy", "score_norm"}); err != nil {
@@ -89,7 +90,8 @@ score finds it.`,
 				return usagef("--calibrate %g, want a rate of false alarms between 0 and 1", f.calibrate)
 			}
 			if f.calibrate > 0 && f.threshold == "" && runFolder(f.run) == "" {
-				return usagef("--calibrate %g keeps the threshold beside a run, and %s is not a run's folder: want --threshold FILE", f.calibrate, f.run)
+				return usagef("--calibrate %g keeps the threshold beside a run, and %s is not a run's folder: want --threshold FILE", f.calibrate,
+					f.run)
 			}
 			return f.score(cmd.Context(), a)
 		},
@@ -202,9 +204,11 @@ func (f *scoreFlags) score(ctx context.Context, a *app) error {
 		if err := t.Write(path); err != nil {
 			return err
 		}
-		a.log(fmt.Sprintf("%s: %s above %.6g is an anomaly, at a rate of at most %g of false alarms, from %d pictures", path, t.By, t.Value, t.FalseAlarms, t.Pictures))
+		a.log(fmt.Sprintf("%s: %s above %.6g is an anomaly, at a rate of at most %g of false alarms, from %d pictures", path, t.By, t.Value,
+			t.FalseAlarms, t.Pictures))
 	case t.Pictures > 0:
-		a.log(fmt.Sprintf("%d of %d are anomalies: %s above %.6g, which at most %g of the training's kind are (%s)", anomalies, total, t.By, t.Value, t.FalseAlarms, path))
+		a.log(fmt.Sprintf("%d of %d are anomalies: %s above %.6g, which at most %g of the training's kind are (%s)", anomalies, total, t.By,
+			t.Value, t.FalseAlarms, path))
 	default:
 		a.log("no threshold: --calibrate RATE with held-out pictures finds one")
 	}

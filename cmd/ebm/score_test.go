@@ -100,7 +100,8 @@ func TestScore(t *testing.T) {
 	}
 
 	// A threshold at one in ten, kept beside the run.
-	if code, _, stderr := ebmRun(t, "score", "--run", run, "--images", held, "--by", "score_norm", "--calibrate", "0.1"); code != 0 || !strings.Contains(stderr, "anomaly.json") {
+	if code, _, stderr := ebmRun(t, "score", "--run", run, "--images", held, "--by", "score_norm", "--calibrate", "0.1"); code != 0 ||
+		!strings.Contains(stderr, "anomaly.json") {
 		t.Fatalf("exit status %d\n%s", code, stderr)
 	}
 	threshold, err := probe.ReadThreshold(probe.ThresholdPath(run), m.Hash)
@@ -136,7 +137,8 @@ func TestScore(t *testing.T) {
 	}
 	defer f.Close()
 	text, err := io.ReadAll(f)
-	if err != nil || json.Unmarshal(text, &list) != nil || len(list) != 3 || list[2].Index != 2 || list[2].Anomaly == nil || !*list[2].Anomaly {
+	if err != nil || json.Unmarshal(text, &list) != nil || len(list) != 3 || list[2].Index != 2 ||
+		list[2].Anomaly == nil || !*list[2].Anomaly {
 		t.Errorf("%s holds %s (%v)", out, text, err)
 	}
 }

@@ -59,65 +59,83 @@ func (f *trainFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.out, "out", "", "the run's folder (default runs/PRESET, or runs/ and the name of the folder of --data)")
 	fs.BoolVar(&f.resume, "resume", false, "go on from the newest checkpoint in --out, or begin if there is none")
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
-	fs.DurationVar(&f.time, "time", 0, "train for as long as this, such as 2h or 45m: the steps that fit are timed first, and the learning rate falls over them")
-	fs.StringVar(&f.model, "model", "", "an energy to train in place of a network of this program: an ONNX file, with whose weights training begins")
+	fs.DurationVar(&f.time, "time", 0, "train for as long as this, such as 2h or 45m: the steps that fit are timed first, and the learning "+
+		"rate falls over them")
+	fs.StringVar(&f.model, "model", "", "an energy to train in place of a network of this program: an ONNX file, with whose weights "+
+		"training begins")
 	trainKnobs().add(fs, &f.s)
 }
 
 // trainKnobs is the table of settings that are flags of train.
 func trainKnobs() knobs[train.Settings] {
 	return knobs[train.Settings]{
-		word("data-name", "data set: mnist, fashion-mnist, stacked-mnist, cifar10, svhn, celeba or folder", func(s *train.Settings) *string { return &s.Data.Name }),
-		word("data", "folder or file of the data, or a folder of your own pictures (default: found by itself where it can be); points in an .npy, .npz or .csv, or rings, moons, spirals or checkerboard", func(s *train.Settings) *string { return &s.Data.Dir }),
+		word("data-name", "data set: mnist, fashion-mnist, stacked-mnist, cifar10, svhn, celeba or folder",
+			func(s *train.Settings) *string { return &s.Data.Name }),
+		word("data", "folder or file of the data, or a folder of your own pictures (default: found by itself where it can be); points in an "+
+			".npy, .npz or .csv, or rings, moons, spirals or checkerboard", func(s *train.Settings) *string { return &s.Data.Dir }),
 		number("size", "height and width of the pictures in pixels", func(s *train.Settings) *int { return &s.Data.Size }),
-		number("channels", "channels of the pictures: 1 grey, 3 colour (default for your own: grey where all of them are)", func(s *train.Settings) *int { return &s.Net.Channels }),
+		number("channels", "channels of the pictures: 1 grey, 3 colour (default for your own: grey where all of them are)",
+			func(s *train.Settings) *int { return &s.Net.Channels }),
 		toggle("flip", "mirror pictures at random", func(s *train.Settings) *bool { return &s.Data.Flip }),
 		number("steps", "updates to make in all", func(s *train.Settings) *int { return &s.Steps }),
 		number("batch", "pictures in a batch, each with a noise level of its own", func(s *train.Settings) *int { return &s.Batch }),
-		number("shards", "parts of a batch whose gradients are computed side by side (changes the last bits), 1 for none", func(s *train.Settings) *int { return &s.Shards }),
+		number("shards", "parts of a batch whose gradients are computed side by side (changes the last bits), 1 for none",
+			func(s *train.Settings) *int { return &s.Shards }),
 		word("net", "network: res6, res12, res18 or res34; of points mlp", func(s *train.Settings) *string { return &s.Net.Name }),
 		list("hidden", "", func(s *train.Settings) *[]int { return &s.Net.Hidden }, func(fs *pflag.FlagSet, p *[]int) {
 			fs.IntSliceVar(p, "hidden", *p, "mlp: units of each hidden layer, such as 128,128")
 		}),
 		word("input", "with --model: the energy's input, if it is not called x", func(s *train.Settings) *string { return &s.Net.Input }),
 		word("energy", "with --model: the energy's output, if it is not called energy", func(s *train.Settings) *string { return &s.Net.Output }),
-		word("energy-of", "with --model: what the energy is of the output: energy, linear, quadratic or logits", func(s *train.Settings) *mdsm.Value { return &s.Net.Value }),
+		word("energy-of", "with --model: what the energy is of the output: energy, linear, quadratic or logits",
+			func(s *train.Settings) *mdsm.Value { return &s.Net.Value }),
 		number("points", "points to draw of a set that --data names", func(s *train.Settings) *int { return &s.Data.Points }),
 		number("dim", "channels after the network's first convolution", func(s *train.Settings) *int { return &s.Net.Dim }),
 		word("head", "the network's head: quadratic (the paper's) or linear", func(s *train.Settings) *energy.Head { return &s.Net.Head }),
-		word("activation", "elu (the paper's), relu, softplus, swish or tanh", func(s *train.Settings) *energy.Activation { return &s.Net.Activation }),
+		word("activation", "elu (the paper's), relu, softplus, swish or tanh",
+			func(s *train.Settings) *energy.Activation { return &s.Net.Activation }),
 		natural("seed", "seed of the first weights, the order of the data and the noise", func(s *train.Settings) *uint64 { return &s.Seed }),
-		real("sigma0", "σ₀, the noise level whose density the model approximates, in units of x", func(s *train.Settings) *float64 { return &s.Noise.Sigma0 }),
+		real("sigma0", "σ₀, the noise level whose density the model approximates, in units of x",
+			func(s *train.Settings) *float64 { return &s.Noise.Sigma0 }),
 		real("sigma-min", "smallest noise level, in units of x", func(s *train.Settings) *float64 { return &s.Noise.Min }),
 		real("sigma-max", "largest noise level, in units of x", func(s *train.Settings) *float64 { return &s.Noise.Max }),
-		word("sigma-spacing", "noise levels: linear or geometric between the two", func(s *train.Settings) *mdsm.Spacing { return &s.Noise.Spacing }),
-		word("weighting", "weight l(σ) of a noise level: inverse-variance (the paper's), inverse or uniform", func(s *train.Settings) *mdsm.Weighting { return &s.Noise.Weighting }),
-		word("objective", "what is minimised: denoising (the paper's) or likelihood (chains in every update)", func(s *train.Settings) *train.Objective { return &s.Objective }),
+		word("sigma-spacing", "noise levels: linear or geometric between the two",
+			func(s *train.Settings) *mdsm.Spacing { return &s.Noise.Spacing }),
+		word("weighting", "weight l(σ) of a noise level: inverse-variance (the paper's), inverse or uniform",
+			func(s *train.Settings) *mdsm.Weighting { return &s.Noise.Weighting }),
+		word("objective", "what is minimised: denoising (the paper's) or likelihood (chains in every update)",
+			func(s *train.Settings) *train.Objective { return &s.Objective }),
 		number("chain-steps", "likelihood: Langevin steps of a chain in every update", func(s *train.Settings) *int { return &s.Chains.Steps }),
 		real("chain-step-size", "likelihood: ε of these steps", func(s *train.Settings) *float64 { return &s.Chains.StepSize }),
 		real("chain-temperature", "likelihood: T of these steps", func(s *train.Settings) *float64 { return &s.Chains.Temperature }),
 		real("data-noise", "likelihood: noise on the data, in units of x", func(s *train.Settings) *float64 { return &s.Chains.DataNoise }),
 		real("regularise", "likelihood: weight of the squares of energies", func(s *train.Settings) *float64 { return &s.Chains.Regularise }),
 		real("learning-rate", "Adam's learning rate at the start", func(s *train.Settings) *float64 { return &s.Optimiser.LearningRate.Initial }),
-		real("final-learning-rate", "learning rate at the end of a cosine schedule", func(s *train.Settings) *float64 { return &s.Optimiser.LearningRate.Final }),
-		word("schedule", "learning rate over the run: cosine, steps (a tenth after each sixth) or constant", func(s *train.Settings) *train.Schedule { return &s.Optimiser.LearningRate.Schedule }),
+		real("final-learning-rate", "learning rate at the end of a cosine schedule",
+			func(s *train.Settings) *float64 { return &s.Optimiser.LearningRate.Final }),
+		word("schedule", "learning rate over the run: cosine, steps (a tenth after each sixth) or constant",
+			func(s *train.Settings) *train.Schedule { return &s.Optimiser.LearningRate.Schedule }),
 		real("beta1", "Adam's decay of the first moment", func(s *train.Settings) *float64 { return &s.Optimiser.Beta1 }),
 		real("beta2", "Adam's decay of the second moment", func(s *train.Settings) *float64 { return &s.Optimiser.Beta2 }),
 		real("epsilon", "Adam's ε", func(s *train.Settings) *float64 { return &s.Optimiser.Epsilon }),
 		real("ema", "decay of averaged weights, 0 for none", func(s *train.Settings) *float64 { return &s.Optimiser.EMA }),
-		word("start", "weights to begin with instead of random ones: a run, a file or a shipped model", func(s *train.Settings) *string { return &s.Start }),
+		word("start", "weights to begin with instead of random ones: a run, a file or a shipped model",
+			func(s *train.Settings) *string { return &s.Start }),
 		number("checkpoint-every", "steps between checkpoints", func(s *train.Settings) *int { return &s.Output.CheckpointEvery }),
 		number("keep-checkpoints", "checkpoints to keep, 0 for all", func(s *train.Settings) *int { return &s.Output.KeepCheckpoints }),
 		number("log-every", "steps between lines of metrics", func(s *train.Settings) *int { return &s.Output.LogEvery }),
-		number("validate-every", "steps between measurements of the loss, by noise level, on pictures held out, 0 for none", func(s *train.Settings) *int { return &s.Output.ValidateEvery }),
-		number("early-stop", "end after so many of these measurements without a lower loss, 0 for never", func(s *train.Settings) *int { return &s.Output.EarlyStop }),
+		number("validate-every", "steps between measurements of the loss, by noise level, on pictures held out, 0 for none",
+			func(s *train.Settings) *int { return &s.Output.ValidateEvery }),
+		number("early-stop", "end after so many of these measurements without a lower loss, 0 for never",
+			func(s *train.Settings) *int { return &s.Output.EarlyStop }),
 	}
 }
 
 // settings puts together what a preset, a file, a folder of pictures or an
 // earlier run says and what the flags change. It returns the file that they come
 // from, "" for none, and the pictures where these had to be seen.
-func (f *trainFlags) settings(ctx context.Context, a *app, flags *pflag.FlagSet) (s train.Settings, file string, data dataset.Data, err error) {
+func (f *trainFlags) settings(ctx context.Context, a *app,
+	flags *pflag.FlagSet) (s train.Settings, file string, data dataset.Data, err error) {
 	named := slices.Contains(dataset.PointSets(), f.s.Data.Dir)
 	points := named || dataset.IsPoints(f.s.Data.Dir)
 	if flags.Changed("data") && !named {
@@ -163,7 +181,8 @@ func (f *trainFlags) settings(ctx context.Context, a *app, flags *pflag.FlagSet)
 	}
 	trainKnobs().overlay(flags, &s, &f.s)
 	if f.model != "" && s.Net.Name != train.FileNet {
-		s.Net = train.NetSettings{Name: train.FileNet, Input: f.s.Net.Input, Output: f.s.Net.Output, Value: f.s.Net.Value, Channels: s.Net.Channels}
+		s.Net = train.NetSettings{Name: train.FileNet, Input: f.s.Net.Input, Output: f.s.Net.Output, Value: f.s.Net.Value,
+			Channels: s.Net.Channels}
 	}
 	if !s.Pictures() {
 		if data, err = loadPoints(&s); err != nil {
@@ -214,7 +233,8 @@ func (f *trainFlags) train(ctx context.Context, a *app, flags *pflag.FlagSet) er
 	}
 	begun := err == nil
 	if begun && !f.resume {
-		return fmt.Errorf("%s holds a run of %d steps already, want --resume to go on with it, or another --out (with --start %s to begin with its weights)",
+		return fmt.Errorf("%s holds a run of %d steps already, want --resume to go on with it, or another --out (with --start %s to begin "+
+			"with its weights)",
 			f.out, newest.Step, f.out)
 	}
 	rt, err := a.runtime(ctx)

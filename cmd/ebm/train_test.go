@@ -59,12 +59,14 @@ func TestTrainOnAFolderOfPictures(t *testing.T) {
 	testkit.Long(t)
 	photos := colourPictures(t, 6)
 	t.Chdir(filepath.Dir(photos))
-	args := []string{"train", "--data", "photos", "--size", "16", "--net", "res6", "--dim", "2", "--batch", "4", "--steps", "2", "--quiet", "--json"}
+	args := []string{"train", "--data", "photos", "--size", "16", "--net", "res6", "--dim", "2", "--batch", "4", "--steps",
+		"2", "--quiet", "--json"}
 	var r trainedJSON
 	if err := json.Unmarshal([]byte(mustRun(t, args...)), &r); err != nil {
 		t.Fatal(err)
 	}
-	if r.Run != filepath.Join("runs", "photos") || r.Step != 2 || r.Made != 2 || r.Loss == nil || !(r.Seconds > 0) || filepath.Base(r.Checkpoint) != "step-00000002" {
+	if r.Run != filepath.Join("runs", "photos") || r.Step != 2 || r.Made != 2 || r.Loss == nil || !(r.Seconds > 0) ||
+		filepath.Base(r.Checkpoint) != "step-00000002" {
 		t.Errorf("%+v", r)
 	}
 	run, err := filepath.Abs(r.Run)
@@ -82,23 +84,29 @@ func TestTrainOnAFolderOfPictures(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := trainedJSON{}
-	if err := json.Unmarshal([]byte(mustRun(t, "train", "--resume", "--out", run, "--quiet", "--json", "--log-every", "7")), &again); err != nil {
+	if err := json.Unmarshal([]byte(mustRun(t, "train", "--resume", "--out", run, "--quiet", "--json", "--log-every",
+		"7")), &again); err != nil {
 		t.Fatal(err)
 	}
-	if after, _ := os.ReadFile(filepath.Join(run, train.ConfigFile)); again.Made != 0 || again.Loss != nil || again.Step != 2 || string(after) != string(config) {
+	if after, _ := os.ReadFile(filepath.Join(run, train.ConfigFile)); again.Made != 0 || again.Loss != nil || again.Step != 2 ||
+		string(after) != string(config) {
 		t.Errorf("a finished run gave %+v and the settings\n%s", again, after)
 	}
-	if text := mustRun(t, "train", "--resume", "--out", run, "--quiet"); strings.Contains(text, "NaN") || !strings.Contains(text, "no step left") {
+	if text := mustRun(t, "train", "--resume", "--out", run, "--quiet"); strings.Contains(text, "NaN") ||
+		!strings.Contains(text, "no step left") {
 		t.Errorf("a finished run printed %q", text)
 	}
-	if err := json.Unmarshal([]byte(mustRun(t, "train", "--resume", "--out", run, "--quiet", "--json", "--steps", "3")), &again); err != nil || again.Made != 1 || again.Loss == nil {
+	if err := json.Unmarshal([]byte(mustRun(t, "train", "--resume", "--out", run, "--quiet", "--json", "--steps", "3")), &again); err != nil ||
+		again.Made != 1 || again.Loss == nil {
 		t.Errorf("one more step gave %+v, %v", again, err)
 	}
 	code, _, stderr := ebmRun(t, "train", "--resume", "--out", run, "--quiet", "--steps", "9", "--sigma-max", "2", "--seed", "8")
-	if want := "--sigma-max 1.2, want 2; --seed 1, want 8: leave out --sigma-max and --seed to go on, or begin another run with its weights: --start " + run; code != 1 || !strings.Contains(stderr, want) {
+	if want := "--sigma-max 1.2, want 2; --seed 1, want 8: leave out --sigma-max and --seed to go on, or begin another run with its " +
+		"weights: --start " + run; code != 1 || !strings.Contains(stderr, want) {
 		t.Errorf("exit status %d, %q, want 1 and %q", code, stderr, want)
 	}
-	mustRun(t, "train", "--config", filepath.Join(run, train.ConfigFile), "--start", run, "--seed", "8", "--steps", "1", "--out", "finer", "--quiet")
+	mustRun(t, "train", "--config", filepath.Join(run, train.ConfigFile), "--start", run, "--seed", "8", "--steps", "1",
+		"--out", "finer", "--quiet")
 }
 
 // TestFailedStartDoesNotBlock corrects a command that failed.
@@ -107,7 +115,8 @@ func TestFailedStartDoesNotBlock(t *testing.T) {
 	photos := colourPictures(t, 3)
 	out := filepath.Join(t.TempDir(), "run")
 	args := func(more ...string) []string {
-		return append([]string{"train", "--data", photos, "--size", "16", "--net", "res6", "--dim", "2", "--batch", "2", "--steps", "1", "--quiet", "--out", out}, more...)
+		return append([]string{"train", "--data", photos, "--size", "16", "--net", "res6", "--dim", "2", "--batch", "2", "--steps", "1",
+			"--quiet", "--out", out}, more...)
 	}
 	for _, wrong := range [][]string{{"--start", tinyWeights(t)}, {"--learning-rate", "1e30"}, {"--start", "nowhere"}} {
 		if code, _, _ := ebmRun(t, args(append(wrong, "--steps", "3")...)...); code != 1 {
@@ -129,18 +138,21 @@ func TestTrainValidatesAndEndsInTime(t *testing.T) {
 	}
 	t.Chdir(filepath.Dir(photos))
 	args := func(out string, more ...string) []string {
-		return append([]string{"train", "--data", "all", "--size", "16", "--net", "res6", "--dim", "2", "--batch", "4", "--quiet", "--out", out}, more...)
+		return append([]string{"train", "--data", "all", "--size", "16", "--net", "res6", "--dim", "2", "--batch", "4",
+			"--quiet", "--out", out}, more...)
 	}
 	mustRun(t, args("plain", "--steps", "4")...)
 	mustRun(t, args("watched", "--steps", "4", "--validate-every", "2")...)
-	testkit.SameFiles(t, filepath.Join("watched", "checkpoints", "step-00000004"), filepath.Join("plain", "checkpoints", "step-00000004"), "model.safetensors", "state.safetensors")
+	testkit.SameFiles(t, filepath.Join("watched", "checkpoints", "step-00000004"), filepath.Join("plain", "checkpoints", "step-00000004"),
+		"model.safetensors", "state.safetensors")
 	records, err := metrics.ReadFile(filepath.Join("watched", metrics.LinesFile))
 	if err != nil || len(records) != 2 || !(records[0].Values["validation_loss"] > 0) || !(records[0].Values["validation_loss/1.2"] > 0) {
 		t.Errorf("metrics %v, error %v", records, err)
 	}
 	mustRun(t, args("timed", "--time", "1s")...)
 	s, err := train.ReadSettings("timed")
-	if newest, errNewest := train.Newest("timed"); err != nil || errNewest != nil || newest.Step < 1 || newest.Step > s.Steps || s.Steps == train.Folder(3).Steps {
+	if newest, errNewest := train.Newest("timed"); err != nil || errNewest != nil || newest.Step < 1 || newest.Step > s.Steps ||
+		s.Steps == train.Folder(3).Steps {
 		t.Errorf("ended at %+v of %d steps, errors %v and %v", newest, s.Steps, err, errNewest)
 	}
 	for want, more := range map[string][]string{
@@ -150,7 +162,8 @@ func TestTrainValidatesAndEndsInTime(t *testing.T) {
 			t.Errorf("%v: exit status %d, %q, want 2 and %q", more, code, stderr, want)
 		}
 	}
-	if code, _, stderr := ebmRun(t, "train", "--data", photos, "--size", "16", "--validate-every", "2", "--out", "wrong"); code != 1 || !strings.Contains(stderr, "--validate-every 2, want pictures to measure on") {
+	if code, _, stderr := ebmRun(t, "train", "--data", photos, "--size", "16", "--validate-every", "2", "--out", "wrong"); code != 1 ||
+		!strings.Contains(stderr, "--validate-every 2, want pictures to measure on") {
 		t.Errorf("without held-out pictures: exit status %d, %q", code, stderr)
 	}
 }

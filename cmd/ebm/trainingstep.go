@@ -68,7 +68,8 @@ score matching: in go x, noise and sigma in place of a target.`,
 	fs.StringArrayVar(&f.values, "value", nil, "make an input of whole numbers a constant, such as shape=1,16; may be given several times")
 	f.functionFlags.add(fs)
 	fs.Float64Var(&f.sigma0, "sigma0", 0.1, "mdsm: σ₀, in units of x")
-	fs.StringVar(&f.weighting, "weighting", string(mdsm.InverseVariance), "mdsm: weight l(σ) of a noise level: inverse-variance, inverse or uniform")
+	fs.StringVar(&f.weighting, "weighting", string(mdsm.InverseVariance),
+		"mdsm: weight l(σ) of a noise level: inverse-variance, inverse or uniform")
 	fs.BoolVar(&f.asJSON, "json", false, "print what was written as JSON")
 	fs.Lookup("loss").Usage += "; or mdsm, for an energy"
 	return cmd
@@ -80,7 +81,8 @@ type functionFlags struct{ input, energy, value string }
 func (f *functionFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.input, "input", "", "an energy's input, if it is not called x")
 	fs.StringVar(&f.energy, "energy", "", "an energy's output, if it is not called energy")
-	fs.StringVar(&f.value, "energy-of", "", "what the energy is of the output: energy (the number itself), linear (the sum of numbers), quadratic (half of that of their squares), or logits (−log Σ exp)")
+	fs.StringVar(&f.value, "energy-of", "", "what the energy is of the output: energy (the number itself), linear (the sum of numbers), "+
+		"quadratic (half of that of their squares), or logits (−log Σ exp)")
 }
 
 func (f functionFlags) check() error {
@@ -123,7 +125,8 @@ func (f *trainingStepFlags) write(a *app, flags *pflag.FlagSet) error {
 		return err
 	}
 	var g *graph.Graph
-	metadata := map[string]string{"kind": "training-step", "loss": string(f.s.Loss.Name), "optimiser": optimiser.String(), "producer_of_model": model.Producer}
+	metadata := map[string]string{"kind": "training-step", "loss": string(f.s.Loss.Name), "optimiser": optimiser.String(),
+		"producer_of_model": model.Producer}
 	if matching {
 		g, err = f.matching(fn, optimiser, metadata)
 	} else {
@@ -167,8 +170,10 @@ func (f *trainingStepFlags) matching(fn train.Function, optimiser mdsm.Optimiser
 // stepDocs describe the inputs and outputs of a step.
 func stepDocs() map[string]string {
 	return map[string]string{
-		train.TargetInput: "the target: of the output's shape, or classes", "learning_rate": "the optimiser's learning rate", "step": "the number of this update, from 1",
-		onnximport.SeedInput: "what dropout follows from", "loss": "mean over the batch, before the update", "grad_norm": "norm of the gradient over all weights, before it is clipped",
+		train.TargetInput: "the target: of the output's shape, or classes", "learning_rate": "the optimiser's learning rate",
+		"step":               "the number of this update, from 1",
+		onnximport.SeedInput: "what dropout follows from", "loss": "mean over the batch, before the update",
+		"grad_norm": "norm of the gradient over all weights, before it is clipped",
 	}
 }
 

@@ -80,7 +80,8 @@ func TestTrainPoints(t *testing.T) {
 		`--energy-of "cubes"`:      {"--model", energy, "--data", "rings", "--energy-of", "cubes"},
 		"no value is called cubes": {"--model", energy, "--data", "rings", "--energy", "cubes"},
 	} {
-		if code, _, stderr := ebmRun(t, append([]string{"train", "--out", filepath.Join(dir, "bad")}, args...)...); code == 0 || !strings.Contains(stderr, want) {
+		if code, _, stderr := ebmRun(t, append([]string{"train", "--out", filepath.Join(dir, "bad")}, args...)...); code == 0 ||
+			!strings.Contains(stderr, want) {
 			t.Errorf("%q: exit status %d and %q, want %q", args, code, stderr, want)
 		}
 	}

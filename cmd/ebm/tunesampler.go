@@ -58,7 +58,8 @@ the truth on the jump (1 for the best denoiser), and the measured level over the
 	fs.Uint64Var(&f.Seed, "seed", 1000, "seed of the recipes and of the samples")
 	fs.StringVar(&f.DataName, "data-name", "", "the data set it was trained on, where that is not known")
 	fs.StringVar(&f.DataDir, "data", "", "folder of the data set's files, if it is not found by itself")
-	fs.StringVar(&f.Features.Inception, "inception", "", "weights of the FID Inception network for the distance (default: those that are found, or the shipped classifier, or pixels)")
+	fs.StringVar(&f.Features.Inception, "inception", "",
+		"weights of the FID Inception network for the distance (default: those that are found, or the shipped classifier, or pixels)")
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
 	return cmd
 }
@@ -67,7 +68,8 @@ func (f *tuneFlags) tune(ctx context.Context, a *app) error {
 	if f.Run == "" {
 		return usagef("want --run REF, the model to search for")
 	}
-	if err := atLeast(least{"budget", float64(f.Budget), 4}, least{"recipes", float64(f.Recipes), 1}, least{"count", float64(f.Count), 8}, least{"reference", float64(f.Reference), 2}); err != nil {
+	if err := atLeast(least{"budget", float64(f.Budget), 4}, least{"recipes", float64(f.Recipes), 1}, least{"count", float64(f.Count), 8},
+		least{"reference", float64(f.Reference), 2}); err != nil {
 		return err
 	}
 	if f.out == "" {

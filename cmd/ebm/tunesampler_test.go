@@ -18,7 +18,8 @@ func TestTuneSampler(t *testing.T) {
 	testkit.Mkdir(t, dir, "a")
 	testkit.Mkdir(t, dir, "b")
 	search := func(file, budget string) (table string) {
-		return mustRun(t, "tune-sampler", "-q", "--run", run, "--data-name", "mnist", "--budget", budget, "--reference", "200", "--recipes", "4", "--count", "24", "--out", filepath.Join(dir, file))
+		return mustRun(t, "tune-sampler", "-q", "--run", run, "--data-name", "mnist", "--budget", budget, "--reference", "200", "--recipes", "4",
+			"--count", "24", "--out", filepath.Join(dir, file))
 	}
 	table := search("a/found.json", "8")
 	for _, want := range []string{"Fréchet", "slope", "found.json"} {
@@ -38,5 +39,6 @@ func TestTuneSampler(t *testing.T) {
 	if len(found.Recipes) != 2 || found.Recipes[0].Evaluations > 5 || found.Recipes[1].Evaluations > 8 || !(found.Recipes[0].Frechet > 0) {
 		t.Errorf("two searches have found %+v", found)
 	}
-	mustRun(t, "sample", "-q", "--run", run, "--count", "4", "--recipe", filepath.Join(dir, "a", "found.json"), "--out", filepath.Join(dir, "samples"))
+	mustRun(t, "sample", "-q", "--run", run, "--count", "4", "--recipe", filepath.Join(dir, "a", "found.json"), "--out",
+		filepath.Join(dir, "samples"))
 }

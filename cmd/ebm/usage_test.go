@@ -245,7 +245,8 @@ func TestWrongValuesAreStatus2(t *testing.T) {
 	for _, c := range commands() {
 		name := strings.Fields(c.CommandPath())[1]
 		// Flags of these are names of files and switches.
-		if c.HasLocalFlags() && !slices.Contains([]string{"version", "convert", "compare"}, name) && !seen[name] && name != "completion" && name != "help" {
+		if c.HasLocalFlags() && !slices.Contains([]string{"version", "convert", "compare"}, name) && !seen[name] &&
+			name != "completion" && name != "help" {
 			t.Errorf("no wrong value of %s is tried", name)
 		}
 	}

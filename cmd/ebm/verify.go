@@ -38,10 +38,12 @@ func (f *verifyFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.python, "python", "", "with --runtimes, the Python program (default: what EBM_PYTHON names, else python3)")
 	fs.StringVar(&f.images, "images", "", "pictures to check on, as for denoise (default: uniform noise)")
 	fs.BoolVar(&f.noTrain, "without-training", false, "leave out the training step")
-	fs.BoolVar(&f.noInterpret, "without-interpreter", false, "leave out the float64 interpreter and finite differences, which take minutes for large networks")
+	fs.BoolVar(&f.noInterpret, "without-interpreter", false,
+		"leave out the float64 interpreter and finite differences, which take minutes for large networks")
 	fs.IntVar(&f.each, "each", 1, "pictures for each noise level")
 	fs.Uint64Var(&f.seed, "seed", 0, "seed of pictures, noise and directions")
-	fs.Float64Var(&f.tolerance, "tolerance", 0, "largest score error that passes, relative to the largest score (default 1e-6, or what float32 sums of the network's length allow; 1e-5 for --reference and --runtimes)")
+	fs.Float64Var(&f.tolerance, "tolerance", 0, "largest score error that passes, relative to the largest score (default 1e-6, or what "+
+		"float32 sums of the network's length allow; 1e-5 for --reference and --runtimes)")
 	fs.StringVar(&f.out, "out", "", "also write the certificate to this file, as JSON")
 	fs.BoolVar(&f.asJSON, "json", false, "print the certificate as JSON")
 }

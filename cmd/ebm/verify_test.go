@@ -18,8 +18,10 @@ const verifyData = "../../testdata"
 func TestVerifyReference(t *testing.T) {
 	testkit.Long(t)
 	out := filepath.Join(t.TempDir(), "certificate.json")
-	text := mustRun(t, "verify", "--weights", filepath.Join(verifyData, "weights.pth"), "--reference", filepath.Join(verifyData, "reference.npz"), "--out", out)
-	for _, want := range []string{"reference's gradient in float64", "made by PyTorch", "12 parameters that the network does not use", "weights.pth", "all checks passed"} {
+	text := mustRun(t, "verify", "--weights", filepath.Join(verifyData, "weights.pth"), "--reference",
+		filepath.Join(verifyData, "reference.npz"), "--out", out)
+	for _, want := range []string{"reference's gradient in float64", "made by PyTorch", "12 parameters that the network does not use",
+		"weights.pth", "all checks passed"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the certificate does not say %q:\n%s", want, text)
 		}
@@ -46,7 +48,8 @@ func TestVerifyONNXAlone(t *testing.T) {
 func TestVerifyFails(t *testing.T) {
 	testkit.Long(t)
 	golden := filepath.Join(verifyData, "reference.npz")
-	code, stdout, stderr := ebmRun(t, "verify", "--weights", filepath.Join(verifyData, "weights.pth"), "--activation", "softplus", "--reference", golden, "--without-training")
+	code, stdout, stderr := ebmRun(t, "verify", "--weights", filepath.Join(verifyData, "weights.pth"), "--activation", "softplus",
+		"--reference", golden, "--without-training")
 	if code != 1 || !strings.Contains(stdout, "FAILED") || !strings.Contains(stderr, "a check failed") {
 		t.Errorf("exit status %d for another activation\n%s%s", code, stdout, stderr)
 	}

@@ -10,7 +10,8 @@ import (
 
 func TestVersion(t *testing.T) {
 	asked, flag := mustRun(t, "version"), mustRun(t, "--version")
-	if asked != flag || !strings.Contains(asked, "commit ") || !strings.Contains(asked, "built with ") || !strings.Contains(asked, "ONNX Runtime ") {
+	if asked != flag || !strings.Contains(asked, "commit ") || !strings.Contains(asked, "built with ") ||
+		!strings.Contains(asked, "ONNX Runtime ") {
 		t.Errorf("ebm version prints %q, --version %q, want the same, with commit, build and ONNX Runtime", asked, flag)
 	}
 	var b build
@@ -37,8 +38,10 @@ func TestRuntimeInstallAsksFirst(t *testing.T) {
 	cache := t.TempDir()
 	t.Setenv("XDG_CACHE_HOME", cache)
 	code, _, errs := ebmRun(t, "runtime", "install")
-	if entries, err := os.ReadDir(cache); code != 2 || len(entries) > 0 || err != nil || !strings.Contains(errs, "fetch ") || !strings.Contains(errs, cache) || !strings.Contains(errs, "--yes") {
-		t.Errorf("exit status %d, %q, %d files in the cache (%v), want 2, what would be changed, and nothing changed", code, errs, len(entries), err)
+	if entries, err := os.ReadDir(cache); code != 2 || len(entries) > 0 || err != nil || !strings.Contains(errs, "fetch ") ||
+		!strings.Contains(errs, cache) || !strings.Contains(errs, "--yes") {
+		t.Errorf("exit status %d, %q, %d files in the cache (%v), want 2, what would be changed, and nothing changed", code,
+			errs, len(entries), err)
 	}
 	dir := filepath.Join(cache, "ebm", "onnxruntime")
 	for _, name := range []string{"1.30.0-cpu", "1.31.1-cuda", "notes"} {
@@ -46,7 +49,8 @@ func TestRuntimeInstallAsksFirst(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if code, _, errs := ebmRun(t, "runtime", "uninstall"); code != 2 || !strings.Contains(errs, "1.30.0-cpu") || !strings.Contains(errs, "1.31.1-cuda") || strings.Contains(errs, "notes") {
+	if code, _, errs := ebmRun(t, "runtime", "uninstall"); code != 2 || !strings.Contains(errs, "1.30.0-cpu") ||
+		!strings.Contains(errs, "1.31.1-cuda") || strings.Contains(errs, "notes") {
 		t.Errorf("exit status %d, %q, want 2 and the folders that would go", code, errs)
 	}
 	mustRun(t, "runtime", "uninstall", "--provider", "cuda", "--yes")

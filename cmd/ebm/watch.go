@@ -83,7 +83,8 @@ func listRuns(a *app, o watch.Options, asJSON bool) error {
 		b.WriteString("run\tdata\tstep\tof\tloss\theld out\tsteps/s\tstate\n")
 	}
 	for _, r := range found.Runs {
-		fmt.Fprintf(&b, "%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", r.ID, r.Data, r.Step, r.Steps, value(r.Loss), value(r.HeldOut), value(r.Speed), r.State())
+		fmt.Fprintf(&b, "%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", r.ID, r.Data, r.Step, r.Steps, value(r.Loss), value(r.HeldOut),
+			value(r.Speed), r.State())
 	}
 	if len(found.Drawings) > 0 {
 		b.WriteString("samples\tdone\tof\n")

@@ -76,13 +76,16 @@ func TestNetworksOfAFile(t *testing.T) {
 			t.Errorf("%v: %s begins with %g, want %g", c.args, name, a, c.like*b)
 		}
 	}
-	if text := mustRun(t, "inspect", path, "--section", "model"); !strings.Contains(text, "took model; left ema") || !strings.Contains(text, fmt.Sprint(m.Network)) {
+	if text := mustRun(t, "inspect", path, "--section", "model"); !strings.Contains(text, "took model; left ema") ||
+		!strings.Contains(text, fmt.Sprint(m.Network)) {
 		t.Errorf("inspect says\n%s", text)
 	}
-	if code, _, stderr := ebmRun(t, "export", "--weights", path, "--section", "none", "--out", filepath.Join(dir, "onnx")); code != 1 || !strings.Contains(stderr, `["model" "ema"]`) {
+	if code, _, stderr := ebmRun(t, "export", "--weights", path, "--section", "none", "--out", filepath.Join(dir, "onnx")); code != 1 ||
+		!strings.Contains(stderr, `["model" "ema"]`) {
 		t.Errorf("a section that is not there: exit status %d\n%s", code, stderr)
 	}
-	if code, _, stderr := ebmRun(t, "export", "--run", path, "--out", filepath.Join(dir, "onnx"), "--kinds", "energy"); code != 0 || !strings.Contains(stderr, "took ema") {
+	if code, _, stderr := ebmRun(t, "export", "--run", path, "--out", filepath.Join(dir, "onnx"), "--kinds", "energy"); code != 0 ||
+		!strings.Contains(stderr, "took ema") {
 		t.Errorf("export: exit status %d\n%s", code, stderr)
 	}
 }
@@ -96,7 +99,8 @@ func TestWeightsThatAreNotFinite(t *testing.T) {
 	path := saved(t, "nan.pth", m.Set())
 	out := filepath.Join(t.TempDir(), "onnx")
 	args := []string{"export", "--weights", path, "--out", out, "--kinds", "energy"}
-	if code, _, stderr := ebmRun(t, args...); code != 1 || !strings.Contains(stderr, "1 of 1 values of ln1.bias are infinite or not a number") {
+	if code, _, stderr := ebmRun(t, args...); code != 1 ||
+		!strings.Contains(stderr, "1 of 1 values of ln1.bias are infinite or not a number") {
 		t.Errorf("exit status %d\n%s", code, stderr)
 	}
 	mustRun(t, append(args, "--allow-not-finite")...)
@@ -118,7 +122,8 @@ func TestMetadataThatContradict(t *testing.T) {
 	m.About["activation"] = "gelu"
 	path := saved(t, "gelu.safetensors", m.Set())
 	out := filepath.Join(t.TempDir(), "onnx")
-	if code, _, stderr := ebmRun(t, "export", "--weights", path, "--out", out, "--kinds", "energy"); code != 1 || !strings.Contains(stderr, `unknown activation "gelu"`) {
+	if code, _, stderr := ebmRun(t, "export", "--weights", path, "--out", out, "--kinds", "energy"); code != 1 ||
+		!strings.Contains(stderr, `unknown activation "gelu"`) {
 		t.Errorf("exit status %d\n%s", code, stderr)
 	}
 	mustRun(t, "export", "--weights", path, "--out", out, "--kinds", "energy", "--activation", "swish")

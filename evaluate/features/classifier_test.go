@@ -123,7 +123,8 @@ func TestShippedClassifiersAreWhole(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		if !strings.HasPrefix(c.Command, "ebm classifier --data-name "+name) || c.Minutes <= 0 || c.Pictures != 10000 || !(c.Accuracy > 0.9) || len(c.Loss) < 10 {
+		if !strings.HasPrefix(c.Command, "ebm classifier --data-name "+name) || c.Minutes <= 0 || c.Pictures != 10000 ||
+			!(c.Accuracy > 0.9) || len(c.Loss) < 10 {
 			t.Errorf("%s: the card does not say how it was made: %+v", name, c)
 		}
 		if first, last := c.Loss[0], c.Loss[len(c.Loss)-1]; !(last[1] < first[1]/2) || int(last[0]) != c.Steps {

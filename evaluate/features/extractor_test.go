@@ -70,7 +70,8 @@ func TestExtractor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := e.Features(ctx, tensor.New(tensor.Uint8, 1, 1, 20, 15), nil); err == nil || !strings.Contains(err.Error(), "uint8[1 1 20 15], want uint8[n") {
+		if _, err := e.Features(ctx, tensor.New(tensor.Uint8, 1, 1, 20, 15), nil); err == nil ||
+			!strings.Contains(err.Error(), "uint8[1 1 20 15], want uint8[n") {
 			t.Errorf("wrong size: %v", err)
 		}
 		if _, err := e.Features(ctx, tensor.New(tensor.Uint8, 0, o.Channels, 20, 14), nil); err == nil {
@@ -96,7 +97,8 @@ func TestExtractor(t *testing.T) {
 	if off := testkit.Apart(other.Features, whole.Features); !(off > 1e-3) {
 		t.Errorf("another convention changes features by %.2g, want more", off)
 	}
-	for _, o := range []InceptionOptions{{}, {Weights: set, Channels: 2, Height: 8, Width: 8}, {Weights: set, Channels: 3, Height: 8}, {Weights: &weights.Set{}, Channels: 3, Height: 8, Width: 8}, {Weights: set, Channels: 3, Height: 8, Width: 8, Convention: "best"}} {
+	for _, o := range []InceptionOptions{{}, {Weights: set, Channels: 2, Height: 8, Width: 8}, {Weights: set, Channels: 3, Height: 8},
+		{Weights: &weights.Set{}, Channels: 3, Height: 8, Width: 8}, {Weights: set, Channels: 3, Height: 8, Width: 8, Convention: "best"}} {
 		if e, err := NewInception(rt, o); err == nil {
 			e.Close()
 			t.Errorf("%+v: no error", o)

@@ -43,7 +43,9 @@ func FindInception(path string) (string, error) {
 			return cached, nil
 		}
 	}
-	return "", fmt.Errorf("%w: they are the file %s of pytorch-fid's releases on GitHub (mseitzer/pytorch-fid; its SHA-256 begins with %s), which this program does not fetch. Give it as --inception FILE, name it in %s, or put it at %s; or take any ONNX file as the feature network with --features-onnx FILE",
+	return "", fmt.Errorf("%w: they are the file %s of pytorch-fid's releases on GitHub (mseitzer/pytorch-fid; its SHA-256 begins with "+
+		"%s), which this program does not fetch. Give it as --inception FILE, name it in %s, or put it at %s; or take any ONNX file as the "+
+		"feature network with --features-onnx FILE",
 		ErrNoInception, PublishedWeights, publishedHash, InceptionVariable, cached)
 }
 
@@ -59,7 +61,8 @@ func InceptionFile(path string, c inception.Convention) (*Network, error) {
 	}
 	n := &Network{Identity: Identity{Kind: Inception}, File: path, FileHash: hash}
 	if !strings.HasPrefix(hash, publishedHash) {
-		n.Warnings = []string{fmt.Sprintf("the SHA-256 of the weights' file begins with %s and that of the published one with %s: unless this is a conversion of it, the numbers do not compare with published ones", hash[:8], publishedHash)}
+		n.Warnings = []string{fmt.Sprintf("the SHA-256 of the weights' file begins with %s and that of the published one with %s: unless this "+
+			"is a conversion of it, the numbers do not compare with published ones", hash[:8], publishedHash)}
 	}
 	n.open = func(rt *runtime.Runtime, channels, height, width int) (*Extractor, error) {
 		e, err := NewInception(rt, InceptionOptions{Weights: set, Convention: c, Channels: channels, Height: height, Width: width})

@@ -14,7 +14,8 @@ func TestFindInception(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
 	t.Setenv(InceptionVariable, "")
 	_, err := FindInception("")
-	if !errors.Is(err, ErrNoInception) || !strings.Contains(err.Error(), PublishedWeights) || !strings.Contains(err.Error(), "--features-onnx") {
+	if !errors.Is(err, ErrNoInception) || !strings.Contains(err.Error(), PublishedWeights) ||
+		!strings.Contains(err.Error(), "--features-onnx") {
 		t.Errorf("%v", err)
 	}
 	dir, err := os.UserCacheDir()

@@ -92,7 +92,8 @@ func (m Maker) String() string {
 	if m.Weights != "" {
 		text += ", weights " + m.Weights[:min(len(m.Weights), 12)]
 	}
-	for _, part := range []struct{ name, value string }{{"preprocessing", m.Preprocess}, {"range", m.Range}, {"input", m.Input}, {"output", m.Output}} {
+	for _, part := range []struct{ name, value string }{{"preprocessing", m.Preprocess}, {"range", m.Range},
+		{"input", m.Input}, {"output", m.Output}} {
 		if part.value != "" {
 			text += ", " + part.name + " " + part.value
 		}
@@ -108,7 +109,8 @@ func (m Maker) Compares(a string, other Maker, b string) error {
 	}
 	var differ []string
 	for _, field := range []struct{ name, a, b string }{
-		{"network", m.Network.String(), other.Network.String()}, {"weights", m.Weights, other.Weights}, {"preprocessing", m.Preprocess, other.Preprocess},
+		{"network", m.Network.String(), other.Network.String()}, {"weights", m.Weights, other.Weights},
+		{"preprocessing", m.Preprocess, other.Preprocess},
 		{"range", m.Range, other.Range}, {"input", m.Input, other.Input}, {"output", m.Output, other.Output},
 		{"number of features", fmt.Sprint(m.Features), fmt.Sprint(other.Features)},
 	} {

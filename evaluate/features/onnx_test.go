@@ -23,7 +23,8 @@ func featureNetwork(t *testing.T, dtype tensor.DType, channels int, sizes map[st
 	x := g.Input("in", dtype, graph.Batch(channels, 6, 6))
 	flat := graph.Reshape(x, graph.Shape{x.Shape()[0], graph.Const(channels * 36)})
 	g.Output("flat", flat)
-	g.Output("squares", graph.Reshape(graph.Mul(flat, flat), graph.Shape{x.Shape()[0], graph.Const(channels * 36), graph.Const(1), graph.Const(1)}))
+	g.Output("squares", graph.Reshape(graph.Mul(flat, flat),
+		graph.Shape{x.Shape()[0], graph.Const(channels * 36), graph.Const(1), graph.Const(1)}))
 	g.Output("map", graph.Mul(x, x))
 	path := filepath.Join(t.TempDir(), "network.onnx")
 	if err := export.WriteFile(path, g, export.Options{Sizes: sizes}); err != nil {
@@ -65,7 +66,8 @@ func TestONNXExtractor(t *testing.T) {
 	} {
 		const n = 13
 		e, err := NewONNX(rt, ONNXOptions{
-			Path: featureNetwork(t, c.dtype, c.channels, c.sizes), Output: "flat", Logits: "squares", Range: c.r, Channels: c.picture, Height: 6, Width: 6, Batch: 3,
+			Path: featureNetwork(t, c.dtype, c.channels, c.sizes), Output: "flat", Logits: "squares", Range: c.r, Channels: c.picture,
+			Height: 6, Width: 6, Batch: 3,
 		})
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
@@ -108,7 +110,8 @@ func TestONNXExtractorResizes(t *testing.T) {
 	}
 	for _, convention := range inception.Conventions() {
 		e, err := NewONNX(rt, ONNXOptions{
-			Path: featureNetwork(t, tensor.Float32, 3, nil), Output: "flat", Range: RangeByte, Convention: convention, Channels: 3, Height: 12, Width: 18,
+			Path: featureNetwork(t, tensor.Float32, 3, nil), Output: "flat", Range: RangeByte, Convention: convention,
+			Channels: 3, Height: 12, Width: 18,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -139,7 +142,8 @@ func TestONNXExtractorErrors(t *testing.T) {
 	}{
 		{"no file", "none.onnx", ONNXOptions{Path: "none.onnx", Output: "flat", Channels: 3, Height: 6, Width: 6}},
 		{"several outputs", "choose one with --features-output", ONNXOptions{Path: colour, Channels: 3, Height: 6, Width: 6}},
-		{"no such output", `no output "hidden", it has flat float32[N 108]`, ONNXOptions{Path: colour, Output: "hidden", Channels: 3, Height: 6, Width: 6}},
+		{"no such output", `no output "hidden", it has flat float32[N 108]`,
+			ONNXOptions{Path: colour, Output: "hidden", Channels: 3, Height: 6, Width: 6}},
 		{"no such logits", `no output "hidden"`, ONNXOptions{Path: colour, Output: "flat", Logits: "hidden", Channels: 3, Height: 6, Width: 6}},
 		{"colour for grey", "it takes grey pictures", ONNXOptions{Path: grey, Output: "flat", Channels: 3, Height: 6, Width: 6}},
 		{"a range", `range "2..3"`, ONNXOptions{Path: colour, Output: "flat", Range: "2..3", Channels: 3, Height: 6, Width: 6}},
@@ -158,7 +162,8 @@ func TestONNXExtractorErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	if _, err := e.Features(context.Background(), ramp(2, 3), nil); err == nil || !strings.Contains(err.Error(), "float32[2 3 6 6] for 2 pictures") {
+	if _, err := e.Features(context.Background(), ramp(2, 3), nil); err == nil ||
+		!strings.Contains(err.Error(), "float32[2 3 6 6] for 2 pictures") {
 		t.Errorf("feature maps: %v", err)
 	}
 }

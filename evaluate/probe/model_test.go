@@ -74,7 +74,8 @@ func TestReadingsDependOnThePictureAlone(t *testing.T) {
 func TestChoose(t *testing.T) {
 	set := grainy("grain", 1000, 1, 1)
 	p := Choose(set, 100, 3)
-	if len(p.Index) != 100 || !slices.IsSorted(p.Index) || p.Index[99] < 900 || p.Index[0] > 100 || len(slices.Compact(slices.Clone(p.Index))) != 100 {
+	if len(p.Index) != 100 || !slices.IsSorted(p.Index) || p.Index[99] < 900 || p.Index[0] > 100 ||
+		len(slices.Compact(slices.Clone(p.Index))) != 100 {
 		t.Errorf("%v, want 100 different pictures from all over the set", p.Index)
 	}
 	if n := len(Choose(set, 5000, 3).Index); n != 1000 {
@@ -104,10 +105,12 @@ func TestReadRefuses(t *testing.T) {
 	if _, err := model.Read(ctx, all(flat("grey", 2, 1)), 1, 0, progress.Silent{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("after cancelling: %v", err)
 	}
-	if _, err := Open(testkit.Open(t, 1), Source{Score: []byte("no model"), Objective: mdsm.Objective{Sigma0: 1, Weighting: mdsm.Uniform}}); err == nil {
+	if _, err := Open(testkit.Open(t, 1), Source{Score: []byte("no model"),
+		Objective: mdsm.Objective{Sigma0: 1, Weighting: mdsm.Uniform}}); err == nil {
 		t.Error("opened what is no model")
 	}
-	if _, err := Open(testkit.Open(t, 1), Source{Objective: mdsm.Objective{Weighting: mdsm.Uniform}}); err == nil || !strings.Contains(err.Error(), "sigma0 0") {
+	if _, err := Open(testkit.Open(t, 1), Source{Objective: mdsm.Objective{Weighting: mdsm.Uniform}}); err == nil ||
+		!strings.Contains(err.Error(), "sigma0 0") {
 		t.Errorf("without σ₀: %v", err)
 	}
 }

@@ -20,7 +20,8 @@ func TestOutliersTellWhichSideIsHigher(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(scores) != 2 || !strings.Contains(scores[0].Name, "σ₀ = 0.2") || scores[0].Unit != "nats" || !strings.Contains(scores[1].Name, "2 noise levels") {
+	if len(scores) != 2 || !strings.Contains(scores[0].Name, "σ₀ = 0.2") || scores[0].Unit != "nats" ||
+		!strings.Contains(scores[1].Name, "2 noise levels") {
 		t.Fatalf("scores %+v, want the energy and the loss", scores)
 	}
 	for _, s := range scores {

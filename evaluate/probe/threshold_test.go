@@ -56,7 +56,8 @@ func TestCalibrate(t *testing.T) {
 
 func TestThresholdFile(t *testing.T) {
 	path := ThresholdPath(t.TempDir())
-	want := Threshold{By: "loss", Value: 1.5, FalseAlarms: 0.05, Pictures: 99, Data: "x", Weights: strings.Repeat("a", 64), Sigmas: []float64{0.1, 1}, Seed: 3}
+	want := Threshold{By: "loss", Value: 1.5, FalseAlarms: 0.05, Pictures: 99, Data: "x", Weights: strings.Repeat("a", 64),
+		Sigmas: []float64{0.1, 1}, Seed: 3}
 	if err := want.Write(path); err != nil {
 		t.Fatal(err)
 	}

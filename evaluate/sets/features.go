@@ -53,7 +53,8 @@ func (x extraction) side(ctx context.Context, what string, s *Source, n needs) (
 	case Statistics:
 		out.statistics = s.statistics
 		if s.maker == nil {
-			out.warnings = append(out.warnings, s.Name+": the file does not say which network and preprocessing made its statistics: make sure that they are those of the other side")
+			out.warnings = append(out.warnings, s.Name+": the file does not say which network and preprocessing made its statistics: make sure "+
+				"that they are those of the other side")
 		}
 		return out, nil
 	case Features:

@@ -210,7 +210,8 @@ func (r *run) frechet(ctx context.Context) ([]Value, error) {
 			r.warn("no %s_%s: %d samples of %d features, want %d or more to extrapolate from", Frechet, Infinity, n, d, 4*d)
 			return values, nil
 		}
-		limit, err := evaluate.FrechetLimit(ctx, r.samples.features, r.reference.statistics, evaluate.LimitOptions{Seed: uint64(r.o.Seed), Progress: r.o.Progress})
+		limit, err := evaluate.FrechetLimit(ctx, r.samples.features, r.reference.statistics,
+			evaluate.LimitOptions{Seed: uint64(r.o.Seed), Progress: r.o.Progress})
 		if err != nil {
 			return nil, err
 		}
@@ -241,10 +242,12 @@ func (r *run) resampleFrechet(ctx context.Context, v *Value) error {
 		v.Warnings = append(v.Warnings, "no interval: it needs the features of both sides")
 		return nil
 	case a.Shape()[1] > fewFeatures && !r.o.BootstrapFrechet:
-		v.Warnings = append(v.Warnings, fmt.Sprintf("no interval: with %d features each resample takes seconds, and none was asked for", a.Shape()[1]))
+		v.Warnings = append(v.Warnings, fmt.Sprintf("no interval: with %d features each resample takes seconds, and none was asked for",
+			a.Shape()[1]))
 		return nil
 	}
-	got, err := evaluate.BootstrapFrechet(ctx, a, b, v.Value, evaluate.BootstrapOptions{Resamples: r.o.Bootstrap, Seed: uint64(r.o.Seed), Progress: r.o.Progress})
+	got, err := evaluate.BootstrapFrechet(ctx, a, b, v.Value,
+		evaluate.BootstrapOptions{Resamples: r.o.Bootstrap, Seed: uint64(r.o.Seed), Progress: r.o.Progress})
 	v.setInterval(got)
 	return err
 }
@@ -266,7 +269,8 @@ func (r *run) score(ctx context.Context) ([]Value, error) {
 	}
 	value := Value{Quantity: ClassScore, Value: got.Mean, Deviation: &got.Deviation, Splits: got.Splits, Warnings: got.Warnings}
 	if r.o.Bootstrap > 0 {
-		interval, err := evaluate.BootstrapScore(ctx, r.samples.logits, got.Mean, splits, evaluate.BootstrapOptions{Resamples: r.o.Bootstrap, Seed: uint64(r.o.Seed), Progress: r.o.Progress})
+		interval, err := evaluate.BootstrapScore(ctx, r.samples.logits, got.Mean, splits,
+			evaluate.BootstrapOptions{Resamples: r.o.Bootstrap, Seed: uint64(r.o.Seed), Progress: r.o.Progress})
 		if err != nil {
 			return nil, err
 		}
@@ -352,7 +356,8 @@ func (r *run) manifold(ctx context.Context) ([]Value, error) {
 	if n := min(r.samples.features.Shape()[0], r.reference.features.Shape()[0]); n <= neighbours {
 		return nil, missing{fmt.Errorf("%d samples, want more than %d", n, neighbours)}
 	}
-	got, err := evaluate.Manifold(ctx, r.samples.features, r.reference.features, evaluate.ManifoldOptions{Multiplier: r.multiplier, Progress: r.o.Progress})
+	got, err := evaluate.Manifold(ctx, r.samples.features, r.reference.features,
+		evaluate.ManifoldOptions{Multiplier: r.multiplier, Progress: r.o.Progress})
 	if err != nil {
 		return nil, err
 	}

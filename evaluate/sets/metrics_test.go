@@ -27,7 +27,8 @@ func TestEveryWayIn(t *testing.T) {
 	a, b := drawn(300, 8, 0), drawn(280, 8, 60)
 	dir := t.TempDir()
 	written, statistics := filepath.Join(dir, "f.npz"), filepath.Join(dir, "s.npz")
-	o := Options{Samples: open(t, drawnSamples(t, a)), Reference: open(t, drawnSamples(t, b)), Network: opened(t, net), WriteFeatures: written, WriteStatistics: statistics}
+	o := Options{Samples: open(t, drawnSamples(t, a)), Reference: open(t, drawnSamples(t, b)), Network: opened(t, net), WriteFeatures: written,
+		WriteStatistics: statistics}
 	want := compare(t, rt, o)
 
 	// From the features by hand: those of a are in the file.
@@ -49,13 +50,16 @@ func TestEveryWayIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := value(t, want, "onnx_kernel"); math.Abs(got.Value-kid.Mean) > 1e-9*math.Abs(kid.Mean) || got.SubsetSize != 140 || got.Subsets != 100 {
+	if got := value(t, want, "onnx_kernel"); math.Abs(got.Value-kid.Mean) > 1e-9*math.Abs(kid.Mean) ||
+		got.SubsetSize != 140 || got.Subsets != 100 {
 		t.Errorf("kernel distance %+v, want %+v", got, kid)
 	}
-	if got := value(t, want, "onnx_score"); got.Value != score.Mean || *got.Deviation != score.Deviation || got.Reference != 0 || got.Samples != 300 {
+	if got := value(t, want, "onnx_score"); got.Value != score.Mean || *got.Deviation != score.Deviation ||
+		got.Reference != 0 || got.Samples != 300 {
 		t.Errorf("score %+v, want %+v", got, score)
 	}
-	if got := value(t, want, "onnx_frechet"); !(got.Value > 1e-4) || got.Samples != 300 || got.Reference != 280 || len(got.Weights) != 64 || got.Preprocess != "pytorch-fid" {
+	if got := value(t, want, "onnx_frechet"); !(got.Value > 1e-4) || got.Samples != 300 || got.Reference != 280 || len(got.Weights) != 64 ||
+		got.Preprocess != "pytorch-fid" {
 		t.Errorf("Fréchet distance %+v", got)
 	}
 
@@ -136,7 +140,8 @@ func TestCacheGoesOn(t *testing.T) {
 func TestInfrequentNumbers(t *testing.T) {
 	rt := testkit.Open(t, 0)
 	r := compare(t, rt, Options{
-		Samples: open(t, drawnSamples(t, drawn(300, 8, 0))), Reference: open(t, drawnSamples(t, drawn(280, 8, 60))), Network: opened(t, network(t, same)),
+		Samples: open(t, drawnSamples(t, drawn(300, 8, 0))), Reference: open(t, drawnSamples(t, drawn(280, 8, 60))),
+		Network:  opened(t, network(t, same)),
 		Unbiased: true, Extrapolate: true, Bootstrap: 20, Metrics: []string{Frechet, InceptionScore},
 	})
 	var names []string
@@ -162,7 +167,8 @@ func TestErrors(t *testing.T) {
 	a := drawnSamples(t, drawn(20, 8, 0))
 	dir := t.TempDir()
 	written, statistics := filepath.Join(dir, "f.npz"), filepath.Join(dir, "s.npz")
-	compare(t, rt, Options{Samples: open(t, a), Network: net, Metrics: []string{InceptionScore}, WriteFeatures: written, WriteStatistics: statistics})
+	compare(t, rt, Options{Samples: open(t, a), Network: net, Metrics: []string{InceptionScore}, WriteFeatures: written,
+		WriteStatistics: statistics})
 
 	tf, err := features.ONNXFile(features.ONNXOptions{Path: net.File, Output: "hidden", Logits: "logits", Convention: "tf"})
 	if err != nil {
@@ -177,16 +183,23 @@ func TestErrors(t *testing.T) {
 		{"another convention", Options{Samples: open(t, a), Reference: open(t, statistics), Network: tf}, "preprocessing tf against pytorch-fid"},
 		{"another network", Options{Samples: open(t, a), Reference: open(t, written), Network: logarithm}, "weights"},
 		{"NaN features", Options{Samples: open(t, a), Reference: open(t, a), Network: logarithm}, "is NaN, want a finite number"},
-		{"other numbers of features", Options{Samples: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 4))), Reference: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 5)))}, "4"},
-		{"one picture", Options{Samples: open(t, drawnSamples(t, drawn(1, 8, 0))), Reference: open(t, a), Network: net}, "pictures: 1, want 2 or more"},
+		{"other numbers of features", Options{Samples: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 4))),
+			Reference: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 5)))}, "4"},
+		{"one picture", Options{Samples: open(t, drawnSamples(t, drawn(1, 8, 0))), Reference: open(t, a), Network: net},
+			"pictures: 1, want 2 or more"},
 		{"no network", Options{Samples: open(t, a), Reference: open(t, a)}, "need a feature network"},
 		{"no reference", Options{Samples: open(t, a), Network: net, Metrics: []string{Frechet}}, "it needs a reference"},
-		{"statistics for a kernel", Options{Samples: open(t, statistics), Reference: open(t, a), Network: net, Metrics: []string{Kernel}}, "statistics alone"},
-		{"a score without logits", Options{Samples: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 4))), Metrics: []string{InceptionScore}}, "has no logits"},
-		{"large subsets", Options{Samples: open(t, a), Reference: open(t, a), Network: net, Metrics: []string{Kernel}, SubsetSize: 21}, "20 samples for subsets of 21"},
-		{"few for neighbours", Options{Samples: open(t, drawnSamples(t, drawn(5, 8, 0))), Reference: open(t, a), Network: net, Metrics: []string{Manifold}}, "5 samples, want more than 5"},
+		{"statistics for a kernel", Options{Samples: open(t, statistics), Reference: open(t, a), Network: net,
+			Metrics: []string{Kernel}}, "statistics alone"},
+		{"a score without logits", Options{Samples: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 4))),
+			Metrics: []string{InceptionScore}}, "has no logits"},
+		{"large subsets", Options{Samples: open(t, a), Reference: open(t, a), Network: net, Metrics: []string{Kernel}, SubsetSize: 21},
+			"20 samples for subsets of 21"},
+		{"few for neighbours", Options{Samples: open(t, drawnSamples(t, drawn(5, 8, 0))), Reference: open(t, a), Network: net,
+			Metrics: []string{Manifold}}, "5 samples, want more than 5"},
 		{"a wrong metric", Options{Samples: open(t, a), Metrics: []string{"best"}}, `metric "best"`},
-		{"features of statistics", Options{Samples: open(t, statistics), Reference: open(t, statistics), WriteFeatures: written}, "no features to write"},
+		{"features of statistics", Options{Samples: open(t, statistics), Reference: open(t, statistics), WriteFeatures: written},
+			"no features to write"},
 	} {
 		if r, err := Run(context.Background(), rt, c.o); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %+v, %v, want an error with %q", c.name, r, err, c.want)
@@ -202,7 +215,8 @@ func TestWarnings(t *testing.T) {
 	mixed := drawn(12, 8, 0)
 	copy(tensor.Data[uint8](mixed), make([]uint8, 2*3*8*8))
 	bare := filepath.Join(t.TempDir(), "bare.npz")
-	if err := writeArrays(bare, npz.Store, map[string]*tensor.Tensor{"mu": tensor.New(tensor.Float64, 24), "sigma": tensor.New(tensor.Float64, 24, 24)}); err != nil {
+	if err := writeArrays(bare, npz.Store, map[string]*tensor.Tensor{"mu": tensor.New(tensor.Float64, 24),
+		"sigma": tensor.New(tensor.Float64, 24, 24)}); err != nil {
 		t.Fatal(err)
 	}
 	loud := tensor.New(tensor.Float32, 12, 3, 8, 8)
@@ -254,7 +268,8 @@ func TestJSONIsDocumented(t *testing.T) {
 	document := testkit.Read(t, "../../docs/evaluation.md")
 	rt := testkit.Open(t, 0)
 	r := compare(t, rt, Options{
-		Samples: open(t, drawnSamples(t, drawn(120, 8, 0))), Reference: open(t, drawnSamples(t, drawn(100, 8, 60))), Network: opened(t, network(t, same)),
+		Samples: open(t, drawnSamples(t, drawn(120, 8, 0))), Reference: open(t, drawnSamples(t, drawn(100, 8, 60))),
+		Network:  opened(t, network(t, same)),
 		Unbiased: true, Extrapolate: true, Bootstrap: 20,
 	})
 	text, err := json.Marshal(r)
@@ -306,7 +321,8 @@ func TestEqualSetsAndOneSide(t *testing.T) {
 	if v := value(t, r, "onnx_frechet"); v.Value != 0 || value(t, r, "precision").Value != 1 {
 		t.Errorf("%+v of equal sets, want 0", v)
 	}
-	r = compare(t, rt, Options{Samples: open(t, a), Reference: open(t, drawnSamples(t, drawn(1, 8, 60))), Network: net, Metrics: []string{InceptionScore}})
+	r = compare(t, rt, Options{Samples: open(t, a), Reference: open(t, drawnSamples(t, drawn(1, 8, 60))), Network: net,
+		Metrics: []string{InceptionScore}})
 	if len(r.Metrics) != 1 || r.Samples.Computed != 40 || r.Reference.Computed != 0 {
 		t.Errorf("%+v, want a score of 40 samples and nothing of the reference", r)
 	}
@@ -320,14 +336,16 @@ func TestDamagedFiles(t *testing.T) {
 	dir := t.TempDir()
 	written, statistics := filepath.Join(dir, "f.npz"), filepath.Join(dir, "s.npz")
 	a := drawnSamples(t, drawn(150, 8, 0))
-	compare(t, rt, Options{Samples: open(t, a), Network: net, Metrics: []string{InceptionScore}, WriteFeatures: written, WriteStatistics: statistics})
+	compare(t, rt, Options{Samples: open(t, a), Network: net, Metrics: []string{InceptionScore}, WriteFeatures: written,
+		WriteStatistics: statistics})
 	numbers := func(path string, limit int) (float64, error) {
 		s, err := Open(context.Background(), path, SourceOptions{Limit: limit})
 		if err != nil {
 			return 0, err
 		}
 		defer s.Close()
-		r, err := Run(context.Background(), rt, Options{Samples: s, Reference: Held("reference", drawn(30, 8, 60)), Network: net, Metrics: []string{Frechet}})
+		r, err := Run(context.Background(), rt, Options{Samples: s, Reference: Held("reference", drawn(30, 8, 60)), Network: net,
+			Metrics: []string{Frechet}})
 		if err != nil {
 			return 0, err
 		}
@@ -352,7 +370,8 @@ func TestDamagedFiles(t *testing.T) {
 				if err != nil {
 					refused++
 				} else if got != want {
-					t.Errorf("%s, limit %d, byte %d of %d turned over: %g, want %g or an error", filepath.Base(path), limit, (i*2+1)*len(whole)/50, len(whole), got, want)
+					t.Errorf("%s, limit %d, byte %d of %d turned over: %g, want %g or an error", filepath.Base(path), limit,
+						(i*2+1)*len(whole)/50, len(whole), got, want)
 				}
 			}
 			for _, n := range []int{len(whole) / 3, len(whole) - 5} {

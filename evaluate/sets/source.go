@@ -286,7 +286,8 @@ func (s *Source) openRows(rows *npz.RowReader) error {
 	case len(shape) == 4 && (isFloat || rows.DType == tensor.Uint8) && (shape[1] == 1 || shape[1] == 3):
 		s.Channels, s.Height, s.Width = shape[1], shape[2], shape[3]
 	default:
-		return fmt.Errorf("an array %v%v, want pictures: uint8 [N H W C] or floats [N C H W] with 1 or 3 channels, or features, floats [N d]", rows.DType, shape)
+		return fmt.Errorf("an array %v%v, want pictures: uint8 [N H W C] or floats [N C H W] with 1 or 3 channels, or features, floats [N d]",
+			rows.DType, shape)
 	}
 	if min(s.Height, s.Width) < 1 || max(s.Height, s.Width) > 1<<14 {
 		return fmt.Errorf("pictures of %d×%d pixels, want 1 to %d a side", s.Height, s.Width, 1<<14)

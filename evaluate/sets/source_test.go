@@ -33,7 +33,8 @@ func TestSourcesThatCannotBe(t *testing.T) {
 		}
 	}
 	two := filepath.Join(t.TempDir(), "two.npz")
-	if err := writeArrays(two, npz.Store, map[string]*tensor.Tensor{"a": tensor.New(tensor.Uint8, 2), "b": tensor.New(tensor.Uint8, 2)}); err != nil {
+	if err := writeArrays(two, npz.Store, map[string]*tensor.Tensor{"a": tensor.New(tensor.Uint8, 2),
+		"b": tensor.New(tensor.Uint8, 2)}); err != nil {
 		t.Fatal(err)
 	}
 	maker := filepath.Join(t.TempDir(), "maker.npz")
@@ -111,7 +112,8 @@ func TestDataSetsTakeTheSize(t *testing.T) {
 
 // FuzzOpen opens and reads files that anything may have written.
 func FuzzOpen(f *testing.F) {
-	for _, path := range []string{drawnSamples(f, drawn(3, 4, 0)), npy(f, "x.npz", tensor.New(tensor.Float32, 3, 4)), npy(f, "x.npz", tensor.New(tensor.Float32, 2, 1, 4, 4))} {
+	for _, path := range []string{drawnSamples(f, drawn(3, 4, 0)), npy(f, "x.npz", tensor.New(tensor.Float32, 3, 4)),
+		npy(f, "x.npz", tensor.New(tensor.Float32, 2, 1, 4, 4))} {
 		file := testkit.Read(f, path)
 		f.Add(file)
 		f.Add(file[:len(file)/2])

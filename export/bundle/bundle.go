@@ -99,13 +99,19 @@ func Targets() []Target {
 	all := []string{"energy", "score", "hvp", "train", "sampler", "denoise"}
 	fixed := []string{"energy", "score", "sampler", "denoise"} // with constant weights, and measured as they are
 	return []Target{
-		{"triton", "a model repository of the Triton inference server", []string{"energy", "score", "sampler"}, all, false, false, false, writeTriton},
-		{"huggingface", "a folder with a model card, safetensors and ONNX files", []string{"energy", "score", "denoise", "sampler"}, all, false, false, false, writeHub},
-		{"torch-fidelity", "a generator z → uint8 images that torch-fidelity's command line takes", nil, nil, false, false, false, writeGenerator},
-		{"float16", "ONNX files that compute in float16 between the first and the last convolution", []string{"energy", "score", "denoise"}, fixed, true, false, false, writeHalf},
-		{"int8", "ONNX files with the weights of convolutions as int8, computing in float32", []string{"energy", "score", "denoise"}, fixed, true, false, false, writeInt8},
+		{"triton", "a model repository of the Triton inference server", []string{"energy", "score", "sampler"}, all, false,
+			false, false, writeTriton},
+		{"huggingface", "a folder with a model card, safetensors and ONNX files", []string{"energy", "score", "denoise", "sampler"}, all, false,
+			false, false, writeHub},
+		{"torch-fidelity", "a generator z → uint8 images that torch-fidelity's command line takes", nil, nil, false,
+			false, false, writeGenerator},
+		{"float16", "ONNX files that compute in float16 between the first and the last convolution", []string{"energy", "score", "denoise"},
+			fixed, true, false, false, writeHalf},
+		{"int8", "ONNX files with the weights of convolutions as int8, computing in float32", []string{"energy", "score", "denoise"}, fixed, true,
+			false, false, writeInt8},
 		{"web", "a page that shows energies and denoises in a browser, by onnxruntime-web", nil, nil, false, false, false, writeWeb},
-		{"page", "one HTML file that samples from any energy and fills in pictures in a browser, without a network", nil, nil, false, true, true, writePage},
+		{"page", "one HTML file that samples from any energy and fills in pictures in a browser, without a network", nil, nil,
+			false, true, true, writePage},
 	}
 }
 

@@ -137,7 +137,8 @@ func TestEveryTarget(t *testing.T) {
 	want := map[string][]string{
 		"triton": {"small_energy/1/model.onnx", "small_energy/config.pbtxt", "small_sampler/1/model.onnx", "small_sampler/config.pbtxt",
 			"small_score/1/model.onnx", "small_score/config.pbtxt"},
-		"huggingface":    {"README.md", "config.json", "model.safetensors", "onnx/denoise.onnx", "onnx/energy.onnx", "onnx/sampler.onnx", "onnx/score.onnx"},
+		"huggingface": {"README.md", "config.json", "model.safetensors", "onnx/denoise.onnx", "onnx/energy.onnx",
+			"onnx/sampler.onnx", "onnx/score.onnx"},
 		"torch-fidelity": {"generator.onnx"},
 		"float16":        {"denoise.onnx", "energy.onnx", "score.onnx"},
 		"int8":           {"denoise.onnx", "energy.onnx", "score.onnx"},
@@ -211,7 +212,8 @@ output {
 `; got["small_score/config.pbtxt"] != want {
 		t.Errorf("score:\n%s\nwant\n%s", got["small_score/config.pbtxt"], want)
 	}
-	for _, want := range []string{"max_batch_size: 0\n", "name: \"noise\"\n  data_type: TYPE_FP32\n  dims: [ -1, -1, 1, 16, 16 ]\n", "dims: [ -1, -1 ]\n"} {
+	for _, want := range []string{"max_batch_size: 0\n",
+		"name: \"noise\"\n  data_type: TYPE_FP32\n  dims: [ -1, -1, 1, 16, 16 ]\n", "dims: [ -1, -1 ]\n"} {
 		if !strings.Contains(got["small_sampler/config.pbtxt"], want) {
 			t.Errorf("the sampler's configuration lacks %q:\n%s", want, got["small_sampler/config.pbtxt"])
 		}
@@ -224,13 +226,15 @@ output {
 	fixed := t.TempDir()
 	write(t, "triton", fixed, s, bundle.Options{Batch: 4, Kinds: []string{"score", "train"}})
 	got = files(t, fixed)
-	if c := got["small_score/config.pbtxt"]; !strings.Contains(c, "max_batch_size: 0\n") || !strings.Contains(c, "dims: [ 4, 1, 16, 16 ]") || !strings.Contains(c, "dims: [ 4 ]\n}") {
+	if c := got["small_score/config.pbtxt"]; !strings.Contains(c, "max_batch_size: 0\n") || !strings.Contains(c, "dims: [ 4, 1, 16, 16 ]") ||
+		!strings.Contains(c, "dims: [ 4 ]\n}") {
 		t.Errorf("a batch of 4:\n%s", c)
 	}
 	if c := got["small_train/config.pbtxt"]; !strings.Contains(c, "name: \"step\"\n  data_type: TYPE_INT64\n  dims: [ 1 ]\n") {
 		t.Errorf("no step among the inputs:\n%.600s", c)
 	}
-	if out := testkit.RunModel(t, rt, []byte(got["small_score/1/model.onnx"]), map[string]*tensor.Tensor{"x": random(4, 1, 16, 16)}); out["energy"].Len() != 4 {
+	if out := testkit.RunModel(t, rt, []byte(got["small_score/1/model.onnx"]),
+		map[string]*tensor.Tensor{"x": random(4, 1, 16, 16)}); out["energy"].Len() != 4 {
 		t.Errorf("energies %v, want 4", out["energy"])
 	}
 }
@@ -258,7 +262,8 @@ func TestHubFolder(t *testing.T) {
 	if regexp.MustCompile(`(?m)^license:`).MatchString(head) {
 		t.Error("the card chooses a license for its user")
 	}
-	for _, want := range []string{"# small\n", s.Weights.Hash(), "`x` [N 1 16 16] | `energy` [N], `score` [N 1 16 16]", "(4, 1, 16, 16)", "| odd | a\\|b |",
+	for _, want := range []string{"# small\n", s.Weights.Hash(), "`x` [N 1 16 16] | `energy` [N], `score` [N 1 16 16]",
+		"(4, 1, 16, 16)", "| odd | a\\|b |",
 		`ort.InferenceSession("onnx/score.onnx")`, `ort.InferenceSession("onnx/sampler.onnx")`} {
 		if !strings.Contains(card, want) {
 			t.Errorf("the card lacks %q", want)
@@ -298,7 +303,8 @@ func TestGenerator(t *testing.T) {
 	}
 	other := t.TempDir()
 	write(t, "torch-fidelity", other, s, bundle.Options{Seed: 6})
-	if differs := testkit.RunModel(t, rt, []byte(files(t, other)["generator.onnx"]), in)["images"]; slices.Equal(tensor.Data[uint8](differs), tensor.Data[uint8](x)) {
+	if differs := testkit.RunModel(t, rt, []byte(files(t, other)["generator.onnx"]), in)["images"]; slices.Equal(tensor.Data[uint8](differs),
+		tensor.Data[uint8](x)) {
 		t.Error("another seed drew the same pictures")
 	}
 	if !strings.Contains(result.Use, "--input1-model-z-size 256 ") {
@@ -378,7 +384,8 @@ func TestOverflow(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	if _, err := half.Write(t.Context(), dir, s, bundle.Options{Runtime: testkit.Open(t, 1)}); err == nil || !strings.Contains(err.Error(), "not finite") {
+	if _, err := half.Write(t.Context(), dir, s, bundle.Options{Runtime: testkit.Open(t, 1)}); err == nil ||
+		!strings.Contains(err.Error(), "not finite") {
 		t.Errorf("maps of 1e7 in float16: %v", err)
 	}
 	if got := files(t, dir); len(got) > 0 {
@@ -398,7 +405,8 @@ func TestWebFolder(t *testing.T) {
 		Channels, Size int
 		Sigma0         float64
 	}
-	if err := json.Unmarshal([]byte(got["model.json"]), &about); err != nil || about.Name != "small" || about.Channels != 1 || about.Size != 16 || about.Sigma0 != 0.1 {
+	if err := json.Unmarshal([]byte(got["model.json"]), &about); err != nil || about.Name != "small" || about.Channels != 1 ||
+		about.Size != 16 || about.Sigma0 != 0.1 {
 		t.Errorf("model.json is %+v, %v", about, err)
 	}
 	if m := regexp.MustCompile(`https?://`).FindString(got["index.html"] + got["ebm.js"]); m != "" {
@@ -408,7 +416,8 @@ func TestWebFolder(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	s := source(t)
-	if _, err := bundle.Find("tpu"); err == nil || !strings.Contains(err.Error(), `"tpu"`) || !strings.Contains(err.Error(), "torch-fidelity") {
+	if _, err := bundle.Find("tpu"); err == nil || !strings.Contains(err.Error(), `"tpu"`) ||
+		!strings.Contains(err.Error(), "torch-fidelity") {
 		t.Errorf("an unknown target: %v", err)
 	}
 	cancelled, cancel := context.WithCancel(t.Context())

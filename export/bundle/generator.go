@@ -40,7 +40,8 @@ func writeGenerator(_ context.Context, w *writer) error {
 	if err := w.putModel("generator.onnx", m); err != nil {
 		return err
 	}
-	w.result.Use = fmt.Sprintf("fidelity --input1 %s --input1-model-z-type normal --input1-model-z-size %d --input1-model-num-samples 50000 --input2 REFERENCE --fid",
+	w.result.Use = fmt.Sprintf("fidelity --input1 %s --input1-model-z-type normal --input1-model-z-size %d --input1-model-num-samples "+
+		"50000 --input2 REFERENCE --fid",
 		filepath.Join(w.dir, "generator.onnx"), size)
 	return nil
 }

@@ -54,7 +54,8 @@ func writeHub(ctx context.Context, w *writer) error {
 		if err := w.putModel(path, m); err != nil {
 			return err
 		}
-		card.Files = append(card.Files, modelFile{path, w.result.Files[len(w.result.Files)-1].SHA256, signature(m.Graph.Input), signature(m.Graph.Output)})
+		card.Files = append(card.Files, modelFile{path, w.result.Files[len(w.result.Files)-1].SHA256, signature(m.Graph.Input),
+			signature(m.Graph.Output)})
 		card.Score = card.Score || kind == "score"
 		card.Sampler = card.Sampler || kind == "sampler"
 	}

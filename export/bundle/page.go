@@ -219,9 +219,11 @@ func (w *writer) pageText(parts []part, precision string, info about) ([]byte, e
 	}
 	var b bytes.Buffer
 	err = t.Execute(&b, map[string]any{
-		"Title":    html.EscapeString(what + " from an energy: " + w.Name),
-		"About":    html.EscapeString(fmt.Sprintf("An energy-based model: %s. Chains turn noise into %s by following the energy’s gradient.", of, strings.ToLower(what))),
-		"Footer":   html.EscapeString(fmt.Sprintf("Weights as %s, SHA-256 %s. Computed by onnxruntime-web inside this page.", precision, cmp.Or(w.Metadata["weights_sha256"], info.hash))),
+		"Title": html.EscapeString(what + " from an energy: " + w.Name),
+		"About": html.EscapeString(fmt.Sprintf("An energy-based model: %s. Chains turn noise into %s by following the energy’s gradient.", of,
+			strings.ToLower(what))),
+		"Footer": html.EscapeString(fmt.Sprintf("Weights as %s, SHA-256 %s. Computed by onnxruntime-web inside this page.", precision,
+			cmp.Or(w.Metadata["weights_sha256"], info.hash))),
 		"Pictures": info.Channels > 0, "Colour": info.Channels == 3, "Jump": w.Sigma0 > 0, "Wide": info.Length > 2, "Plane": info.Length == 2,
 		"Style": read("page.css"), "Script": script.String(), "Parts": parts,
 	})

@@ -116,7 +116,8 @@ func TestPage(t *testing.T) {
 			Channels int      `json:"channels"`
 			Energy   bool     `json:"energy"`
 		}
-		if err := json.Unmarshal(got["about"], &about); err != nil || !about.Energy || about.Channels != 1 || about.Length != 256 || about.Classes[9] != "</script><b>nine" {
+		if err := json.Unmarshal(got["about"], &about); err != nil || !about.Energy || about.Channels != 1 || about.Length != 256 ||
+			about.Classes[9] != "</script><b>nine" {
 			t.Errorf("about is %s, %v", got["about"], err)
 		}
 		if want := `[{"name":"two","about":"two steps","mean":0,"sigma":1,"jump":true,"rows":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]}]`; string(got["samplers"]) != want {
@@ -177,7 +178,8 @@ func TestPageOfPoints(t *testing.T) {
 	s := pointSource(t)
 	write(t, "page", path, s, bundle.Options{Page: o})
 	page := testkit.Read(t, path)
-	for want, there := range map[string]bool{`id="plane"`: true, `id="easel"`: false, "Points from an energy: points": true, "Weights as float32": true} {
+	for want, there := range map[string]bool{`id="plane"`: true, `id="easel"`: false, "Points from an energy: points": true,
+		"Weights as float32": true} {
 		if bytes.Contains(page, []byte(want)) != there {
 			t.Errorf("the page has %q: %v, want %v", want, !there, there)
 		}

@@ -130,7 +130,8 @@ func halfWeights(g *onnxpb.GraphProto) {
 		t.Name, t.RawData, t.DataType = proto.String(name+".float16"), raw, proto.Int32(int32(onnxpb.TensorProto_FLOAT16))
 		casts = append(casts, &onnxpb.NodeProto{
 			OpType: proto.String("Cast"), Input: []string{t.GetName()}, Output: []string{name},
-			Attribute: []*onnxpb.AttributeProto{{Name: proto.String("to"), Type: onnxpb.AttributeProto_INT.Enum(), I: proto.Int64(int64(onnxpb.TensorProto_FLOAT))}},
+			Attribute: []*onnxpb.AttributeProto{{Name: proto.String("to"), Type: onnxpb.AttributeProto_INT.Enum(),
+				I: proto.Int64(int64(onnxpb.TensorProto_FLOAT))}},
 		})
 	}
 	g.Node = append(casts, g.Node...)

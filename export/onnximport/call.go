@@ -232,7 +232,8 @@ func (c *call) aligned(xs []*graph.Node, skip int) []*graph.Node {
 				axis := x.Rank() - k
 				more, less := out[i].Shape()[axis], y.Shape()[y.Rank()-k]
 				beyond := more.Sub(less)
-				if skip > 0 && axis == skip-1 || beyond == (graph.Dim{}) || less == graph.Const(1) || isConstant(beyond) || !atLeast(beyond, 0) || atLeast(beyond, 1) {
+				if skip > 0 && axis == skip-1 || beyond == (graph.Dim{}) || less == graph.Const(1) || isConstant(beyond) ||
+					!atLeast(beyond, 0) || atLeast(beyond, 1) {
 					continue
 				}
 				c.assume(less.Sub(more))

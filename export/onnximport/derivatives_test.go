@@ -142,7 +142,8 @@ func TestThirdOrder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		added, err := m.Differentiate(onnximport.Derivatives{Of: []string{of}, Wrt: []string{"x"}, Names: onnximport.Names{Gradient: "d" + of, Separator: "_"}})
+		added, err := m.Differentiate(onnximport.Derivatives{Of: []string{of}, Wrt: []string{"x"},
+			Names: onnximport.Names{Gradient: "d" + of, Separator: "_"}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -33,7 +33,8 @@ func (f *folder) value(n *graph.Node) *tensor.Tensor {
 
 func (f *folder) compute(n *graph.Node) *tensor.Tensor {
 	shape, static := n.Shape().Static()
-	if v, ok := volume(n.Shape()); !static || n.Op() == graph.OpInput || len(n.Types()) != 1 || !ok || fewer(mostFolded, v) || f.spent > mostSpent {
+	if v, ok := volume(n.Shape()); !static || n.Op() == graph.OpInput || len(n.Types()) != 1 || !ok ||
+		fewer(mostFolded, v) || f.spent > mostSpent {
 		return nil
 	}
 	f.spent += tensor.Volume(shape)

@@ -68,7 +68,8 @@ func DefaultNames() Names {
 // jac_OUTPUT_X and hess_OUTPUT_X_Y. Seeds make the gradient adj_X.
 func CasADiNames() Names {
 	return Names{
-		Gradient: "grad", Seed: "adj", Tangent: "fwd", JVP: "fwd", Vector: "v", HVP: "hvp", Jacobian: "jac", Hessian: "hess", Separator: "_", Full: true,
+		Gradient: "grad", Seed: "adj", Tangent: "fwd", JVP: "fwd", Vector: "v", HVP: "hvp", Jacobian: "jac", Hessian: "hess",
+		Separator: "_", Full: true,
 	}
 }
 

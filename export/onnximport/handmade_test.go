@@ -26,7 +26,8 @@ func handmade() [][]byte {
 
 // viewModel computes the shape of a Reshape.
 func viewModel() (*onnxpb.ModelProto, map[string]*tensor.Tensor) {
-	m, inputs := model(13, map[string]arg{"x": v(2, 3, 4), "one": ints(1), "two": ints(2), "rest": ints(-1), "axis": ints(0)}, []string{"y", "n", "float"},
+	m, inputs := model(13, map[string]arg{"x": v(2, 3, 4), "one": ints(1), "two": ints(2), "rest": ints(-1), "axis": ints(0)},
+		[]string{"y", "n", "float"},
 		node("Shape", []string{"x"}, []string{"s"}, nil),
 		node("Slice", []string{"s", "axis", "one"}, []string{"head"}, nil),
 		node("Cast", []string{"head"}, []string{"head32"}, attrs{"to": 6}),
@@ -46,7 +47,8 @@ func viewModel() (*onnxpb.ModelProto, map[string]*tensor.Tensor) {
 
 // expandModel computes the shape of an Expand.
 func expandModel() (*onnxpb.ModelProto, map[string]*tensor.Tensor) {
-	m, inputs := model(13, map[string]arg{"x": v(1, 3), "y": v(2, 3), "zero": scalarInt(0), "axis": ints(0), "keep": ints(-1), "minus": scalarInt(-1), "two": ints(2)}, []string{"z"},
+	m, inputs := model(13, map[string]arg{"x": v(1, 3), "y": v(2, 3), "zero": scalarInt(0), "axis": ints(0), "keep": ints(-1),
+		"minus": scalarInt(-1), "two": ints(2)}, []string{"z"},
 		node("Shape", []string{"y"}, []string{"s"}, nil),
 		node("Gather", []string{"s", "zero"}, []string{"n"}, attrs{"axis": 0}),
 		node("Unsqueeze", []string{"n", "axis"}, []string{"n1"}, nil),
@@ -95,8 +97,9 @@ func functionModel() (*onnxpb.ModelProto, map[string]*tensor.Tensor) {
 	call := node("Inner", []string{"s"}, []string{"z"}, nil)
 	call.Domain, call.Attribute = proto.String("local"), []*onnxpb.AttributeProto{alpha}
 	outer := &onnxpb.FunctionProto{
-		Domain: proto.String("local"), Name: proto.String("Outer"), Input: []string{"p", "q"}, Output: []string{"z"}, Attribute: []string{"slope"},
-		Node: []*onnxpb.NodeProto{node("Add", []string{"p", "q"}, []string{"s"}, nil), call},
+		Domain: proto.String("local"), Name: proto.String("Outer"), Input: []string{"p", "q"}, Output: []string{"z"},
+		Attribute: []string{"slope"},
+		Node:      []*onnxpb.NodeProto{node("Add", []string{"p", "q"}, []string{"s"}, nil), call},
 	}
 	m.Functions = []*onnxpb.FunctionProto{inner, outer}
 	return m, inputs

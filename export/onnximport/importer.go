@@ -444,7 +444,8 @@ func (im *importer) operands(n *onnxpb.NodeProto, op operation) (operands []*val
 // standard imports a node of the standard operator set.
 func (im *importer) standard(n *onnxpb.NodeProto, op operation, operands []*value) (results []*value, err error) {
 	entry := im.table[operatorName(n)]
-	c := &call{importer: im, op: op, version: im.version, in: operands, read: make(map[string]bool), tensors: make(map[string]*onnxpb.TensorProto), graphs: make(map[string]*onnxpb.GraphProto)}
+	c := &call{importer: im, op: op, version: im.version, in: operands, read: make(map[string]bool),
+		tensors: make(map[string]*onnxpb.TensorProto), graphs: make(map[string]*onnxpb.GraphProto)}
 	for _, a := range n.Attribute {
 		switch {
 		case a.GetType() == onnxpb.AttributeProto_TENSOR && a.T != nil:

@@ -213,7 +213,8 @@ func (a *attention) padding(scores, mask *graph.Node, filter float64) *graph.Nod
 		a.fail("a mask %v, want [B T], [B S T] or [B 1 S T]", mask.Type())
 	}
 	out := graph.Equal(mask, constantLike(mask, 0))
-	term := graph.Where(out, graph.Broadcast(number(a.graph, scores.DType(), filter), out.Shape()), graph.Broadcast(number(a.graph, scores.DType(), 0), out.Shape()))
+	term := graph.Where(out, graph.Broadcast(number(a.graph, scores.DType(), filter), out.Shape()),
+		graph.Broadcast(number(a.graph, scores.DType(), 0), out.Shape()))
 	both := a.broadcast(scores, term)
 	return graph.Add(both[0], both[1])
 }

@@ -158,8 +158,10 @@ func newImporter(b []byte, o Options) (*importer, *onnxpb.ModelProto, error) {
 		}
 	}
 	return &importer{
-		model: m, graph: m.Graph, options: o, values: make(map[string]*value), plain: make(map[string]bool), defined: make(map[string]bool), statistics: make(map[string]bool),
-		table: table(), version: m.Opset, functions: functionsOf(p), counts: make(map[graph.Dim]*graph.Node), folder: &folder{known: make(map[*graph.Node]*tensor.Tensor)},
+		model: m, graph: m.Graph, options: o, values: make(map[string]*value), plain: make(map[string]bool), defined: make(map[string]bool),
+		statistics: make(map[string]bool),
+		table:      table(), version: m.Opset, functions: functionsOf(p), counts: make(map[graph.Dim]*graph.Node),
+		folder: &folder{known: make(map[*graph.Node]*tensor.Tensor)},
 	}, p, nil
 }
 

@@ -68,7 +68,8 @@ func TestOperators(t *testing.T) {
 
 // original runs the file as it is in ONNX Runtime, which wants to be told the
 // types of outputs.
-func original(t *testing.T, rt *runtime.Runtime, p *onnxpb.ModelProto, m *onnximport.Model, inputs map[string]*tensor.Tensor) map[string]*tensor.Tensor {
+func original(t *testing.T, rt *runtime.Runtime, p *onnxpb.ModelProto, m *onnximport.Model,
+	inputs map[string]*tensor.Tensor) map[string]*tensor.Tensor {
 	t.Helper()
 	for i, out := range m.Graph.Outputs() {
 		size, ok := out.Node.Shape().Static()

@@ -87,7 +87,8 @@ func TestRangeOfSymbol(t *testing.T) {
 // TestMeanOverSymbol divides by a number of elements that is known at run
 // time only.
 func TestMeanOverSymbol(t *testing.T) {
-	m, _ := model(13, map[string]arg{"x": v(2, 3)}, []string{"y"}, node("ReduceMean", []string{"x"}, []string{"y"}, attrs{"axes": []int{0}, "keepdims": 0}))
+	m, _ := model(13, map[string]arg{"x": v(2, 3)}, []string{"y"},
+		node("ReduceMean", []string{"x"}, []string{"y"}, attrs{"axes": []int{0}, "keepdims": 0}))
 	symbolicInput(m, "x")
 	got := parse(t, m, onnximport.Options{})
 	out := testkit.Interpret(t, got.Graph, map[string]*tensor.Tensor{"x": tensor.Of([]float32{1, 2, 3, 4, 5, 9}, 2, 3)})
@@ -95,8 +96,10 @@ func TestMeanOverSymbol(t *testing.T) {
 }
 
 func TestValuesBecomeConstants(t *testing.T) {
-	m, inputs := model(13, map[string]arg{"x": v(2, 3), "shape": whole([]int{2}, 3, 2)}, []string{"y"}, node("Reshape", []string{"x", "shape"}, []string{"y"}, nil))
-	if _, err := onnximport.Parse(bytesOf(m), onnximport.Options{}); err == nil || !strings.Contains(err.Error(), `operand 1 ("shape") depends on values at run time`) {
+	m, inputs := model(13, map[string]arg{"x": v(2, 3), "shape": whole([]int{2}, 3, 2)}, []string{"y"},
+		node("Reshape", []string{"x", "shape"}, []string{"y"}, nil))
+	if _, err := onnximport.Parse(bytesOf(m), onnximport.Options{}); err == nil ||
+		!strings.Contains(err.Error(), `operand 1 ("shape") depends on values at run time`) {
 		t.Errorf("an open shape gives error %v", err)
 	}
 	got := parse(t, m, onnximport.Options{Values: map[string]*tensor.Tensor{"shape": inputs["shape"]}})
@@ -117,7 +120,8 @@ func TestHalfPrecision(t *testing.T) {
 		tensor.Of([]tensor.Float16Bits{0x3e00, 0xb800}, 2),  // 1.5, −0.5
 		tensor.Of([]tensor.BFloat16Bits{0x3fc0, 0xbf00}, 2), // the same
 	} {
-		m, inputs := model(13, map[string]arg{"x": {value: x}, "w": {value: w, fixed: true}}, []string{"y"}, node("Mul", []string{"x", "w"}, []string{"y"}, nil))
+		m, inputs := model(13, map[string]arg{"x": {value: x}, "w": {value: w, fixed: true}}, []string{"y"},
+			node("Mul", []string{"x", "w"}, []string{"y"}, nil))
 		m.Graph.Output[0] = inputInfo("y", x)
 		got := parse(t, m, onnximport.Options{})
 		if d := got.Graph.Inputs()[0].DType(); d != tensor.Float16 {
@@ -190,11 +194,14 @@ func TestBombs(t *testing.T) {
 	for op, nodes := range map[string][]*onnxpb.NodeProto{
 		"ConstantOfShape": {node("ConstantOfShape", []string{"shape"}, []string{"big"}, nil)},
 		"Expand":          {node("Expand", []string{"one", "shape"}, []string{"big"}, nil)},
-		"Tile":            {node("Reshape", []string{"one", "ones"}, []string{"flat"}, nil), node("Tile", []string{"flat", "shape"}, []string{"big"}, nil)},
-		"Resize":          {node("Reshape", []string{"one", "picture"}, []string{"pixel"}, nil), node("Resize", []string{"pixel", "", "", "sizes"}, []string{"big"}, attrs{"mode": "nearest"})},
-		"Range":           {node("Range", []string{"from", "to", "step"}, []string{"big"}, nil)},
+		"Tile": {node("Reshape", []string{"one", "ones"}, []string{"flat"}, nil),
+			node("Tile", []string{"flat", "shape"}, []string{"big"}, nil)},
+		"Resize": {node("Reshape", []string{"one", "picture"}, []string{"pixel"}, nil),
+			node("Resize", []string{"pixel", "", "", "sizes"}, []string{"big"}, attrs{"mode": "nearest"})},
+		"Range": {node("Range", []string{"from", "to", "step"}, []string{"big"}, nil)},
 	} {
-		m, _ := model(13, map[string]arg{"x": v(2), "shape": huge, "one": floats(1), "ones": ints(1, 1), "picture": ints(1, 1, 1, 1), "sizes": ints(1, 1, side, side), "from": scalarInt(0), "to": scalarInt(side * side), "step": scalarInt(1)},
+		m, _ := model(13, map[string]arg{"x": v(2), "shape": huge, "one": floats(1), "ones": ints(1, 1), "picture": ints(1, 1, 1, 1),
+			"sizes": ints(1, 1, side, side), "from": scalarInt(0), "to": scalarInt(side * side), "step": scalarInt(1)},
 			[]string{"y"}, append(nodes, node("ReduceMax", []string{"big"}, []string{"max"}, attrs{"keepdims": 0}),
 				node("Cast", []string{"max"}, []string{"float"}, attrs{"to": 1}), node("Mul", []string{"x", "float"}, []string{"y"}, nil))...)
 		if _, err := onnximport.Parse(bytesOf(m), onnximport.Options{}); err == nil || !strings.Contains(err.Error(), op) {
@@ -255,7 +262,8 @@ func TestFunctions(t *testing.T) {
 
 	call := m.Functions[1].Node[1]
 	call.OpType, call.Input = proto.String("Outer"), []string{"s", "q"} // itself
-	if _, err := onnximport.Parse(bytesOf(m), onnximport.Options{}); err == nil || !strings.Contains(err.Error(), "functions inside of more than 32 others") {
+	if _, err := onnximport.Parse(bytesOf(m), onnximport.Options{}); err == nil ||
+		!strings.Contains(err.Error(), "functions inside of more than 32 others") {
 		t.Errorf("a function that calls itself: error %v", err)
 	}
 }
@@ -267,7 +275,8 @@ func TestLegacyForms(t *testing.T) {
 		name     string
 		old, new row
 	}{
-		{"broadcast on request", r("Add", 6, v(2, 3, 4), v(3)).with("broadcast", 1, "axis", 1), r("Add", 13, v(2, 3, 4), weight(arg{value: v(3).value.Reshape(3, 1)}))},
+		{"broadcast on request", r("Add", 6, v(2, 3, 4), v(3)).with("broadcast", 1, "axis", 1),
+			r("Add", 13, v(2, 3, 4), weight(arg{value: v(3).value.Reshape(3, 1)}))},
 		{"broadcast of the last axes", r("Mul", 6, v(2, 3), v(3)).with("broadcast", 1), r("Mul", 13, v(2, 3), v(3))},
 		{"shape as an attribute", r("Reshape", 1, v(2, 3)).with("shape", []int{-1, 2}), r("Reshape", 13, v(2, 3), ints(-1, 2))},
 		{"default axis of Concat", r("Concat", 1, v(2, 3), v(2, 1)), r("Concat", 13, v(2, 3), v(2, 1)).with("axis", 1)},
@@ -321,24 +330,31 @@ func TestRefusals(t *testing.T) {
 		{"no model", "not an ONNX model", []byte("PK\x03\x04 something else")},
 		{"nothing", "it has no graph", nil},
 		{"operator", `node "Frobnicate_node" (Frobnicate) of operator set 13: the operator is not supported`, of(r("Frobnicate", 13, v(2)))},
-		{"domain", `(com.example.Relu) of operator set 13: operators of domain "com.example" are not supported`, spoil(func(m *onnxpb.ModelProto) { m.Graph.Node[0].Domain = proto.String("com.example") })},
+		{"domain", `(com.example.Relu) of operator set 13: operators of domain "com.example" are not supported`,
+			spoil(func(m *onnxpb.ModelProto) { m.Graph.Node[0].Domain = proto.String("com.example") })},
 		{"too early", "the operator is read since version 20", of(r("Gelu", 13, v(2)))},
 		{"future", "operator set 99 is not supported", spoil(func(m *onnxpb.ModelProto) { m.OpsetImport[0].Version = proto.Int64(99) })},
-		{"no standard operators", "the standard operator set is not among those", spoil(func(m *onnxpb.ModelProto) { m.OpsetImport[0].Domain = proto.String("ai.onnx.ml") })},
+		{"no standard operators", "the standard operator set is not among those",
+			spoil(func(m *onnxpb.ModelProto) { m.OpsetImport[0].Domain = proto.String("ai.onnx.ml") })},
 		{"unknown attribute", `attribute "frob" is not supported`, of(r("Relu", 13, v(2)).with("frob", 1))},
 		{"attribute of another type", `attribute "alpha" is of type string, want float32`, of(r("Elu", 13, v(2)).with("alpha", "one"))},
-		{"missing operand", `operand "nowhere" comes from no node, input or initialiser`, spoil(func(m *onnxpb.ModelProto) { m.Graph.Node[0].Input[0] = "nowhere" })},
+		{"missing operand", `operand "nowhere" comes from no node, input or initialiser`,
+			spoil(func(m *onnxpb.ModelProto) { m.Graph.Node[0].Input[0] = "nowhere" })},
 		{"absent operand", "operand 1 is missing", of(r("MatMul", 13, v(2, 2)))},
 		{"shapes", "dimensions 3 and 4 do not fit", of(r("Add", 13, v(3), v(4)))},
 		{"product", "[… m k] and [… k n]", of(r("MatMul", 13, v(2, 3), v(4, 2)))},
 		{"reshape", "does not reshape", of(r("Reshape", 13, v(2, 3), ints(4, -1)))},
 		{"types", "want operands of one type", of(r("Add", 13, v(3), whole([]int{3}, 1, 2, 3)))},
 		{"no outputs", "the model has no outputs", spoil(func(m *onnxpb.ModelProto) { m.Graph.Output = nil })},
-		{"unknown output", `output "frob" is not computed by any node`, spoil(func(m *onnxpb.ModelProto) { m.Graph.Output[0].Name = proto.String("frob") })},
-		{"output of another kind", `output "out1": output 1 of "BatchNormalization_node" (BatchNormalization) is not computed`, of(r("BatchNormalization", 13, v(2, 3), v(3), v(3), v(3), positive(3)).outs(2))},
+		{"unknown output", `output "frob" is not computed by any node`,
+			spoil(func(m *onnxpb.ModelProto) { m.Graph.Output[0].Name = proto.String("frob") })},
+		{"output of another kind", `output "out1": output 1 of "BatchNormalization_node" (BatchNormalization) is not computed`,
+			of(r("BatchNormalization", 13, v(2, 3), v(3), v(3), v(3), positive(3)).outs(2))},
 		{"twice", `value "out0" is computed twice`, spoil(func(m *onnxpb.ModelProto) { m.Graph.Node = append(m.Graph.Node, m.Graph.Node[0]) })},
-		{"input without shape", "its shape is not in the file", spoil(func(m *onnxpb.ModelProto) { m.Graph.Input[0].Type.GetTensorType().Shape = nil })},
-		{"element type", "elements of type UINT32 are not supported", spoil(func(m *onnxpb.ModelProto) { m.Graph.Input[0].Type.GetTensorType().ElemType = proto.Int32(12) })},
+		{"input without shape", "its shape is not in the file",
+			spoil(func(m *onnxpb.ModelProto) { m.Graph.Input[0].Type.GetTensorType().Shape = nil })},
+		{"element type", "elements of type UINT32 are not supported",
+			spoil(func(m *onnxpb.ModelProto) { m.Graph.Input[0].Type.GetTensorType().ElemType = proto.Int32(12) })},
 		{"negative dimension", "is not that of a tensor", spoil(func(m *onnxpb.ModelProto) {
 			m.Graph.Input[0].Type.GetTensorType().Shape.Dim[0].Value = &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: -7}
 		})},
@@ -362,7 +378,8 @@ func TestRefusals(t *testing.T) {
 		})},
 		{"large result", "is too large", of(r("ConstantOfShape", 13, ints(1<<31, 1<<31)))},
 		{"repeats", "is too large", of(r("Tile", 13, v(2), ints(1<<50)))},
-		{"training", "training mode is not supported", of(r("BatchNormalization", 15, v(2, 3), v(3), v(3), v(3), positive(3)).with("training_mode", 1))},
+		{"training", "training mode is not supported", of(r("BatchNormalization", 15, v(2, 3), v(3), v(3), v(3),
+			positive(3)).with("training_mode", 1))},
 		{"no sequence", "a sequence of 0 steps", of(r("RNN", 14, v(0, 1, 1), v(1, 1, 1), v(1, 1, 1)))},
 		{"index", "index 7 of 3 elements", of(r("Gather", 13, v(3), ints(7)))},
 		{"many large constants", "constants of more than", func() []byte {

@@ -99,7 +99,8 @@ func TestSymbolicOperators(t *testing.T) {
 		}
 	}
 	for _, op := range []string{
-		"Attention", "AveragePool", "Concat", "Conv", "ConvTranspose", "CumSum", "EyeLike", "Gather", "GatherElements", "GatherND", "GroupNormalization",
+		"Attention", "AveragePool", "Concat", "Conv", "ConvTranspose", "CumSum", "EyeLike", "Gather", "GatherElements",
+		"GatherND", "GroupNormalization",
 		"InstanceNormalization", "LayerNormalization", "LpPool", "MatMul", "MaxPool", "Pad", "ReduceMean", "Resize", "ScatterElements",
 		"ScatterND", "Slice", "Softmax", "Split", "Trilu", "Upsample",
 	} {

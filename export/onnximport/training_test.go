@@ -46,7 +46,8 @@ func TestUniform(t *testing.T) {
 		t.Errorf("χ² is %g", chi)
 	}
 	for what, other := range map[string][]float64{
-		"the next": append(base[1:], base[0]), "the one after": append(base[2:], base[:2]...), "seed 2": draw(2, 1), "seed 1<<40": draw(1<<40, 1), "site 2": draw(1, 2), "site 3": draw(1, 3),
+		"the next": append(base[1:], base[0]), "the one after": append(base[2:], base[:2]...), "seed 2": draw(2, 1), "seed 1<<40": draw(1<<40, 1),
+		"site 2": draw(1, 2), "site 3": draw(1, 3),
 	} {
 		if c := correlation(base, other); math.Abs(c) > 5/math.Sqrt(n) {
 			t.Errorf("the correlation with %s is %g", what, c)

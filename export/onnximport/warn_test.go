@@ -81,7 +81,8 @@ func TestWarnings(t *testing.T) {
 		{onnximport.Derivatives{Of: []string{"y"}, Wrt: []string{"x"}}, nil},
 		{onnximport.Derivatives{Of: []string{"z"}, Wrt: []string{"x"}}, []string{"z is a Softmax, whose sum is constant"}},
 		{onnximport.Derivatives{Of: []string{"z"}, Wrt: []string{"x"}, Seed: true}, nil},
-		{onnximport.Derivatives{Of: []string{"y"}, Parameters: true}, []string{"w is used in 2 places", "mean is a running mean", "var is a running mean"}},
+		{onnximport.Derivatives{Of: []string{"y"}, Parameters: true},
+			[]string{"w is used in 2 places", "mean is a running mean", "var is a running mean"}},
 	} {
 		got := parse(t, proto.Clone(m).(*onnxpb.ModelProto), onnximport.Options{})
 		if _, err := got.Differentiate(test.d); err != nil {

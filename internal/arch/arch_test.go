@@ -33,14 +33,17 @@ func TestLayers(t *testing.T) {
 }
 
 const table = "# A\n\n## Floors\n\n| layer | folder | job |\n| --- | --- | --- |\n" +
-	"| 0.0 | `internal/low`, `internal/low/other`, `internal/testkit` | one |\n| 1.0 | `models/tensor` | array |\n| 2.0 | `runtime` | two |\n| 2.1 | `runtime/parallel` | three |\n| 6.0 | `ebm` | `not/this` |\n\n## Else\n\n| 7.0 | `nor/this` | |\n"
+	"| 0.0 | `internal/low`, `internal/low/other`, `internal/testkit` | one |\n| 1.0 | `models/tensor` | array |\n| 2.0 | `runtime` | two " +
+	"|\n| 2.1 | `runtime/parallel` | three |\n| 6.0 | `ebm` | `not/this` |\n\n## Else\n\n| 7.0 | `nor/this` | |\n"
 
 func TestTable(t *testing.T) {
 	layers, err := layerTable(table)
-	if want := map[string]layer{"internal/low": {}, "internal/low/other": {}, "internal/testkit": {}, "models/tensor": {1, 0}, "runtime": {2, 0}, "runtime/parallel": {2, 1}, ".": {6, 0}}; err != nil || !maps.Equal(layers, want) {
+	if want := map[string]layer{"internal/low": {}, "internal/low/other": {}, "internal/testkit": {}, "models/tensor": {1, 0},
+		"runtime": {2, 0}, "runtime/parallel": {2, 1}, ".": {6, 0}}; err != nil || !maps.Equal(layers, want) {
 		t.Errorf("%v, %v, want %v", layers, err, want)
 	}
-	for _, bad := range []string{"# A\n", "# A\n\n## Layers\n\nnone\n", strings.Replace(table, "`runtime`", "`internal/low`", 1), strings.Replace(table, "1.0", "2.0", 1)} {
+	for _, bad := range []string{"# A\n", "# A\n\n## Layers\n\nnone\n", strings.Replace(table, "`runtime`", "`internal/low`", 1),
+		strings.Replace(table, "1.0", "2.0", 1)} {
 		if _, err := layerTable(bad); err == nil {
 			t.Errorf("%q: no error", bad)
 		}
@@ -65,18 +68,28 @@ func TestCheckFinds(t *testing.T) {
 	}
 	for _, test := range []struct{ file, text, want string }{
 		{"", "", ""},
-		{"internal/low/b.go", "package low\n\nimport \"ebm/internal/low/other\"\n", "internal/low/b.go: internal/low of layer 0.0 imports internal/low/other of layer 0.0, want one below"},
-		{"internal/low/b.go", "package low\n\nimport \"ebm\"\n", "internal/low/b.go: internal/low of layer 0.0 imports . of layer 6.0, want one below"},
-		{"internal/low/b.go", "//go:build never\n\npackage low\n\nimport \"ebm/runtime\"\n", "internal/low/b.go: internal/low of layer 0.0 imports runtime of layer 2.0, want one below"},
+		{"internal/low/b.go", "package low\n\nimport \"ebm/internal/low/other\"\n",
+			"internal/low/b.go: internal/low of layer 0.0 imports internal/low/other of layer 0.0, want one below"},
+		{"internal/low/b.go", "package low\n\nimport \"ebm\"\n",
+			"internal/low/b.go: internal/low of layer 0.0 imports . of layer 6.0, want one below"},
+		{"internal/low/b.go", "//go:build never\n\npackage low\n\nimport \"ebm/runtime\"\n",
+			"internal/low/b.go: internal/low of layer 0.0 imports runtime of layer 2.0, want one below"},
 		{"cmd/new/b.go", "package new\n", "cmd/new: the package is not in the table of docs/architecture.md"},
 		{"internal/low/b.go", "package low\n\nimport \"unsafe\"\n", "internal/low/b.go: imports unsafe, but memory is safe but where C begins"},
 		{"internal/low/b.go", "package low\n\nimport \"ebm/models/tensor\"\n", ""},
-		{"runtime/b.go", "package runtime\n\nimport \"ebm/runtime/parallel\"\n", "runtime/b.go: runtime of layer 2.0 imports runtime/parallel of layer 2.1, want one below"},
-		{"b.go", "package ebm\n\nimport \"github.com/yalue/onnxruntime_go\"\n", "b.go: imports github.com/yalue/onnxruntime_go, but one package alone knows ONNX Runtime"},
-		{"internal/low/b.go", "package low\n\nimport \"gonum.org/v1/gonum/mat\"\n", "internal/low/b.go: imports gonum.org/v1/gonum/mat, but models compute in ONNX Runtime; statistics, singular values, difference formulas and onnx-go's graphs are the exceptions"},
-		{"internal/low/b.go", "package low\n\nimport \"math/rand/v2\"\n", "internal/low/b.go: imports math/rand/v2, but random numbers are models/rng's, which a seed and a place determine"},
-		{"runtime/b.go", "package runtime\n\nimport \"ebm/internal/testkit\"\n", "runtime/b.go: imports internal/testkit, which is for tests alone"},
-		{"internal/testkit/b.go", "package testkit\n\nfunc init() {}\n", "internal/testkit/b.go: has an init function; work is done when it is asked for"},
+		{"runtime/b.go", "package runtime\n\nimport \"ebm/runtime/parallel\"\n",
+			"runtime/b.go: runtime of layer 2.0 imports runtime/parallel of layer 2.1, want one below"},
+		{"b.go", "package ebm\n\nimport \"github.com/yalue/onnxruntime_go\"\n",
+			"b.go: imports github.com/yalue/onnxruntime_go, but one package alone knows ONNX Runtime"},
+		{"internal/low/b.go", "package low\n\nimport \"gonum.org/v1/gonum/mat\"\n",
+			"internal/low/b.go: imports gonum.org/v1/gonum/mat, but models compute in ONNX Runtime; statistics, singular values, difference " +
+				"formulas and onnx-go's graphs are the exceptions"},
+		{"internal/low/b.go", "package low\n\nimport \"math/rand/v2\"\n",
+			"internal/low/b.go: imports math/rand/v2, but random numbers are models/rng's, which a seed and a place determine"},
+		{"runtime/b.go", "package runtime\n\nimport \"ebm/internal/testkit\"\n",
+			"runtime/b.go: imports internal/testkit, which is for tests alone"},
+		{"internal/testkit/b.go", "package testkit\n\nfunc init() {}\n",
+			"internal/testkit/b.go: has an init function; work is done when it is asked for"},
 		{"internal/low/b.go", "package low\n\nimport . \"fmt\"\n", "internal/low/b.go: imports fmt by dot"},
 		{"internal/low/b.go", "package low\n\nfunc init() {}\n", "internal/low/b.go: has an init function; work is done when it is asked for"},
 	} {
@@ -108,7 +121,8 @@ func TestCheckFinds(t *testing.T) {
 	}
 	packages, _ := load(files)
 	layers, _ := layerTable(table)
-	if got := check(packages, layers); len(got) != 1 || !strings.Contains(got[0], "internal/low/other: the table has a package that does not exist") {
+	if got := check(packages, layers); len(got) != 1 ||
+		!strings.Contains(got[0], "internal/low/other: the table has a package that does not exist") {
 		t.Errorf("a package that is gone: %q", got)
 	}
 	if _, err := load(fstest.MapFS{"a.go": {Data: []byte("package (")}}); err == nil {

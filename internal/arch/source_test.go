@@ -186,11 +186,13 @@ var rules = []rule{
 	{"C", []string{"runtime"}, "memory is safe but where C begins"},
 	{"plugin", nil, "nothing is loaded but ONNX Runtime"},
 	{"github.com/owulveryck/onnx-go", []string{"export/onnximport"}, "one package alone decodes with it"},
-	{"gonum.org/v1", []string{"evaluate", "models/gradcheck", "export/onnximport", "mdsm/restore"}, "models compute in ONNX Runtime; statistics, singular values, difference formulas and onnx-go's graphs are the exceptions"},
+	{"gonum.org/v1", []string{"evaluate", "models/gradcheck", "export/onnximport", "mdsm/restore"},
+		"models compute in ONNX Runtime; statistics, singular values, difference formulas and onnx-go's graphs are the exceptions"},
 	{"github.com/spf13", []string{"cmd/ebm"}, "flags belong to the program"},
 	{"math/rand", []string{"models/gradcheck"}, "random numbers are models/rng's, which a seed and a place determine"},
 	{"net", []string{"cmd/internal/watch"}, "nothing talks to a network by itself; one page listens on this machine"},
-	{"os/exec", []string{"runtime", "internal/modcache", "cmd/internal/verify", "cmd/internal/watch"}, "only finding libraries, asking other runtimes, and opening a browser starts programs"},
+	{"os/exec", []string{"runtime", "internal/modcache", "cmd/internal/verify", "cmd/internal/watch"},
+		"only finding libraries, asking other runtimes, and opening a browser starts programs"},
 }
 
 // check returns what is against the layers and the rules, a line each.

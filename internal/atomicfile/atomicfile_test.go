@@ -286,7 +286,8 @@ func TestWritersCleanTheirName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(WriteFile(filepath.Join(dir, "a"), []byte("second")), first.Commit(), Dir(filepath.Join(dir, "d"), fill("x"))); err != nil {
+	if err := errors.Join(WriteFile(filepath.Join(dir, "a"), []byte("second")), first.Commit(),
+		Dir(filepath.Join(dir, "d"), fill("x"))); err != nil {
 		t.Fatal(err)
 	}
 	got := names(t, dir)

@@ -68,7 +68,8 @@ func TestOneLock(t *testing.T) {
 	l := mustLock(t, dir, "train")
 	_, err := LockDir(dir, "train", "ebm other")
 	var locked *LockedError
-	if !errors.As(err, &locked) || !errors.Is(err, ErrLocked) || locked.Foreign || locked.Owner.Process != os.Getpid() || !strings.Contains(err.Error(), "ebm test") {
+	if !errors.As(err, &locked) || !errors.Is(err, ErrLocked) || locked.Foreign || locked.Owner.Process != os.Getpid() ||
+		!strings.Contains(err.Error(), "ebm test") {
 		t.Errorf("a second lock: error %v", err)
 	}
 	mustLock(t, dir, "report").Release() // of other files
@@ -127,7 +128,8 @@ func TestForeignLock(t *testing.T) {
 	}
 	_, err := LockDir(dir, "train", "ebm test")
 	var locked *LockedError
-	if !errors.As(err, &locked) || !locked.Foreign || !strings.Contains(err.Error(), "process 42 on elsewhere") || !strings.Contains(err.Error(), path) {
+	if !errors.As(err, &locked) || !locked.Foreign || !strings.Contains(err.Error(), "process 42 on elsewhere") ||
+		!strings.Contains(err.Error(), path) {
 		t.Errorf("error %v", err)
 	}
 	if b, _ := os.ReadFile(path); string(b) != string(data) {

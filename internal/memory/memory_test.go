@@ -26,7 +26,8 @@ func TestEstimates(t *testing.T) {
 			e.Add(f...)
 		}
 		err := e.Check("batch 5")
-		if (err == nil) != (c.says == "") || err != nil && (!strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "batch 5, want less")) {
+		if (err == nil) != (c.says == "") || err != nil &&
+			(!strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "batch 5, want less")) {
 			t.Errorf("%v: error %v, want %q", c.factors, err, c.says)
 		}
 	}

@@ -131,7 +131,8 @@ func download(ctx context.Context, path, version, sum string) (string, error) {
 	case runErr != nil:
 		return "", fmt.Errorf("go mod download: %w: %s", runErr, strings.TrimSpace(stderr.String()))
 	case answer.Sum != sum:
-		return "", fmt.Errorf("checksum is %s, want %s: the module cache or the proxy holds other files; go clean -modcache removes them", answer.Sum, sum)
+		return "", fmt.Errorf("checksum is %s, want %s: the module cache or the proxy holds other files; go clean -modcache removes them",
+			answer.Sum, sum)
 	case answer.Dir == "":
 		return "", errors.New("go mod download named no folder")
 	}

@@ -72,7 +72,8 @@ func (a *Archive) index() error {
 			return fmt.Errorf("two arrays named %q", name)
 		}
 		if f.UncompressedSize64 > allowed {
-			return fmt.Errorf("array %q brings the archive of %d bytes over the allowed expansion of %d bytes", name, a.size, max(expandFree, expandRatio*a.size))
+			return fmt.Errorf("array %q brings the archive of %d bytes over the allowed expansion of %d bytes", name, a.size,
+				max(expandFree, expandRatio*a.size))
 		}
 		allowed -= f.UncompressedSize64
 		a.members[name] = f

@@ -160,10 +160,12 @@ func TestMalformedArchives(t *testing.T) {
 		"claims more":    writeZip(t, stored("a.npy", size+10, array)),
 		"claims less":    writeZip(t, stored("a.npy", size-2, array)),
 		"unknown method": writeZip(t, member{zip.FileHeader{Name: "a.npy", Method: 99, CompressedSize64: size, UncompressedSize64: size}, array}),
-		"no deflate":     writeZip(t, member{zip.FileHeader{Name: "a.npy", Method: zip.Deflate, CompressedSize64: size, UncompressedSize64: size}, array}),
-		"all 64 bits":    writeZip(t, member{zip.FileHeader{Name: "a.npy", CompressedSize64: size, UncompressedSize64: math.MaxUint64 - 1}, array}),
-		"no zip":         filepath.Join("testdata", "v1.npy"),
-		"nothing":        filepath.Join("testdata", "none"),
+		"no deflate": writeZip(t, member{zip.FileHeader{Name: "a.npy", Method: zip.Deflate, CompressedSize64: size,
+			UncompressedSize64: size}, array}),
+		"all 64 bits": writeZip(t, member{zip.FileHeader{Name: "a.npy", CompressedSize64: size,
+			UncompressedSize64: math.MaxUint64 - 1}, array}),
+		"no zip":  filepath.Join("testdata", "v1.npy"),
+		"nothing": filepath.Join("testdata", "none"),
 	} {
 		if _, err := ReadFile(path); err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: error %v, want one that names the file", name, err)

@@ -59,7 +59,8 @@ func CheckSeal(r io.ReaderAt, size int64) (sealed bool, err error) {
 		return false, err
 	}
 	if got := sealOf([sha256.Size]byte(h.Sum(nil)), covered); got != string(want) {
-		return true, fmt.Errorf("the file was damaged or changed after it was written: SHA-256 %s, want %s (where it was changed on purpose, take %s out of its metadata)",
+		return true, fmt.Errorf("the file was damaged or changed after it was written: SHA-256 %s, want %s (where it was changed on purpose, "+
+			"take %s out of its metadata)",
 			got, want, SealKey)
 	}
 	return true, nil

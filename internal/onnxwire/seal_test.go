@@ -11,7 +11,8 @@ import (
 // TestSeal changes every bit of a sealed file, which is noticed wherever the bit
 // is one of the model.
 func TestSeal(t *testing.T) {
-	model := text(protowire.AppendVarint(protowire.AppendTag(nil, ModelIRVersion, protowire.VarintType), 8), ModelDoc, strings.Repeat("weights", 50))
+	model := text(protowire.AppendVarint(protowire.AppendTag(nil, ModelIRVersion, protowire.VarintType), 8), ModelDoc,
+		strings.Repeat("weights", 50))
 	model = text(model, ModelMetadata, string(text(text(nil, EntryKey, "preset"), EntryValue, "mnist")))
 	sealed := Seal(bytes.Clone(model))
 	check := func(b []byte) (bool, error) { return CheckSeal(bytes.NewReader(b), int64(len(b))) }
@@ -32,7 +33,8 @@ func TestSeal(t *testing.T) {
 		_, _ = check(sealed[:i])
 	}
 	anew := append(bytes.Clone(sealed), text(nil, ModelMetadata, string(text(text(nil, EntryKey, "a"), EntryValue, "b")))...)
-	for name, b := range map[string][]byte{"no seal": model, "nothing": nil, "an entry behind it": anew, "another size": append(text(nil, ModelDoc, "more"), sealed...)} {
+	for name, b := range map[string][]byte{"no seal": model, "nothing": nil, "an entry behind it": anew,
+		"another size": append(text(nil, ModelDoc, "more"), sealed...)} {
 		if ok, err := check(b); ok || err != nil {
 			t.Errorf("%s: sealed %v, error %v, want a file like others", name, ok, err)
 		}

@@ -68,7 +68,8 @@ func (g Grid) layout(x *tensor.Tensor) (*layout, error) {
 		return nil, err
 	}
 	if g.Columns < 0 || g.Padding < 0 || g.Scale < 0 || g.Apart < 0 {
-		return nil, fmt.Errorf("grid has %d columns, %d of them apart, padding %d and scale %d, want none below 0", g.Columns, g.Apart, g.Padding, g.Scale)
+		return nil, fmt.Errorf("grid has %d columns, %d of them apart, padding %d and scale %d, want none below 0", g.Columns,
+			g.Apart, g.Padding, g.Scale)
 	}
 	s := x.Shape()
 	l := &layout{

@@ -301,7 +301,8 @@ func (f *jpegFile) scan(head []byte) error {
 	if f.scans++; f.scans > maxScans {
 		return fmt.Errorf("JPEG: more than %d scans", maxScans)
 	}
-	s := &scanner{f: f, start: int(head[len(head)-3]), end: int(head[len(head)-2]), high: int(head[len(head)-1] >> 4), low: int(head[len(head)-1] & 15)}
+	s := &scanner{f: f, start: int(head[len(head)-3]), end: int(head[len(head)-2]), high: int(head[len(head)-1] >> 4),
+		low: int(head[len(head)-1] & 15)}
 	if !f.progressive {
 		s.start, s.end, s.high, s.low = 0, 63, 0, 0
 	}

@@ -154,7 +154,8 @@ func TestErrors(t *testing.T) {
 	if _, err := e.Forward(t.Context(), 0); err == nil {
 		t.Error("no chains are no error")
 	}
-	for _, bad := range []*tensor.Tensor{tensor.New(tensor.Float32, 2, 1, 8, 8), tensor.New(tensor.Float64, 2, 1, 16, 16), tensor.New(tensor.Float32, 1, 16, 16)} {
+	for _, bad := range []*tensor.Tensor{tensor.New(tensor.Float32, 2, 1, 8, 8), tensor.New(tensor.Float64, 2, 1, 16, 16),
+		tensor.New(tensor.Float32, 1, 16, 16)} {
 		if _, err := e.Reverse(t.Context(), bad); err == nil {
 			t.Errorf("points %v are no error", bad)
 		}

@@ -36,7 +36,8 @@ func FuzzState(f *testing.F) {
 		f.Add(data)
 	}
 	var b bytes.Buffer
-	if err := npz.Write(&b, map[string]*tensor.Tensor{"done": tensor.Of([]int64{-1}, 1), "log_w": tensor.New(tensor.Float64, 4)}, npz.Store); err != nil {
+	if err := npz.Write(&b, map[string]*tensor.Tensor{"done": tensor.Of([]int64{-1}, 1), "log_w": tensor.New(tensor.Float64, 4)},
+		npz.Store); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(b.Bytes())

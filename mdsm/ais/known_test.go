@@ -36,7 +36,8 @@ func TestKnownDensities(t *testing.T) {
 				t.Errorf("%s: log Z is %.3f, the bounds are %.3f and %.3f", what, z, f.Mean.Value, r.Mean.Value)
 			}
 			if far := 0.15*math.Abs(z) + 3; f.Mean.Value < z-far || r.Mean.Value > z+far {
-				t.Errorf("%s: log Z is %.3f, forward chains say %.3f, the bounds are %.3f and %.3f", what, z, f.Estimate.Value, f.Mean.Value, r.Mean.Value)
+				t.Errorf("%s: log Z is %.3f, forward chains say %.3f, the bounds are %.3f and %.3f", what, z, f.Estimate.Value,
+					f.Mean.Value, r.Mean.Value)
 			}
 			for _, v := range []LogZ{f, r} {
 				if v.ESS >= 20 && math.Abs(v.Estimate.Value-z) > 5*v.Estimate.StdErr {
@@ -96,7 +97,8 @@ func TestUnbiased(t *testing.T) {
 			if f.Estimate.StdErr > 0.08 || math.Abs(f.Estimate.Value-z) > 5*f.Estimate.StdErr {
 				t.Errorf("%s at temperature %g: log Z is %.4f, the estimate %.4f ± %.4f", name, temperature, z, f.Estimate.Value, f.Estimate.StdErr)
 			}
-			t.Logf("%s at temperature %g: log Z is %.4f, the estimate %.4f ± %.4f, bound %.4f", name, temperature, z, f.Estimate.Value, f.Estimate.StdErr, f.Mean.Value)
+			t.Logf("%s at temperature %g: log Z is %.4f, the estimate %.4f ± %.4f, bound %.4f", name, temperature, z, f.Estimate.Value,
+				f.Estimate.StdErr, f.Mean.Value)
 		}
 	}
 }

@@ -89,7 +89,8 @@ func (s store) load(c *chainGroup) (bool, error) {
 		sound = done >= 0 && done <= c.set.Distributions
 	}
 	if sound && done < c.set.Distributions {
-		sound = fits(a["x"], tensor.Float32, x...) && fits(a["score"], tensor.Float32, x...) && fits(a["energy"], tensor.Float32, n) && fits(a["reference"], tensor.Float32, n)
+		sound = fits(a["x"], tensor.Float32, x...) && fits(a["score"], tensor.Float32, x...) && fits(a["energy"], tensor.Float32, n) &&
+			fits(a["reference"], tensor.Float32, n)
 	}
 	if !sound {
 		s.Reject(s.Path + " does not hold a state of these chains")

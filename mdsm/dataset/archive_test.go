@@ -95,7 +95,8 @@ func TestArchives(t *testing.T) {
 		if err != nil || !bytes.Equal(tensor.Data[uint8](x), want[2*18:5*18]) || !strings.Contains(f.Note, "6 files that are no pictures") {
 			t.Errorf("%s: pictures 2 to 4 differ; note %q, error %v", path, f.Note, err)
 		}
-		if _, err := Load(t.Context(), Spec{Name: "folder", Dir: path, Split: Test}); err == nil || !strings.Contains(err.Error(), "no folder called test") {
+		if _, err := Load(t.Context(), Spec{Name: "folder", Dir: path, Split: Test}); err == nil ||
+			!strings.Contains(err.Error(), "no folder called test") {
 			t.Errorf("%s: error %v for a split that is not there", path, err)
 		}
 	}

@@ -52,7 +52,8 @@ func Catalogue() []Info {
 			Channels: 3, load: loadCelebA,
 		},
 		{
-			Name: "folder", About: "any pictures (PNG, JPEG, WebP, BMP, TIFF, GIF, PPM) in a folder, .zip or .tar, grey or colour, of one size or cut and resized to one",
+			Name: "folder", About: "any pictures (PNG, JPEG, WebP, BMP, TIFF, GIF, PPM) in a folder, .zip or .tar, grey or colour, of one size " +
+				"or cut and resized to one",
 			Files: "--data with the folder; folders train and test in it are told apart, folders below give classes",
 			load:  loadFolder,
 		},

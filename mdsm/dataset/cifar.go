@@ -20,7 +20,8 @@ import (
 const (
 	cifarSide   = 32
 	cifarPixels = 3 * cifarSide * cifarSide
-	cifarWanted = "want the binary version: cifar-10-binary.tar.gz, or the data_batch_1.bin … test_batch.bin in it, or a folder of 32x32 pictures with a folder for each class"
+	cifarWanted = "want the binary version: cifar-10-binary.tar.gz, or the data_batch_1.bin … test_batch.bin in it, or a folder of 32x32 " +
+		"pictures with a folder for each class"
 )
 
 // cifarFiles are the files of a split in their order, and the number of

@@ -252,7 +252,8 @@ func (s ExamplesSpec) pictures(ctx context.Context) (*Examples, error) {
 		return nil, err
 	}
 	if !slices.Equal(set.Shape(), like.Shape()[1:]) || len(set.Labels) != set.Len() {
-		return nil, fmt.Errorf("%d pictures of %v with %d labels, want %v, each in the folder of its class", set.Len(), set.Shape(), len(set.Labels), like.Shape()[1:])
+		return nil, fmt.Errorf("%d pictures of %v with %d labels, want %v, each in the folder of its class", set.Len(), set.Shape(),
+			len(set.Labels), like.Shape()[1:])
 	}
 	for what, list := range map[string][]float64{"means": s.Mean, "deviations": s.Deviation} {
 		if len(list) != 0 && len(list) != channels {
@@ -260,20 +261,21 @@ func (s ExamplesSpec) pictures(ctx context.Context) (*Examples, error) {
 		}
 	}
 	pixels := size * size
-	return &Examples{count: set.Len(), hash: set.Hash(), Source: fmt.Sprintf("%s, %d classes", s.Path, len(set.Classes)), fill: func(to map[string]*tensor.Tensor, index []int) {
-		x := tensor.Data[float32](to[name])
-		set.Fill(x, index)
-		for i := range x {
-			c := i / pixels % channels
-			if len(s.Mean) > 0 {
-				x[i] -= float32(s.Mean[c])
+	return &Examples{count: set.Len(), hash: set.Hash(), Source: fmt.Sprintf("%s, %d classes", s.Path, len(set.Classes)),
+		fill: func(to map[string]*tensor.Tensor, index []int) {
+			x := tensor.Data[float32](to[name])
+			set.Fill(x, index)
+			for i := range x {
+				c := i / pixels % channels
+				if len(s.Mean) > 0 {
+					x[i] -= float32(s.Mean[c])
+				}
+				if len(s.Deviation) > 0 {
+					x[i] /= float32(s.Deviation[c])
+				}
 			}
-			if len(s.Deviation) > 0 {
-				x[i] /= float32(s.Deviation[c])
+			for k, i := range index {
+				tensor.Data[int64](to[s.Target])[k] = int64(set.Labels[i])
 			}
-		}
-		for k, i := range index {
-			tensor.Data[int64](to[s.Target])[k] = int64(set.Labels[i])
-		}
-	}}, nil
+		}}, nil
 }

@@ -60,9 +60,10 @@ func OpenReader(ctx context.Context, path string, shape []int) (*Reader, error) 
 
 // ReaderOf gives the rows of a tensor [N …] that is float32 already.
 func ReaderOf(x *tensor.Tensor) *Reader {
-	return &Reader{Count: x.Shape()[0], close: func() error { return nil }, read: func(_ context.Context, first, n int) (*tensor.Tensor, error) {
-		return x.Rows(first, first+n), nil
-	}}
+	return &Reader{Count: x.Shape()[0], close: func() error { return nil },
+		read: func(_ context.Context, first, n int) (*tensor.Tensor, error) {
+			return x.Rows(first, first+n), nil
+		}}
 }
 
 // Close closes the file.

@@ -12,7 +12,8 @@ import (
 	"slices"
 )
 
-const svhnWanted = "want train_32x32.mat and test_32x32.mat (the cropped digits), or a folder of 32x32 pictures with a folder for each digit"
+const svhnWanted = "want train_32x32.mat and test_32x32.mat (the cropped digits), or a folder of 32x32 pictures with a folder for each " +
+	"digit"
 
 // loadSVHN reads one of the .mat files of the cropped digits, or a folder of
 // pictures.

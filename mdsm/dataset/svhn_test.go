@@ -207,7 +207,8 @@ func FuzzMAT(f *testing.F) {
 // those with pictures in them.
 func FuzzMATArrays(f *testing.F) {
 	for _, compress := range []bool{false, true} {
-		for kind, data := range map[uint32][]byte{miInt8: {255, 2}, miInt16: {1, 2, 3, 4}, miSingle: make([]byte, 8), miDouble: make([]byte, 16)} {
+		for kind, data := range map[uint32][]byte{miInt8: {255, 2}, miInt16: {1, 2, 3, 4}, miSingle: make([]byte, 8),
+			miDouble: make([]byte, 16)} {
 			w := newMAT(binary.LittleEndian, compress)
 			w.array("y", mxDouble, []uint32{2, 1}, kind, data)
 			w.array("long name of an array", mxDouble, []uint32{1, 1, 2}, kind, data)

@@ -29,7 +29,8 @@ func TestReadTable(t *testing.T) {
 			t.Errorf("%.20q: %v", text, err)
 			continue
 		}
-		if !slices.Equal(got.Columns, want.columns) || !slices.Equal(got.Rows.Shape(), want.shape) || tensor.Data[float32](got.Rows)[0] != want.first {
+		if !slices.Equal(got.Columns, want.columns) || !slices.Equal(got.Rows.Shape(), want.shape) ||
+			tensor.Data[float32](got.Rows)[0] != want.first {
 			t.Errorf("%.20q: columns %q of %v", text, got.Columns, got.Rows)
 		}
 	}

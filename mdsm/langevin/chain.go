@@ -160,7 +160,8 @@ func (c *chain) index(place int) int { return c.number*c.size + place }
 // places copies the wanted places before end.
 func (c *chain) places(x *tensor.Tensor, end int) *tensor.Tensor {
 	each := tensor.Volume(c.plan.shape)
-	return tensor.Of(slices.Clone(tensor.Data[float32](x)[(c.lo-c.base)*each:(end-c.base)*each]), append([]int{end - c.lo}, c.plan.shape...)...)
+	return tensor.Of(slices.Clone(tensor.Data[float32](x)[(c.lo-c.base)*each:(end-c.base)*each]),
+		append([]int{end - c.lo}, c.plan.shape...)...)
 }
 
 // normal fills the wanted places of dst, a tensor's elements [rows …].
@@ -345,7 +346,8 @@ func (c *chain) look(ctx context.Context, steps int) error {
 		return fmt.Errorf("snapshot after %d steps: %w", steps, err)
 	}
 	taken.clean = c.places(clean, end)
-	if energy != nil && c.hidden == nil && c.sigma0 > 0 && steps < len(c.updates) && c.updates[steps].Plain() && c.updates[steps].Temperature > 0 {
+	if energy != nil && c.hidden == nil && c.sigma0 > 0 && steps < len(c.updates) && c.updates[steps].Plain() &&
+		c.updates[steps].Temperature > 0 {
 		if taken.accepted, err = c.acceptance(ctx, steps, clean, energy); err != nil {
 			return fmt.Errorf("acceptance of step %d: %w", steps, err)
 		}
@@ -407,7 +409,8 @@ func (p *plan) process(b *batch) *samples.Process {
 		}
 	}
 	for i, taken := range b.seen.snapshots {
-		r.Snapshots = append(r.Snapshots, samples.Snapshot{Step: p.Watch.Snapshots[i], X: taken.x, Denoised: taken.clean, Acceptance: taken.accepted})
+		r.Snapshots = append(r.Snapshots, samples.Snapshot{Step: p.Watch.Snapshots[i], X: taken.x, Denoised: taken.clean,
+			Acceptance: taken.accepted})
 	}
 	return r
 }

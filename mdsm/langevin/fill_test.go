@@ -222,7 +222,8 @@ func TestStartFromPoints(t *testing.T) {
 	set.Start = Start{From: x}
 	got, _ := all(t, s, set)
 	for i := range 7 {
-		equalBits(t, fmt.Sprintf("sample %d", i), tensor.Of(tensor.Data[float32](got)[i*256:(i+1)*256], 256), tensor.Of(tensor.Data[float32](x)[i%3*256:(i%3+1)*256], 256))
+		equalBits(t, fmt.Sprintf("sample %d", i), tensor.Of(tensor.Data[float32](got)[i*256:(i+1)*256], 256),
+			tensor.Of(tensor.Data[float32](x)[i%3*256:(i%3+1)*256], 256))
 	}
 	set.Start.Sigma = 0.5
 	got, _ = all(t, s, set)
@@ -239,7 +240,8 @@ func TestStartFromPoints(t *testing.T) {
 func TestFillsThatDoNotFit(t *testing.T) {
 	s := sampler(t, 1, fillModels(t, small, energy.Init(small, rng.New(3))))
 	fill := func(pictures, masks, completions int) *Fill {
-		return &Fill{Pictures: tensor.New(tensor.Float32, pictures, 1, 16, 16), Hidden: tensor.New(tensor.Float32, masks, 1, 16, 16), Completions: completions}
+		return &Fill{Pictures: tensor.New(tensor.Float32, pictures, 1, 16, 16), Hidden: tensor.New(tensor.Float32, masks, 1, 16, 16),
+			Completions: completions}
 	}
 	grey := fill(2, 1, 1)
 	tensor.Data[float32](grey.Hidden)[7] = 0.5

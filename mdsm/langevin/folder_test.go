@@ -264,13 +264,15 @@ func TestDamagedShards(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := writeShard(filepath.Join(broken, "shards"), 33, tensor.Of(tensor.Data[uint8](third)[256:], append([]int{third.Shape()[0] - 1}, third.Shape()[1:]...)...)); err != nil {
+	if err := writeShard(filepath.Join(broken, "shards"), 33,
+		tensor.Of(tensor.Data[uint8](third)[256:], append([]int{third.Shape()[0] - 1}, third.Shape()[1:]...)...)); err != nil {
 		t.Fatal(err)
 	}
 
 	var lines []string
 	w := write(t, s, set, samples.Folder{Dir: broken, Log: func(line string) { lines = append(lines, line) }})
-	if len(lines) != 3 || !strings.Contains(lines[0], shards[0]) || !strings.Contains(lines[1], shards[1]) || !strings.Contains(lines[2], "outside") {
+	if len(lines) != 3 || !strings.Contains(lines[0], shards[0]) || !strings.Contains(lines[1], shards[1]) ||
+		!strings.Contains(lines[2], "outside") {
 		t.Errorf("the log says %q", lines)
 	}
 	if w.Reused != 16*(len(shards)-2) {
@@ -301,7 +303,8 @@ func TestMismatch(t *testing.T) {
 		set, f := set, f
 		change(&set, &f)
 		var mismatch *samples.MismatchError
-		if _, err := s.Write(t.Context(), set, f); !errors.As(err, &mismatch) || len(mismatch.Differences) != 1 || !strings.HasPrefix(mismatch.Differences[0], name) {
+		if _, err := s.Write(t.Context(), set, f); !errors.As(err, &mismatch) || len(mismatch.Differences) != 1 ||
+			!strings.HasPrefix(mismatch.Differences[0], name) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
@@ -344,7 +347,8 @@ func TestMerge(t *testing.T) {
 	if w.Count != 50 {
 		t.Errorf("%+v", w)
 	}
-	testkit.SameFiles(t, merged.Dir, whole.Dir, samples.ArchiveFile, samples.Float32File, samples.RecordFile, samples.GridFile, samples.TraceFile, samples.SnapshotsFile)
+	testkit.SameFiles(t, merged.Dir, whole.Dir, samples.ArchiveFile, samples.Float32File, samples.RecordFile, samples.GridFile,
+		samples.TraceFile, samples.SnapshotsFile)
 
 	refused := func(what string, parts ...string) {
 		t.Helper()
@@ -379,14 +383,16 @@ func TestMerge(t *testing.T) {
 
 func TestFolderErrors(t *testing.T) {
 	s := sampler(t, 1, models(t, small))
-	for name, f := range map[string]samples.Folder{"crop": {Dir: t.TempDir(), Crop: 17}, "negative crop": {Dir: t.TempDir(), Crop: -1}, "animation": {Dir: t.TempDir(), Animation: true}} {
+	for name, f := range map[string]samples.Folder{"crop": {Dir: t.TempDir(), Crop: 17}, "negative crop": {Dir: t.TempDir(), Crop: -1},
+		"animation": {Dir: t.TempDir(), Animation: true}} {
 		if _, err := s.Write(t.Context(), short(1, 1), f); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
 	dir := t.TempDir()
 	testkit.Write(t, filepath.Join(dir, samples.RecordFile), []byte("{}"))
-	if _, err := s.Write(t.Context(), short(1, 1), samples.Folder{Dir: dir}); err == nil || !strings.Contains(err.Error(), samples.RecordFile) {
+	if _, err := s.Write(t.Context(), short(1, 1), samples.Folder{Dir: dir}); err == nil ||
+		!strings.Contains(err.Error(), samples.RecordFile) {
 		t.Errorf("a record of nothing: error %v", err)
 	}
 	dir = t.TempDir()
@@ -394,7 +400,8 @@ func TestFolderErrors(t *testing.T) {
 	if err := os.Truncate(filepath.Join(dir, samples.ArchiveFile), 100); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Write(t.Context(), short(2, 1), samples.Folder{Dir: dir}); err == nil || !strings.Contains(err.Error(), samples.ArchiveFile) {
+	if _, err := s.Write(t.Context(), short(2, 1), samples.Folder{Dir: dir}); err == nil ||
+		!strings.Contains(err.Error(), samples.ArchiveFile) {
 		t.Errorf("a damaged archive: error %v", err)
 	}
 }

@@ -115,7 +115,8 @@ func TestErrorsOfFills(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Off by 1, 0 and by −1, 3.
-	for _, c := range [][2]float64{{e[0].RMSE[0], math.Sqrt(0.5)}, {e[0].RMSE[1], math.Sqrt(5)}, {e[0].Mean, 1.5 / math.Sqrt2}, {float64(e[0].Hidden), 2}, {e[1].Mean, 0}, {float64(e[1].Hidden), 0}} {
+	for _, c := range [][2]float64{{e[0].RMSE[0], math.Sqrt(0.5)}, {e[0].RMSE[1], math.Sqrt(5)}, {e[0].Mean, 1.5 / math.Sqrt2},
+		{float64(e[0].Hidden), 2}, {e[1].Mean, 0}, {float64(e[1].Hidden), 0}} {
 		if math.Abs(c[0]-c[1]) > 1e-12 {
 			t.Errorf("errors %+v: %g, want %g", e, c[0], c[1])
 		}

@@ -82,7 +82,8 @@ func (r Recipe) Validate() error {
 	}{
 		{"first noise level", r.From, 0, math.MaxFloat32}, {"rho", r.Rho, 0, 100}, {"churn", r.Churn, 0, math.Sqrt2 - 1},
 		{"beta", r.Beta, 0, 1}, {"step size", r.StepSize, 0, 1.999},
-		{"levels", float64(r.Levels), 1, 1 << 20}, {"corrector", float64(r.Corrector), 0, 1 << 20}, {"cool", float64(r.Cool), 0, 1 << 20}, {"freeze", float64(r.Freeze), 0, 1 << 20},
+		{"levels", float64(r.Levels), 1, 1 << 20}, {"corrector", float64(r.Corrector), 0, 1 << 20}, {"cool", float64(r.Cool), 0, 1 << 20},
+		{"freeze", float64(r.Freeze), 0, 1 << 20},
 	} {
 		if !(f.value >= f.low && f.value <= f.high) {
 			return fmt.Errorf("%s %g, want a number from %g to %g", f.name, f.value, f.low, f.high)

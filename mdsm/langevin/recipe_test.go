@@ -85,7 +85,8 @@ func TestEverySamplerHasTheSameBits(t *testing.T) {
 			if stops < 2 {
 				t.Errorf("it was stopped %d times, want more", stops)
 			}
-			testkit.SameFiles(t, stopped.Dir, whole.Dir, samples.ArchiveFile, samples.Float32File, samples.TraceFile, samples.SnapshotsFile, samples.RecordFile)
+			testkit.SameFiles(t, stopped.Dir, whole.Dir, samples.ArchiveFile, samples.Float32File, samples.TraceFile,
+				samples.SnapshotsFile, samples.RecordFile)
 			var parts []string
 			for i := range 2 {
 				shard, err := set.Shard(i+1, 2)
@@ -211,7 +212,8 @@ func TestMethodsKeepTheLevel(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := sampler(t, 2, files)
-	start, _ := all(t, s, Settings{Start: Start{Mean: mu, Sigma: from}, Seed: 11, Count: count, Raw: true, Updates: []mdsm.Update{{StepSize: 1e-6}}})
+	start, _ := all(t, s, Settings{Start: Start{Mean: mu, Sigma: from}, Seed: 11, Count: count, Raw: true,
+		Updates: []mdsm.Update{{StepSize: 1e-6}}})
 	for _, levels := range []int{1, 12} {
 		for _, m := range Methods() {
 			r := NewRecipe(m, levels)
@@ -306,7 +308,8 @@ func TestUnderdampedIsExact(t *testing.T) {
 		"a velocity":    {mdsm.Underdamped(step, 1, 0.6), width * width},
 		"temperature 4": {mdsm.Underdamped(step, 4, 0.3), 4 * width * width},
 	} {
-		set := Settings{Start: Start{Mean: mu, Sigma: width}, Seed: 6, Count: count, Raw: true, Updates: slices.Repeat([]mdsm.Update{c.update}, steps)}
+		set := Settings{Start: Start{Mean: mu, Sigma: width}, Seed: 6, Count: count, Raw: true,
+			Updates: slices.Repeat([]mdsm.Update{c.update}, steps)}
 		x, _ := all(t, s, set)
 		variance(t, name, x, mu, c.want)
 	}
@@ -334,7 +337,8 @@ func TestRecipesThatCannotBe(t *testing.T) {
 		testkit.WantError(t, c.says, err, c.says)
 	}
 	set := short(1, 1)
-	for _, bad := range []mdsm.Update{{StepSize: 0}, {StepSize: math.NaN()}, {StepSize: 0.1, Temperature: -1}, {StepSize: 0.1, Memory: math.Inf(1)}} {
+	for _, bad := range []mdsm.Update{{StepSize: 0}, {StepSize: math.NaN()}, {StepSize: 0.1, Temperature: -1},
+		{StepSize: 0.1, Memory: math.Inf(1)}} {
 		if set.Updates = []mdsm.Update{bad}; set.Validate() == nil {
 			t.Errorf("%+v: no error", bad)
 		}

@@ -111,7 +111,8 @@ func (s *Sampler) stage(p *plan, wanted []int, done int) progress.Stage {
 }
 
 // run computes groups and delivers them in order.
-func (s *Sampler) run(ctx context.Context, p *plan, wanted []int, stage progress.Stage, states samples.States, deliver func(*batch) error) error {
+func (s *Sampler) run(ctx context.Context, p *plan, wanted []int, stage progress.Stage, states samples.States,
+	deliver func(*batch) error) error {
 	if s.free && len(wanted) > 0 {
 		p.parts = max(s.layout(p.Batch).Workers/len(wanted), 1)
 	}

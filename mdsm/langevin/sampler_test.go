@@ -157,7 +157,8 @@ func TestDenoise(t *testing.T) {
 	}
 	equalBits(t, "one picture", one, tensor.Of(tensor.Data[float32](clean)[30*256:31*256], 1, 1, 16, 16))
 	equalBits(t, "one energy", e1, tensor.Of(tensor.Data[float32](e)[30:31], 1))
-	for _, bad := range []*tensor.Tensor{tensor.New(tensor.Float32, 1, 1, 8, 8), tensor.New(tensor.Uint8, 1, 1, 16, 16), tensor.New(tensor.Float32, 16, 16)} {
+	for _, bad := range []*tensor.Tensor{tensor.New(tensor.Float32, 1, 1, 8, 8), tensor.New(tensor.Uint8, 1, 1, 16, 16),
+		tensor.New(tensor.Float32, 16, 16)} {
 		if _, _, err := s.Denoise(t.Context(), bad); err == nil {
 			t.Errorf("%v has no error", bad)
 		}

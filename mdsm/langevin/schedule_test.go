@@ -31,7 +31,8 @@ func TestLinearSchedule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for step, want := range map[int]float64{0: 100, 499: 100, 500: 100, 501: 99.95047523761881, 2498: 1.0495247623811906, 2499: 1, 2500: 1, 2699: 0} {
+	for step, want := range map[int]float64{0: 100, 499: 100, 500: 100, 501: 99.95047523761881, 2498: 1.0495247623811906,
+		2499: 1, 2500: 1, 2699: 0} {
 		if got := temperature[step]; math.Abs(got-want) > 1e-13*want {
 			t.Errorf("step %d: temperature %.17g, want %.17g", step, got, want)
 		}
@@ -39,7 +40,8 @@ func TestLinearSchedule(t *testing.T) {
 }
 
 func TestProportions(t *testing.T) {
-	for steps, want := range map[int][3]int{1: {0, 1, 0}, 2: {0, 2, 0}, 10: {2, 7, 1}, 27: {5, 20, 2}, 50: {9, 37, 4}, 270: {50, 200, 20}, 2700: {500, 2000, 200}} {
+	for steps, want := range map[int][3]int{1: {0, 1, 0}, 2: {0, 2, 0}, 10: {2, 7, 1}, 27: {5, 20, 2}, 50: {9, 37, 4}, 270: {50, 200, 20},
+		2700: {500, 2000, 200}} {
 		s := Paper()
 		s.Steps = steps
 		hot, falling, last := s.stretches()
@@ -78,8 +80,10 @@ func TestConstantSchedule(t *testing.T) {
 
 func TestScheduleErrors(t *testing.T) {
 	for _, s := range []Schedule{
-		{}, {Cooling: "paper", Steps: 5, Hot: 1, Cool: 1}, {Cooling: Exponential, Steps: 0, Hot: 1, Cool: 1}, {Cooling: Exponential, Steps: 5, Cool: 1},
-		{Cooling: Linear, Steps: 5, Hot: 1}, {Cooling: Linear, Steps: 5, Hot: math.Inf(1), Cool: 1}, {Cooling: Constant, Steps: 5, Cool: math.NaN()},
+		{}, {Cooling: "paper", Steps: 5, Hot: 1, Cool: 1}, {Cooling: Exponential, Steps: 0, Hot: 1, Cool: 1},
+		{Cooling: Exponential, Steps: 5, Cool: 1},
+		{Cooling: Linear, Steps: 5, Hot: 1}, {Cooling: Linear, Steps: 5, Hot: math.Inf(1), Cool: 1},
+		{Cooling: Constant, Steps: 5, Cool: math.NaN()},
 	} {
 		if _, err := s.Temperatures(); err == nil {
 			t.Errorf("%+v has no error", s)

@@ -56,7 +56,8 @@ func Default(count int) Settings {
 // Validate reports the first setting that cannot be.
 func (s Settings) Validate() error {
 	// Before anything is as long as they say.
-	if err := cmp.Or(memory.Check("samples", s.Count, 1), memory.Check("steps", s.Schedule.Steps, 8), memory.Check("batch", s.Batch, 8)); err != nil {
+	if err := cmp.Or(memory.Check("samples", s.Count, 1), memory.Check("steps", s.Schedule.Steps, 8),
+		memory.Check("batch", s.Batch, 8)); err != nil {
 		return err
 	}
 	updates, err := s.updates()

@@ -65,7 +65,8 @@ func (c *chain) resume(state samples.State) (done int, err error) {
 	if !slices.Equal(tensor.Data[int64](position), tensor.Data[int64](c.position(done))) {
 		return 0, nil // other places are wanted, or watched
 	}
-	if done < 0 || done > len(c.updates) || !alike(a["x"], c.x.Shape()...) || c.memory != nil && !alike(a["memory"], c.x.Shape()...) || !c.recall(a, done) {
+	if done < 0 || done > len(c.updates) || !alike(a["x"], c.x.Shape()...) || c.memory != nil &&
+		!alike(a["memory"], c.x.Shape()...) || !c.recall(a, done) {
 		state.Reject(state.Path + " does not hold a state of these chains")
 		return 0, nil
 	}

@@ -96,7 +96,8 @@ func TestFolderGrows(t *testing.T) {
 		if w := write(t, s, set, grown); w.Count != 70 || w.Made > 40 || w.Reused < 30 {
 			t.Errorf("grown: %+v, want 30 reused", w)
 		}
-		names := []string{samples.ArchiveFile, samples.RecordFile, samples.TraceFile, samples.SnapshotsFile, samples.GridFile, "png/000032.png", "png/000072.png"}
+		names := []string{samples.ArchiveFile, samples.RecordFile, samples.TraceFile, samples.SnapshotsFile, samples.GridFile,
+			"png/000032.png", "png/000072.png"}
 		if float32 {
 			names = append(names, samples.Float32File)
 		}

@@ -37,9 +37,11 @@ func TestGaussian(t *testing.T) {
 	const sigma, count, stepSize = 0.5, 8192, 0.2
 	gaussian := energy.Mixture{Means: [][]float64{{0.8, -0.3}}, Sigma: sigma}
 	net := points{2, gaussian.Energy}
-	s := sampler(t, 2, Files{Sampler: testkit.Encode(t, mdsm.SamplerGraph(net, nil)), Denoise: testkit.Encode(t, mdsm.DenoiseGraph(net, nil, 0.3))})
+	s := sampler(t, 2, Files{Sampler: testkit.Encode(t, mdsm.SamplerGraph(net, nil)),
+		Denoise: testkit.Encode(t, mdsm.DenoiseGraph(net, nil, 0.3))})
 	for _, temperature := range []float64{1, 4} {
-		set := Settings{Schedule: Schedule{Cooling: Constant, Steps: 200, Cool: temperature}, StepSize: stepSize, Start: Start{Mean: 0.5, Sigma: 1}, Count: count, Seed: 3, Raw: true}
+		set := Settings{Schedule: Schedule{Cooling: Constant, Steps: 200, Cool: temperature}, StepSize: stepSize,
+			Start: Start{Mean: 0.5, Sigma: 1}, Count: count, Seed: 3, Raw: true}
 		h := stepSize * stepSize / 2
 		variance := temperature * sigma * sigma / (1 - h/(2*sigma*sigma))
 		check := func(what string, x *tensor.Tensor, variance float64) {
@@ -75,7 +77,8 @@ func TestMixture(t *testing.T) {
 	mixture := energy.Mixture{Means: [][]float64{{-0.5, 0}, {0.7, 0.2}}, Sigma: 0.4}
 	net := points{2, mixture.Energy}
 	s := sampler(t, 2, Files{Sampler: testkit.Encode(t, mdsm.SamplerGraph(net, nil))})
-	set := Settings{Schedule: Schedule{Cooling: Constant, Steps: 600, Cool: 1}, StepSize: 0.1, Start: Start{Sigma: 1}, Count: count, Seed: 4, Raw: true}
+	set := Settings{Schedule: Schedule{Cooling: Constant, Steps: 600, Cool: 1}, StepSize: 0.1, Start: Start{Sigma: 1},
+		Count: count, Seed: 4, Raw: true}
 	x, _ := all(t, s, set)
 	mean, covariance := moments(x)
 	wantMean, want := [2]float64{0.1, 0.1}, [2][2]float64{{0.16 + 0.36, 0.06}, {0.06, 0.16 + 0.01}}
@@ -100,7 +103,8 @@ func TestAcceptance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set := Settings{Start: Start{Mean: mu, Sigma: 0.3}, Seed: 4, Count: 200, Updates: []mdsm.Update{{StepSize: step, Temperature: temperature}, {StepSize: step}}}
+	set := Settings{Start: Start{Mean: mu, Sigma: 0.3}, Seed: 4, Count: 200,
+		Updates: []mdsm.Update{{StepSize: step, Temperature: temperature}, {StepSize: step}}}
 	set.Watch = samples.Watch{Chains: 200, Snapshots: []int{0, 1, 2}}
 	_, p := all(t, sampler(t, 2, files), set)
 	if p.Snapshots[1].Acceptance != nil || p.Snapshots[2].Acceptance != nil {

@@ -30,7 +30,8 @@ type Stepper interface {
 
 var errNoInpaint = errors.New("there is no model that fills in hidden pixels")
 
-var errNoDenoise = errors.New("there is no model of the denoising jump, or no sigma0 for a score: give one, or leave out the jump and snapshots")
+var errNoDenoise = errors.New("there is no model of the denoising jump, or no sigma0 for a score: give one, or leave out the jump and " +
+	"snapshots")
 
 // state is where a batch of chains is.
 type state struct {

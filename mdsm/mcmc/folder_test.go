@@ -48,7 +48,8 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	acceptance, _ := moments(want.Acceptance)
-	if r.Chains != 40 || r.Draws != 5 || *r.Energy != energies || math.Abs(r.Acceptance-acceptance) > 1e-12 || r.Values != 64 || !(r.RHat > 0.9) || !(r.Bulk > 0) || !(r.Tail > 0) {
+	if r.Chains != 40 || r.Draws != 5 || *r.Energy != energies || math.Abs(r.Acceptance-acceptance) > 1e-12 || r.Values != 64 ||
+		!(r.RHat > 0.9) || !(r.Bulk > 0) || !(r.Tail > 0) {
 		t.Errorf("report %+v with energy %+v, want energy %+v", r, r.Energy, energies)
 	}
 
@@ -107,7 +108,8 @@ func TestReportsOfOtherArrays(t *testing.T) {
 		t.Errorf("arrays of zeros: %+v, error %v", r, err)
 	}
 	for name, bad := range map[string]*tensor.Tensor{
-		"energy": tensor.New(tensor.Float32, 2, 5), "values": tensor.New(tensor.Float64, 2, 4, 3), "divergent": nil, "step_size": tensor.New(tensor.Float64, 3),
+		"energy": tensor.New(tensor.Float32, 2, 5), "values": tensor.New(tensor.Float64, 2, 4, 3), "divergent": nil,
+		"step_size": tensor.New(tensor.Float64, 3),
 	} {
 		arrays := good()
 		arrays[name] = bad

@@ -87,7 +87,8 @@ func wrongKick(t testing.TB, n energy.Network, leapfrog int) []byte {
 		like := func(name string) *graph.Node { return g.Input(name, x.DType(), x.Shape()) }
 		start := mdsm.Phase{X: x, Energy: each("energy"), Score: like("score"), Momentum: like("momentum")}
 		uniform, h := each("uniform"), each("step_size")
-		u := mdsm.Mix{Energy: g.Input("energy_weight", x.DType(), graph.Dims(1)), Reference: g.Input("reference_weight", x.DType(), graph.Dims(1)), Of: reference}
+		u := mdsm.Mix{Energy: g.Input("energy_weight", x.DType(), graph.Dims(1)),
+			Reference: g.Input("reference_weight", x.DType(), graph.Dims(1)), Of: reference}
 		end := mdsm.Leapfrog(func(x *graph.Node) *graph.Node { return n.Energy(x, nil) }, u, start, h, leapfrog)
 		end.Momentum = graph.Sub(end.Momentum, graph.Mul(graph.BroadcastAlong(graph.Scale(h, 0.5), x.Shape(), 0), end.Score))
 		change := u.Change(start, end)

@@ -125,7 +125,8 @@ func (s *Sampler) Sample(ctx context.Context, set Settings, sink func(Chains) er
 }
 
 // run computes groups and delivers their wanted chains in order.
-func (s *Sampler) run(ctx context.Context, set Settings, wanted []int, stage progress.Stage, states samples.States, deliver func(Chains) error) error {
+func (s *Sampler) run(ctx context.Context, set Settings, wanted []int, stage progress.Stage, states samples.States,
+	deliver func(Chains) error) error {
 	l := s.kernel.Layout(set.Batch)
 	work := func(ctx context.Context, i int) (Chains, error) {
 		at, part := wanted[i]*l.Size, set.group(wanted[i], l.Size)
@@ -288,7 +289,8 @@ func (g *group) move(ctx context.Context, t int, numbers *hmc.Numbers) (hmc.Outc
 	}
 	if g.Method == Langevin { // what is always taken may leave the finite numbers
 		if bad := parallel.NotFinite(tensor.Data[float32](state.Energy)[g.lo:g.hi]); bad >= 0 {
-			return outcome, fmt.Errorf("chain %d is not finite after %d transitions of size %g; try a smaller step size", g.first+g.lo+bad, t+1, g.StepSize)
+			return outcome, fmt.Errorf("chain %d is not finite after %d transitions of size %g; try a smaller step size",
+				g.first+g.lo+bad, t+1, g.StepSize)
 		}
 	}
 	g.state = state

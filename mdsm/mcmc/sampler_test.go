@@ -39,7 +39,8 @@ func TestSameBits(t *testing.T) {
 			set.Batch = batch
 			got := all(t, two, set)
 			testkit.SameBits(t, string(method), tensor.Data[float32](got.X), tensor.Data[float32](want.X))
-			if !slices.Equal(got.StepSize, want.StepSize) || !slices.Equal(got.Acceptance, want.Acceptance) || !slices.EqualFunc(got.Energy, want.Energy, slices.Equal) {
+			if !slices.Equal(got.StepSize, want.StepSize) || !slices.Equal(got.Acceptance, want.Acceptance) ||
+				!slices.EqualFunc(got.Energy, want.Energy, slices.Equal) {
 				t.Errorf("%s: step sizes, acceptance or energies differ", method)
 			}
 		}
@@ -70,7 +71,8 @@ func TestChainsMeetAndAdapt(t *testing.T) {
 		c := all(t, sampler(t, 2, models(t, energy.Known{Density: d}, nil, set.Leapfrog)), set)
 		for i, a := range c.Acceptance {
 			if math.Abs(a-set.Target) > 0.12 || c.Divergent[i] > 0 {
-				t.Errorf("%s: chain %d has acceptance %.3f with step size %.3g and %d divergent transitions, want about %g", method, i, a, c.StepSize[i], c.Divergent[i], set.Target)
+				t.Errorf("%s: chain %d has acceptance %.3f with step size %.3g and %d divergent transitions, want about %g", method, i, a,
+					c.StepSize[i], c.Divergent[i], set.Target)
 			}
 		}
 		values := c.X.Float64s()
@@ -93,7 +95,8 @@ func TestChainsMeetAndAdapt(t *testing.T) {
 				t.Fatal(err)
 			}
 			least = min(least, mean.Bulk, mean.Tail)
-			if mean.RHat > 1.1 || math.Abs(mean.Mean-truth.Mean[j]) > 5*mean.StdErr || math.Abs(square.Mean-truth.Sigma[j]*truth.Sigma[j]) > 5*square.StdErr {
+			if mean.RHat > 1.1 || math.Abs(mean.Mean-truth.Mean[j]) > 5*mean.StdErr ||
+				math.Abs(square.Mean-truth.Sigma[j]*truth.Sigma[j]) > 5*square.StdErr {
 				t.Errorf("%s: value %d: %+v, squares %+v, want mean %g and deviation %g", method, j, mean, square, truth.Mean[j], truth.Sigma[j])
 			}
 		}
@@ -117,7 +120,8 @@ func TestTemperature(t *testing.T) {
 	d := energy.Gaussian{Mean: []float64{0.8, -0.3}, Sigma: []float64{sigma, sigma}}
 	s := sampler(t, 2, models(t, energy.Known{Density: d}, nil, 1))
 	h := stepSize * stepSize / 2
-	for method, want := range map[Method]float64{Langevin: temperature * sigma * sigma / (1 - h/(2*sigma*sigma)), MALA: temperature * sigma * sigma} {
+	for method, want := range map[Method]float64{Langevin: temperature * sigma * sigma / (1 - h/(2*sigma*sigma)),
+		MALA: temperature * sigma * sigma} {
 		set := Default(method, count)
 		set.Warmup, set.Draws, set.StepSize, set.Target, set.Temperature, set.Raw = 40, 1, stepSize, 0, temperature, true
 		_, variance := moments(all(t, s, set).X.Float64s()) // of both values together
@@ -172,7 +176,8 @@ func TestErrors(t *testing.T) {
 	}
 	set := brief(Langevin, 3)
 	set.StepSize = 1e18
-	if err := s.Sample(t.Context(), set, func(Chains) error { return nil }); err == nil || !strings.Contains(err.Error(), "smaller step size") {
+	if err := s.Sample(t.Context(), set, func(Chains) error { return nil }); err == nil ||
+		!strings.Contains(err.Error(), "smaller step size") {
 		t.Errorf("a huge step: error %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -30,7 +30,8 @@ func TestGaussianPosterior(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := sampler(t, n, nil, a, sigma0, 2)
-		x, err := s.Run(t.Context(), p, Settings{Updates: langevin(0.06, []float64{9, 4, 2}, 700), Exact: true, Spread: 1, Samples: count, Seed: 3})
+		x, err := s.Run(t.Context(), p, Settings{Updates: langevin(0.06, []float64{9, 4, 2}, 700), Exact: true, Spread: 1,
+			Samples: count, Seed: 3})
 		if err != nil {
 			t.Fatal(err)
 		}

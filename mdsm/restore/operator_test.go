@@ -53,7 +53,8 @@ func TestFromMatrix(t *testing.T) {
 		}
 	}
 	for _, m := range []*tensor.Tensor{
-		tensor.New(tensor.Float64, 2, 3), tensor.New(tensor.Float64, 3), tensor.Of([]float64{1, math.NaN()}, 1, 2), tensor.Of([]int64{1, 2}, 1, 2),
+		tensor.New(tensor.Float64, 2, 3), tensor.New(tensor.Float64, 3), tensor.Of([]float64{1, math.NaN()}, 1, 2),
+		tensor.Of([]int64{1, 2}, 1, 2),
 	} {
 		if a, err := FromMatrix("m", m, []int{2}); err == nil {
 			t.Errorf("%v is an operator %v, want an error", m, a)

@@ -115,7 +115,8 @@ func New(rt *runtime.Runtime, file []byte, a *Operator, sigma0 float64) (*Sample
 	var x runtime.ValueInfo
 	var err error
 	inputs := []string{"x", "memory", "measured", "noise", "updates", "parts"}
-	s.session, x, err = parallel.Load(rt, file, runtime.SessionOptions{Threads: parallel.Threads(s.info)}, inputs, []string{"x_next", "memory_next"})
+	s.session, x, err = parallel.Load(rt, file, runtime.SessionOptions{Threads: parallel.Threads(s.info)}, inputs,
+		[]string{"x_next", "memory_next"})
 	if err != nil {
 		return nil, err
 	}
@@ -202,8 +203,10 @@ func (s *Sampler) plan(p Problem, set Settings) *run {
 		r.measured = append(r.measured, s.op.Measured(y[i*rows:(i+1)*rows]))
 	}
 	r.key = samples.HashOf(
-		tensor.Of([]byte(s.hash+s.info.Engine()), len(s.hash)+len(s.info.Engine())), tensor.Of(r.rows, len(r.rows)), tensor.Of(r.parts, len(r.parts)),
-		p.Measured, tensor.Of([]float64{set.Mean, set.Spread, float64(set.Samples), float64(r.layout.Size)}, 4), tensor.Of([]int64{int64(set.Seed)}, 1))
+		tensor.Of([]byte(s.hash+s.info.Engine()), len(s.hash)+len(s.info.Engine())), tensor.Of(r.rows, len(r.rows)),
+		tensor.Of(r.parts, len(r.parts)),
+		p.Measured, tensor.Of([]float64{set.Mean, set.Spread, float64(set.Samples), float64(r.layout.Size)}, 4),
+		tensor.Of([]int64{int64(set.Seed)}, 1))
 	return r
 }
 

@@ -38,7 +38,8 @@ func (w *writer) complete(ctx context.Context) (bool, error) {
 		return false, w.reopen(ctx, rows.Shape[0])
 	}
 	if rows.DType != dtype || !slices.Equal(rows.Shape, want) {
-		return false, fmt.Errorf("%s holds %v%v, want %v%v; remove it to draw its samples again", filepath.Join(w.Dir, ArchiveFile), rows.DType, rows.Shape, dtype, want)
+		return false, fmt.Errorf("%s holds %v%v, want %v%v; remove it to draw its samples again", filepath.Join(w.Dir, ArchiveFile), rows.DType,
+			rows.Shape, dtype, want)
 	}
 	// To its end, where its sum is compared.
 	if err := eachRows(ctx, filepath.Join(w.Dir, ArchiveFile), archiveArray, func(*tensor.Tensor) error { return nil }); err != nil {

@@ -398,7 +398,8 @@ func (w *writer) notice(x *tensor.Tensor) {
 // hundredth of the values.
 func (w *writer) warn() {
 	if w.far*100 > w.values && w.Log != nil {
-		w.Log(fmt.Sprintf("%s: %.2g%% of the values lie outside of [0, 1] and are clipped in pictures", w.Dir, 100*float64(w.far)/float64(w.values)))
+		w.Log(fmt.Sprintf("%s: %.2g%% of the values lie outside of [0, 1] and are clipped in pictures", w.Dir,
+			100*float64(w.far)/float64(w.values)))
 	}
 }
 

@@ -361,7 +361,8 @@ func TestMerge(t *testing.T) {
 func TestRecords(t *testing.T) {
 	dir := whole(t, 4, 9)
 	r, err := ReadRecord(dir)
-	if want := job(4, 9, 0, -1, nil).Record; err != nil || r.Seed != want.Seed || r.First != 4 || r.Count != 9 || r.Shape != "4x4x1" || !r.Float32 {
+	if want := job(4, 9, 0, -1, nil).Record; err != nil || r.Seed != want.Seed || r.First != 4 || r.Count != 9 ||
+		r.Shape != "4x4x1" || !r.Float32 {
 		t.Errorf("record %+v, error %v", r, err)
 	}
 	other := r
@@ -381,7 +382,8 @@ func TestTraces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.First != 4 || p.Chains != 10 || len(p.Energy) != 10 || p.Energy[9][0] != 13 || len(p.Snapshots) != 2 || p.Snapshots[1].X.Shape()[0] != 10 {
+	if p.First != 4 || p.Chains != 10 || len(p.Energy) != 10 || p.Energy[9][0] != 13 || len(p.Snapshots) != 2 ||
+		p.Snapshots[1].X.Shape()[0] != 10 {
 		t.Errorf("process %+v", p)
 	}
 	if mean := p.MeanEnergy(); len(mean) != 3 || mean[0] != 8.5 || math.Abs(mean[1]-1) > 1e-12 {

@@ -6,7 +6,8 @@ import (
 )
 
 func FuzzParseShardName(f *testing.F) {
-	for _, name := range []string{"000000000000+16.0123abcd.npy", "000000000016+1.00000000.npy", "16+1.0.npy", "-00000000001+1.00000000.npy", "000000000000+0.00000000.npy", "000000000000+16.0123abcd.npy.bak", "note.txt", ""} {
+	for _, name := range []string{"000000000000+16.0123abcd.npy", "000000000016+1.00000000.npy", "16+1.0.npy", "-00000000001+1.00000000.npy",
+		"000000000000+0.00000000.npy", "000000000000+16.0123abcd.npy.bak", "note.txt", ""} {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
@@ -18,7 +19,8 @@ func FuzzParseShardName(f *testing.F) {
 }
 
 func FuzzParseRecord(f *testing.F) {
-	for _, text := range []string{`{"schedule":"exp","steps":5,"seed":18446744073709551615,"first":0,"count":3,"describe":{"net":"res6"}}`, `{"count":0}`, `{"count":1,"first":-1}`, `{"color":1}`, `[]`, ``} {
+	for _, text := range []string{`{"schedule":"exp","steps":5,"seed":18446744073709551615,"first":0,"count":3,"describe":{"net":"res6"}}`,
+		`{"count":0}`, `{"count":1,"first":-1}`, `{"color":1}`, `[]`, ``} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -30,7 +32,8 @@ func FuzzParseRecord(f *testing.F) {
 }
 
 func FuzzParseTrace(f *testing.F) {
-	for _, text := range []string{`{"chains":1,"temperature":[1,2],"energy":[[3,4]],"snapshots":[0]}`, `{"chains":2,"temperature":[1],"energy":[[3]]}`, `{"chains":1,"temperature":[1],"energy":[[]]}`, `{"chains":0}`, `nonsense`} {
+	for _, text := range []string{`{"chains":1,"temperature":[1,2],"energy":[[3,4]],"snapshots":[0]}`,
+		`{"chains":2,"temperature":[1],"energy":[[3]]}`, `{"chains":1,"temperature":[1],"energy":[[]]}`, `{"chains":0}`, `nonsense`} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

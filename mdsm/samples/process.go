@@ -59,7 +59,8 @@ func JoinProcesses(parts []*Process) *Process {
 		if len(accepted) != whole.Chains {
 			accepted = nil
 		}
-		whole.Snapshots = append(whole.Snapshots, Snapshot{Step: s.Step, X: tensor.Concat(x...), Denoised: tensor.Concat(clean...), Acceptance: accepted})
+		whole.Snapshots = append(whole.Snapshots, Snapshot{Step: s.Step, X: tensor.Concat(x...),
+			Denoised: tensor.Concat(clean...), Acceptance: accepted})
 	}
 	return &whole
 }

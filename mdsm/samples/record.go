@@ -115,7 +115,8 @@ type MismatchError struct {
 }
 
 func (e *MismatchError) Error() string {
-	return fmt.Sprintf("%s has samples made with other settings: %s; take another folder, or remove it", e.Dir, strings.Join(e.Differences, "; "))
+	return fmt.Sprintf("%s has samples made with other settings: %s; take another folder, or remove it", e.Dir,
+		strings.Join(e.Differences, "; "))
 }
 
 // differences lists the settings in which two records differ, by their names

@@ -38,7 +38,8 @@ type trace struct {
 // Write writes the process into a folder as trace.json and, when it has
 // snapshots, snapshots.npz: step [S] (int64), x and denoised [S Chains …].
 func (p *Process) Write(dir string) error {
-	t := trace{First: p.First, Chains: p.Chains, StepSize: p.StepSize, Temperature: p.Temperature, MeanEnergy: p.MeanEnergy(), Energy: p.Energy}
+	t := trace{First: p.First, Chains: p.Chains, StepSize: p.StepSize, Temperature: p.Temperature,
+		MeanEnergy: p.MeanEnergy(), Energy: p.Energy}
 	for i, s := range p.Snapshots {
 		t.Snapshots = append(t.Snapshots, s.Step)
 		if s.Acceptance != nil && t.Acceptance == nil {
@@ -127,7 +128,8 @@ func parseTrace(data []byte) (trace, error) {
 func (t trace) split(x, clean *tensor.Tensor) ([]Snapshot, error) {
 	if x == nil || clean == nil || x.DType() != tensor.Float32 || clean.DType() != tensor.Float32 || !slices.Equal(x.Shape(), clean.Shape()) ||
 		x.Rank() < 3 || x.Shape()[0] != len(t.Snapshots) || x.Shape()[1] != t.Chains {
-		return nil, fmt.Errorf("x is %v, denoised %v, want float32 of one shape beginning with [%d %d]", describe(x), describe(clean), len(t.Snapshots), t.Chains)
+		return nil, fmt.Errorf("x is %v, denoised %v, want float32 of one shape beginning with [%d %d]", describe(x), describe(clean),
+			len(t.Snapshots), t.Chains)
 	}
 	part := func(of *tensor.Tensor, i int) *tensor.Tensor { return of.Rows(i, i+1).Reshape(of.Shape()[1:]...) }
 	var snapshots []Snapshot

@@ -123,7 +123,8 @@ func (c Checkpoint) Weights() (energy.Weights, error) {
 }
 
 // save writes a checkpoint, completely or not at all, and returns its folder.
-func save(dir string, step int, order []string, values map[string]*tensor.Tensor, describe map[string]string, engine string) (string, error) {
+func save(dir string, step int, order []string, values map[string]*tensor.Tensor, describe map[string]string,
+	engine string) (string, error) {
 	parent := filepath.Join(dir, checkpointsName)
 	// The run's folder is not made anew: one that is gone was removed.
 	if err := os.Mkdir(parent, 0o755); err != nil && !errors.Is(err, os.ErrExist) {

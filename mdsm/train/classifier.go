@@ -35,7 +35,8 @@ func TrainClassifier(ctx context.Context, rt *runtime.Runtime, s ClassifierSetti
 // for random weights.
 func NewClassifierProblem(s ClassifierSettings, data *dataset.Set, first energy.Weights) (Problem, error) {
 	net := s.Network()
-	if data.Channels != 1 || data.Height != classifierSide || data.Width != classifierSide || data.Len() == 0 || len(data.Labels) != data.Len() {
+	if data.Channels != 1 || data.Height != classifierSide || data.Width != classifierSide || data.Len() == 0 ||
+		len(data.Labels) != data.Len() {
 		return Problem{}, fmt.Errorf("%s has %d pictures of %d×%d×%d and %d labels, a classifier is trained on labelled pictures of 1×%d×%d",
 			data.Name, data.Len(), data.Channels, data.Height, data.Width, len(data.Labels), classifierSide, classifierSide)
 	}

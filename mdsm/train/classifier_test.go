@@ -87,7 +87,8 @@ func TestClassifierLearns(t *testing.T) {
 	}
 	average, _ := state.Get("fc2.weight.ema")
 	used, _ := set.Get("fc2.weight")
-	if !slices.Equal(set.Names(), names) || !slices.Equal(used.Float64s(), average.Float64s()) || set.Metadata["net"] != "classifier" || set.Metadata["step"] != "120" {
+	if !slices.Equal(set.Names(), names) || !slices.Equal(used.Float64s(), average.Float64s()) || set.Metadata["net"] != "classifier" ||
+		set.Metadata["step"] != "120" {
 		t.Errorf("weights %v with %v", set.Names(), set.Metadata)
 	}
 	s.Net.Dim = 3
@@ -109,7 +110,8 @@ func TestClassifierResumesToTheSameBits(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(parts, "checkpoints", "step-00000120")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := train.TrainClassifier(t.Context(), rt, s, data, train.Options{Dir: parts}); err == nil || !strings.Contains(err.Error(), "holds a run already") {
+	if _, err := train.TrainClassifier(t.Context(), rt, s, data, train.Options{Dir: parts}); err == nil ||
+		!strings.Contains(err.Error(), "holds a run already") {
 		t.Errorf("began over another run: %v", err)
 	}
 	for want, change := range map[string]func(*train.ClassifierSettings){
@@ -118,11 +120,13 @@ func TestClassifierResumesToTheSameBits(t *testing.T) {
 	} {
 		other := s
 		change(&other)
-		if _, err := train.TrainClassifier(t.Context(), rt, other, data, train.Options{Dir: parts, Resume: true}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := train.TrainClassifier(t.Context(), rt, other, data, train.Options{Dir: parts, Resume: true}); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("went on with other settings: %v, want %q", err, want)
 		}
 	}
-	if _, err := train.TrainClassifier(t.Context(), rt, s, bars(12), train.Options{Dir: parts, Resume: true}); err == nil || !strings.Contains(err.Error(), "hash") {
+	if _, err := train.TrainClassifier(t.Context(), rt, s, bars(12), train.Options{Dir: parts, Resume: true}); err == nil ||
+		!strings.Contains(err.Error(), "hash") {
 		t.Errorf("went on with other pictures: %v", err)
 	}
 	r, err := train.TrainClassifier(t.Context(), rt, s, data, train.Options{Dir: parts, Resume: true})
@@ -242,7 +246,8 @@ func TestClassifierProblemErrors(t *testing.T) {
 	}
 	dir := t.TempDir()
 	testkit.Write(t, filepath.Join(dir, "config.toml"), nil)
-	if _, err := train.TrainClassifier(t.Context(), testkit.Open(t, 0), s, bars(4), train.Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "a run with config.toml") {
+	if _, err := train.TrainClassifier(t.Context(), testkit.Open(t, 0), s, bars(4), train.Options{Dir: dir}); err == nil ||
+		!strings.Contains(err.Error(), "a run with config.toml") {
 		t.Errorf("in the folder of another run: %v", err)
 	}
 }

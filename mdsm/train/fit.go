@@ -120,7 +120,8 @@ func DefaultFit() FitSettings {
 		Seed: 1, Steps: 1000, Batch: 32, Shards: 1,
 		Loss: Loss{Name: CrossEntropy}, Data: FitData{Validation: 0.1},
 		Optimiser: FitOptimiser{
-			Name: AdamWOptimiser, LearningRate: LearningRate{Schedule: Cosine, Initial: 1e-3}, Momentum: 0.9, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8,
+			Name: AdamWOptimiser, LearningRate: LearningRate{Schedule: Cosine, Initial: 1e-3}, Momentum: 0.9, Beta1: 0.9,
+			Beta2: 0.999, Epsilon: 1e-8,
 			WeightDecay: 0.01, Accumulate: 1,
 		},
 		Output: FitOutput{CheckpointEvery: 500, KeepCheckpoints: 3, LogEvery: 10},
@@ -138,12 +139,14 @@ func (s FitSettings) Validate() error {
 		atLeast("optimiser.accumulate", s.Optimiser.Accumulate, 0), fromZero("optimiser.clip", s.Optimiser.Clip),
 		when(s.Data.Path != "" || s.Data.Name != "", "data.path", s.Data.Path, "a file or folder of examples"),
 		when(s.Data.Validation >= 0 && s.Data.Validation < 1, "data.validation", s.Data.Validation, "a share from 0 to below 1"),
-		when(!slices.ContainsFunc(s.Data.Deviation, func(v float64) bool { return !(v > 0) }), "data.deviation", s.Data.Deviation, "positive numbers"),
+		when(!slices.ContainsFunc(s.Data.Deviation, func(v float64) bool { return !(v > 0) }), "data.deviation",
+			s.Data.Deviation, "positive numbers"),
 	)
 }
 
 func (o FitOutput) common() OutputSettings {
-	return OutputSettings{CheckpointEvery: o.CheckpointEvery, KeepCheckpoints: o.KeepCheckpoints, LogEvery: o.LogEvery, ValidateEvery: o.ValidateEvery}
+	return OutputSettings{CheckpointEvery: o.CheckpointEvery, KeepCheckpoints: o.KeepCheckpoints, LogEvery: o.LogEvery,
+		ValidateEvery: o.ValidateEvery}
 }
 
 // Describe returns what files of this run's weights say about themselves.
@@ -166,7 +169,8 @@ func (s FitSettings) file() string { return FitConfigFile }
 // agree takes over what does not change the numbers, and the number of steps, which
 // sets where the run ends.
 func (s FitSettings) agree(had FitSettings) FitSettings {
-	had.Steps, had.Output, had.Data.Path, had.Data.ValidationPath, had.Model.Path = s.Steps, s.Output, s.Data.Path, s.Data.ValidationPath, s.Model.Path
+	had.Steps, had.Output, had.Data.Path, had.Data.ValidationPath, had.Model.Path = s.Steps, s.Output, s.Data.Path,
+		s.Data.ValidationPath, s.Model.Path
 	return had
 }
 
@@ -201,14 +205,16 @@ type Examples interface {
 // Problem returns the training problem for Run: every epoch is a permutation of the
 // examples, and dropout's seed is a function of Seed and the step.
 func (s Supervised) Problem() (Problem, error) {
-	if err := firstOf(atLeast("batch", s.Batch, 1), atLeast("shards", s.Shards, 0), when(s.Data.Len() > 0, "data", 0, "one example or more")); err != nil {
+	if err := firstOf(atLeast("batch", s.Batch, 1), atLeast("shards", s.Shards, 0),
+		when(s.Data.Len() > 0, "data", 0, "one example or more")); err != nil {
 		return Problem{}, err
 	}
 	step, err := Step(s.Function, s.Loss, s.Optimiser)
 	if err != nil {
 		return Problem{}, err
 	}
-	p := Problem{Step: step, Optimiser: s.Optimiser, Initial: s.First, Order: s.Function.Parameters, States: s.Function.States, Describe: maps.Clone(s.Describe)}
+	p := Problem{Step: step, Optimiser: s.Optimiser, Initial: s.First, Order: s.Function.Parameters, States: s.Function.States,
+		Describe: maps.Clone(s.Describe)}
 	if p.Batch, err = s.Function.batch(step, s.Batch); err != nil {
 		return Problem{}, err
 	}

@@ -59,13 +59,15 @@ func TestPruneOnResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Output.KeepCheckpoints = 2
-	if _, err := train.Train(t.Context(), rt, s, data, train.Options{Dir: dir, Resume: true}); err != nil || !slices.Equal(steps(t, dir), []int{6, 8}) {
+	if _, err := train.Train(t.Context(), rt, s, data, train.Options{Dir: dir, Resume: true}); err != nil ||
+		!slices.Equal(steps(t, dir), []int{6, 8}) {
 		t.Errorf("checkpoints %v, error %v, want 6 and 8", steps(t, dir), err)
 	}
 	s.Steps, s.Output.KeepCheckpoints, s.Output.CheckpointEvery = 9, 1, 0
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := train.Train(ctx, rt, s, data, train.Options{Dir: dir, Resume: true}); !errors.Is(err, context.Canceled) || !slices.Equal(steps(t, dir), []int{8}) {
+	if _, err := train.Train(ctx, rt, s, data, train.Options{Dir: dir, Resume: true}); !errors.Is(err, context.Canceled) ||
+		!slices.Equal(steps(t, dir), []int{8}) {
 		t.Errorf("checkpoints %v, error %v, want 8", steps(t, dir), err)
 	}
 }
@@ -92,12 +94,14 @@ func TestIncompleteCheckpoints(t *testing.T) {
 		t.Errorf("newest %+v, error %v, want step 4", c, err)
 	}
 	var lines []string
-	r, err := train.Train(t.Context(), rt, s, data, train.Options{Dir: dir, Resume: true, Log: func(line string) { lines = append(lines, line) }})
+	r, err := train.Train(t.Context(), rt, s, data, train.Options{Dir: dir, Resume: true,
+		Log: func(line string) { lines = append(lines, line) }})
 	said := strings.Join(lines, "; ")
 	if err != nil || r.Made != 2 || !slices.Equal(steps(t, dir), []int{4, 6}) {
 		t.Errorf("result %+v, checkpoints %v, error %v", r, steps(t, dir), err)
 	}
-	if !strings.Contains(said, old+" has no state.safetensors: it is removed") || !strings.Contains(said, last+" has no model.safetensors: it is skipped") {
+	if !strings.Contains(said, old+" has no state.safetensors: it is removed") ||
+		!strings.Contains(said, last+" has no model.safetensors: it is skipped") {
 		t.Errorf("log %q", said)
 	}
 	take("4", "state.safetensors")
@@ -160,7 +164,8 @@ func TestAnotherEngine(t *testing.T) {
 	}
 	s.Steps = 3
 	var lines []string
-	if _, err := train.Train(t.Context(), rt, s, data, train.Options{Dir: dir, Resume: true, Log: func(line string) { lines = append(lines, line) }}); err != nil {
+	if _, err := train.Train(t.Context(), rt, s, data,
+		train.Options{Dir: dir, Resume: true, Log: func(line string) { lines = append(lines, line) }}); err != nil {
 		t.Fatal(err)
 	}
 	if said := strings.Join(lines, "; "); !strings.Contains(said, "onnxruntime 0.1 cpu") || !strings.Contains(said, rt.Info().Engine()) {

@@ -85,7 +85,8 @@ func (e *NonFiniteError) Error() string {
 	if e.Checkpoint != "" {
 		kept = "the last good checkpoint is " + e.Checkpoint
 	}
-	return fmt.Sprintf("step %d: loss %g, gradient norm %g are not finite; %s; try a lower learning rate, a larger smallest noise level, or another seed", e.Step, e.Loss, e.GradNorm, kept)
+	return fmt.Sprintf("step %d: loss %g, gradient norm %g are not finite; %s; try a lower learning rate, a larger smallest noise level, "+
+		"or another seed", e.Step, e.Loss, e.GradNorm, kept)
 }
 
 // Run trains until Loop.Steps updates have been made in all, the budget is

@@ -104,11 +104,13 @@ func (l Loss) crossEntropy(y *graph.Node, target func(tensor.DType, graph.Shape)
 		}
 	}
 	if y.Rank() < 2 || axis >= y.Rank() {
-		panic(&graph.Error{Op: y.Op(), Operands: []string{y.Type().String()}, Want: fmt.Sprintf("want logits with an axis %d of classes", max(axis, 1))})
+		panic(&graph.Error{Op: y.Op(), Operands: []string{y.Type().String()},
+			Want: fmt.Sprintf("want logits with an axis %d of classes", max(axis, 1))})
 	}
 	classes, ok := shape[axis].Constant()
 	if !ok || l.Weights != nil && len(l.Weights) != classes {
-		panic(&graph.Error{Op: y.Op(), Operands: []string{y.Type().String()}, Want: fmt.Sprintf("want a fixed number of classes on axis %d, as many as class weights (%d)", axis, len(l.Weights))})
+		panic(&graph.Error{Op: y.Op(), Operands: []string{y.Type().String()},
+			Want: fmt.Sprintf("want a fixed number of classes on axis %d, as many as class weights (%d)", axis, len(l.Weights))})
 	}
 	places := slices.Delete(slices.Clone(shape), axis, axis+1)
 	rows := places.Volume()

@@ -60,10 +60,12 @@ func TestLosses(t *testing.T) {
 			}
 			return (v - t) * (v - t) / 2
 		}, real)},
-		{"bce", train.Loss{Name: train.BCE}, tensor.Of(bits, 2, 3), mean(func(v, t float64) float64 { return math.Log(1+math.Exp(v)) - v*t }, bits)},
+		{"bce", train.Loss{Name: train.BCE}, tensor.Of(bits, 2, 3),
+			mean(func(v, t float64) float64 { return math.Log(1+math.Exp(v)) - v*t }, bits)},
 		{"output", train.Loss{Name: train.OutputLoss}, nil, mean(func(v, _ float64) float64 { return v }, real)},
 		{"cross-entropy", train.Loss{Name: train.CrossEntropy}, class, (smooth(rows[0], 1, ones, 0) + smooth(rows[1], 2, ones, 0)) / 2},
-		{"smoothed", train.Loss{Name: train.CrossEntropy, Smoothing: 0.3}, class, (smooth(rows[0], 1, ones, 0.3) + smooth(rows[1], 2, ones, 0.3)) / 2},
+		{"smoothed", train.Loss{Name: train.CrossEntropy, Smoothing: 0.3}, class,
+			(smooth(rows[0], 1, ones, 0.3) + smooth(rows[1], 2, ones, 0.3)) / 2},
 		{"weighted", train.Loss{Name: train.CrossEntropy, Smoothing: 0.3, Weights: []float32{0.5, 2, 4}}, class,
 			(smooth(rows[0], 1, weights, 0.3) + smooth(rows[1], 2, weights, 0.3)) / 6},
 		{"ignored", train.Loss{Name: train.CrossEntropy, Ignore: []int{2}}, class, smooth(rows[0], 1, ones, 0)},
@@ -74,7 +76,8 @@ func TestLosses(t *testing.T) {
 			t.Errorf("%s: %v", c.what, err)
 			continue
 		}
-		in := testkit.Values{"x": tensor.Of(x, 2, 3), "p": tensor.Of([]float64{1}), "learning_rate": tensor.Of([]float64{0.1}, 1), "step": tensor.Of([]int64{1}, 1)}
+		in := testkit.Values{"x": tensor.Of(x, 2, 3), "p": tensor.Of([]float64{1}), "learning_rate": tensor.Of([]float64{0.1}, 1),
+			"step": tensor.Of([]int64{1}, 1)}
 		if c.target != nil {
 			in["target"] = c.target
 		}
@@ -90,7 +93,8 @@ func TestClassAxis(t *testing.T) {
 		axis   int
 		target []int
 	}{
-		{[]int{5}, 0, nil}, {[]int{7, 5}, 0, []int{7}}, {[]int{5, 7}, 1, []int{7}}, {[]int{5, 4, 4}, 0, []int{4, 4}}, {[]int{4, 4, 5}, 3, []int{4, 4}},
+		{[]int{5}, 0, nil}, {[]int{7, 5}, 0, []int{7}}, {[]int{5, 7}, 1, []int{7}}, {[]int{5, 4, 4}, 0, []int{4, 4}},
+		{[]int{4, 4, 5}, 3, []int{4, 4}},
 	} {
 		like, err := scaled(c.shape...).Like(train.Loss{Name: train.CrossEntropy, Axis: c.axis}, 2)
 		if err != nil {

@@ -204,7 +204,8 @@ func TestValidation(t *testing.T) {
 
 	// A learning rate of nearly nothing gets no better: it ends after patience.
 	dir := t.TempDir()
-	loop := train.Loop{Steps: 60, LearningRate: train.LearningRate{Schedule: train.Constant, Initial: 1e-30}, Dir: dir, LogEvery: 7, Hook: v.Every(2, 3)}
+	loop := train.Loop{Steps: 60, LearningRate: train.LearningRate{Schedule: train.Constant, Initial: 1e-30}, Dir: dir,
+		LogEvery: 7, Hook: v.Every(2, 3)}
 	r, err := train.Run(t.Context(), rt, posed(t, m), loop)
 	if err != nil || r.Step != 8 {
 		t.Errorf("result %+v, error %v, want an end after four measurements", r, err)
@@ -218,7 +219,8 @@ func TestValidation(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameState(t, "with validation", dir, loop.Dir)
-	if _, err := m.Validation(rt, &dataset.Set{Channels: 1, Height: 5, Width: 7}); err == nil || !strings.Contains(err.Error(), "0 held-out x's of shape 1×5×7") {
+	if _, err := m.Validation(rt, &dataset.Set{Channels: 1, Height: 5, Width: 7}); err == nil ||
+		!strings.Contains(err.Error(), "0 held-out x's of shape 1×5×7") {
 		t.Errorf("error %v for nothing held out", err)
 	}
 }

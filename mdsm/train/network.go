@@ -111,7 +111,8 @@ func (s Settings) validateNet() error {
 	case MLP:
 		return firstOf(
 			atLeast("net.inputs", s.Net.Inputs, 1),
-			when(len(s.Net.Hidden) > 0 && !slices.ContainsFunc(s.Net.Hidden, func(n int) bool { return n < 1 || n > 1<<20 }), "net.hidden", s.Net.Hidden,
+			when(len(s.Net.Hidden) > 0 && !slices.ContainsFunc(s.Net.Hidden, func(n int) bool { return n < 1 || n > 1<<20 }),
+				"net.hidden", s.Net.Hidden,
 				"the units of one hidden layer or more"),
 			when(s.Objective != Likelihood, "objective", s.Objective, "denoising for points"),
 		)
@@ -120,7 +121,8 @@ func (s Settings) validateNet() error {
 	return firstOf(
 		oneOf("net.name", s.Net.Name, append(energy.Nets(), MLP)...),
 		atLeast("net.channels", s.Net.Channels, 1), atLeast("net.dim", s.Net.Dim, 1), atLeast("data.size", s.Data.Size, 1),
-		when(s.Data.Size%net.SizeMultiple() == 0, "data.size", s.Data.Size, fmt.Sprintf("a multiple of %d for %s", net.SizeMultiple(), s.Net.Name)),
+		when(s.Data.Size%net.SizeMultiple() == 0, "data.size", s.Data.Size,
+			fmt.Sprintf("a multiple of %d for %s", net.SizeMultiple(), s.Net.Name)),
 		oneOf("net.head", s.Net.Head, energy.Quadratic, energy.LinearSum, ""),
 	)
 }

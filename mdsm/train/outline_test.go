@@ -24,9 +24,11 @@ func TestReadOutline(t *testing.T) {
 		value string
 	}{
 		{"energy", energy.Write, train.Outline{Model: energy.Network().String(), Data: "mnist", Steps: energy.Steps}, "noise.sigma0", "0.1"},
-		{"classifier", classifier.Write, train.Outline{Model: classifier.Network().String(), Data: "mnist", Steps: classifier.Steps}, "data.flip", "false"},
+		{"classifier", classifier.Write, train.Outline{Model: classifier.Network().String(), Data: "mnist",
+			Steps: classifier.Steps}, "data.flip", "false"},
 		{"fit", func(dir string) error {
-			testkit.Write(t, filepath.Join(dir, train.FitConfigFile), []byte("steps = 7\n[model]\npath = \"/models/net.onnx\"\n[data]\npath = \"points.csv\"\n"))
+			testkit.Write(t, filepath.Join(dir, train.FitConfigFile),
+				[]byte("steps = 7\n[model]\npath = \"/models/net.onnx\"\n[data]\npath = \"points.csv\"\n"))
 			return nil
 		}, train.Outline{Model: "net.onnx", Data: "points.csv", Steps: 7}, "steps", "7"},
 	} {

@@ -170,17 +170,20 @@ func TestTrain(t *testing.T) {
 		t.Error("the checkpoint's weights are not the averaged ones")
 	}
 
-	if _, err := train.Train(t.Context(), rt, s, data, train.Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "holds a run already, up to step 12") {
+	if _, err := train.Train(t.Context(), rt, s, data, train.Options{Dir: dir}); err == nil ||
+		!strings.Contains(err.Error(), "holds a run already, up to step 12") {
 		t.Errorf("error %v for a second run in the folder", err)
 	}
 	other := s
 	other.Noise.Max = 2
-	if _, err := train.Train(t.Context(), rt, other, data, train.Options{Dir: dir, Resume: true}); err == nil || !strings.Contains(err.Error(), "noise.max 3, want 2") {
+	if _, err := train.Train(t.Context(), rt, other, data, train.Options{Dir: dir, Resume: true}); err == nil ||
+		!strings.Contains(err.Error(), "noise.max 3, want 2") {
 		t.Errorf("error %v for other settings", err)
 	}
 	changed := *data
 	changed.Pixels = append([]uint8{1}, data.Pixels[1:]...)
-	if _, err := train.Train(t.Context(), rt, s, &changed, train.Options{Dir: dir, Resume: true}); err == nil || !strings.Contains(err.Error(), "data.hash") {
+	if _, err := train.Train(t.Context(), rt, s, &changed, train.Options{Dir: dir, Resume: true}); err == nil ||
+		!strings.Contains(err.Error(), "data.hash") {
 		t.Errorf("error %v for other pictures", err)
 	}
 	before := steps(t, dir)
@@ -343,7 +346,8 @@ func TestDamagedCheckpoints(t *testing.T) {
 		}
 		longer := s
 		longer.Steps = 4
-		if _, err := train.Train(t.Context(), rt, longer, data, train.Options{Dir: dir, Resume: true}); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := train.Train(t.Context(), rt, longer, data, train.Options{Dir: dir, Resume: true}); err == nil ||
+			!strings.Contains(err.Error(), name) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
@@ -373,7 +377,8 @@ func TestProblemErrors(t *testing.T) {
 	if _, err := train.NewProblem(s, data, p.Initial); err == nil || !strings.Contains(err.Error(), "missing lq.bias") {
 		t.Errorf("error %v for weights that lack one", err)
 	}
-	if _, err := train.Run(t.Context(), testkit.Open(t, 0), p, loop(s, t.TempDir())); err == nil || !strings.Contains(err.Error(), "lq.bias has no initial value") {
+	if _, err := train.Run(t.Context(), testkit.Open(t, 0), p, loop(s, t.TempDir())); err == nil ||
+		!strings.Contains(err.Error(), "lq.bias has no initial value") {
 		t.Errorf("error %v for a parameter without a value", err)
 	}
 }

@@ -47,7 +47,8 @@ func TestLearningRate(t *testing.T) {
 	for _, l := range []train.LearningRate{
 		{Schedule: "", Initial: 1}, {Schedule: "linear", Initial: 1}, {Schedule: train.Cosine}, {Schedule: train.Cosine, Initial: -1},
 		{Schedule: train.Cosine, Initial: 1, Final: 2}, {Schedule: train.Cosine, Initial: 1, Final: -1},
-		{Schedule: train.Cosine, Initial: math.NaN()}, {Schedule: train.Cosine, Initial: math.Inf(1)}, {Schedule: train.Cosine, Initial: 1, Final: math.NaN()},
+		{Schedule: train.Cosine, Initial: math.NaN()}, {Schedule: train.Cosine, Initial: math.Inf(1)},
+		{Schedule: train.Cosine, Initial: 1, Final: math.NaN()},
 	} {
 		if l.Validate() == nil {
 			t.Errorf("%+v is accepted", l)
@@ -70,24 +71,31 @@ func TestPresets(t *testing.T) {
 		if s.Preset != name || !strings.Contains(train.PresetHelp(), "  "+name+" ") {
 			t.Errorf("%s is called %q, and the help is\n%s", name, s.Preset, train.PresetHelp())
 		}
-		if s.Noise.Sigma0 != 0.1 && name != "single-noise" || s.Optimiser.Beta1 != 0.9 || s.Optimiser.Beta2 != 0.95 || s.Noise.Weighting != mdsm.InverseVariance {
+		if s.Noise.Sigma0 != 0.1 && name != "single-noise" || s.Optimiser.Beta1 != 0.9 || s.Optimiser.Beta2 != 0.95 ||
+			s.Noise.Weighting != mdsm.InverseVariance {
 			t.Errorf("%s: %+v, %+v are not the paper's", name, s.Noise, s.Optimiser)
 		}
 	}
 	// The numbers of the paper.
 	for name, want := range map[string]train.Settings{
-		"mnist":         {Steps: 100_000, Batch: 128, Net: train.NetSettings{Name: "res12", Dim: 64, Channels: 1}, Noise: train.NoiseSettings{Min: 0.1, Max: 3, Spacing: mdsm.Geometric}},
-		"stacked-mnist": {Steps: 100_000, Batch: 128, Net: train.NetSettings{Name: "res12", Dim: 64, Channels: 3}, Noise: train.NoiseSettings{Min: 0.1, Max: 3, Spacing: mdsm.Geometric}},
-		"cifar10":       {Steps: 300_000, Batch: 128, Net: train.NetSettings{Name: "res18", Dim: 128, Channels: 3}, Noise: train.NoiseSettings{Min: 0.05, Max: 1.2, Spacing: mdsm.Linear}},
-		"celeba":        {Steps: 300_000, Batch: 128, Net: train.NetSettings{Name: "res18", Dim: 128, Channels: 3}, Noise: train.NoiseSettings{Min: 0.05, Max: 1.2, Spacing: mdsm.Linear}},
+		"mnist": {Steps: 100_000, Batch: 128, Net: train.NetSettings{Name: "res12", Dim: 64, Channels: 1},
+			Noise: train.NoiseSettings{Min: 0.1, Max: 3, Spacing: mdsm.Geometric}},
+		"stacked-mnist": {Steps: 100_000, Batch: 128, Net: train.NetSettings{Name: "res12", Dim: 64, Channels: 3},
+			Noise: train.NoiseSettings{Min: 0.1, Max: 3, Spacing: mdsm.Geometric}},
+		"cifar10": {Steps: 300_000, Batch: 128, Net: train.NetSettings{Name: "res18", Dim: 128, Channels: 3},
+			Noise: train.NoiseSettings{Min: 0.05, Max: 1.2, Spacing: mdsm.Linear}},
+		"celeba": {Steps: 300_000, Batch: 128, Net: train.NetSettings{Name: "res18", Dim: 128, Channels: 3},
+			Noise: train.NoiseSettings{Min: 0.05, Max: 1.2, Spacing: mdsm.Linear}},
 	} {
 		s, err := train.Preset(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.Steps != want.Steps || s.Batch != want.Batch || s.Net.Name != want.Net.Name || s.Net.Dim != want.Net.Dim || s.Net.Channels != want.Net.Channels ||
+		if s.Steps != want.Steps || s.Batch != want.Batch || s.Net.Name != want.Net.Name || s.Net.Dim != want.Net.Dim ||
+			s.Net.Channels != want.Net.Channels ||
 			s.Noise.Min != want.Noise.Min || s.Noise.Max != want.Noise.Max || s.Noise.Spacing != want.Noise.Spacing ||
-			s.Optimiser.LearningRate != (train.LearningRate{Schedule: train.Cosine, Initial: 5e-5, Final: 1e-6}) || s.Data.Flip != (name == "celeba") || s.Data.Size != 32 {
+			s.Optimiser.LearningRate != (train.LearningRate{Schedule: train.Cosine, Initial: 5e-5, Final: 1e-6}) ||
+			s.Data.Flip != (name == "celeba") || s.Data.Size != 32 {
 			t.Errorf("%s is %+v", name, s)
 		}
 	}
@@ -262,7 +270,8 @@ func TestNestedSettings(t *testing.T) {
 	}
 	// What looks nested in strings and comments.
 	text := append([]byte("# [[[[[[[[[ a.b.c.d.e.f.g.h.i.j \" ' \n"), testkit.Read(t, dir, train.ConfigFile)...)
-	for _, name := range []string{`"[[[[[[[[[ \" a.b.c.d.e.f.g.h.i.j"`, `'[[[[[[[[[ a.b.c.d.e.f.g.h.i.j'`, `"""[[[[[[[[[ " a.b.c.d.e.f.g.h.i.j"""`} {
+	for _, name := range []string{`"[[[[[[[[[ \" a.b.c.d.e.f.g.h.i.j"`, `'[[[[[[[[[ a.b.c.d.e.f.g.h.i.j'`,
+		`"""[[[[[[[[[ " a.b.c.d.e.f.g.h.i.j"""`} {
 		changed := regexp.MustCompile(`(?m)^preset = .*$`).ReplaceAllLiteral(text, []byte("preset = "+name))
 		testkit.Write(t, filepath.Join(dir, train.ConfigFile), changed)
 		if _, err := train.ReadSettings(dir); err != nil {

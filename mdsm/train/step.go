@@ -159,7 +159,8 @@ type called struct {
 
 // call adds the data's inputs of f to g, and the target.
 func (f Function) call(g *graph.Graph, l Loss) *called {
-	c := &called{Function: f, loss: l, in: g, args: make(map[string]*graph.Node), parameters: make(map[string]*graph.Node), outputs: make(map[string]*graph.Node)}
+	c := &called{Function: f, loss: l, in: g, args: make(map[string]*graph.Node), parameters: make(map[string]*graph.Node),
+		outputs: make(map[string]*graph.Node)}
 	for _, in := range f.Graph.Inputs() {
 		if name := in.InputName(); !slices.Contains(f.Parameters, name) && !slices.Contains(f.States, name) {
 			c.args[name] = g.Input(name, in.DType(), in.Shape())

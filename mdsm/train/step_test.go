@@ -39,7 +39,8 @@ func TestStepsAgreeWithPyTorch(t *testing.T) {
 		t.Skip("trains four networks three times")
 	}
 	rt := testkit.Open(t, 1)
-	for name, loss := range map[string]train.LossName{"resnet18": train.CrossEntropy, "vit": train.CrossEntropy, "gpt2": train.CrossEntropy, "lstm": train.MSE} {
+	for name, loss := range map[string]train.LossName{"resnet18": train.CrossEntropy, "vit": train.CrossEntropy,
+		"gpt2": train.CrossEntropy, "lstm": train.MSE} {
 		want := testkit.Arrays(t, filepath.Join("testdata", "steps_"+name+".npz"))
 		f, model, err := train.ModelSettings{Path: filepath.Join("testdata", "steps_"+name+".onnx")}.Read(onnximport.Options{}, true)
 		if err != nil {

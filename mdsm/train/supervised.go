@@ -65,7 +65,8 @@ func (s Supervised) filler(batch map[string]*tensor.Tensor) func(t int) {
 // shards returns into how many parts a batch is cut: only where each example's part
 // of the loss has the same weight, and nothing of a step looks at the batch as a whole.
 func (s Supervised) shards(batch map[string]*tensor.Tensor) int {
-	whole := len(s.Function.States) > 0 || s.Loss.Weights != nil || len(s.Loss.Ignore) > 0 || s.Loss.Name == CrossEntropy && s.Function.rank(s.Loss) > 2
+	whole := len(s.Function.States) > 0 || s.Loss.Weights != nil || len(s.Loss.Ignore) > 0 || s.Loss.Name == CrossEntropy &&
+		s.Function.rank(s.Loss) > 2
 	_, accumulates := s.Optimiser.(mdsm.Accumulated)
 	for _, t := range batch {
 		whole = whole || t.Shape()[0] != s.Batch // such as dropout's seed

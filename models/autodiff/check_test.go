@@ -182,7 +182,8 @@ func reductionChecks() []check {
 		bent("ReduceSum of some", g.OpReduceSum, n(2, 3, 2, 2), func(x *g.Node) *g.Node { return g.ReduceSum(x, 1, 3) }),
 		bent("ReduceMean", 0, n(2, 3, 2), func(x *g.Node) *g.Node { return g.ReduceMean(x, 0, 2) }),
 		bent("ReduceMax", g.OpReduceMax, input{[]int{2, 3}, distinct}, func(x *g.Node) *g.Node { return g.ReduceMax(g.Scale(x, 0.3)) }),
-		bent("ReduceMax of some", g.OpReduceMax, input{[]int{2, 3, 2}, distinct}, func(x *g.Node) *g.Node { return g.ReduceMax(g.Scale(x, 0.1), 0, 2) }),
+		bent("ReduceMax of some", g.OpReduceMax, input{[]int{2, 3, 2}, distinct},
+			func(x *g.Node) *g.Node { return g.ReduceMax(g.Scale(x, 0.1), 0, 2) }),
 		binary(g.OpMatMul, g.MatMul, n(2, 3), n(3, 2)),
 		{"MatMul of batches", g.OpMatMul, []input{n(2, 1, 2, 3), n(2, 1, 3, 2)}, func(xs []*g.Node) *g.Node {
 			return g.Tanh(g.MatMul(xs[0], xs[1]))

@@ -195,7 +195,8 @@ func (v *vectoriser) scan(n *g.Node) *g.Node {
 	a, in := n.Attr().(g.ScanAttr), n.Inputs()
 	shared := len(in) - a.Shared
 	body := &loopAdjoint{body: g.New(a.Body.Name() + "_stacked")}
-	inner := &vectoriser{count: v.count, stacks: make(map[*g.Node]*g.Node), loops: make(map[*g.Node][]*g.Node), images: make(map[*g.Node]*g.Node)}
+	inner := &vectoriser{count: v.count, stacks: make(map[*g.Node]*g.Node), loops: make(map[*g.Node][]*g.Node),
+		images: make(map[*g.Node]*g.Node)}
 	operands := slices.Clone(in)
 	for i, x := range in {
 		t := a.Body.Inputs()[i].Type()

@@ -30,7 +30,8 @@ const maxUnits = 1 << 14
 // Validate reports a description that cannot be.
 func (n Network) Validate() error {
 	if min(n.Dim, n.Features) < 1 || n.Classes < 2 || max(n.Dim, n.Features, n.Classes) > maxUnits {
-		return fmt.Errorf("a classifier with %d channels, %d features and %d classes, want numbers from 1, 1 and 2 to %d", n.Dim, n.Features, n.Classes, maxUnits)
+		return fmt.Errorf("a classifier with %d channels, %d features and %d classes, want numbers from 1, 1 and 2 to %d", n.Dim,
+			n.Features, n.Classes, maxUnits)
 	}
 	return nil
 }
@@ -126,7 +127,8 @@ func CrossEntropy(logits, labels *graph.Node) *graph.Node {
 	shape := logits.Shape()
 	classes, ok := shape[len(shape)-1].Constant()
 	if logits.Rank() != 2 || !ok || !labels.Type().Equal(graph.Type{DType: tensor.Int64, Shape: shape[:1]}) {
-		panic(&graph.Error{Op: logits.Op(), Operands: []string{logits.Type().String(), labels.Type().String()}, Want: "want logits [N classes] and labels int64 [N]"})
+		panic(&graph.Error{Op: logits.Op(), Operands: []string{logits.Type().String(), labels.Type().String()},
+			Want: "want logits [N classes] and labels int64 [N]"})
 	}
 	numbers := make([]int64, classes)
 	for i := range numbers {

@@ -61,7 +61,8 @@ func whole(n classifier.Network, w energy.Weights, dtype tensor.DType) *graph.Gr
 
 func agrees(t *testing.T, golden, out map[string]*tensor.Tensor, tolerance float64) {
 	t.Helper()
-	if got, want := out["x"].Float64s(), golden["x"].Float64s(); !slices.EqualFunc(got, want, func(a, b float64) bool { return float32(a) == float32(b) }) {
+	if got, want := out["x"].Float64s(), golden["x"].Float64s(); !slices.EqualFunc(got, want,
+		func(a, b float64) bool { return float32(a) == float32(b) }) {
 		t.Error("pictures are brought to the network otherwise than in Python")
 	}
 	worst := 0.0
@@ -231,7 +232,8 @@ func TestRecogniseRefusesOtherWeights(t *testing.T) {
 	odd["conv2.weight"] = tensor.New(tensor.Float32, 4, 2, 5, 5)
 	extra["bn1.weight"] = tensor.New(tensor.Float32, 2)
 	resnet := energy.Init(energy.ResNet{Net: "res6", Channels: 1, Dim: 2, Size: 16}, rng.New(1))
-	for want, w := range map[string]energy.Weights{"conv3.bias": missing, "conv2.weight": odd, "bn1.weight": extra, "conv1.weight": resnet, "fc2.weight": {}} {
+	for want, w := range map[string]energy.Weights{"conv3.bias": missing, "conv2.weight": odd, "bn1.weight": extra,
+		"conv1.weight": resnet, "fc2.weight": {}} {
 		if _, err := classifier.Recognise(w); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want an error about %s, not %v", want, err)
 		}

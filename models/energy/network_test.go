@@ -35,15 +35,18 @@ func TestRecogniseSaysWhatDoesNotFit(t *testing.T) {
 	if err == nil {
 		t.Fatal("recognised damaged weights")
 	}
-	for _, part := range []string{"res12", "missing rbc2.conv_1.conv.weight [16 16 3 3]", "rb1.conv_2.conv.bias has shape [7], want [8]", "unexpected extra [2]"} {
+	for _, part := range []string{"res12", "missing rbc2.conv_1.conv.weight [16 16 3 3]", "rb1.conv_2.conv.bias has shape [7], want [8]",
+		"unexpected extra [2]"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("error %q does not say %q", err, part)
 		}
 	}
-	if _, err := energy.Recognise(energy.Weights{"conv1.conv.weight": tensor.New(tensor.Float32, 0, 1, 3, 3), "ln1.weight": tensor.New(tensor.Float32, 1, 8)}); err == nil {
+	if _, err := energy.Recognise(energy.Weights{"conv1.conv.weight": tensor.New(tensor.Float32, 0, 1, 3, 3),
+		"ln1.weight": tensor.New(tensor.Float32, 1, 8)}); err == nil {
 		t.Error("recognised a network without channels")
 	}
-	if _, err := energy.Recognise(energy.Weights{"fc.weight": tensor.New(tensor.Float32, 2, 2)}); err == nil || !strings.Contains(err.Error(), "fc.weight") {
+	if _, err := energy.Recognise(energy.Weights{"fc.weight": tensor.New(tensor.Float32, 2, 2)}); err == nil ||
+		!strings.Contains(err.Error(), "fc.weight") {
 		t.Errorf("error %v does not name the weights there are", err)
 	}
 }

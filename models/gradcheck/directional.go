@@ -56,7 +56,8 @@ func Directional(f func(x []float64) (float64, error), x, gradient []float64, d 
 		d.Step = 1e-4
 	}
 	if !(d.Step > 0) || d.Random < 0 {
-		return Report{}, fmt.Errorf("gradcheck: step %g and %d random directions, want a positive step and 0 directions or more", d.Step, d.Random)
+		return Report{}, fmt.Errorf("gradcheck: step %g and %d random directions, want a positive step and 0 directions or more", d.Step,
+			d.Random)
 	}
 	rng := rand.New(rand.NewPCG(d.Seed, 0x64697265))
 	n := d.Random

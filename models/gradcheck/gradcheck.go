@@ -108,7 +108,8 @@ func (c *checker) check(order int, ys []*graph.Node) ([]*graph.Node, error) {
 	}
 	if !(report.Relative() <= c.options.Tolerance) {
 		name, element := c.locate(report.Worst)
-		return nil, fmt.Errorf("gradcheck: order %d: the derivative by element %d of %s is %g, differences give %g (relative error %.2g, want at most %.2g)",
+		return nil, fmt.Errorf("gradcheck: order %d: the derivative by element %d of %s is %g, differences give %g (relative error %.2g, want "+
+			"at most %.2g)",
 			order, element, name, report.Given, report.Difference, report.Relative(), c.options.Tolerance)
 	}
 	c.variables = append(c.variables, cotangents...)

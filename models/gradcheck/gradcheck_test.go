@@ -95,7 +95,8 @@ func TestDirectional(t *testing.T) {
 		t.Errorf("random directions miss an error: %+v, error %v", report, err)
 	}
 	wrong[1] = math.NaN()
-	if report, err = gradcheck.Directional(f, x, wrong, gradcheck.Directions{}); err != nil || !math.IsNaN(report.Relative()) || report.Worst != 1 {
+	if report, err = gradcheck.Directional(f, x, wrong, gradcheck.Directions{}); err != nil ||
+		!math.IsNaN(report.Relative()) || report.Worst != 1 {
 		t.Errorf("with an element that is not a number: %+v, error %v", report, err)
 	}
 }
@@ -109,7 +110,8 @@ func TestDirectionalErrors(t *testing.T) {
 		}
 		return x[0], nil
 	}
-	if _, err := gradcheck.Directional(f, make([]float64, 100), make([]float64, 100), gradcheck.Directions{}); !errors.Is(err, stopped) || calls > 6 {
+	if _, err := gradcheck.Directional(f, make([]float64, 100), make([]float64, 100),
+		gradcheck.Directions{}); !errors.Is(err, stopped) || calls > 6 {
 		t.Errorf("error %v after %d calls", err, calls)
 	}
 	for _, d := range []gradcheck.Directions{{Step: -1}, {Step: math.NaN()}, {Random: -1}} {

@@ -42,7 +42,8 @@ return energy=%13, hidden=%7
 	if err := f.Verify(); err != nil {
 		t.Error(err)
 	}
-	if f.Name() != "energy" || len(f.Inputs()) != 1 || f.Outputs()[1].Node != h || x.InputName() != "x" || w.InputName() != "" || w.ConstantValue() == nil || x.ConstantValue() != nil {
+	if f.Name() != "energy" || len(f.Inputs()) != 1 || f.Outputs()[1].Node != h || x.InputName() != "x" || w.InputName() != "" ||
+		w.ConstantValue() == nil || x.ConstantValue() != nil {
 		t.Error("the graph does not hold what it was given")
 	}
 }
@@ -202,7 +203,8 @@ func TestRetype(t *testing.T) {
 	if err := got.Verify(); err != nil {
 		t.Error(err)
 	}
-	if text := got.String(); strings.Contains(text, "N") || !strings.Contains(text, "Broadcast(%1) to=[7 2] : float32[7 2]") || !strings.Contains(text, "ks : float32[K]") {
+	if text := got.String(); strings.Contains(text, "N") || !strings.Contains(text, "Broadcast(%1) to=[7 2] : float32[7 2]") ||
+		!strings.Contains(text, "ks : float32[K]") {
 		t.Errorf("the graph is\n%s", text)
 	}
 	if !strings.Contains(f.String(), "N") {

@@ -133,37 +133,50 @@ func TestInference(t *testing.T) {
 		{"Conv", func(o *operands) *g.Node { return g.Conv(o.batch(3, 8, 7), o.float(5, 3, 3, 3), conv) }, "float32[N 5 4 4]"},
 		{"Conv in groups", func(o *operands) *g.Node { return g.Conv(o.batch(4, 6), o.float(6, 2, 3), groups) }, "float32[N 6 3]"},
 		{"Conv of other channels", func(o *operands) *g.Node { return g.Conv(o.batch(4, 8, 7), o.float(5, 3, 3, 3), conv) },
-			"graph: Conv(float32[N 4 8 7], float32[5 3 3 3]) strides=[2 2] dilations=[1 1] lo=[1 1] hi=[1 1] groups=1, want channels that fit: x [N 4 …], w [5 3 …], y [N 5 …] in 1 groups"},
+			"graph: Conv(float32[N 4 8 7], float32[5 3 3 3]) strides=[2 2] dilations=[1 1] lo=[1 1] hi=[1 1] groups=1, want channels that fit: x " +
+				"[N 4 …], w [5 3 …], y [N 5 …] in 1 groups"},
 		{"Conv of other axes", func(o *operands) *g.Node { return g.Conv(o.batch(3, 8), o.float(5, 3, 3), conv) },
-			"graph: Conv(float32[N 3 8], float32[5 3 3]) strides=[2 2] dilations=[1 1] lo=[1 1] hi=[1 1] groups=1, want attributes for 1 spatial axes"},
+			"graph: Conv(float32[N 3 8], float32[5 3 3]) strides=[2 2] dilations=[1 1] lo=[1 1] hi=[1 1] groups=1, want attributes for 1 spatial " +
+				"axes"},
 		{"Conv of a matrix", func(o *operands) *g.Node { return g.Conv(o.batch(3), o.float(5, 3), conv) },
-			"graph: Conv(float32[N 3], float32[5 3]) strides=[2 2] dilations=[1 1] lo=[1 1] hi=[1 1] groups=1, want x [N C …] and w [O C …] with the same number of spatial axes"},
+			"graph: Conv(float32[N 3], float32[5 3]) strides=[2 2] dilations=[1 1] lo=[1 1] hi=[1 1] groups=1, want x [N C …] and w [O C …] with " +
+				"the same number of spatial axes"},
 		{"Conv that does not fit", func(o *operands) *g.Node { return g.Conv(o.batch(4, 3), o.float(6, 2, 3), groups) },
-			"graph: Conv(float32[N 4 3], float32[6 2 3]) strides=[1] dilations=[2] lo=[0] hi=[1] groups=2: a window of 3 with dilation 2 does not fit 3 with padding 0+1"},
+			"graph: Conv(float32[N 4 3], float32[6 2 3]) strides=[1] dilations=[2] lo=[0] hi=[1] groups=2: a window of 3 with dilation 2 does " +
+				"not fit 3 with padding 0+1"},
 		{"Conv of symbolic size", func(o *operands) *g.Node {
 			return g.Conv(o.of(float, g.Shape{g.Const(1), g.Const(4), g.Sym("L")}), o.float(6, 2, 3), groups)
 		}, "float32[1 6 L-3]"},
 		{"Conv without stride", func(o *operands) *g.Node { return g.Conv(o.batch(3, 8, 8), o.float(5, 3, 3, 3), g.Conv2D(0, 1)) },
-			"graph: Conv(float32[N 3 8 8], float32[5 3 3 3]) strides=[0 0] dilations=[1 1] lo=[1 1] hi=[1 1] groups=1, want sizes, strides, dilations and windows of at least 1 and paddings of at least 0"},
+			"graph: Conv(float32[N 3 8 8], float32[5 3 3 3]) strides=[0 0] dilations=[1 1] lo=[1 1] hi=[1 1] groups=1, want sizes, strides, " +
+				"dilations and windows of at least 1 and paddings of at least 0"},
 		{"Conv of two types", func(o *operands) *g.Node {
 			return g.Conv(o.float(1, 3, 8, 8), o.of(double, g.Dims(5, 3, 3, 3)), conv)
-		}, "graph: Conv(float32[1 3 8 8], float64[5 3 3 3]) strides=[2 2] dilations=[1 1] lo=[1 1] hi=[1 1] groups=1, want operands of one floating-point type with the same number of spatial axes"},
+		}, "graph: Conv(float32[1 3 8 8], float64[5 3 3 3]) strides=[2 2] dilations=[1 1] lo=[1 1] hi=[1 1] groups=1, want operands of one " +
+			"floating-point type with the same number of spatial axes"},
 		{"ConvInputGrad", func(o *operands) *g.Node {
 			return g.ConvInputGrad(o.batch(5, 4, 4), o.float(5, 3, 3, 3), conv, []int{8, 7})
 		},
 			"float32[N 3 8 7]"},
 		{"ConvInputGrad of another size", func(o *operands) *g.Node {
 			return g.ConvInputGrad(o.batch(5, 4, 4), o.float(5, 3, 3, 3), conv, []int{9, 7})
-		}, "graph: ConvInputGrad(float32[N 5 4 4], float32[5 3 3 3]) strides=[2 2] dilations=[1 1] lo=[1 1] hi=[1 1] groups=1 size=[9 7], want an output of spatial size [5 4], not [4 4]"},
+		}, "graph: ConvInputGrad(float32[N 5 4 4], float32[5 3 3 3]) strides=[2 2] dilations=[1 1] lo=[1 1] hi=[1 1] groups=1 size=[9 7], " +
+			"want an output of spatial size [5 4], not [4 4]"},
 		{"ConvInputGrad of a negative size", func(o *operands) *g.Node {
 			return g.ConvInputGrad(o.batch(5, 1, 1), o.float(5, 3, 1, 1), g.Conv2D(1, 1), []int{-1, -1})
-		}, "graph: ConvInputGrad(float32[N 5 1 1], float32[5 3 1 1]) strides=[1 1] dilations=[1 1] lo=[1 1] hi=[1 1] groups=1 size=[-1 -1], want sizes, strides, dilations and windows of at least 1 and paddings of at least 0"},
+		}, "graph: ConvInputGrad(float32[N 5 1 1], float32[5 3 1 1]) strides=[1 1] dilations=[1 1] lo=[1 1] hi=[1 1] groups=1 size=[-1 -1], " +
+			"want sizes, strides, dilations and windows of at least 1 and paddings of at least 0"},
 		{"ConvFilterGrad", func(o *operands) *g.Node { return g.ConvFilterGrad(o.batch(4, 6), o.batch(6, 3), groups, []int{3}) },
 			"float32[6 2 3]"},
 		{"ConvFilterGrad in odd groups", func(o *operands) *g.Node { return g.ConvFilterGrad(o.batch(5, 6), o.batch(6, 3), groups, []int{3}) },
-			"graph: ConvFilterGrad(float32[N 5 6], float32[N 6 3]) strides=[1] dilations=[2] lo=[0] hi=[1] groups=2 size=[3], want channels that 2 groups divide"},
-		{"ConvFilterGrad of two batches", func(o *operands) *g.Node { return g.ConvFilterGrad(o.float(2, 4, 6), o.batch(6, 3), groups, []int{3}) },
-			"graph: ConvFilterGrad(float32[2 4 6], float32[N 6 3]) strides=[1] dilations=[2] lo=[0] hi=[1] groups=2 size=[3], want channels that fit: x [N 4 …], w [6 2 …], y [N 6 …] in 2 groups"},
+			"graph: ConvFilterGrad(float32[N 5 6], float32[N 6 3]) strides=[1] dilations=[2] lo=[0] hi=[1] groups=2 size=[3], want channels that " +
+				"2 groups divide"},
+		{"ConvFilterGrad of two batches", func(o *operands) *g.Node {
+			return g.ConvFilterGrad(o.float(2, 4, 6),
+				o.batch(6, 3), groups, []int{3})
+		},
+			"graph: ConvFilterGrad(float32[2 4 6], float32[N 6 3]) strides=[1] dilations=[2] lo=[0] hi=[1] groups=2 size=[3], want channels that " +
+				"fit: x [N 4 …], w [6 2 …], y [N 6 …] in 2 groups"},
 
 		{"MeanPool", func(o *operands) *g.Node { return g.MeanPool(o.batch(4, 8, 8), g.Pool2D(2, 2, 0)) }, "float32[N 4 4 4]"},
 		{"MaxPool", func(o *operands) *g.Node { return g.MaxPool(o.batch(4, 8), pool) }, "float32[N 4 4]"},

@@ -37,7 +37,8 @@ func TestVerifyFinds(t *testing.T) {
 		{"type", func(g *Graph, x, y, z *Node) { y.outputs = []Type{{tensor.Float32, Dims(3)}} }, "type float32[N] is inferred, not float32[3]"},
 		{"order", func(g *Graph, x, y, z *Node) { y.inputs = []*Node{z} }, "operand %2 does not come before node %1"},
 		{"position", func(g *Graph, x, y, z *Node) { z.id = 1 }, "node 1 is at position 2"},
-		{"operand", func(g *Graph, x, y, z *Node) { y.inputs = []*Node{New("other").Input("x", tensor.Float32, Batch())} }, "does not come before"},
+		{"operand", func(g *Graph, x, y, z *Node) { y.inputs = []*Node{New("other").Input("x", tensor.Float32, Batch())} },
+			"does not come before"},
 		{"owner", func(g *Graph, x, y, z *Node) { z.graph = New("other") }, `node 2 is at position 2 of graph "verify"`},
 		{"output", func(g *Graph, x, y, z *Node) { g.outputs[0].Node = New("other").Input("x", tensor.Float32, nil) }, "operands of one graph"},
 	} {

@@ -97,7 +97,8 @@ func TestParametersArePyTorchFIDs(t *testing.T) {
 func TestOutputsArePyTorchFIDs(t *testing.T) {
 	testkit.Long(t)
 	var set weights.Set
-	for _, line := range strings.Split(strings.TrimSpace(string(tensor.Data[uint8](testkit.Arrays(t, "testdata/golden.npz")["names"]))), "\n") {
+	for _, line := range strings.Split(strings.TrimSpace(string(tensor.Data[uint8](testkit.Arrays(t,
+		"testdata/golden.npz")["names"]))), "\n") {
 		name, sizes, _ := strings.Cut(line, " ")
 		var shape []int
 		for _, size := range strings.Split(sizes, "x") {
@@ -152,7 +153,8 @@ func compare(t *testing.T, set *weights.Set) {
 
 func TestWrongWeights(t *testing.T) {
 	testkit.Long(t)
-	if _, err := Build(input("none"), &weights.Set{}); err == nil || !strings.Contains(err.Error(), "Conv2d_1a_3x3.conv.weight: missing, want [32 3 3 3]") || !strings.Contains(err.Error(), "more") {
+	if _, err := Build(input("none"), &weights.Set{}); err == nil ||
+		!strings.Contains(err.Error(), "Conv2d_1a_3x3.conv.weight: missing, want [32 3 3 3]") || !strings.Contains(err.Error(), "more") {
 		t.Errorf("no weights: %v", err)
 	}
 	for _, test := range []struct {

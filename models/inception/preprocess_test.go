@@ -105,7 +105,8 @@ func TestPreprocessingErrors(t *testing.T) {
 		{g.Input("a", tensor.Float32, graph.Batch(3, 8, 8)), "best", `preprocessing "best", want one of [pytorch-fid tf clean]`},
 		{g.Input("b", tensor.Float32, graph.Batch(1, 8, 8)), TF, "want float32[N 3 H W]"},
 		{g.Input("c", tensor.Uint8, graph.Batch(3, 8, 8)), TF, "want float32[N 3 H W]"},
-		{g.Input("d", tensor.Float32, graph.Shape{graph.Sym("N"), graph.Const(3), graph.Sym("H"), graph.Const(8)}), TF, "constant spatial dimensions"},
+		{g.Input("d", tensor.Float32, graph.Shape{graph.Sym("N"), graph.Const(3), graph.Sym("H"), graph.Const(8)}), TF,
+			"constant spatial dimensions"},
 	} {
 		if _, err := Preprocess(test.x, test.convention); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%v, want %q", err, test.want)

@@ -219,7 +219,8 @@ func TestLayout(t *testing.T) {
 		{"broadcast scalar", graph.Like(x, 7), []int{2, 3}, []float64{7, 7, 7, 7, 7, 7}},
 		{"along", graph.BroadcastAlong(i, graph.Dims(1, 3, 2), 1), []int{1, 3, 2}, []float64{1, 1, 2, 2, 3, 3}},
 		{"slice", graph.Slice(x, 1, 0, 3, 2), []int{2, 2}, []float64{1, 3, 4, 6}},
-		{"slice both", graph.SliceAxes(x, graph.SliceAttr{Axes: []int{0, 1}, Starts: graph.Dims(1, 1), Limits: graph.Dims(2, 3), Steps: []int{1, 1}}), []int{1, 2}, []float64{5, 6}},
+		{"slice both", graph.SliceAxes(x, graph.SliceAttr{Axes: []int{0, 1}, Starts: graph.Dims(1, 1), Limits: graph.Dims(2, 3),
+			Steps: []int{1, 1}}), []int{1, 2}, []float64{5, 6}},
 		{"slice empty", graph.Slice(x, 0, 1, 1, 1), []int{0, 3}, []float64{}},
 		{"pad", graph.Pad(i, []int{1}, []int{2}, []int{1}), []int{8}, []float64{0, 1, 0, 2, 0, 3, 0, 0}},
 		{"pad 2", graph.Pad(x, []int{0, 1}, []int{1, 0}, nil), []int{3, 4}, []float64{0, 1, 2, 3, 0, 4, 5, 6, 0, 0, 0, 0}},
@@ -288,7 +289,8 @@ func TestScan(t *testing.T) {
 		t.Errorf("after no steps: last %v, trace %v", got, out["trace"])
 	}
 	scan := g.Outputs()[0].Node.Inputs()[0]
-	if _, err := interp.Eval(g, values{"start": tensor.New(tensor.Float64, 2), "xs": tensor.New(tensor.Float64, 1, 2), "fs": tensor.New(tensor.Float64, 1)}, scan); err == nil {
+	if _, err := interp.Eval(g, values{"start": tensor.New(tensor.Float64, 2), "xs": tensor.New(tensor.Float64, 1, 2),
+		"fs": tensor.New(tensor.Float64, 1)}, scan); err == nil {
 		t.Error("the several outputs of a Scan were taken as one")
 	}
 }

@@ -27,8 +27,10 @@ func TestRows(t *testing.T) {
 }
 
 func TestConcat(t *testing.T) {
-	for _, dtype := range []tensor.DType{tensor.Float32, tensor.Float64, tensor.Float16, tensor.BFloat16, tensor.Int8, tensor.Int16, tensor.Int32, tensor.Int64, tensor.Uint8, tensor.Bool} {
-		if x := tensor.Concat(tensor.New(dtype, 2, 3), tensor.New(dtype, 0, 3), tensor.New(dtype, 1, 3)); x.DType() != dtype || !slices.Equal(x.Shape(), []int{3, 3}) {
+	for _, dtype := range []tensor.DType{tensor.Float32, tensor.Float64, tensor.Float16, tensor.BFloat16, tensor.Int8, tensor.Int16,
+		tensor.Int32, tensor.Int64, tensor.Uint8, tensor.Bool} {
+		if x := tensor.Concat(tensor.New(dtype, 2, 3), tensor.New(dtype, 0, 3), tensor.New(dtype, 1, 3)); x.DType() != dtype ||
+			!slices.Equal(x.Shape(), []int{3, 3}) {
 			t.Errorf("joined %v", x)
 		}
 	}

@@ -188,11 +188,13 @@ func TestPickleBombs(t *testing.T) {
 		{"remembered values", "N" + strings.Repeat("\x94", 3*million) + ".", "values"},
 		{"copies of a list of pairs", "ccollections\nOrderedDict\nq\x00](" + strings.Repeat("K\x01K\x02\x86", million/4) + "e\x85q\x01" +
 			strings.Repeat("h\x00h\x01R", million) + ".", "values"},
-		{"shapes of many dimensions", "ctorch._utils\n_rebuild_tensor_v2\nq\x00(K\x01K\x00(" + strings.Repeat("K\x01", million/4) + "tq\x02h\x02tq\x01" +
+		{"shapes of many dimensions", "ctorch._utils\n_rebuild_tensor_v2\nq\x00(K\x01K\x00(" +
+			strings.Repeat("K\x01", million/4) + "tq\x02h\x02tq\x01" +
 			strings.Repeat("h\x00h\x01R0", million) + ".", "tensor from"},
 		{"one long name in many places", "}(" + long + "q\x00}(" + tensor + "q\x01K\x02h\x01u" + "u" + ".", ""},
 		{"dictionaries in dictionaries", strings.Repeat("}X\x01\x00\x00\x00k", 1000) + "N" + strings.Repeat("s", 1000) + ".", "no tensors"},
-		{"nested tuples", "ctorch._utils\n_rebuild_tensor_v2\n(" + "N" + strings.Repeat("\x94h\x00\x86", 1) + strings.Repeat("q\x01h\x01\x86", 60) + "q\x01h\x01h\x01h\x01tR.", "tensor from"},
+		{"nested tuples", "ctorch._utils\n_rebuild_tensor_v2\n(" + "N" + strings.Repeat("\x94h\x00\x86", 1) +
+			strings.Repeat("q\x01h\x01\x86", 60) + "q\x01h\x01h\x01h\x01tR.", "tensor from"},
 		{"a dictionary in itself", "}q\x00X\x01\x00\x00\x00kh\x00s.", "no tensors"},
 	} {
 		_, err := Load(zipped(t, c.pickle))

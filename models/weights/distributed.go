@@ -135,7 +135,8 @@ func readChunks(dir string, chunks []chunk, shape []int) (*tensor.Tensor, error)
 		if err != nil {
 			return nil, fmt.Errorf("%s at %d: %w", c.path, c.offset, err)
 		}
-		if t.Rank() != len(shape) || len(parts) > 0 && t.DType() != parts[0].DType() || len(shape) > 0 && (int64(rows) != c.row || !slices.Equal(t.Shape()[1:], shape[1:])) {
+		if t.Rank() != len(shape) || len(parts) > 0 && t.DType() != parts[0].DType() || len(shape) > 0 &&
+			(int64(rows) != c.row || !slices.Equal(t.Shape()[1:], shape[1:])) {
 			return nil, fmt.Errorf("%s: chunk %v from row %d does not continue %v", c.path, t, c.row, shape)
 		}
 		parts = append(parts, t)

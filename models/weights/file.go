@@ -208,7 +208,8 @@ const distributed = ".metadata"
 
 // hubFiles are the names under which model hubs keep weights, best first.
 var hubFiles = []string{
-	"model.safetensors", "model.safetensors.index.json", "diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.safetensors.index.json",
+	"model.safetensors", "model.safetensors.index.json", "diffusion_pytorch_model.safetensors",
+	"diffusion_pytorch_model.safetensors.index.json",
 	"pytorch_model.bin", "pytorch_model.bin.index.json", "diffusion_pytorch_model.bin", distributed,
 }
 

@@ -38,9 +38,10 @@ func folded(entries []entry) []entry {
 			if len(parts) != 1+len(form.others) || slices.ContainsFunc(parts, func(s *source) bool { return s.why != "" || !s.dtype.IsFloat() }) {
 				continue
 			}
-			made[e.name] = entry{base + form.weight, &source{dtype: e.dtype, shape: e.shape, id: new(byte), parts: parts, read: func() (*tensor.Tensor, error) {
-				return normed(parts, form.fold)
-			}}}
+			made[e.name] = entry{base + form.weight, &source{dtype: e.dtype, shape: e.shape, id: new(byte), parts: parts,
+				read: func() (*tensor.Tensor, error) {
+					return normed(parts, form.fold)
+				}}}
 			for _, name := range names {
 				gone[name] = true
 			}

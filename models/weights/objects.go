@@ -289,7 +289,8 @@ func rebuildTensor(args tuple) (*view, error) {
 	shape, ok3 := wholeNumbers(args[2])
 	stride, ok4 := wholeNumbers(args[3])
 	if !ok1 || !ok2 || !ok3 || !ok4 || len(shape) != len(stride) || offset < 0 {
-		return nil, fmt.Errorf("tensor from %s, offset %s, shape %s and strides %s", kindOf(args[0]), brief(args[1]), brief(args[2]), brief(args[3]))
+		return nil, fmt.Errorf("tensor from %s, offset %s, shape %s and strides %s", kindOf(args[0]), brief(args[1]),
+			brief(args[2]), brief(args[3]))
 	}
 	t := &view{storage: s, offset: offset, stride: stride, shape: make([]int, len(shape))}
 	last := offset // the largest index of an element

@@ -129,23 +129,26 @@ func TestSafetensorsMalformed(t *testing.T) {
 		"missing key":       {st(`{"a":{"dtype":"U8","shape":[1]}}`, 0), "want the keys"},
 		"more keys":         {st(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"x":1}}`, 0), "x"},
 		"key twice":         {st(`{"a":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 0), "twice"},
-		"tensor twice":      {st(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"\u0061":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}`, 0, 0), "twice"},
-		"metadata twice":    {st(`{"__metadata__":{},"__metadata__":{}}`), "twice"},
-		"metadata no text":  {st(`{"__metadata__":{"a":1}}`), "found 1"},
-		"negative":          {st(`{"a":{"dtype":"U8","shape":[-1],"data_offsets":[0,1]}}`, 0), "-1"},
-		"fraction":          {st(`{"a":{"dtype":"U8","shape":[1.0],"data_offsets":[0,1]}}`, 0), "1.0"},
-		"overflow":          {st(`{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}`), "too large"},
-		"overflow of 0":     {st(`{"a":{"dtype":"F32","shape":[0,4294967296,4294967296],"data_offsets":[0,0]}}`), "too large"},
-		"number too large":  {st(`{"a":{"dtype":"F32","shape":[9223372036854775808],"data_offsets":[0,0]}}`), "9223372036854775808"},
-		"three offsets":     {st(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1,1]}}`, 0), "offsets"},
-		"backwards":         {st(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[1,0]}}`, 0), "offsets"},
-		"wrong size":        {st(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,3]}}`, 0, 0, 0), "want 4 bytes"},
-		"behind the end":    {st(`{"a":{"dtype":"U8","shape":[5],"data_offsets":[0,5]}}`, 0), "only 1"},
-		"hole first":        {st(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}`, 0, 0), "no tensor"},
-		"hole between":      {st(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}}`, 0, 0, 0), "no tensor"},
-		"overlap":           {st(`{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}`, 0, 0, 0), "overlap"},
-		"bytes left":        {st(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 0, 0), "after the last"},
-		"no name":           {st(`{"":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 0), "name"},
+		"tensor twice": {st(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"\u0061":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}`,
+			0, 0), "twice"},
+		"metadata twice":   {st(`{"__metadata__":{},"__metadata__":{}}`), "twice"},
+		"metadata no text": {st(`{"__metadata__":{"a":1}}`), "found 1"},
+		"negative":         {st(`{"a":{"dtype":"U8","shape":[-1],"data_offsets":[0,1]}}`, 0), "-1"},
+		"fraction":         {st(`{"a":{"dtype":"U8","shape":[1.0],"data_offsets":[0,1]}}`, 0), "1.0"},
+		"overflow":         {st(`{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}`), "too large"},
+		"overflow of 0":    {st(`{"a":{"dtype":"F32","shape":[0,4294967296,4294967296],"data_offsets":[0,0]}}`), "too large"},
+		"number too large": {st(`{"a":{"dtype":"F32","shape":[9223372036854775808],"data_offsets":[0,0]}}`), "9223372036854775808"},
+		"three offsets":    {st(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1,1]}}`, 0), "offsets"},
+		"backwards":        {st(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[1,0]}}`, 0), "offsets"},
+		"wrong size":       {st(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,3]}}`, 0, 0, 0), "want 4 bytes"},
+		"behind the end":   {st(`{"a":{"dtype":"U8","shape":[5],"data_offsets":[0,5]}}`, 0), "only 1"},
+		"hole first":       {st(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}`, 0, 0), "no tensor"},
+		"hole between": {st(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}}`, 0,
+			0, 0), "no tensor"},
+		"overlap": {st(`{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}`, 0,
+			0, 0), "overlap"},
+		"bytes left": {st(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 0, 0), "after the last"},
+		"no name":    {st(`{"":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 0), "name"},
 	} {
 		_, err := ReadSafetensors(bytes.NewReader(c.data), int64(len(c.data)))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -274,11 +277,13 @@ func TestHash(t *testing.T) {
 func FuzzReadSafetensors(f *testing.F) {
 	var buf bytes.Buffer
 	s := &Set{Metadata: map[string]string{"a": "b"}}
-	if err := errors.Join(s.Add("x", tensor.Of([]float32{1, 2}, 1, 2)), s.Add("y", tensor.Of([]bool{true}, 1)), WriteSafetensors(&buf, s)); err != nil {
+	if err := errors.Join(s.Add("x", tensor.Of([]float32{1, 2}, 1, 2)), s.Add("y", tensor.Of([]bool{true}, 1)),
+		WriteSafetensors(&buf, s)); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(buf.Bytes())
-	f.Add(st(`{"a":{"dtype":"F32","shape":[0,5],"data_offsets":[0,0]},"b":{"dtype":"I64","shape":[],"data_offsets":[0,8]}}`, make([]byte, 8)...))
+	f.Add(st(`{"a":{"dtype":"F32","shape":[0,5],"data_offsets":[0,0]},"b":{"dtype":"I64","shape":[],"data_offsets":[0,8]}}`,
+		make([]byte, 8)...))
 	f.Add(st(`{"a":{"dtype":"F32","shape":[1000000,1000000],"data_offsets":[0,4000000000000]}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := ReadSafetensors(bytes.NewReader(data), int64(len(data)))

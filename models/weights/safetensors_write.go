@@ -71,7 +71,8 @@ func safetensorsHeader(s *Set, names []string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(out, `%s%s:{"dtype":%q,"shape":%s,"data_offsets":[%d,%d]}`, comma, quote(name), safetensorsType(t.DType()), shape, at, at+size)
+		fmt.Fprintf(out, `%s%s:{"dtype":%q,"shape":%s,"data_offsets":[%d,%d]}`, comma, quote(name),
+			safetensorsType(t.DType()), shape, at, at+size)
 		comma = ","
 		at += size
 	}

@@ -63,7 +63,8 @@ func Threads(info runtime.Info) int {
 // Load loads a model that has exactly these inputs, and these outputs among
 // others, and describes its x, which must be float32 with a batch and at least
 // one more axis.
-func Load(rt *runtime.Runtime, model []byte, o runtime.SessionOptions, inputs, outputs []string) (_ *runtime.Session, x runtime.ValueInfo, err error) {
+func Load(rt *runtime.Runtime, model []byte, o runtime.SessionOptions, inputs,
+	outputs []string) (_ *runtime.Session, x runtime.ValueInfo, err error) {
 	s, err := rt.Load(model, o)
 	if err != nil {
 		return nil, x, err

@@ -26,7 +26,8 @@ func TestLayout(t *testing.T) {
 		{cuda, []int{1, 16, 16}, 0, 40, 40, 2},
 	} {
 		l := NewLayout(c.info, c.shape, c.fixed, c.batch)
-		if l.Size != c.size || l.Workers != c.workers || l.Each() != tensor.Volume(c.shape) || !slices.Equal(l.New().Shape(), append([]int{c.size}, c.shape...)) {
+		if l.Size != c.size || l.Workers != c.workers || l.Each() != tensor.Volume(c.shape) ||
+			!slices.Equal(l.New().Shape(), append([]int{c.size}, c.shape...)) {
 			t.Errorf("%v, fixed %d, batch %d: %+v, want groups of %d and %d at once", c.shape, c.fixed, c.batch, l, c.size, c.workers)
 		}
 	}

@@ -69,10 +69,12 @@ func TestOrderedErrors(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := Ordered(ctx, 3, 100, func(_ context.Context, i int) (int, error) { return i, nil }, func(int, int) error { return nil }); !errors.Is(err, context.Canceled) {
+	if err := Ordered(ctx, 3, 100, func(_ context.Context, i int) (int, error) { return i, nil },
+		func(int, int) error { return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("an ended context: error %v", err)
 	}
-	if err := Ordered(t.Context(), 3, 0, func(_ context.Context, i int) (int, error) { return i, nil }, func(int, int) error { return nil }); err != nil {
+	if err := Ordered(t.Context(), 3, 0, func(_ context.Context, i int) (int, error) { return i, nil },
+		func(int, int) error { return nil }); err != nil {
 		t.Error(err)
 	}
 }

@@ -12,7 +12,8 @@ func (m mlp) InputShape() []int { return []int{m.in} }
 
 func (m mlp) Parameters() []energy.Parameter {
 	first := energy.LinearParameters("first", m.in, m.hidden)
-	return append(append(first, energy.LinearParameters("second", m.hidden, m.hidden)...), energy.LinearParameters("last", m.hidden, m.hidden)...)
+	return append(append(first, energy.LinearParameters("second", m.hidden, m.hidden)...),
+		energy.LinearParameters("last", m.hidden, m.hidden)...)
 }
 
 func (m mlp) Energy(x *graph.Node, params energy.Params) *graph.Node {
@@ -29,7 +30,8 @@ func (c cnn) InputShape() []int { return []int{1, 8, 8} }
 
 func (c cnn) Parameters() []energy.Parameter {
 	first := energy.ConvolutionParameters("first", 1, c.channels, 3)
-	return append(append(first, energy.ConvolutionParameters("second", c.channels, c.channels, 3)...), energy.LinearParameters("sum", 16*c.channels, 1)...)
+	return append(append(first, energy.ConvolutionParameters("second", c.channels, c.channels, 3)...),
+		energy.LinearParameters("sum", 16*c.channels, 1)...)
 }
 
 func (c cnn) Energy(x *graph.Node, params energy.Params) *graph.Node {

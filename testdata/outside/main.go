@@ -213,7 +213,8 @@ func pictures(ctx context.Context, rt *runtime.Runtime, dir string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("pictures: resumed at step %d to the same bits: %v\n", parts.Step-parts.Made, reflect.DeepEqual(raw(whole.Weights), raw(parts.Weights)))
+	fmt.Printf("pictures: resumed at step %d to the same bits: %v\n", parts.Step-parts.Made,
+		reflect.DeepEqual(raw(whole.Weights), raw(parts.Weights)))
 
 	m.Seed = 4
 	other, err := m.Problem()

@@ -324,7 +324,8 @@ func (a *assessment) loadData(ctx context.Context) error {
 		return err
 	}
 	if a.settings != nil && a.settings.Data.Hash != "" && a.settings.Data.Hash != a.training.Hash() {
-		a.note("the pictures of %s are not those of the run: their SHA-256 begins with %.12s, the run's with %.12s", name, a.training.Hash(), a.settings.Data.Hash)
+		a.note("the pictures of %s are not those of the run: their SHA-256 begins with %.12s, the run's with %.12s", name,
+			a.training.Hash(), a.settings.Data.Hash)
 	}
 	if a.heldOut, err = a.loadSet(ctx, spec, dataset.Test); err != nil {
 		if ctx.Err() != nil {

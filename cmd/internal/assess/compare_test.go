@@ -113,7 +113,8 @@ func TestCompareMarksWhatDoesNotCompare(t *testing.T) {
 	if err := c.WriteText(&text); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"plain", "≠ FID", "FID: ≠ not comparable, (a) 256 samples; inception; (b) 1000 samples; inception", "recall: 256 samples", "noise.max"} {
+	for _, want := range []string{"plain", "≠ FID", "FID: ≠ not comparable, (a) 256 samples; inception; (b) 1000 samples; inception",
+		"recall: 256 samples", "noise.max"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is not in\n%s", want, text.String())
 		}
@@ -141,7 +142,8 @@ func TestReadRun(t *testing.T) {
 	}
 	// An evaluation of a shipped model has no settings of a run.
 	small := &report.Document{Title: "A run", Sections: []report.Section{report.Metrics{Items: []report.Metric{
-		{Key: "fid", Name: "FID", Value: 12.345, Deviation: math.NaN(), Better: "lower"}, {Key: "recall", Name: "recall", Value: 0.25, Deviation: 0.0321},
+		{Key: "fid", Name: "FID", Value: 12.345, Deviation: math.NaN(), Better: "lower"},
+		{Key: "recall", Name: "recall", Value: 0.25, Deviation: 0.0321},
 	}}}}
 	if err := small.Write(dir); err != nil {
 		t.Fatal(err)

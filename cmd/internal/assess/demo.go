@@ -122,7 +122,8 @@ func Demo(ctx context.Context, open func(context.Context) (*runtime.Runtime, err
 		return nil, err
 	}
 	return &DemoResult{
-		Dir: d.Dir, Samples: filepath.Join(d.samplesDir(), samples.GridFile), Model: filepath.Join(d.Dir, "model"), Report: filepath.Join(d.Dir, report.HTMLFile),
+		Dir: d.Dir, Samples: filepath.Join(d.samplesDir(), samples.GridFile), Model: filepath.Join(d.Dir, "model"),
+		Report:      filepath.Join(d.Dir, report.HTMLFile),
 		Certificate: d.score, Passed: d.score.Passed(), Covered: d.modes.Covered, Modes: d.modes.Modes, Confident: d.modes.Confident,
 		Samplers: d.drawn, Seconds: time.Since(began).Seconds(),
 	}, nil
@@ -200,7 +201,8 @@ func (d *demo) sample(ctx context.Context) error {
 	if d.samples, err = draw(ctx, d.rt, models, set, folder, d.Progress); err != nil {
 		return err
 	}
-	d.drawn = append(d.drawn, Drawn{Sampler: "paper", Path: filepath.Join(folder.Dir, samples.GridFile), Evaluations: set.Schedule.Steps + 1, Seconds: time.Since(begin).Seconds()})
+	d.drawn = append(d.drawn, Drawn{Sampler: "paper", Path: filepath.Join(folder.Dir, samples.GridFile), Evaluations: set.Schedule.Steps + 1,
+		Seconds: time.Since(begin).Seconds()})
 	if d.process, err = samples.ReadProcess(folder.Dir); err != nil {
 		return err
 	}
@@ -218,10 +220,12 @@ func (d *demo) sampleFast(ctx context.Context, models langevin.Files) error {
 		return err
 	}
 	set.Start, set.Seed = d.recipe.Start(d.model.SigmaMax), 1
-	folder := samples.Folder{Dir: filepath.Join(d.Dir, "samples-fast"), Crop: d.model.Crop(), Grid: d.Count, Describe: d.model.Metadata(), Log: d.Log}
+	folder := samples.Folder{Dir: filepath.Join(d.Dir, "samples-fast"), Crop: d.model.Crop(), Grid: d.Count,
+		Describe: d.model.Metadata(), Log: d.Log}
 	begin := time.Now()
 	d.fast, err = draw(ctx, d.rt, models, set, folder, d.Progress)
-	d.drawn = append(d.drawn, Drawn{Sampler: "fast", Path: filepath.Join(folder.Dir, samples.GridFile), Evaluations: d.recipe.Evaluations(), Seconds: time.Since(begin).Seconds()})
+	d.drawn = append(d.drawn, Drawn{Sampler: "fast", Path: filepath.Join(folder.Dir, samples.GridFile), Evaluations: d.recipe.Evaluations(),
+		Seconds: time.Since(begin).Seconds()})
 	return err
 }
 

@@ -36,7 +36,8 @@ func (d *demo) report() error {
 	if err != nil {
 		return err
 	}
-	doc.Sections = append(append(append(append(doc.Sections, grid), d.numbers()...), beside...), snapshots, ProcessChart(d.process), d.shippedLoss(), loss,
+	doc.Sections = append(append(append(append(doc.Sections, grid), d.numbers()...), beside...), snapshots,
+		ProcessChart(d.process), d.shippedLoss(), loss,
 		d.checks(), d.provenance(), d.filesWritten(), report.Timings{Title: "Time taken", Items: d.took}, d.again())
 	return doc.Write(d.Dir)
 }
@@ -57,7 +58,8 @@ func (d *demo) numbers() []report.Section {
 }
 
 func (d *demo) summary() string {
-	return fmt.Sprintf("%d samples of an energy network (%v), drawn by annealed Langevin dynamics in %d steps with ε = %g and one denoising jump. "+
+	return fmt.Sprintf("%d samples of an energy network (%v), drawn by annealed Langevin dynamics in %d steps with ε = %g and one "+
+		"denoising jump. "+
 		"The network's weights were shipped with the program after %.1f hours of training and trained %d steps further in this run. "+
 		"Energy, score and training step were exported as plain ONNX; the exported score was checked against float64 finite differences.",
 		d.Count, d.model.Network, len(d.process.Temperature), d.process.StepSize, d.card.Hours, d.result.Made)
@@ -82,9 +84,10 @@ func (d *demo) beside() ([]report.Section, error) {
 		return nil, err
 	}
 	table := report.Table{
-		Title:   "The paper's schedule beside few evaluations",
-		Note:    "The Fréchet distance is that of so few samples, which bias it upward, both alike; docs/sampling.md has it of many.",
-		Columns: []report.Column{{Name: "sampler"}, {Name: "evaluations of a sample"}, {Name: "seconds"}, {Name: "digits covered"}, {Name: "share that the classifier is sure of"}, {Name: "Fréchet distance"}},
+		Title: "The paper's schedule beside few evaluations",
+		Note:  "The Fréchet distance is that of so few samples, which bias it upward, both alike; docs/sampling.md has it of many.",
+		Columns: []report.Column{{Name: "sampler"}, {Name: "evaluations of a sample"}, {Name: "seconds"}, {Name: "digits covered"},
+			{Name: "share that the classifier is sure of"}, {Name: "Fréchet distance"}},
 	}
 	for _, one := range d.drawn {
 		row := []any{one.Sampler, one.Evaluations, one.Seconds, one.Covered, one.Confident, nil}
@@ -95,7 +98,8 @@ func (d *demo) beside() ([]report.Section, error) {
 	}
 	return []report.Section{table, report.Gallery{
 		Title: fmt.Sprintf("Samples of %d evaluations", fast.Evaluations), Note: "As many samples by ebm sample --fast, none chosen.",
-		Pictures: []report.Picture{{Alt: "a grid of digits sampled in few evaluations", Width: 560, File: filepath.Join("samples-fast", samples.GridFile), Data: data}},
+		Pictures: []report.Picture{{Alt: "a grid of digits sampled in few evaluations", Width: 560,
+			File: filepath.Join("samples-fast", samples.GridFile), Data: data}},
 	}}, nil
 }
 
@@ -133,12 +137,14 @@ func (d *demo) shippedLoss() report.Section {
 		line.X, line.Y = append(line.X, p[0]), append(line.Y, p[1])
 	}
 	return LossChart("Loss while the shipped weights were trained",
-		fmt.Sprintf("Before this run: %d steps of batches of %d on %s, which ended on %s.", d.card.Steps, d.card.Batch, d.card.Machine, d.card.Date), line)
+		fmt.Sprintf("Before this run: %d steps of batches of %d on %s, which ended on %s.", d.card.Steps, d.card.Batch,
+			d.card.Machine, d.card.Date), line)
 }
 
 func (d *demo) loss() (report.Section, error) {
 	line, err := Losses(d.Dir)
-	note := fmt.Sprintf("Means over %d steps of batches of %d. The learning rate is small, so that the noise of the batches hides any progress: "+
+	note := fmt.Sprintf("Means over %d steps of batches of %d. The learning rate is small, so that the noise of the batches hides any "+
+		"progress: "+
 		"what this run shows is that the step works on this machine.", d.settings.Output.LogEvery, d.settings.Batch)
 	chart := LossChart("Loss in this run", note, line, report.Series{Name: "smoothed", X: line.X, Y: report.Smooth(line.Y, 5)})
 	chart.Panels[0].Y.Log = false
@@ -148,7 +154,8 @@ func (d *demo) loss() (report.Section, error) {
 func (d *demo) checks() report.Section {
 	s := report.Checks{
 		Title: "What was checked",
-		Note: fmt.Sprintf("On %s. Errors are the largest difference over the largest magnitude of the reference. The whole certificate is in model/certificate.json.",
+		Note: fmt.Sprintf("On %s. Errors are the largest difference over the largest magnitude of the reference. The whole certificate is in "+
+			"model/certificate.json.",
 			d.score.Inputs),
 	}
 	for _, c := range d.score.Checks {
@@ -166,7 +173,9 @@ func (d *demo) provenance() report.Section {
 			{Name: "shipped weights", Value: demoModel, Note: d.card.About},
 			{Name: "trained by", Value: d.card.Command, Note: "before this run, on " + d.card.Machine},
 			{Name: "for", Value: d.card.Hours, Unit: "hours", Note: fmt.Sprintf("%d steps, ended %s", d.card.Steps, d.card.Date)},
-			{Name: "in this run", Value: d.result.Made, Unit: "steps", Note: fmt.Sprintf("%.0f s, learning rate %g falling to %g", d.result.Seconds, d.settings.Optimiser.LearningRate.Initial, d.settings.Optimiser.LearningRate.Final)},
+			{Name: "in this run", Value: d.result.Made, Unit: "steps",
+				Note: fmt.Sprintf("%.0f s, learning rate %g falling to %g", d.result.Seconds, d.settings.Optimiser.LearningRate.Initial,
+					d.settings.Optimiser.LearningRate.Final)},
 			{Name: "network", Value: fmt.Sprint(d.model.Network)},
 			{Name: "weights after this run", Value: d.model.Hash, Note: "SHA-256"},
 			{Name: "noise levels", Value: fmt.Sprintf("%g … %g, %s", d.settings.Noise.Min, d.settings.Noise.Max, d.settings.Noise.Spacing)},

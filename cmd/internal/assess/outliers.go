@@ -18,8 +18,9 @@ func (a *assessment) apart() []report.Section {
 	var items []report.Metric
 	table := report.Table{
 		ID: idScores, Title: "Energies and losses of each set",
-		Note:    "AUROC is the probability that a picture of the set scores higher than a held-out one, with its standard error.",
-		Columns: []report.Column{{Name: "score"}, {Name: "set"}, {Name: "role"}, {Name: "pictures"}, {Name: "median"}, {Name: "mean"}, {Name: "deviation"}, {Name: "AUROC"}, {Name: "its error"}},
+		Note: "AUROC is the probability that a picture of the set scores higher than a held-out one, with its standard error.",
+		Columns: []report.Column{{Name: "score"}, {Name: "set"}, {Name: "role"}, {Name: "pictures"}, {Name: "median"}, {Name: "mean"},
+			{Name: "deviation"}, {Name: "AUROC"}, {Name: "its error"}},
 	}
 	for _, s := range a.statistics {
 		charts = append(charts, OutlierChart("Outliers by "+s.Name, s))
@@ -36,13 +37,15 @@ func (a *assessment) apart() []report.Section {
 			items = append(items, report.Metric{
 				Key: "held_out_loss", Name: "denoising loss of held-out pictures", Value: held.Mean,
 				Deviation: held.Deviation / math.Sqrt(float64(len(held.Values))), Better: "lower", Samples: len(held.Values),
-				Features: fmt.Sprintf("%s, noise levels %s, σ₀ = %g, l(σ) %s", held.Name, listed(a.lossSigmas), a.source.Objective.Sigma0, a.source.Objective.Weighting),
+				Features: fmt.Sprintf("%s, noise levels %s, σ₀ = %g, l(σ) %s", held.Name, listed(a.lossSigmas), a.source.Objective.Sigma0,
+					a.source.Objective.Weighting),
 			})
 		}
 	}
 	sections := []report.Section{report.Metrics{
 		ID: idApart, Title: "What the model tells apart", Items: items,
-		Note: "An outlier is counted as such when its energy, or its loss, is higher than that of a held-out picture. An AUROC of 0.5 is no separation, and one below it says that the other set has the LOWER values: as the paper found for SVHN and a model of CIFAR-10.",
+		Note: "An outlier is counted as such when its energy, or its loss, is higher than that of a held-out picture. An AUROC of 0.5 is no " +
+			"separation, and one below it says that the other set has the LOWER values: as the paper found for SVHN and a model of CIFAR-10.",
 	}}
 	return append(append(sections, charts...), table)
 }
@@ -95,7 +98,8 @@ func outlierNote(s probe.Statistic) string {
 		case p.Separation.AUROC > 0.5:
 			parts = append(parts, fmt.Sprintf("%s lies HIGHER than the held-out pictures (AUROC %.3f)", p.Name, p.Separation.AUROC))
 		default:
-			parts = append(parts, fmt.Sprintf("%s lies LOWER than the held-out pictures (AUROC %.3f): by this score they are no outliers", p.Name, p.Separation.AUROC))
+			parts = append(parts, fmt.Sprintf("%s lies LOWER than the held-out pictures (AUROC %.3f): by this score they are no outliers",
+				p.Name, p.Separation.AUROC))
 		}
 	}
 	if len(parts) > 0 {

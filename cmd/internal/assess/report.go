@@ -73,7 +73,8 @@ func (a *assessment) report() (*report.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	doc.Sections = append(append(doc.Sections, training...), a.conditions(), report.Timings{ID: idTimings, Title: "Time of the evaluation", Items: a.took}, a.again())
+	doc.Sections = append(append(doc.Sections, training...), a.conditions(),
+		report.Timings{ID: idTimings, Title: "Time of the evaluation", Items: a.took}, a.again())
 	return doc, nil
 }
 
@@ -170,7 +171,8 @@ func (a *assessment) trainingSections() ([]report.Section, error) {
 			return nil, err
 		}
 		if len(line.X) > 0 {
-			c := LossChart("Training", fmt.Sprintf("Loss of the training batches, means over %d steps.", a.settings.Output.LogEvery), Smoothed(line, 100)...)
+			c := LossChart("Training", fmt.Sprintf("Loss of the training batches, means over %d steps.",
+				a.settings.Output.LogEvery), Smoothed(line, 100)...)
 			c.ID = idTraining
 			list = append(list, c)
 		}
@@ -196,7 +198,8 @@ func (a *assessment) conditions() report.Section {
 		f.Items = append(f.Items, report.Fact{Name: "checkpoint", Value: a.checkpoint})
 	}
 	if a.heldOut != nil {
-		f.Items = append(f.Items, report.Fact{Name: "held-out data", Value: fmt.Sprintf("%s %v, %d pictures", a.heldOut.Name, a.heldOut.Split, a.heldOut.Len())})
+		f.Items = append(f.Items, report.Fact{Name: "held-out data",
+			Value: fmt.Sprintf("%s %v, %d pictures", a.heldOut.Name, a.heldOut.Split, a.heldOut.Len())})
 	}
 	seen := make(map[string]bool)
 	for _, r := range a.numbers {
@@ -212,7 +215,8 @@ func (a *assessment) conditions() report.Section {
 		f.Items = append(f.Items, report.Fact{Name: "features of " + m.Network.String(), Value: m.String(), Note: note})
 	}
 	f.Items = append(f.Items,
-		report.Fact{Name: "pictures a set", Value: a.Pictures, Note: "at most, drawn at random; one noise draw each by the seed, the picture's number and the noise level"},
+		report.Fact{Name: "pictures a set", Value: a.Pictures,
+			Note: "at most, drawn at random; one noise draw each by the seed, the picture's number and the noise level"},
 		report.Fact{Name: "seed", Value: int64(a.Metrics.Seed)})
 	f.Items = append(append(f.Items, Where(a.rt)...), report.Fact{Name: "program", Value: a.Program})
 	for _, note := range a.notes {

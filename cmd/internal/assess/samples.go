@@ -47,7 +47,8 @@ func (a *assessment) sample(ctx context.Context) error {
 	}
 	a.record = &record
 	if record.Model != a.files.Hash() {
-		a.note("the samples in %s were made by another model, or another version of the program: remove the folder to have them drawn again", a.samplesDir)
+		a.note("the samples in %s were made by another model, or another version of the program: remove the folder to have them drawn again",
+			a.samplesDir)
 	}
 	return nil
 }
@@ -116,7 +117,8 @@ func (a *assessment) selectBest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := WriteKinds(best, filepath.Join(folder, "model"), []ebm.Kind{ebm.EnergyKind, ebm.ScoreKind, ebm.TrainKind}, 0, a.Progress); err != nil {
+	if _, err := WriteKinds(best, filepath.Join(folder, "model"), []ebm.Kind{ebm.EnergyKind, ebm.ScoreKind, ebm.TrainKind}, 0,
+		a.Progress); err != nil {
 		return err
 	}
 	return a.open(of)

@@ -68,23 +68,28 @@ func MetricsOf(r *sets.Result, against string) []report.Metric {
 func Numbers(items []report.Metric) report.Metrics {
 	return report.Metrics{
 		ID: idNumbers, Title: "How good the samples are", Items: items,
-		Note: "Numbers compare only between equal features, equal reference pictures and equal numbers of samples. Those in features of a classifier or in pixels are not FID.",
+		Note: "Numbers compare only between equal features, equal reference pictures and equal numbers of samples. Those in features of a " +
+			"classifier or in pixels are not FID.",
 	}
 }
 
 // ModeNumbers is the section of what a classifier says of samples.
 func ModeNumbers(m evaluate.ModeResult, maker features.Maker) report.Metrics {
 	items := []report.Metric{
-		{Key: "modes_covered", Name: fmt.Sprintf("modes covered, of %d", m.Modes), Value: float64(m.Covered), Better: "higher", Warnings: m.Warnings},
-		{Key: "modes_kl", Name: "relative entropy of the modes to the uniform distribution", Unit: "nats", Value: m.KL, Better: "lower", Warnings: m.Warnings},
-		{Key: "modes_confident", Name: fmt.Sprintf("share of samples that the classifier is sure of (%g or more)", m.Threshold), Value: m.Confident, Better: "higher"},
+		{Key: "modes_covered", Name: fmt.Sprintf("modes covered, of %d", m.Modes), Value: float64(m.Covered),
+			Better: "higher", Warnings: m.Warnings},
+		{Key: "modes_kl", Name: "relative entropy of the modes to the uniform distribution", Unit: "nats", Value: m.KL,
+			Better: "lower", Warnings: m.Warnings},
+		{Key: "modes_confident", Name: fmt.Sprintf("share of samples that the classifier is sure of (%g or more)", m.Threshold),
+			Value: m.Confident, Better: "higher"},
 	}
 	for i := range items {
 		items[i].Deviation, items[i].Samples, items[i].Features = math.NaN(), m.Samples, maker.String()
 	}
 	return report.Metrics{
 		ID: idModeNumbers, Title: "Classes of the samples, in numbers", Items: items,
-		Note: fmt.Sprintf("A perfect model would cover %.1f modes and have a relative entropy of %.3f nats with as many samples. Mistakes of the classifier count too.", m.ExpectedCovered, m.ExpectedKL),
+		Note: fmt.Sprintf("A perfect model would cover %.1f modes and have a relative entropy of %.3f nats with as many samples. Mistakes of "+
+			"the classifier count too.", m.ExpectedCovered, m.ExpectedKL),
 	}
 }
 
@@ -115,7 +120,8 @@ func NoiseSections(levels []LevelsOf, sigma0 float64) (report.Chart, report.Tabl
 	energy := report.Panel{Y: report.Axis{Label: "energy", Unit: "nats", Log: true}}
 	left := report.Panel{Y: report.Axis{Label: "noise left", Unit: "share", Log: true}}
 	table := report.Table{ID: idNoiseNumbers, Title: "Energy against noise, in numbers",
-		Note: "The slope is that of x − x̃ on the jump: 1 for the best denoiser of a level, more where jumps should be longer. The measured level is the length of the jump a value over σ, which samplers that measure their level go by.", Columns: []report.Column{{Name: "σ"}}}
+		Note: "The slope is that of x − x̃ on the jump: 1 for the best denoiser of a level, more where jumps should be longer. The measured " +
+			"level is the length of the jump a value over σ, which samplers that measure their level go by.", Columns: []report.Column{{Name: "σ"}}}
 	hasEnergy := false
 	for i, of := range levels {
 		s := report.Series{Name: of.Name, Note: fmt.Sprintf("%d pictures", of.Pictures)}
@@ -143,8 +149,9 @@ func NoiseSections(levels []LevelsOf, sigma0 float64) (report.Chart, report.Tabl
 	}
 	return report.Chart{
 		ID: idNoise, Title: "Energy against noise",
-		Note: "E(x + σ·n), its mean with one deviation on each side. It should rise with σ, about as its square where the noise is large. Below, the part of the squared noise that the jump x̃ − σ₀²∇E(x̃) leaves: 0 is a perfect score, 1 is no denoising at all.",
-		X:    report.Axis{Label: "noise level σ", Log: true}, Panels: panels,
+		Note: "E(x + σ·n), its mean with one deviation on each side. It should rise with σ, about as its square where the noise is large. " +
+			"Below, the part of the squared noise that the jump x̃ − σ₀²∇E(x̃) leaves: 0 is a perfect score, 1 is no denoising at all.",
+		X: report.Axis{Label: "noise level σ", Log: true}, Panels: panels,
 		Marks: []report.Mark{{At: sigma0, Label: "σ₀"}},
 	}, table
 }
@@ -154,12 +161,15 @@ func NoiseSections(levels []LevelsOf, sigma0 float64) (report.Chart, report.Tabl
 func NeighbourSections(near []Near, training string) (report.Gallery, report.Table, error) {
 	g := report.Gallery{
 		ID: idNeighbours, Title: "Nearest training pictures",
-		Note: fmt.Sprintf("The first samples in the first column, and the nearest of %d pictures of %s to the right of each, nearest first. A sample that repeats a training picture would look like its neighbour.", near[0].Of, training),
+		Note: fmt.Sprintf("The first samples in the first column, and the nearest of %d pictures of %s to the right of each, nearest first. A "+
+			"sample that repeats a training picture would look like its neighbour.", near[0].Of, training),
 	}
 	table := report.Table{
 		ID: idNeighbourNumbers, Title: "Nearest training pictures, in numbers",
-		Note:    "The median distance from a sample to its nearest training picture, and from a held-out picture to its. Samples that were copies would be much nearer than held-out pictures are.",
-		Columns: []report.Column{{Name: "space"}, {Name: "samples"}, {Name: "their median"}, {Name: "median of held-out pictures"}, {Name: "exact copies"}},
+		Note: "The median distance from a sample to its nearest training picture, and from a held-out picture to its. Samples that were " +
+			"copies would be much nearer than held-out pictures are.",
+		Columns: []report.Column{{Name: "space"}, {Name: "samples"}, {Name: "their median"}, {Name: "median of held-out pictures"},
+			{Name: "exact copies"}},
 	}
 	for _, n := range near {
 		p, err := Grid("nearest in "+n.Space, "samples and their nearest training pictures in "+n.Space, n.Columns, 2, 1, n.Shown)
@@ -204,7 +214,8 @@ func ProcessChart(p *samples.Process) report.Chart {
 // sections show the checkpoints' distances, as a chart and as a table.
 func (s *Selection) sections() (report.Chart, report.Table) {
 	line := report.Series{Name: "distance", Note: fmt.Sprintf("least %.4g", s.Distance)}
-	table := report.Table{ID: idSelectionNumbers, Title: "Checkpoints, in numbers", Columns: []report.Column{{Name: "checkpoint"}, {Name: "Fréchet distance"}, {Name: "best"}}}
+	table := report.Table{ID: idSelectionNumbers, Title: "Checkpoints, in numbers",
+		Columns: []report.Column{{Name: "checkpoint"}, {Name: "Fréchet distance"}, {Name: "best"}}}
 	for _, c := range s.Candidates {
 		line.X, line.Y = append(line.X, float64(c.Step)), append(line.Y, c.Distance)
 		best := ""
@@ -215,9 +226,11 @@ func (s *Selection) sections() (report.Chart, report.Table) {
 	}
 	return report.Chart{
 		ID: idSelection, Title: "Checkpoints",
-		Note: fmt.Sprintf("Fréchet distance of %d samples of each checkpoint to %d training pictures (%s; %d Langevin steps, seed %d). The best one is marked in checkpoints/best.json and exported into model/; --checkpoint best takes it. %s",
+		Note: fmt.Sprintf("Fréchet distance of %d samples of each checkpoint to %d training pictures (%s; %d Langevin steps, seed %d). The "+
+			"best one is marked in checkpoints/best.json and exported into model/; --checkpoint best takes it. %s",
 			s.Samples, s.Reference, s.Features, s.Steps, s.Seed, strings.Join(s.Warnings, "; ")),
-		X: report.Axis{Label: "training step"}, Panels: []report.Panel{{Y: report.Axis{Label: "Fréchet distance"}, Series: []report.Series{line}}},
+		X: report.Axis{Label: "training step"}, Panels: []report.Panel{{Y: report.Axis{Label: "Fréchet distance"},
+			Series: []report.Series{line}}},
 		Marks: []report.Mark{{At: float64(s.Step), Label: "best"}},
 	}, table
 }

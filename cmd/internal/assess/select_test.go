@@ -66,7 +66,8 @@ func TestSelectTakesTheNearestCheckpoint(t *testing.T) {
 		bowl{20, 0.5}.candidate(t, 200, "step-200", &opened),
 		bowl{20, 0.9}.candidate(t, 300, "step-300", &opened),
 	}
-	o := SelectOptions{Dir: filepath.Join(dir, "selection"), Settings: langevin.Default(40), Features: features.NewPixels(), Reference: reference}
+	o := SelectOptions{Dir: filepath.Join(dir, "selection"), Settings: langevin.Default(40),
+		Features: features.NewPixels(), Reference: reference}
 	o.Settings.Schedule.Steps, o.Settings.StepSize = 60, 0.1
 	s, err := Select(t.Context(), rt, list, o)
 	if err != nil {
@@ -80,7 +81,8 @@ func TestSelectTakesTheNearestCheckpoint(t *testing.T) {
 			t.Errorf("%s has the distance %g, the best %g", c.Name, c.Distance, s.Distance)
 		}
 	}
-	if s.Samples != 40 || s.Reference != 600 || s.Features.Network.Kind != features.Pixels || s.Features.Features != d || s.Steps != 60 || len(s.Warnings) != 2 {
+	if s.Samples != 40 || s.Reference != 600 || s.Features.Network.Kind != features.Pixels || s.Features.Features != d ||
+		s.Steps != 60 || len(s.Warnings) != 2 {
 		t.Errorf("%+v does not say how it was found", s)
 	}
 

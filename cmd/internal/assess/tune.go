@@ -238,7 +238,8 @@ func (t *tuner) recipe(u []float32) langevin.Recipe {
 	}
 	// Half of the searches are for ancestral steps, whose noise forgives errors of the score.
 	methods := []langevin.Method{
-		langevin.Ancestral, langevin.Ancestral, langevin.Ancestral, langevin.Ancestral, langevin.DDIM, langevin.Heun, langevin.EDM, langevin.Adaptive,
+		langevin.Ancestral, langevin.Ancestral, langevin.Ancestral, langevin.Ancestral, langevin.DDIM, langevin.Heun,
+		langevin.EDM, langevin.Adaptive,
 	}
 	r := langevin.Recipe{Method: methods[int(u[0]*float32(len(methods)))], End: between(u[1], 1.5, 5), StepSize: between(u[2], 0.6, 1.4)}
 	if u[3] > 0.25 {

@@ -79,7 +79,8 @@ func TestJobs(t *testing.T) {
 		if want := test.scores * scores(t, s); want > 0 && math.Abs(w.Written-want) > 0.02*want {
 			t.Errorf("%s: %g operations, want %g", test.job, w.Written, want)
 		}
-		if !(w.Computed > 0 && w.Computed <= w.Written) || r.WrittenFLOPs != w.Written || math.Abs(r.ComputedGFLOPS*r.MinMS*1e6-w.Computed) > 1e-6*w.Computed {
+		if !(w.Computed > 0 && w.Computed <= w.Written) || r.WrittenFLOPs != w.Written ||
+			math.Abs(r.ComputedGFLOPS*r.MinMS*1e6-w.Computed) > 1e-6*w.Computed {
 			t.Errorf("%s: %g operations as written, %g as computed, %+v", test.job, w.Written, w.Computed, r)
 		}
 		// torchvision's documentation gives 5.71 billion multiply-adds for its

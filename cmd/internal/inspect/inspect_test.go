@@ -261,7 +261,8 @@ func TestLooksLikeONNX(t *testing.T) {
 
 func TestPlain(t *testing.T) {
 	for in, want := range map[string]string{
-		"a\n  b\tc": "a b c", "x\x1b[31m": "x\ufffd[31m", "∇E(x) 字": "∇E(x) 字", "\xff": "\ufffd", strings.Repeat("é", 300): strings.Repeat("é", 200) + "…",
+		"a\n  b\tc": "a b c", "x\x1b[31m": "x\ufffd[31m", "∇E(x) 字": "∇E(x) 字", "\xff": "\ufffd",
+		strings.Repeat("é", 300): strings.Repeat("é", 200) + "…",
 	} {
 		if got := plain(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)

@@ -65,7 +65,8 @@ func incompleteIn(dir string) []Checked {
 	broken, _ := train.Incomplete(dir) // a folder that cannot be read is an error of the walk
 	var list []Checked
 	for _, c := range broken {
-		list = append(list, Checked{Path: "checkpoints/" + filepath.Base(c.Dir), By: "its files", Damage: "it lacks one of model.safetensors and state.safetensors"})
+		list = append(list, Checked{Path: "checkpoints/" + filepath.Base(c.Dir), By: "its files",
+			Damage: "it lacks one of model.safetensors and state.safetensors"})
 	}
 	return list
 }

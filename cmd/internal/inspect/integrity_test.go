@@ -69,8 +69,10 @@ func TestVerify(t *testing.T) {
 // checked with an error at worst.
 func FuzzRunFolder(f *testing.F) {
 	const run = "../../ebm/testdata/formats/run"
-	names := []string{"config.toml", "metrics.jsonl", "checkpoints/step-00000003/model.safetensors", "checkpoints/step-00000003/state.safetensors",
-		"checkpoints/best.json", "samples/samples.json", "samples/trace.json", "samples/samples.npz", "samples/samples_float32.npy", "report.json", "model/score.onnx", "classifier.toml"}
+	names := []string{"config.toml", "metrics.jsonl", "checkpoints/step-00000003/model.safetensors",
+		"checkpoints/step-00000003/state.safetensors",
+		"checkpoints/best.json", "samples/samples.json", "samples/trace.json", "samples/samples.npz", "samples/samples_float32.npy",
+		"report.json", "model/score.onnx", "classifier.toml"}
 	for i, name := range names {
 		data, err := os.ReadFile(filepath.Join(run, name))
 		if err != nil {

@@ -53,7 +53,8 @@ func TestONNXAgreesWithDecoding(t *testing.T) {
 	}
 	var want tally
 	want.add(whole.Graph)
-	got := tally{nodes: m.Nodes, subgraphs: m.Subgraphs, tensors: m.Weights.Tensors, elements: m.Weights.Elements, bytes: m.Weights.Bytes, ops: map[string]int{}}
+	got := tally{nodes: m.Nodes, subgraphs: m.Subgraphs, tensors: m.Weights.Tensors, elements: m.Weights.Elements,
+		bytes: m.Weights.Bytes, ops: map[string]int{}}
 	for _, o := range m.Operators {
 		got.ops[o.Name] = o.Count
 	}
@@ -66,7 +67,8 @@ func TestONNXAgreesWithDecoding(t *testing.T) {
 	if !slices.IsSortedFunc(m.Operators, func(a, b Operator) int { return b.Count - a.Count }) {
 		t.Errorf("operators %v, want the most frequent first", m.Operators)
 	}
-	if m.Bytes != int64(len(b)) || m.IRVersion != 8 || !slices.Equal(m.Opsets, []Opset{{"", 17}}) || m.Producer != "ebm" || m.Doc != "a Langevin chain" {
+	if m.Bytes != int64(len(b)) || m.IRVersion != 8 || !slices.Equal(m.Opsets, []Opset{{"", 17}}) || m.Producer != "ebm" ||
+		m.Doc != "a Langevin chain" {
 		t.Errorf("head: %+v", m)
 	}
 	if !maps.Equal(m.Metadata, map[string]string{"preset": "tiny", "sigma0": "0.1"}) {
@@ -129,8 +131,9 @@ func model(change func(*onnxpb.ModelProto)) []byte {
 		}}}
 	}
 	m := &onnxpb.ModelProto{
-		IrVersion:   proto.Int64(8),
-		OpsetImport: []*onnxpb.OperatorSetIdProto{{Domain: proto.String("ai.onnx"), Version: proto.Int64(17)}, {Domain: proto.String("com.example"), Version: proto.Int64(1)}},
+		IrVersion: proto.Int64(8),
+		OpsetImport: []*onnxpb.OperatorSetIdProto{{Domain: proto.String("ai.onnx"), Version: proto.Int64(17)},
+			{Domain: proto.String("com.example"), Version: proto.Int64(1)}},
 		Graph: &onnxpb.GraphProto{
 			Node: []*onnxpb.NodeProto{
 				{OpType: proto.String("Add"), Input: []string{"x", "w"}, Output: []string{"y"}},
@@ -216,11 +219,14 @@ func TestONNXErrors(t *testing.T) {
 	nested := []byte(nil)
 	for range maxDepth + 2 {
 		// A node with an operator and an attribute that holds a graph.
-		node := protowire.AppendBytes(protowire.AppendTag(protowire.AppendString(protowire.AppendTag(nil, onnxwire.NodeOp, protowire.BytesType), "If"),
-			onnxwire.NodeAttribute, protowire.BytesType), protowire.AppendBytes(protowire.AppendTag(nil, onnxwire.AttributeGraph, protowire.BytesType), nested))
+		node := protowire.AppendBytes(protowire.AppendTag(protowire.AppendString(protowire.AppendTag(nil, onnxwire.NodeOp,
+			protowire.BytesType), "If"),
+			onnxwire.NodeAttribute, protowire.BytesType), protowire.AppendBytes(protowire.AppendTag(nil, onnxwire.AttributeGraph,
+			protowire.BytesType), nested))
 		nested = protowire.AppendBytes(protowire.AppendTag(nil, onnxwire.GraphNode, protowire.BytesType), node)
 	}
-	many := protowire.AppendBytes(protowire.AppendTag(nil, onnxwire.ModelGraph, protowire.BytesType), bytes.Repeat([]byte{byte(onnxwire.GraphInput<<3 | 2), 0}, maxEntries+1))
+	many := protowire.AppendBytes(protowire.AppendTag(nil, onnxwire.ModelGraph, protowire.BytesType),
+		bytes.Repeat([]byte{byte(onnxwire.GraphInput<<3 | 2), 0}, maxEntries+1))
 	for _, test := range []struct {
 		name string
 		b    []byte
@@ -239,7 +245,10 @@ func TestONNXErrors(t *testing.T) {
 		{"huge dimensions", weight(func(w *onnxpb.TensorProto) { w.Dims = []int64{1 << 40, 1 << 40} }), "dimension 1099511627776"},
 		{"huge tensor", weight(func(w *onnxpb.TensorProto) { w.Dims = []int64{1 << 61} }), "which no file holds"},
 		{"unknown type", weight(func(w *onnxpb.TensorProto) { w.DataType = proto.Int32(99) }), "unknown type 99"},
-		{"long text", model(func(m *onnxpb.ModelProto) { m.DocString = proto.String(strings.Repeat("x", onnxwire.MaxPiece+1)) }), "1048577 bytes"},
+		{"long text", model(func(m *onnxpb.ModelProto) {
+			m.DocString = proto.String(strings.Repeat("x",
+				onnxwire.MaxPiece+1))
+		}), "1048577 bytes"},
 		{"deep", protowire.AppendBytes(protowire.AppendTag(nil, onnxwire.ModelGraph, protowire.BytesType), nested), "nest more than 64 deep"},
 		{"many inputs", many, "too many inputs and outputs"},
 	} {
@@ -276,8 +285,10 @@ func TestTypeText(t *testing.T) {
 		{nil, "of no known type"},
 		{tensor(), "int64[]"},
 		{pictures, "int64[N 3 ?]"},
-		{&onnxpb.TypeProto{Value: &onnxpb.TypeProto_SequenceType{SequenceType: &onnxpb.TypeProto_Sequence{ElemType: pictures}}}, "sequence of int64[N 3 ?]"},
-		{&onnxpb.TypeProto{Value: &onnxpb.TypeProto_MapType{MapType: &onnxpb.TypeProto_Map{KeyType: proto.Int32(8), ValueType: tensor()}}}, "map of string to int64[]"},
+		{&onnxpb.TypeProto{Value: &onnxpb.TypeProto_SequenceType{SequenceType: &onnxpb.TypeProto_Sequence{ElemType: pictures}}},
+			"sequence of int64[N 3 ?]"},
+		{&onnxpb.TypeProto{Value: &onnxpb.TypeProto_MapType{MapType: &onnxpb.TypeProto_Map{KeyType: proto.Int32(8), ValueType: tensor()}}},
+			"map of string to int64[]"},
 	} {
 		if got := typeText(test.t, 0); got != test.want {
 			t.Errorf("type %v: %q, want %q", test.t, got, test.want)

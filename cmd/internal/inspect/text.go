@@ -146,7 +146,8 @@ func (p *page) card(c *zoo.Card) {
 	p.line("%s", plain(c.About))
 	p.table("", [][]string{
 		{"made by", plain(c.Command)},
-		{"trained", fmt.Sprintf("%s in batches of %d, %.3g hours on %s, until %s", count(c.Steps, "step"), c.Batch, c.Hours, plain(c.Machine), plain(c.Date))},
+		{"trained", fmt.Sprintf("%s in batches of %d, %.3g hours on %s, until %s", count(c.Steps, "step"), c.Batch, c.Hours,
+			plain(c.Machine), plain(c.Date))},
 	})
 }
 
@@ -197,7 +198,8 @@ func (p *page) run(ref string, r *Run) {
 		rows[0][1] += ", no checkpoint yet"
 	}
 	if m := r.Metrics; m != nil {
-		rows = append(rows, []string{"metrics", fmt.Sprintf("%s, the last of step %s at %s", count(m.Lines, "line"), grouped(m.Step), m.Time.Format("2006-01-02 15:04:05 MST"))})
+		rows = append(rows, []string{"metrics", fmt.Sprintf("%s, the last of step %s at %s", count(m.Lines, "line"), grouped(m.Step),
+			m.Time.Format("2006-01-02 15:04:05 MST"))})
 	}
 	p.table("", rows)
 	if r.Metrics != nil {

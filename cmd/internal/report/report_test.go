@@ -53,7 +53,8 @@ func small(t testing.TB) *Document {
 				Outline("test", "mean 1.5", []float64{0, 1, 3}, []float64{0.6, 0.2}),
 			}}}},
 			Metrics{Title: "Numbers", Note: "As measured.", Items: []Metric{
-				{Key: "fid", Name: "FID", Value: 12.3456, Deviation: math.NaN(), Better: "lower", Samples: 64, Reference: 60000, Against: "train", Features: "inception", Warnings: []string{"too few", "odd"}},
+				{Key: "fid", Name: "FID", Value: 12.3456, Deviation: math.NaN(), Better: "lower", Samples: 64, Reference: 60000, Against: "train",
+					Features: "inception", Warnings: []string{"too few", "odd"}},
 				{Key: "kid", Name: "KID", Value: 0.5, Deviation: 0.25, Unit: "nats", Warnings: []string{"too few"}},
 			}},
 			Table{Title: "Files", Columns: []Column{{"name", ""}, {"size", "MB"}}, Rows: [][]any{{"a.onnx", 4.92}, {"b.onnx", nil}}},

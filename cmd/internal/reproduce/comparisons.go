@@ -64,7 +64,8 @@ func (s *study) train(ctx context.Context, list []variant) ([]*subject, error) {
 // differShort says what short trainings are.
 func (s *study) differShort(o *outcome) {
 	if set, err := s.Scale.settings("mnist"); err == nil && s.Scale != Paper {
-		o.differ("trainings: %v, %d updates of %d at a learning rate of %g with averaged weights, in place of %s", set.Network(), set.Steps, set.Batch, set.Optimiser.LearningRate.Initial, paperMNISTNet)
+		o.differ("trainings: %v, %d updates of %d at a learning rate of %g with averaged weights, in place of %s", set.Network(), set.Steps,
+			set.Batch, set.Optimiser.LearningRate.Initial, paperMNISTNet)
 	}
 }
 
@@ -96,7 +97,9 @@ func (s *study) compare(ctx context.Context, list []variant) (outcome, []float64
 	if err != nil {
 		return o, nil, err
 	}
-	chart := report.Chart{Title: "Loss of held-out pictures by noise level", Note: "The objective at each level, whatever the levels of the training: less is better.", X: report.Axis{Label: "noise level σ", Log: true}, Panels: []report.Panel{{Y: report.Axis{Label: "loss", Log: true}}}}
+	chart := report.Chart{Title: "Loss of held-out pictures by noise level",
+		Note: "The objective at each level, whatever the levels of the training: less is better.",
+		X:    report.Axis{Label: "noise level σ", Log: true}, Panels: []report.Panel{{Y: report.Axis{Label: "loss", Log: true}}}}
 	gallery := report.Gallery{Title: "Samples", Note: "Annealed Langevin dynamics and a denoising jump; none chosen."}
 	var means []float64
 	for i, m := range models {
@@ -132,13 +135,16 @@ func (s *study) compare(ctx context.Context, list []variant) (outcome, []float64
 		if err != nil {
 			return o, nil, err
 		}
-		o.rows = append(o.rows, s.distanceRow(list[i].label, distance), Row{Name: "mean loss of held-out pictures, " + list[i].label, Ours: mean, Note: fmt.Sprintf("over %d geometric noise levels from 0.1 to 3", len(levels))})
+		o.rows = append(o.rows, s.distanceRow(list[i].label, distance),
+			Row{Name: "mean loss of held-out pictures, " + list[i].label, Ours: mean,
+				Note: fmt.Sprintf("over %d geometric noise levels from 0.1 to 3", len(levels))})
 	}
 	training, err := s.losses(list)
 	if err != nil {
 		return o, nil, err
 	}
-	o.settings = map[string]any{"pictures": s.n.Pictures, "sigmas": sigmas, "samples": s.n.Compared, "langevin_steps": s.n.ComparedSteps, "seed": s.Seed + 1}
+	o.settings = map[string]any{"pictures": s.n.Pictures, "sigmas": sigmas, "samples": s.n.Compared,
+		"langevin_steps": s.n.ComparedSteps, "seed": s.Seed + 1}
 	o.sections = []report.Section{gallery, chart, training}
 	return o, means, nil
 }
@@ -161,7 +167,8 @@ func spacingItem(ctx context.Context, s *study) (outcome, error) {
 	if err != nil {
 		return o, err
 	}
-	o.rows = append(o.rows, Row{Name: "loss with linear levels over that with geometric ones", Paper: "both work, linear somewhat more robust", Source: "section 4", Ours: loss[1] / loss[0]})
+	o.rows = append(o.rows, Row{Name: "loss with linear levels over that with geometric ones", Paper: "both work, linear somewhat more robust",
+		Source: "section 4", Ours: loss[1] / loss[0]})
 	return o, nil
 }
 
@@ -174,7 +181,9 @@ func headsItem(ctx context.Context, s *study) (outcome, error) {
 	if err != nil {
 		return o, err
 	}
-	o.rows = append(o.rows, Row{Name: "loss with a linear head over that with the quadratic one", Paper: "the quadratic head is significantly better", Source: "appendix D", Ours: loss[1] / loss[0], Note: "above 1: the quadratic head is better"})
+	o.rows = append(o.rows, Row{Name: "loss with a linear head over that with the quadratic one",
+		Paper: "the quadratic head is significantly better", Source: "appendix D", Ours: loss[1] / loss[0],
+		Note: "above 1: the quadratic head is better"})
 	return o, nil
 }
 
@@ -202,7 +211,8 @@ func singleNoiseItem(ctx context.Context, s *study) (outcome, error) {
 		return o, err
 	}
 	s.differShort(&o)
-	gallery := report.Gallery{Title: "Samples", Note: "Of one noise level: Langevin steps at temperature 1 from noise of that level around 0, and a denoising jump by it. Of many: the paper's annealing."}
+	gallery := report.Gallery{Title: "Samples", Note: "Of one noise level: Langevin steps at temperature 1 from noise of that level around " +
+		"0, and a denoising jump by it. Of many: the paper's annealing."}
 	for i, m := range models {
 		drawn, err := s.compared(ctx, m, i)
 		if err != nil {
@@ -221,7 +231,8 @@ func singleNoiseItem(ctx context.Context, s *study) (outcome, error) {
 		row.Paper, row.Source = "shown; larger noise gives more consistent shapes", "figure A1"
 		o.rows = append(o.rows, row)
 	}
-	o.settings = map[string]any{"sigmas": singleSigmas(), "samples": s.n.Compared, "langevin_steps": s.n.SingleSteps, "annealed_steps": s.n.ComparedSteps, "step_size_over_sigma": singleStep, "annealed_step_size": 0.02, "seed": s.Seed + 1}
+	o.settings = map[string]any{"sigmas": singleSigmas(), "samples": s.n.Compared, "langevin_steps": s.n.SingleSteps,
+		"annealed_steps": s.n.ComparedSteps, "step_size_over_sigma": singleStep, "annealed_step_size": 0.02, "seed": s.Seed + 1}
 	o.sections = []report.Section{gallery}
 	return o, nil
 }

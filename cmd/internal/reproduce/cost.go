@@ -33,12 +33,14 @@ func costItem(ctx context.Context, s *study) (outcome, error) {
 		{Name: "ratio of counted operations", Ours: theirs.flops / ours.flops},
 	}
 	set := ours.settings
-	o.settings = map[string]any{"network": set.Network().String(), "batch": set.Batch, "updates": s.n.Timed, "updates_likelihood": s.n.TimedLikelihood, "chain_steps": theirs.settings.Chains.Steps}
+	o.settings = map[string]any{"network": set.Network().String(), "batch": set.Batch, "updates": s.n.Timed,
+		"updates_likelihood": s.n.TimedLikelihood, "chain_steps": theirs.settings.Chains.Steps}
 	if s.Scale != Paper {
 		o.differ("network and batch: %v, %d pictures, in place of Res12 of 64 channels, 1×32×32, 128 pictures", set.Network(), set.Batch)
 	}
 	o.differ("seconds are medians on this machine (%s, %d threads), the paper's are of a GPU", s.rt.Info().Provider, s.rt.Info().Threads)
-	table := report.Table{Title: "Updates", Columns: []report.Column{{Name: "objective"}, {Name: "updates"}, {Name: "median", Unit: "s"}, {Name: "operations", Unit: "GFLOP"}}}
+	table := report.Table{Title: "Updates", Columns: []report.Column{{Name: "objective"}, {Name: "updates"}, {Name: "median", Unit: "s"},
+		{Name: "operations", Unit: "GFLOP"}}}
 	for _, t := range []timedRun{ours, theirs} {
 		table.Rows = append(table.Rows, []any{t.name, t.updates, t.seconds, t.flops / 1e9})
 	}
@@ -109,7 +111,8 @@ func updateFLOPs(set train.Settings) (float64, error) {
 		step := mdsm.TrainGraph(net, set.Denoising(), set.Adam())
 		if set.Objective == train.Likelihood {
 			c := set.Chains
-			step = mdsm.ShortRun{Steps: c.Steps, StepSize: c.StepSize, Temperature: c.Temperature, Sigma: c.DataNoise, Regularise: c.Regularise}.TrainGraph(net, set.Adam())
+			step = mdsm.ShortRun{Steps: c.Steps, StepSize: c.StepSize, Temperature: c.Temperature, Sigma: c.DataNoise,
+				Regularise: c.Regularise}.TrainGraph(net, set.Adam())
 		}
 		flops, err = step.FLOPs(map[string]int{"N": set.Batch})
 	}); caught != nil {

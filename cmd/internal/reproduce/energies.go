@@ -42,7 +42,8 @@ func noiseItem(ctx context.Context, s *study) (outcome, error) {
 	n := min(s.n.Pictures, test.Len())
 	o.settings = map[string]any{"pictures": n, "sigmas": sigmas, "seed": s.Seed + 1}
 	o.rows = []Row{
-		{Name: "exponent of energy against noise level", Paper: 2, Source: "appendix D: expected to scale quadratically", Ours: exponent(list), Note: "of E(σ) − E(least σ) over the upper half of the levels"},
+		{Name: "exponent of energy against noise level", Paper: 2, Source: "appendix D: expected to scale quadratically", Ours: exponent(list),
+			Note: "of E(σ) − E(least σ) over the upper half of the levels"},
 		{Name: "energy rises from level to level", Paper: "yes", Source: "section 2", Ours: truth(rising), Note: "1 for yes"},
 	}
 	chart, table := assess.NoiseSections([]assess.LevelsOf{{Name: "test pictures", Pictures: n, List: list}}, m.Sigma0)

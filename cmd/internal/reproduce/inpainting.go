@@ -23,7 +23,8 @@ func inpaintingItem(ctx context.Context, s *study) (outcome, error) {
 	if err != nil {
 		return o, err
 	}
-	g := report.Gallery{Title: "Completions", Note: "The picture, what is given of it, and completions of it. They are samples: one that differs from the picture is not wrong."}
+	g := report.Gallery{Title: "Completions", Note: "The picture, what is given of it, and completions of it. They are samples: one that " +
+		"differs from the picture is not wrong."}
 	for _, m := range list {
 		s.differFrom(&o, m, "cifar10", paperColourNet)
 		set, err := s.set(ctx, m.data, dataset.Test, m.size())
@@ -39,7 +40,8 @@ func inpaintingItem(ctx context.Context, s *study) (outcome, error) {
 			g.Pictures, o.rows = append(g.Pictures, p), append(o.rows, row)
 		}
 	}
-	o.settings = map[string]any{"pictures": s.n.Hidden, "completions": s.n.Completions, "langevin_steps": s.n.Steps, "masks": inpaintingMasks(), "step_size": 0.02, "seed": s.Seed + 1}
+	o.settings = map[string]any{"pictures": s.n.Hidden, "completions": s.n.Completions, "langevin_steps": s.n.Steps,
+		"masks": inpaintingMasks(), "step_size": 0.02, "seed": s.Seed + 1}
 	if s.n.Steps != langevin.Paper().Steps {
 		o.differ("sampling: %d Langevin steps in place of %d", s.n.Steps, langevin.Paper().Steps)
 	}
@@ -89,7 +91,8 @@ func (s *study) inpaint(ctx context.Context, m *subject, pictures *tensor.Tensor
 
 // fill runs the chains that fill in, or reads where they ended.
 func (s *study) fill(ctx context.Context, m *subject, mask string, set langevin.Settings) (*tensor.Tensor, error) {
-	path := filepath.Join(s.Dir, "runs", m.name, fmt.Sprintf("completions-%s-%d-of-%d-steps-%s.npy", mask, set.Count, set.Schedule.Steps, m.Hash[:12]))
+	path := filepath.Join(s.Dir, "runs", m.name, fmt.Sprintf("completions-%s-%d-of-%d-steps-%s.npy", mask, set.Count,
+		set.Schedule.Steps, m.Hash[:12]))
 	shape := append([]int{set.Count}, m.Network.InputShape()...)
 	if x, err := npz.ReadNpyFile(path); err == nil && x.DType() == tensor.Float32 && fmt.Sprint(x.Shape()) == fmt.Sprint(shape) {
 		return x, nil

@@ -36,19 +36,25 @@ func (i Item) models(s Scale) []string {
 // of the first serve those after it.
 func Items() []Item {
 	return []Item{
-		{"samples", "figures 2, A4, A5, A6", "samples by annealed Langevin dynamics and one denoising jump", "trained models of MNIST, Fashion-MNIST, CelebA, CIFAR-10",
+		{"samples", "figures 2, A4, A5, A6", "samples by annealed Langevin dynamics and one denoising jump",
+			"trained models of MNIST, Fashion-MNIST, CelebA, CIFAR-10",
 			[]string{"mnist", "fashion-mnist", "celeba", "cifar10"}, samplesItem, func(n numbers) work { return work{samples: n.Grid} }},
-		{"process", "figures 3 and A3 (top), A7B", "how samples come about: pictures along the way, energy and temperature", "a trained model (the paper's of CIFAR-10)",
+		{"process", "figures 3 and A3 (top), A7B", "how samples come about: pictures along the way, energy and temperature",
+			"a trained model (the paper's of CIFAR-10)",
 			[]string{"cifar10"}, processItem, func(n numbers) work { return work{samples: n.Grid} }},
-		{"scores", "table 1, IS and FID", "Inception score and FID, or the Fréchet distance of a classifier's features", "CIFAR-10, 50,000 samples, Inception weights",
+		{"scores", "table 1, IS and FID", "Inception score and FID, or the Fréchet distance of a classifier's features",
+			"CIFAR-10, 50,000 samples, Inception weights",
 			[]string{"cifar10"}, scoresItem, func(n numbers) work { return work{samples: n.Scored} }},
 		{"noise", "appendix D, sections 2 and 4", "energy against the noise level of the picture", "a trained model",
 			[]string{"mnist"}, noiseItem, func(numbers) work { return work{} }},
-		{"inpainting", "figures 3 and A3 (bottom)", "hidden parts of test pictures filled in", "a trained model (the paper's of CIFAR-10 and CelebA)",
+		{"inpainting", "figures 3 and A3 (bottom)", "hidden parts of test pictures filled in",
+			"a trained model (the paper's of CIFAR-10 and CelebA)",
 			[]string{"cifar10", "celeba"}, inpaintingItem, func(n numbers) work { return work{samples: 2 * n.Hidden * n.Completions} }},
-		{"modes", "section 4, mode coverage", "modes, of 1,000, that samples of three stacked digits reach", "a model of stacked MNIST, 8,000 samples",
+		{"modes", "section 4, mode coverage", "modes, of 1,000, that samples of three stacked digits reach",
+			"a model of stacked MNIST, 8,000 samples",
 			[]string{"stacked-mnist"}, modesItem, func(n numbers) work { return work{samples: n.Stacks} }},
-		{"likelihood", "table 1, NLL; section 4", "density of test pictures by reverse annealed importance sampling", "models of CIFAR-10 and MNIST",
+		{"likelihood", "table 1, NLL; section 4", "density of test pictures by reverse annealed importance sampling",
+			"models of CIFAR-10 and MNIST",
 			[]string{"cifar10", "mnist"}, likelihoodItem, func(n numbers) work { return work{trajectories: 2 * n.Chains} }},
 		{"outliers", "figure A7A", "energies of training, test and another set's pictures", "a model of CIFAR-10; SVHN",
 			[]string{"cifar10"}, outliersItem, func(numbers) work { return work{} }},
@@ -56,7 +62,8 @@ func Items() []Item {
 			[]string{"fashion-mnist"}, neighboursItem, func(n numbers) work { return work{samples: n.Grid} }},
 		{"single-noise", "figure A1", "models trained at one noise level, 0.3, 0.6 and 1", "three trainings on MNIST",
 			nil, singleNoiseItem, func(n numbers) work {
-				return work{samples: n.Compared, trainings: map[string]string{"mnist": "mnist", "mnist-sigma-0.3": "single-noise", "mnist-sigma-0.6": "single-noise", "mnist-sigma-1": "single-noise"}}
+				return work{samples: n.Compared, trainings: map[string]string{"mnist": "mnist", "mnist-sigma-0.3": "single-noise",
+					"mnist-sigma-0.6": "single-noise", "mnist-sigma-1": "single-noise"}}
 			}},
 		{"cost", "section 4, training details", "seconds of an update, ours and of maximum likelihood with 30 Langevin steps", "nothing",
 			nil, costItem, func(n numbers) work {

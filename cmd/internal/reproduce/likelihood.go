@@ -20,7 +20,8 @@ func likelihoodItem(ctx context.Context, s *study) (outcome, error) {
 		return o, err
 	}
 	table := report.Table{Title: "Chains", Columns: []report.Column{
-		{Name: "model"}, {Name: "direction"}, {Name: "chains"}, {Name: "log Z", Unit: "nats"}, {Name: "mean bound", Unit: "nats"}, {Name: "effective chains"}, {Name: "acceptance"},
+		{Name: "model"}, {Name: "direction"}, {Name: "chains"}, {Name: "log Z", Unit: "nats"}, {Name: "mean bound", Unit: "nats"},
+		{Name: "effective chains"}, {Name: "acceptance"},
 	}}
 	paper := ais.Paper()
 	for _, m := range list {
@@ -35,13 +36,16 @@ func likelihoodItem(ctx context.Context, s *study) (outcome, error) {
 		o.settings = map[string]any{"ais": set, "chains": s.n.Chains, "points": ais.Clean}
 		s.differFrom(&o, m, m.data, networkOf(m.data))
 		if m.size() != 32 {
-			o.differ("pictures of %d×%d in place of 32×32: bits per dimension of means of pixels, which are smoother than pixels", m.size(), m.size())
+			o.differ("pictures of %d×%d in place of 32×32: bits per dimension of means of pixels, which are smoother than pixels", m.size(),
+				m.size())
 		}
 	}
 	if s.n.Distributions < paper.Distributions {
-		o.differ("%d distributions of %d leapfrog steps in place of %d of %d: fewer make the reverse estimate of log Z larger, and the density smaller", s.n.Distributions, s.n.Leapfrog, paper.Distributions, paper.Leapfrog)
+		o.differ("%d distributions of %d leapfrog steps in place of %d of %d: fewer make the reverse estimate of log Z larger, and the "+
+			"density smaller", s.n.Distributions, s.n.Leapfrog, paper.Distributions, paper.Leapfrog)
 	}
-	o.differ("the reference's log Z and the whole leapfrog step are counted, which the authors' code leaves out; how the paper dequantises is not said: densities are at the pictures themselves")
+	o.differ("the reference's log Z and the whole leapfrog step are counted, which the authors' code leaves out; how the paper dequantises " +
+		"is not said: densities are at the pictures themselves")
 	o.sections = []report.Section{table}
 	return o, nil
 }
@@ -70,8 +74,9 @@ func (s *study) likelihood(ctx context.Context, m *subject, set ais.Settings) (r
 		return nil, nil, err
 	}
 	lower, upper, density, fromLower := z.Forward, z.Reverse, z.PaperDensity, z.Density
-	row := Row{Name: "NLL of " + m.data + " test pictures, reverse AIS", Unit: "bits/dim", Ours: density.BitsPerDim.Value, Error: density.BitsPerDim.StdErr,
-		Same: s.Scale == Paper && m.size() == 32, Note: "pixel values from 0 to 255; mean of log densities; from test pictures, so no bound"}
+	row := Row{Name: "NLL of " + m.data + " test pictures, reverse AIS", Unit: "bits/dim", Ours: density.BitsPerDim.Value,
+		Error: density.BitsPerDim.StdErr,
+		Same:  s.Scale == Paper && m.size() == 32, Note: "pixel values from 0 to 255; mean of log densities; from test pictures, so no bound"}
 	switch m.data {
 	case "cifar10":
 		row.Paper, row.Source = 7.04, "table 1, CIFAR-10"
@@ -79,8 +84,11 @@ func (s *study) likelihood(ctx context.Context, m *subject, set ais.Settings) (r
 		row.Paper, row.Source = 6.79, "section 4, MNIST"
 	}
 	rows = []Row{row,
-		{Name: "the same with log Z of forward AIS", Unit: "bits/dim", Ours: fromLower.BitsPerDim.Value, Error: fromLower.BitsPerDim.StdErr, Note: fmt.Sprintf("forward chains bound log Z from below in expectation, and so this number too; they count as %.1f of %d", lower.ESS, lower.Chains)},
-		{Name: "gap of log Z between reverse and forward", Unit: "nats", Paper: "substantial", Source: "section 4", Ours: upper.Mean.Value - lower.Mean.Value},
+		{Name: "the same with log Z of forward AIS", Unit: "bits/dim", Ours: fromLower.BitsPerDim.Value, Error: fromLower.BitsPerDim.StdErr,
+			Note: fmt.Sprintf("forward chains bound log Z from below in expectation, and so this number too; they count as %.1f of %d",
+				lower.ESS, lower.Chains)},
+		{Name: "gap of log Z between reverse and forward", Unit: "nats", Paper: "substantial", Source: "section 4",
+			Ours: upper.Mean.Value - lower.Mean.Value},
 	}
 	chain := func(direction string, z ais.LogZ) []any {
 		return []any{m.name, direction, z.Chains, z.Estimate.Value, z.Mean.Value, z.ESS, z.Acceptance}

@@ -29,9 +29,11 @@ func (s *study) report() error {
 	doc := &report.Document{
 		Title:   "The paper's experiments, " + string(s.Scale),
 		Created: time.Now(),
-		Summary: "Experiments of Li, Chen and Sommer, “Learning Energy-Based Models in High-Dimensional Spaces with Multiscale Denoising-Score Matching”, each with the paper's values beside those measured here. " + scaleNote(s.Scale),
+		Summary: "Experiments of Li, Chen and Sommer, “Learning Energy-Based Models in High-Dimensional Spaces with Multiscale " +
+			"Denoising-Score Matching”, each with the paper's values beside those measured here. " + scaleNote(s.Scale),
 	}
-	table := report.Table{Title: "All numbers", Columns: []report.Column{{Name: "item"}, {Name: "quantity"}, {Name: "unit"}, {Name: "paper"}, {Name: "ours"}, {Name: "±"}, {Name: "compares"}}}
+	table := report.Table{Title: "All numbers", Columns: []report.Column{{Name: "item"}, {Name: "quantity"}, {Name: "unit"}, {Name: "paper"},
+		{Name: "ours"}, {Name: "±"}, {Name: "compares"}}}
 	times := report.Timings{Title: "Time", Note: "Trainings and samples count for the item that made them; others take them from there."}
 	var sections []report.Section
 	for _, item := range Items() {
@@ -44,7 +46,8 @@ func (s *study) report() error {
 		}
 		results = append(results, r)
 		for _, row := range r.Rows {
-			table.Rows = append(table.Rows, []any{r.Item, row.Name, row.Unit, paperText(row), number(row.Ours), number(nonZero(row.Error)), map[bool]string{true: "yes", false: "no"}[row.Same]})
+			table.Rows = append(table.Rows, []any{r.Item, row.Name, row.Unit, paperText(row), number(row.Ours), number(nonZero(row.Error)),
+				map[bool]string{true: "yes", false: "no"}[row.Same]})
 		}
 		times.Items = append(times.Items, report.Timing{Name: r.Item, Took: time.Duration(r.Seconds * float64(time.Second))})
 		own, err := s.sections(r)
@@ -143,7 +146,8 @@ func paperText(r Row) string {
 // markdown is the summary for people.
 func markdown(scale Scale, results []Result) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# The paper's experiments, %s\n\n%s\n\n| item | the paper's | quantity | paper | ours | compares |\n| --- | --- | --- | --- | --- | --- |\n", scale, scaleNote(scale))
+	fmt.Fprintf(&b, "# The paper's experiments, %s\n\n%s\n\n| item | the paper's | quantity | paper | ours | compares |\n| --- | --- | --- "+
+		"| --- | --- | --- |\n", scale, scaleNote(scale))
 	cell := func(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
 	total := 0.0
 	for _, r := range results {

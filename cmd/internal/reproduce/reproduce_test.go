@@ -37,7 +37,8 @@ func TestSmoke(t *testing.T) {
 	}
 	for i, r := range results {
 		item := Items()[i]
-		if r.Item != item.Name || r.Scale != Smoke || len(r.Rows) == 0 || len(r.Settings) == 0 || len(r.Differs) == 0 || r.Seconds <= 0 || len(r.Models) == 0 && len(item.presets) > 0 {
+		if r.Item != item.Name || r.Scale != Smoke || len(r.Rows) == 0 || len(r.Settings) == 0 || len(r.Differs) == 0 || r.Seconds <= 0 ||
+			len(r.Models) == 0 && len(item.presets) > 0 {
 			t.Errorf("%s: the result does not say how it came about: %+v", item.Name, r)
 		}
 		if !slices.ContainsFunc(r.Rows, func(row Row) bool { return row.Paper != nil && row.Source != "" }) {
@@ -96,7 +97,8 @@ func TestSmoke(t *testing.T) {
 // for it.
 func TestTrainingsGoOn(t *testing.T) {
 	testkit.Long(t)
-	s := &study{Options: Options{Dir: t.TempDir(), Scale: Smoke, Log: func(string) {}}, rt: testkit.Open(t, 2), n: Smoke.numbers(), models: map[string]*subject{}, sets: map[setKey]*dataset.Set{}}
+	s := &study{Options: Options{Dir: t.TempDir(), Scale: Smoke, Log: func(string) {}}, rt: testkit.Open(t, 2), n: Smoke.numbers(),
+		models: map[string]*subject{}, sets: map[setKey]*dataset.Set{}}
 	defer s.close()
 	set, err := Smoke.settings("mnist")
 	if err != nil {
@@ -128,7 +130,8 @@ func TestTrainingsGoOn(t *testing.T) {
 // The checkpoint with the least distance is found, kept, and what is loaded.
 func TestBestCheckpoint(t *testing.T) {
 	testkit.Long(t)
-	s := &study{Options: Options{Dir: t.TempDir(), Scale: Smoke, Log: func(string) {}}, rt: testkit.Open(t, 2), n: Smoke.numbers(), models: map[string]*subject{}, sets: map[setKey]*dataset.Set{}}
+	s := &study{Options: Options{Dir: t.TempDir(), Scale: Smoke, Log: func(string) {}}, rt: testkit.Open(t, 2), n: Smoke.numbers(),
+		models: map[string]*subject{}, sets: map[setKey]*dataset.Set{}}
 	defer s.close()
 	set, err := Smoke.settings("mnist")
 	if err != nil {
@@ -206,7 +209,8 @@ func TestItemsAndScales(t *testing.T) {
 
 // What is not a number is null in files, and is read so.
 func TestResultFiles(t *testing.T) {
-	want := Result{Item: "scores", Rows: []Row{{Name: "FID", Paper: 31.7, Source: "table 1", Ours: math.NaN()}, {Name: "modes", Paper: "many", Ours: 7, Error: 0.5, Same: true}}}
+	want := Result{Item: "scores", Rows: []Row{{Name: "FID", Paper: 31.7, Source: "table 1", Ours: math.NaN()},
+		{Name: "modes", Paper: "many", Ours: 7, Error: 0.5, Same: true}}}
 	dir := t.TempDir()
 	if err := want.write(dir); err != nil {
 		t.Fatal(err)

@@ -73,7 +73,8 @@ func samplesItem(ctx context.Context, s *study) (outcome, error) {
 		if len(o.rows) == 0 {
 			s.differSteps(&o, drawn.record)
 		}
-		o.rows = append(o.rows, Row{Name: "samples of " + m.data, Paper: "shown", Source: "figures 2, A4 to A6", Ours: float64(shown.Shape()[0]), Note: "see the picture"})
+		o.rows = append(o.rows, Row{Name: "samples of " + m.data, Paper: "shown", Source: "figures 2, A4 to A6", Ours: float64(shown.Shape()[0]),
+			Note: "see the picture"})
 	}
 	if s.Scale != Paper && s.Model == "" {
 		o.differ("CIFAR-10 and CelebA: no model of them is shipped")

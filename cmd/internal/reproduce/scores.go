@@ -65,7 +65,8 @@ func scoresItem(ctx context.Context, s *study) (outcome, error) {
 		items = append(items, assess.MetricsOf(r, m.data+" train")...)
 	}
 	if !hasInception {
-		o.differ("there are no Inception weights: the distance is that of a classifier's features, which compares with no FID, and there is no Inception score")
+		o.differ("there are no Inception weights: the distance is that of a classifier's features, which compares with no FID, and there is " +
+			"no Inception score")
 		for _, row := range []Row{{Name: "FID", Paper: 31.7}, {Name: "Inception score", Paper: 8.31}} {
 			row.Source, row.Ours, row.Note = "table 1, CIFAR-10", math.NaN(), "needs Inception weights"
 			o.rows = append(o.rows, row)
@@ -167,7 +168,8 @@ func modesItem(ctx context.Context, s *study) (outcome, error) {
 	if m.net.Channels == 1 {
 		stacks = stacked(stacks, s.n.Stacks, rng.New(s.Seed+1))
 		o.settings["stacks"] = s.n.Stacks
-		o.differ("no model of stacked digits: each stack is three of %d grey samples of %s, drawn at random with replacement, so a mode is missed only where digits are, and digits are independent as in the data", drawn.record.Count, m.name)
+		o.differ("no model of stacked digits: each stack is three of %d grey samples of %s, drawn at random with replacement, so a mode is "+
+			"missed only where digits are, and digits are independent as in the data", drawn.record.Count, m.name)
 	} else {
 		s.differFrom(&o, m, "stacked-mnist", paperMNISTNet)
 	}
@@ -184,15 +186,18 @@ func modesItem(ctx context.Context, s *study) (outcome, error) {
 		return o, err
 	}
 	o.rows = []Row{
-		{Name: fmt.Sprintf("modes of %d covered by %d samples", r.Modes, r.Samples), Paper: 966, Source: "section 4, 8,000 samples", Ours: float64(r.Covered),
+		{Name: fmt.Sprintf("modes of %d covered by %d samples", r.Modes, r.Samples), Paper: 966, Source: "section 4, 8,000 samples",
+			Ours: float64(r.Covered),
 			Same: m.data == "stacked-mnist" && r.Samples == 8000, Note: fmt.Sprintf("a perfect model would cover %.1f", r.ExpectedCovered)},
-		{Name: "relative entropy of the modes to the uniform distribution", Unit: "nats", Ours: r.KL, Note: fmt.Sprintf("a perfect model would have %.3f", r.ExpectedKL)},
+		{Name: "relative entropy of the modes to the uniform distribution", Unit: "nats", Ours: r.KL,
+			Note: fmt.Sprintf("a perfect model would have %.3f", r.ExpectedKL)},
 	}
 	p, err := s.picture("stacks.png", "the first stacks, a digit in each colour", 16, 0, assess.First(stacks, 64))
 	if err != nil {
 		return o, err
 	}
-	o.sections = []report.Section{report.Gallery{Title: "Stacked digits", Pictures: []report.Picture{p}}, assess.ModesChart("digits", "by the shipped classifier, whose mistakes count too", r.Classes)}
+	o.sections = []report.Section{report.Gallery{Title: "Stacked digits", Pictures: []report.Picture{p}},
+		assess.ModesChart("digits", "by the shipped classifier, whose mistakes count too", r.Classes)}
 	return o, nil
 }
 
@@ -235,17 +240,20 @@ func neighboursItem(ctx context.Context, s *study) (outcome, error) {
 	s.differFrom(&o, m, "fashion-mnist", paperMNISTNet)
 	s.differSteps(&o, drawn.record)
 	held := probe.Choose(heldOut, s.n.Grid, s.Seed+1)
-	near, err := assess.FindNear(ctx, "pixels", features.NewPixels(), probe.All(training), assess.First(drawn.pictures, s.n.Grid), &held, s.n.Neighbours, s.n.NeighbourRows, s.Progress)
+	near, err := assess.FindNear(ctx, "pixels", features.NewPixels(), probe.All(training), assess.First(drawn.pictures, s.n.Grid), &held,
+		s.n.Neighbours, s.n.NeighbourRows, s.Progress)
 	if err != nil {
 		return o, err
 	}
-	p, err := s.picture("neighbours.png", "samples in the first column, and their nearest training pictures (L2 of pixels), nearest first", near.Columns, 1, near.Shown)
+	p, err := s.picture("neighbours.png", "samples in the first column, and their nearest training pictures (L2 of pixels), nearest first",
+		near.Columns, 1, near.Shown)
 	if err != nil {
 		return o, err
 	}
 	o.sections = []report.Section{report.Gallery{Title: "Nearest training pictures", Pictures: []report.Picture{p}}}
 	o.rows = []Row{
-		{Name: "samples equal to a training picture", Paper: "no indication of overfitting", Source: "section 4, figure A2", Ours: float64(near.Samples.Copies), Note: fmt.Sprintf("of %d", len(near.Samples.Index))},
+		{Name: "samples equal to a training picture", Paper: "no indication of overfitting", Source: "section 4, figure A2",
+			Ours: float64(near.Samples.Copies), Note: fmt.Sprintf("of %d", len(near.Samples.Index))},
 		{Name: "median distance to the nearest training picture, samples", Ours: near.Samples.Median(), Note: "L2 of pixels from 0 to 1"},
 		{Name: "the same of held-out pictures", Ours: near.HeldOut.Median(), Note: "a model that copied would be much nearer than these"},
 	}

@@ -144,7 +144,8 @@ func (s *study) make(ctx context.Context, item Item) (Result, error) {
 	if r.Files, err = pictureFiles(s.dir); err != nil {
 		return r, err
 	}
-	doc := &report.Document{Title: item.About, Summary: "The paper's " + item.Paper + ", at the scale “" + string(s.Scale) + "”.", Created: r.Ended, Sections: out.sections}
+	doc := &report.Document{Title: item.About, Summary: "The paper's " + item.Paper + ", at the scale “" + string(s.Scale) + "”.",
+		Created: r.Ended, Sections: out.sections}
 	if err := doc.Write(s.dir); err != nil {
 		return r, err
 	}
@@ -154,7 +155,8 @@ func (s *study) make(ctx context.Context, item Item) (Result, error) {
 // key is a hash of all that an item's result follows from.
 func (s *study) key(item Item, models []UsedModel) (string, error) {
 	text, err := json.Marshal(map[string]any{
-		"version": version, "item": item.Name, "scale": s.Scale, "numbers": s.n, "models": models, "seed": s.Seed, "data": s.Data, "inception": s.Inception,
+		"version": version, "item": item.Name, "scale": s.Scale, "numbers": s.n, "models": models, "seed": s.Seed, "data": s.Data,
+		"inception": s.Inception,
 	})
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:]), err

@@ -147,7 +147,8 @@ func TestBars(t *testing.T) {
 	}
 	fmt.Fprintln(p, "a line waits for a drawing that has begun")
 	running := b.String()
-	if !strings.Contains(running, "train  [=") || !strings.Contains(running, "]  750/1500  ") || !strings.Contains(running, " left  loss 43.1\n") {
+	if !strings.Contains(running, "train  [=") || !strings.Contains(running, "]  750/1500  ") ||
+		!strings.Contains(running, " left  loss 43.1\n") {
 		t.Errorf("while running: %q", running)
 	}
 	s.Done()
@@ -229,7 +230,8 @@ func TestWords(t *testing.T) {
 		"0s": short(0), "0.4s": short(400 * time.Millisecond), "45s": short(45 * time.Second), "1m20s": short(80 * time.Second),
 		"2h5m": short(125 * time.Minute), "3d4h": short(76 * time.Hour),
 		"12.3 it/s": speed(12.34, "it"), "123 it/s": speed(123.4, "it"), "2.50 s/it": speed(0.4, "it"), "2m10s/it": speed(1.0/130, "it"),
-		"1.50 MB/s": speed(1.5e6, "B"), "999 B": amount(999, "B"), "20 GB": amount(20e9, "B"), "2.50 TB": amount(2.5e12, "B"), "1200": amount(1200, "it"),
+		"1.50 MB/s": speed(1.5e6, "B"), "999 B": amount(999, "B"), "20 GB": amount(20e9, "B"), "2.50 TB": amount(2.5e12, "B"),
+		"1200": amount(1200, "it"),
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)

@@ -35,10 +35,14 @@ func TestForeignModel(t *testing.T) {
 	net, w := torch(t)
 	score := model(t, mdsm.ScoreGraph(net, w))
 	c, err = verify.Model(t.Context(), rt, score, o)
-	if want := []string{"energy", "score", "score in float64", "reference", "reference in float64"}; err != nil || !c.Passed() || !slices.Equal(names(c), want) {
+	if want := []string{"energy", "score", "score in float64", "reference", "reference in float64"}; err != nil || !c.Passed() ||
+		!slices.Equal(names(c), want) {
 		t.Errorf("checks %q, failed %q, error %v", names(c), failed(c), err)
 	}
-	if i := slices.IndexFunc(c.Files, func(f verify.File) bool { return f.Role == "model" && f.SHA256 == c.Model && f.Name == "score.onnx" }); i < 0 {
+	if i := slices.IndexFunc(c.Files, func(f verify.File) bool {
+		return f.Role == "model" && f.SHA256 == c.Model &&
+			f.Name == "score.onnx"
+	}); i < 0 {
 		t.Errorf("the files %v lack the model", c.Files)
 	}
 	if c.Weights != "" {
@@ -123,7 +127,8 @@ func TestOtherRuntimes(t *testing.T) {
 		defer f.Close()
 		score := golden.Score.Clone()
 		tensor.Data[float32](score)[17] += change
-		if err := npz.Write(f, map[string]*tensor.Tensor{"onnxruntime/energy": golden.Energy, "onnxruntime/score": score}, npz.Store); err != nil {
+		if err := npz.Write(f, map[string]*tensor.Tensor{"onnxruntime/energy": golden.Energy, "onnxruntime/score": score},
+			npz.Store); err != nil {
 			t.Fatal(err)
 		}
 		return path
@@ -135,13 +140,16 @@ func TestOtherRuntimes(t *testing.T) {
 		passed       bool
 		want         string // in the certificate
 	}{
-		{"agrees", right + "echo '" + fmt.Sprintf(ran, `"absent", "reason": "No module named onnx"`) + "'", 1, true, "reference evaluator was not run: No module named onnx"},
-		{"differs", fmt.Sprintf("cp %s \"$4\"\n", write(0.01)) + "echo '" + fmt.Sprintf(ran, `"absent"`) + "'", 1, false, "ONNX Runtime of Python 9.9 (Python 3.0)"},
+		{"agrees", right + "echo '" + fmt.Sprintf(ran, `"absent", "reason": "No module named onnx"`) + "'", 1, true,
+			"reference evaluator was not run: No module named onnx"},
+		{"differs", fmt.Sprintf("cp %s \"$4\"\n", write(0.01)) + "echo '" + fmt.Sprintf(ran, `"absent"`) + "'", 1, false,
+			"ONNX Runtime of Python 9.9 (Python 3.0)"},
 		{"one fails", right + "echo '" + fmt.Sprintf(ran, `"failed", "reason": "no such operator"`) + "'", 2, false, "failed: no such operator"},
 		{"nothing there", `echo '{"python": "3.0", "runtimes": {"onnxruntime": {"status": "absent", "reason": "no numpy"}, "onnx": {"status": "absent", "reason": "no numpy"}}}'`,
 			0, true, "ONNX Runtime of Python was not run: no numpy"},
 	} {
-		o := verify.Options{Reference: golden, WithoutTraining: true, WithoutInterpreter: true, OtherRuntimes: true, Python: fakePython(t, c.script)}
+		o := verify.Options{Reference: golden, WithoutTraining: true, WithoutInterpreter: true, OtherRuntimes: true,
+			Python: fakePython(t, c.script)}
 		cert, err := verify.Score(t.Context(), rt, net, w, o)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
@@ -161,12 +169,14 @@ func TestOtherRuntimes(t *testing.T) {
 		"it hurts":  "echo it hurts >&2\nexit 3\n",
 		"no report": "echo hello",
 	} {
-		o := verify.Options{Reference: golden, WithoutTraining: true, WithoutInterpreter: true, OtherRuntimes: true, Python: fakePython(t, script)}
+		o := verify.Options{Reference: golden, WithoutTraining: true, WithoutInterpreter: true, OtherRuntimes: true,
+			Python: fakePython(t, script)}
 		if _, err := verify.Score(t.Context(), rt, net, w, o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)
 		}
 	}
-	o := verify.Options{Reference: golden, WithoutTraining: true, WithoutInterpreter: true, OtherRuntimes: true, Python: filepath.Join(t.TempDir(), "none")}
+	o := verify.Options{Reference: golden, WithoutTraining: true, WithoutInterpreter: true, OtherRuntimes: true,
+		Python: filepath.Join(t.TempDir(), "none")}
 	if _, err := verify.Score(t.Context(), rt, net, w, o); err == nil || !strings.Contains(err.Error(), "none") {
 		t.Errorf("error %v, want one that names the program", err)
 	}

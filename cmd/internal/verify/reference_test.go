@@ -87,7 +87,8 @@ func TestReference(t *testing.T) {
 			t.Errorf("no check %q among %q", name, names(c))
 			continue
 		}
-		if check := c.Checks[i]; check.Worst() > 1e-6 || check.Tolerance != 1e-5 || !strings.Contains(check.Reference, "reference.npz, made by PyTorch") {
+		if check := c.Checks[i]; check.Worst() > 1e-6 || check.Tolerance != 1e-5 ||
+			!strings.Contains(check.Reference, "reference.npz, made by PyTorch") {
 			t.Errorf("%s: error %.2g of at most %g against %s", name, check.Worst(), check.Tolerance, check.Reference)
 		}
 	}
@@ -146,7 +147,8 @@ func TestWithoutInterpreter(t *testing.T) {
 	}
 	o.WithoutTraining = true
 	c, err = verify.Score(t.Context(), rt, net, w, o)
-	if err != nil || !slices.Equal(names(c), []string{"reference"}) || !strings.Contains(text(t, c), "training loss and its gradient were not compared") {
+	if err != nil || !slices.Equal(names(c), []string{"reference"}) ||
+		!strings.Contains(text(t, c), "training loss and its gradient were not compared") {
 		t.Errorf("checks %q, notes %q, error %v", names(c), c.Notes, err)
 	}
 }
@@ -272,7 +274,8 @@ func FuzzReadReference(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if n := r.Pictures(); r.Energy.Len() != n || r.Score.Len() != r.X.Len() || r.Loss != nil && (r.Sigma.Len() != n || r.Noise.Len() != r.X.Len()) {
+		if n := r.Pictures(); r.Energy.Len() != n || r.Score.Len() != r.X.Len() || r.Loss != nil &&
+			(r.Sigma.Len() != n || r.Noise.Len() != r.X.Len()) {
 			t.Errorf("accepted x %v, energy %v, score %v, noise %v, sigma %v", r.X, r.Energy, r.Score, r.Noise, r.Sigma)
 		}
 	})

@@ -329,7 +329,8 @@ func (s *session) byLevel(name string, subject, reference []float64) []Compariso
 		if (i+1)*each > len(subject) || (i+1)*each > len(reference) {
 			return []Comparison{compare(name, subject, reference)}
 		}
-		list = append(list, compare(name+" at σ = "+strconv.FormatFloat(sigma, 'g', 3, 64), subject[i*each:(i+1)*each], reference[i*each:(i+1)*each]))
+		list = append(list, compare(name+" at σ = "+strconv.FormatFloat(sigma, 'g', 3, 64), subject[i*each:(i+1)*each],
+			reference[i*each:(i+1)*each]))
 	}
 	return list
 }

@@ -55,11 +55,13 @@ func TestAllNetworks(t *testing.T) {
 				}
 				for _, check := range c.Checks {
 					t.Logf("%s: %.2g", check.Name, check.Worst())
-					if check.Name == "score" && (check.Tolerance != 1e-6 || len(check.Tensors) != 3 || check.Tensors[0].Elements != net.Channels*net.Size*net.Size) {
+					if check.Name == "score" && (check.Tolerance != 1e-6 || len(check.Tensors) != 3 ||
+						check.Tensors[0].Elements != net.Channels*net.Size*net.Size) {
 						t.Errorf("the check of the score is %+v", check)
 					}
 				}
-				want := []string{"energy", "score", "score in float64", "training loss", "training gradient", "norm of the training gradient", "training gradient in float64"}
+				want := []string{"energy", "score", "score in float64", "training loss", "training gradient", "norm of the training gradient",
+					"training gradient in float64"}
 				if kind == "random" {
 					want = want[:3]
 				}

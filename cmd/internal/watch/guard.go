@@ -10,7 +10,8 @@ import (
 )
 
 // policy lets a page load nothing but itself and its own pictures.
-const policy = "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; script-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+const policy = "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; script-src 'self'; connect-src 'self'; " +
+	"frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 
 // guard refuses what no reader of the page asks: other methods, requests that
 // name another host (a foreign name that was made to point here), and requests

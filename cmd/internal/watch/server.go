@@ -177,7 +177,8 @@ func (s *server) document(ids []string) (*report.Document, error) {
 			return nil, err
 		}
 		all = append(all, records)
-		facts.Items = append(facts.Items, report.Fact{Name: id, Value: fmt.Sprintf("step %d of %d", r.Step, r.Steps), Note: fmt.Sprintf("%s on %s, %s", r.Network, r.Data, r.State())})
+		facts.Items = append(facts.Items, report.Fact{Name: id, Value: fmt.Sprintf("step %d of %d", r.Step, r.Steps),
+			Note: fmt.Sprintf("%s on %s, %s", r.Network, r.Data, r.State())})
 		settings = append(settings, o.Values)
 	}
 	doc.Sections = append(doc.Sections, facts)

@@ -48,7 +48,8 @@ func folder(t *testing.T) (dir, secret string) {
 		t.Fatal(err)
 	}
 	for step := range int64(3) {
-		if err := writer.Add(step+1, map[string]float64{"loss": 3, "validation_loss": 2, "validation_loss/0.1": 1, "validation_loss/3": math.NaN()}); err != nil {
+		if err := writer.Add(step+1, map[string]float64{"loss": 3, "validation_loss": 2, "validation_loss/0.1": 1,
+			"validation_loss/3": math.NaN()}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -115,7 +116,8 @@ func TestRuns(t *testing.T) {
 		t.Errorf("the run is %+v, want the six steps of mnist that ended", run)
 	}
 	for _, d := range found.Drawings {
-		if want := map[string]int{"a/run/samples": 6, "drawing": 8, "drawing2": 40}[d.ID]; d.Count != want || d.Done != want && d.ID != "drawing2" || d.Whole != (d.ID == "a/run/samples") {
+		if want := map[string]int{"a/run/samples": 6, "drawing": 8, "drawing2": 40}[d.ID]; d.Count != want || d.Done != want &&
+			d.ID != "drawing2" || d.Whole != (d.ID == "a/run/samples") {
 			t.Errorf("samples are %+v, want %d of %d", d, want, want)
 		}
 	}
@@ -179,15 +181,18 @@ func TestRefuses(t *testing.T) {
 		{"/", func(r *http.Request) { r.Host = "[::1]:9" }, http.StatusOK},
 		{"/", func(r *http.Request) { r.Host = "localhost" }, http.StatusOK},
 	} {
-		if status, body := get(t, h, c.url, c.change); status != c.status && !(c.status == http.StatusNotFound && status == http.StatusMovedPermanently) || strings.Contains(body, "a secret") {
+		if status, body := get(t, h, c.url, c.change); status != c.status &&
+			!(c.status == http.StatusNotFound && status == http.StatusMovedPermanently) || strings.Contains(body, "a secret") {
 			t.Errorf("%s: status %d, %q, want %d", c.url, status, body, c.status)
 		}
 	}
 	if _, err := watch.Handler(watch.Options{Dir: filepath.Join(t.TempDir(), "none")}); err == nil {
 		t.Error("a folder that is not there: no error")
 	}
-	for _, address := range []string{"0.0.0.0:0", ":8080", "127.0.0.1", "localhost:http", "localhost:65536", "localhost:-1", "example.org:80", "[::]:80", "127.0.0.1:+80"} {
-		if err := watch.Serve(t.Context(), watch.Options{Dir: t.TempDir(), Address: address}); err == nil || !strings.Contains(err.Error(), `"`+address+`"`) {
+	for _, address := range []string{"0.0.0.0:0", ":8080", "127.0.0.1", "localhost:http", "localhost:65536", "localhost:-1", "example.org:80",
+		"[::]:80", "127.0.0.1:+80"} {
+		if err := watch.Serve(t.Context(), watch.Options{Dir: t.TempDir(), Address: address}); err == nil ||
+			!strings.Contains(err.Error(), `"`+address+`"`) {
 			t.Errorf("address %q: error %v, want one that names it", address, err)
 		}
 	}

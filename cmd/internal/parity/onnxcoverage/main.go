@@ -77,7 +77,8 @@ func (t *tally) add(r result) {
 	for _, step := range []struct {
 		reached bool
 		count   *int
-	}{{r.imported, &t.imported}, {r.imported && r.fixed, &t.fixed}, {r.correct, &t.correct}, {r.smooth, &t.smooth}, {r.differentiable, &t.differentiable}} {
+	}{{r.imported, &t.imported}, {r.imported && r.fixed, &t.fixed}, {r.correct, &t.correct}, {r.smooth, &t.smooth},
+		{r.differentiable, &t.differentiable}} {
 		if step.reached {
 			*step.count++
 		}

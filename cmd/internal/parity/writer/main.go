@@ -62,7 +62,8 @@ func run(ctx context.Context, dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := export.WriteFile(filepath.Join(dir, "mixture.onnx"), mdsm.EnergyGraph(energy.Known{Density: mixture}, nil), export.Options{}); err != nil {
+	if err := export.WriteFile(filepath.Join(dir, "mixture.onnx"), mdsm.EnergyGraph(energy.Known{Density: mixture}, nil),
+		export.Options{}); err != nil {
 		return err
 	}
 	for _, k := range ebm.Kinds() {

@@ -146,7 +146,7 @@ page-test:
 	$(PAGE) --run mnist16 --out $(PAGE_DIR)/page.html
 	$(PAGE) --run fashion16 --out $(PAGE_DIR)/fashion.html
 	$(PAGE) --run $(PAGE_DIR)/sevens/score.onnx --name sevens --out $(PAGE_DIR)/sevens.html
-	$(PAGE) --run $(PAGE_DIR)/models/mixture.onnx --steps 300 --out $(PAGE_DIR)/points.html
+	$(PAGE) --run $(PAGE_DIR)/models/points/mixture.onnx --steps 300 --out $(PAGE_DIR)/points.html
 	$(PAGE) --run testdata/energy.onnx --steps 50 --out $(PAGE_DIR)/colour.html
 	$(PAGE_DIR)/ebm sample --quiet --provider cpu --run mnist16 --count 2 --steps 50 --seed 7 --raw --float32 --crop 0 --out $(PAGE_DIR)/samples
 	$(PAGE_DIR)/ebm sample --quiet --provider cpu --run mnist16 --count 2 --sampler edm --levels 10 --seed 7 --raw --float32 --crop 0 --out $(PAGE_DIR)/few

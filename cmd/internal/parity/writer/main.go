@@ -7,7 +7,7 @@
 // For each kind of package ebm it writes DIR/KIND.onnx and DIR/KIND.npz, the
 // latter with arrays in/NAME and out/NAME, and DIR/model.safetensors. The model
 // is a small Res12 on 16×16 pictures with large random weights; its training
-// step averages weights. DIR/mixture.onnx is the energy of points on a plane.
+// step averages weights. DIR/points/mixture.onnx is the energy of points on a plane.
 package main
 
 import (
@@ -62,7 +62,10 @@ func run(ctx context.Context, dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := export.WriteFile(filepath.Join(dir, "mixture.onnx"), mdsm.EnergyGraph(energy.Known{Density: mixture}, nil),
+	if err := os.MkdirAll(filepath.Join(dir, "points"), 0o777); err != nil {
+		return err
+	}
+	if err := export.WriteFile(filepath.Join(dir, "points", "mixture.onnx"), mdsm.EnergyGraph(energy.Known{Density: mixture}, nil),
 		export.Options{}); err != nil {
 		return err
 	}

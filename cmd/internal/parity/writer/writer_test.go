@@ -25,7 +25,7 @@ func TestRun(t *testing.T) {
 	if err := run(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"mixture.onnx", "model.safetensors"}
+	want := []string{"model.safetensors", "points"}
 	var got []string
 	for _, k := range ebm.Kinds() {
 		want = append(want, string(k)+".npz", string(k)+".onnx")

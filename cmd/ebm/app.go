@@ -196,3 +196,12 @@ func isTerminal(f any) bool {
 	_, ok := screen(f)
 	return ok
 }
+
+// engine opens a model with what the flags say of the runtime. Close it when done.
+func (a *app) engine(ctx context.Context, m *ebm.Model) (*ebm.Engine, error) {
+	c, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	return m.Open(ctx, c)
+}

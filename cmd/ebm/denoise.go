@@ -140,11 +140,7 @@ func (f *denoiseFlags) risks(ctx context.Context, a *app, m *ebm.Model, noisy, d
 	if f.probes == 0 {
 		return nil, nil
 	}
-	c, err := a.config()
-	if err != nil {
-		return nil, err
-	}
-	engine, err := m.Open(ctx, c)
+	engine, err := a.engine(ctx, m)
 	if err != nil {
 		return nil, err
 	}

@@ -49,11 +49,7 @@ func (f *sampleFlags) scatter(ctx context.Context, a *app, m *ebm.Model) error {
 // energies returns the model's energy at the middle of each pixel, nil where it has
 // none.
 func energies(ctx context.Context, a *app, m *ebm.Model, s picture.Scatter) ([]float32, error) {
-	c, err := a.config()
-	if err != nil {
-		return nil, err
-	}
-	engine, err := m.Open(ctx, c)
+	engine, err := a.engine(ctx, m)
 	if err != nil {
 		return nil, err
 	}

@@ -132,11 +132,7 @@ func (f *scoreFlags) score(ctx context.Context, a *app) error {
 		a.log(m.Name + " does not say its σ₀, which the loss is of: it is left out (--sigma0)")
 		t.Sigmas = nil
 	}
-	c, err := a.config()
-	if err != nil {
-		return err
-	}
-	engine, err := m.Open(ctx, c)
+	engine, err := a.engine(ctx, m)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"ebm/internal/files"
 	"ebm/models/graph"
 	"ebm/models/inception"
 	"ebm/models/tensor"
@@ -51,7 +52,7 @@ func FindInception(path string) (string, error) {
 
 // InceptionFile reads weights of the FID Inception network from a file.
 func InceptionFile(path string, c inception.Convention) (*Network, error) {
-	hash, err := hashFile(path)
+	hash, _, err := files.Hash(path)
 	if err != nil {
 		return nil, fmt.Errorf("weights of the Inception network: %w", err)
 	}

@@ -1,12 +1,13 @@
 package features
 
 import (
-	"ebm/internal/testkit"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"ebm/internal/testkit"
 )
 
 func TestFindInception(t *testing.T) {

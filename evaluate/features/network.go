@@ -1,11 +1,6 @@
 package features
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"io"
-
-	"ebm/internal/files"
 	"ebm/runtime"
 )
 
@@ -32,18 +27,4 @@ func (n *Network) Open(rt *runtime.Runtime, channels, height, width int) (*Extra
 func PixelValues() *Network {
 	open := func(*runtime.Runtime, int, int, int) (*Extractor, error) { return NewPixels(), nil }
 	return &Network{Identity: Identity{Kind: Pixels}, open: open}
-}
-
-// hashFile returns the SHA-256 of a file.
-func hashFile(path string) (string, error) {
-	f, err := files.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }

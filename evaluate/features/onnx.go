@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"ebm/internal/files"
 	"ebm/models/graph"
 	"ebm/models/inception"
 	"ebm/models/tensor"
@@ -50,12 +51,12 @@ type ONNXOptions struct {
 // ONNXFile takes an ONNX file as the network. The options' picture and the
 // file's hash are filled in.
 func ONNXFile(o ONNXOptions) (*Network, error) {
-	hash, err := hashFile(o.Path)
+	hash, _, err := files.Hash(o.Path)
 	if err != nil {
 		return nil, fmt.Errorf("feature network: %w", err)
 	}
 	// Weights beside the file, as large models keep them, are part of it.
-	if beside, err := hashFile(o.Path + ".data"); err == nil {
+	if beside, _, err := files.Hash(o.Path + ".data"); err == nil {
 		sum := sha256.Sum256([]byte(hash + beside))
 		hash = hex.EncodeToString(sum[:])
 	} else if !errors.Is(err, fs.ErrNotExist) {

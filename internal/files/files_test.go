@@ -176,3 +176,18 @@ func TestKilledOwner(t *testing.T) {
 	_ = victim.Wait()
 	mustLock(t, dir, "train").Release()
 }
+
+func TestHash(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "abc")
+	if err := os.WriteFile(path, []byte("abc"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	// The first example of FIPS 180-2, appendix B.
+	const want = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+	if sum, n, err := Hash(path); err != nil || sum != want || n != 3 {
+		t.Errorf("%s of %d bytes, error %v; want %s of 3", sum, n, err, want)
+	}
+	if _, _, err := Hash(filepath.Dir(path)); err == nil {
+		t.Error("a folder has a hash")
+	}
+}

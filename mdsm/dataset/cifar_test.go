@@ -78,7 +78,8 @@ func TestCIFAR10(t *testing.T) {
 			t.Errorf("%s: test labels %v, height %d, %d bytes", name, set.Labels, set.Height, len(set.Pixels))
 		}
 		whole := counting(cifarPixels, 50)
-		if got, want := set.Pixels[256+17], uint8((int(whole[1024+66])+int(whole[1024+67])+int(whole[1024+98])+int(whole[1024+99])+2)/4); got != want {
+		sum := int(whole[1024+66]) + int(whole[1024+67]) + int(whole[1024+98]) + int(whole[1024+99])
+		if got, want := set.Pixels[256+17], uint8((sum+2)/4); got != want {
 			t.Errorf("%s: green at row 1, column 1 halved is %d, want %d", name, got, want)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path/filepath"
 	"reflect"
@@ -169,7 +168,7 @@ func CheckFloats(path string) (checked bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	got, err := hashFile(path)
+	got, _, err := files.Hash(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -179,22 +178,9 @@ func CheckFloats(path string) (checked bool, err error) {
 	return true, err
 }
 
-func hashFile(path string) (string, error) {
-	f, err := files.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
 // seal enters the hash of samples_float32.npy, which was made, into the record.
 func (r Record) seal(dir string) (err error) {
-	if r.Floats, err = hashFile(filepath.Join(dir, Float32File)); err != nil {
+	if r.Floats, _, err = files.Hash(filepath.Join(dir, Float32File)); err != nil {
 		return err
 	}
 	return r.write(dir)

@@ -67,21 +67,8 @@ func exponent(list []probe.Level) float64 {
 			x, y = append(x, math.Log(l.Sigma)), append(y, math.Log(e))
 		}
 	}
-	return slope(x, y)
-}
-
-// slope is that of the line of least squares, NaN without two points.
-func slope(x, y []float64) float64 {
-	n := float64(len(x))
-	var mx, my, xy, xx float64
-	for i := range x {
-		mx, my = mx+x[i]/n, my+y[i]/n
-	}
-	for i := range x {
-		xy += (x[i] - mx) * (y[i] - my)
-		xx += (x[i] - mx) * (x[i] - mx)
-	}
-	return xy / xx
+	_, power := line(x, y)
+	return power
 }
 
 // outliersItem compares energies of three sets.

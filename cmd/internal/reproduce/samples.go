@@ -122,7 +122,7 @@ func processItem(ctx context.Context, s *study) (outcome, error) {
 	return o, nil
 }
 
-// line returns a and b of the least squares fit a + b·x to y.
+// line returns a and b of the least squares fit a + b·x to y, NaN without two points.
 func line(x, y []float64) (a, b float64) {
 	n := float64(len(x))
 	var mx, my, xx, xy float64

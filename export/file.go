@@ -1,6 +1,8 @@
 package export
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -22,7 +24,8 @@ const sealSize = 256
 // WriteFile writes the ONNX model of g to path, completely or not at all.
 // A model that is too large for one file keeps its weights in a second one
 // beside it, path + ".data", as ONNX's external data. The file ends with a seal
-// ([onnxwire.Seal]), which whoever reads it here compares.
+// ([onnxwire.Seal]) and has one of the second file ([onnxwire.DataSeal]), which
+// whoever reads them here compares.
 func WriteFile(path string, g *graph.Graph, o Options) error {
 	return writeFile(path, g, o, maxProto)
 }
@@ -33,9 +36,12 @@ func writeFile(path string, g *graph.Graph, o Options, limit int) error {
 		return err
 	}
 	if proto.Size(m) > limit-sealSize {
-		if err := writeExternal(path+".data", m); err != nil {
+		data := path + ".data"
+		sum, err := writeExternal(data, m)
+		if err != nil {
 			return err
 		}
+		m.MetadataProps = append(m.MetadataProps, entry(onnxwire.DataKey, onnxwire.DataSeal(sum, filepath.Base(data))))
 	}
 	b, err := Marshal(m)
 	if err != nil {
@@ -45,15 +51,16 @@ func writeFile(path string, g *graph.Graph, o Options, limit int) error {
 }
 
 // writeExternal moves the data of all but small initialisers, those inside of
-// Scans too, to a file of their own.
-func writeExternal(path string, m *onnxpb.ModelProto) error {
+// Scans too, to a file of their own, and returns its SHA-256.
+func writeExternal(path string, m *onnxpb.ModelProto) (sum string, err error) {
 	const (
 		small = 1024
 		align = 4096 // so that a runtime can map each tensor
 	)
 	tensors := initialisers(m.Graph, nil)
-	return atomicfile.Write(path, func(w io.Writer) error {
-		offset := 0
+	h := sha256.New()
+	err = atomicfile.Write(path, func(file io.Writer) error {
+		w, offset := io.MultiWriter(file, h), 0
 		for _, t := range tensors {
 			if len(t.RawData) < small {
 				continue
@@ -77,6 +84,7 @@ func writeExternal(path string, m *onnxpb.ModelProto) error {
 		}
 		return nil
 	})
+	return hex.EncodeToString(h.Sum(nil)), err
 }
 
 func initialisers(g *onnxpb.GraphProto, list []*onnxpb.TensorProto) []*onnxpb.TensorProto {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -81,6 +82,7 @@ func TestExternalData(t *testing.T) {
 					t.Errorf("%s differs with external data", name)
 				}
 			}
+			damaged(t, rt, two)
 			again := filepath.Join(dir, "again", "two.onnx")
 			if err := os.Mkdir(filepath.Dir(again), 0o755); err != nil {
 				t.Fatal(err)
@@ -99,6 +101,29 @@ func TestExternalData(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// damaged flips bits of a model's second file, which whoever opens the model notices.
+func damaged(t *testing.T, rt *runtime.Runtime, path string) {
+	t.Helper()
+	good, err := os.ReadFile(path + ".data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(good); i += 1 + len(good)/20 {
+		bad := bytes.Clone(good)
+		bad[i] ^= 0x40
+		if err := os.WriteFile(path+".data", bad, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := rt.LoadFile(path, runtime.SessionOptions{}); err == nil || !strings.Contains(err.Error(), "damaged or changed") {
+			t.Errorf("byte %d of the weights flipped: error %v", i, err)
+			s.Close()
+		}
+	}
+	if err := os.WriteFile(path+".data", good, 0o666); err != nil {
+		t.Fatal(err)
 	}
 }
 

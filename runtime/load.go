@@ -93,6 +93,11 @@ func (r *Runtime) load(name, path string, model io.ReaderAt, size int64, opts Se
 	if err != nil {
 		return nil, &ModelError{Path: path, Err: err}
 	}
+	if path != "" {
+		if _, err := onnxwire.CheckData(filepath.Dir(path), info.Metadata); err != nil {
+			return nil, &ModelError{Path: path, Err: err}
+		}
+	}
 	inputs, outputs := info.Inputs, info.Outputs
 	for _, v := range slices.Concat(inputs, outputs) {
 		if v.DType == tensor.Invalid {

@@ -76,6 +76,7 @@ func Describe(ctx context.Context, path string) (ModelInfo, error) {
 	if err == nil {
 		_, err = onnxwire.CheckSeal(f, stat.Size())
 		delete(m.Metadata, onnxwire.SealKey) // which is about the file
+		delete(m.Metadata, onnxwire.DataKey)
 	}
 	if err != nil {
 		return ModelInfo{}, fmt.Errorf("%s: %w", path, err)

@@ -78,6 +78,8 @@ func crashJobs() []crashJob {
 			[]string{"convert", "--force", formats + "/weights.pt", "OUT/weights.npz"}},
 		{"inpaint", nil, []string{"inpaint", "--run", "RUN", "--images", "mnist:test", "--count", "2", "--mask", "left",
 			"--steps", "30", "--out", "OUT"}},
+		{"restore", nil, []string{"restore", "--run", "RUN", "--images", "mnist:test", "--count", "2", "--task", "superres", "--factor", "2",
+			"--samples", "2", "--out", "OUT"}},
 		{"denoise", nil, []string{"denoise", "--run", "RUN", "--images", "mnist:test", "--count", "2", "--noise", "0.1", "--out", "OUT"}},
 	}
 }

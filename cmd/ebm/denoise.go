@@ -173,7 +173,7 @@ func (f *denoiseFlags) write(noisy, denoised *tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
-	err = atomicfile.Write(filepath.Join(f.out, "denoised.npy"), func(w io.Writer) error { return npz.WriteNpy(w, denoised) })
+	err = atomicfile.WriteSealed(filepath.Join(f.out, "denoised.npy"), func(w io.Writer) error { return npz.WriteNpy(w, denoised) })
 	if err != nil {
 		return err
 	}

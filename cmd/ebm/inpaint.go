@@ -200,7 +200,7 @@ func (f *inpaintFlags) write(r inpainted, fill *langevin.Fill, filled *tensor.Te
 	if err != nil {
 		return err
 	}
-	err = atomicfile.Write(filepath.Join(f.out, "completions.npy"), func(w io.Writer) error { return npz.WriteNpy(w, completions) })
+	err = atomicfile.WriteSealed(filepath.Join(f.out, "completions.npy"), func(w io.Writer) error { return npz.WriteNpy(w, completions) })
 	if err != nil {
 		return err
 	}

@@ -241,6 +241,9 @@ func (f *restoreFlags) problem(a *restore.Operator, known *tensor.Tensor) (resto
 	if known != nil {
 		return restore.Measure(a, known, f.noise, f.seed)
 	}
+	if _, err := atomicfile.CheckSum(f.measured); err != nil {
+		return restore.Problem{}, err
+	}
 	y, err := npz.ReadNpyFile(f.measured)
 	if err != nil {
 		return restore.Problem{}, err
@@ -294,7 +297,7 @@ func (f *restoreFlags) write(r restored, v *view) error {
 		x    *tensor.Tensor
 	}{{"samples.npy", v.cropped(v.x)}, {"mean.npy", v.cropped(v.mean)}, {"deviation.npy", v.cropped(v.deviation)},
 		{"measured.npy", v.problem.Measured}} {
-		err := atomicfile.Write(filepath.Join(f.out, file.name), func(w io.Writer) error { return npz.WriteNpy(w, file.x) })
+		err := atomicfile.WriteSealed(filepath.Join(f.out, file.name), func(w io.Writer) error { return npz.WriteNpy(w, file.x) })
 		if err != nil {
 			return err
 		}

@@ -34,7 +34,7 @@ func TestRestore(t *testing.T) {
 	if q := r.Quality; !(q.PSNR > q.PSNRInverse) || q.PSNRBicubic == nil || q.Agreement == nil {
 		t.Errorf("%+v", q)
 	}
-	want := "chains deviation.npy mean.npy measured.npy restore.json restore.png samples.npy"
+	want := "SHA256SUMS chains deviation.npy mean.npy measured.npy restore.json restore.png samples.npy"
 	if names := testkit.Names(t, known); len(names) != 7 {
 		t.Errorf("the folder has %v, want %s", names, want)
 	}

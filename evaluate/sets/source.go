@@ -13,6 +13,7 @@ import (
 
 	"ebm/evaluate"
 	"ebm/evaluate/features"
+	"ebm/internal/atomicfile"
 	"ebm/internal/npz"
 	"ebm/internal/picture"
 	"ebm/mdsm/dataset"
@@ -187,6 +188,9 @@ func (s *Source) openFolder(ctx context.Context, path string) error {
 // openArrays tells NumPy files apart by what they hold.
 func (s *Source) openArrays(path string) error {
 	if _, err := samples.CheckFloats(path); err != nil {
+		return err
+	}
+	if _, err := atomicfile.CheckSum(path); err != nil {
 		return err
 	}
 	name := ""

@@ -99,6 +99,10 @@ func Read(path string, o Options) (*Model, error) {
 		o.Dir = filepath.Dir(path)
 	}
 	m, err := Parse(b, o)
+	if err == nil {
+		_, err = onnxwire.CheckData(o.Dir, m.Metadata)
+		delete(m.Metadata, onnxwire.DataKey)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -5,13 +5,43 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"path/filepath"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"ebm/internal/files"
 )
 
 // SealKey is the entry of a model's metadata that says what the file has to
 // hold: the SHA-256 of the bytes before it, and their number.
 const SealKey = "content_sha256"
+
+// DataKey is the entry of a model's metadata that says what the file of external
+// data beside it has to hold: its SHA-256 and its name.
+const DataKey = "external_data_sha256"
+
+// DataSeal returns the value of [DataKey].
+func DataSeal(sum, name string) string { return sum + " " + name }
+
+// CheckData compares the file of external data beside a model, in dir, with the
+// seal in the model's metadata. It returns false for a model without one.
+func CheckData(dir string, metadata map[string]string) (sealed bool, err error) {
+	seal, ok := metadata[DataKey]
+	if !ok {
+		return false, nil
+	}
+	want, name, _ := strings.Cut(seal, " ")
+	if name == "" || filepath.Base(name) != name || !filepath.IsLocal(name) {
+		return true, fmt.Errorf("%s %.120q, want a SHA-256 and the name of a file beside the model", DataKey, seal)
+	}
+	got, _, err := files.Hash(filepath.Join(dir, name))
+	if err == nil && got != want {
+		err = fmt.Errorf("its weights in %s were damaged or changed after they were written: SHA-256 %s, want %s (where they were changed on "+
+			"purpose, take %s out of the model's metadata)", name, got, want, DataKey)
+	}
+	return true, err
+}
 
 // Seal appends the entry [SealKey] to a serialised model, as the last field of
 // the file, so that it covers every byte of the model.

@@ -36,10 +36,21 @@ const (
 )
 
 // Checkpoints lists the checkpoints of the run in dir, oldest first. Those that
-// lack a file are left out; [Incomplete] has them.
+// lack a file are left out; [Incomplete] has them. A listing that was overtaken by
+// a run that removes the only one it shows is made again.
 func Checkpoints(dir string) ([]Checkpoint, error) {
 	list, err := allCheckpoints(dir)
-	return slices.DeleteFunc(list, func(c Checkpoint) bool { return c.missing() != "" }), err
+	for err == nil {
+		whole := slices.DeleteFunc(slices.Clone(list), func(c Checkpoint) bool { return c.missing() != "" })
+		if len(whole) > 0 {
+			return whole, nil
+		}
+		before := list
+		if list, err = allCheckpoints(dir); slices.Equal(list, before) {
+			break
+		}
+	}
+	return nil, err
 }
 
 // Incomplete lists the checkpoints of the run in dir that lack a file, because

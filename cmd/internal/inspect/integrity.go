@@ -85,6 +85,9 @@ func verifyFile(ctx context.Context, path string) (by string, err error) {
 		if checked, err := samples.CheckFloats(path); checked || err != nil {
 			return "the hash in its folder's record", err
 		}
+		if checked, err := atomicfile.CheckSum(path); checked || err != nil {
+			return "its sum in " + atomicfile.SumsFile, err
+		}
 		_, err := npz.ReadNpyFile(path)
 		return "its size", err
 	case base == metrics.LinesFile:

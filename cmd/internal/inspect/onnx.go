@@ -103,6 +103,9 @@ func describeONNXFile(ctx context.Context, path string) (*ONNX, error) {
 	if m.sealed, err = onnxwire.CheckSeal(f, info.Size()); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	if _, err := onnxwire.CheckData(filepath.Dir(path), m.Metadata); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	return m, nil
 }
 

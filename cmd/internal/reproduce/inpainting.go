@@ -114,5 +114,5 @@ func (s *study) fill(ctx context.Context, m *subject, mask string, set langevin.
 	if err := atomicfile.MkdirAll(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
-	return filled, atomicfile.Write(path, func(w io.Writer) error { return npz.WriteNpy(w, filled) })
+	return filled, atomicfile.WriteSealed(path, func(w io.Writer) error { return npz.WriteNpy(w, filled) })
 }

@@ -56,7 +56,7 @@ const (
 func runParts() []string { return texts(assess.Parts()) }
 
 func (f *evaluateFlags) addSides(fs *pflag.FlagSet) {
-	fs.StringVar(&f.sets.Samples, "samples", "", "what to evaluate: a run's folder, a folder, .zip or .tar of pictures, .npz or .npy of "+
+	fs.StringVar(&f.sets.Samples, "samples", "", "what to evaluate: a run's folder, a folder, .zip or .tar of pictures, .npz, .npy or .pt of "+
 		"pictures or features, a data set (cifar10:test), or .npz statistics")
 	fs.StringVar(&f.sets.Range, "samples-range", "0..1", "what floats of the samples mean for black and white: 0..1, -1..1 or 0..255")
 	fs.StringVar(&f.sets.Reference, "reference", "", "what to compare it with, named in the same ways")

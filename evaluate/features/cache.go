@@ -43,26 +43,39 @@ func OpenCache(dir string) (*Cache, error) {
 // key names a block.
 type key string
 
-// keyOf returns the key of the features of pictures, uint8 [n C H W], by what
-// maker describes.
-func keyOf(maker string, pictures *tensor.Tensor) key {
+// keyOf returns the key of the features of pictures, uint8 [n C H W], or of
+// several of mixed sizes, by what maker describes.
+func keyOf(maker string, pictures ...*tensor.Tensor) key {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s\n%d %s\n%v\n", layout, len(maker), maker, pictures.Shape())
-	h.Write(tensor.Data[uint8](pictures))
+	fmt.Fprintf(h, "%s\n%d %s\n", layout, len(maker), maker)
+	for _, p := range pictures {
+		fmt.Fprintf(h, "%v\n", p.Shape())
+		h.Write(tensor.Data[uint8](p))
+	}
 	return key(hex.EncodeToString(h.Sum(nil)))
 }
 
 // Features returns the features of pictures by an extractor: those that are
-// kept, or new ones, which it keeps, and then computed is true. A nil cache keeps
-// nothing. log gets a line when what was kept is damaged. stage counts pictures.
-func (c *Cache) Features(ctx context.Context, e *Extractor, pictures *tensor.Tensor, stage progress.Stage,
+// kept, or new ones, which it keeps, and then computed is true. Pictures are one
+// tensor, or of mixed sizes one each. A nil cache keeps nothing. log gets a line
+// when what was kept is damaged. stage counts pictures.
+func (c *Cache) Features(ctx context.Context, e *Extractor, pictures []*tensor.Tensor, stage progress.Stage,
 	log func(string)) (set Set, computed bool, err error) {
+	compute := func() (Set, error) {
+		if e.ways != nil {
+			return e.FeaturesOfEach(ctx, pictures, stage)
+		}
+		return e.Features(ctx, pictures[0], stage)
+	}
 	if c == nil {
-		set, err = e.Features(ctx, pictures, stage)
+		set, err = compute()
 		return set, true, err
 	}
-	n := pictures.Shape()[0]
-	k := keyOf(string(e.Maker().JSON()), pictures)
+	n := 0
+	for _, p := range pictures {
+		n += p.Shape()[0]
+	}
+	k := keyOf(string(e.Maker().JSON()), pictures...)
 	set, found, err := c.load(k, n)
 	if err != nil {
 		log(err.Error() + "; it is computed again")
@@ -71,7 +84,7 @@ func (c *Cache) Features(ctx context.Context, e *Extractor, pictures *tensor.Ten
 		stage.Skip(int64(n))
 		return set, false, nil
 	}
-	if set, err = e.Features(ctx, pictures, stage); err != nil {
+	if set, err = compute(); err != nil {
 		return set, true, err
 	}
 	return set, true, c.store(k, set)

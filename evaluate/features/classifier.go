@@ -32,6 +32,9 @@ func ShippedClassifier(data string) (*Network, error) {
 	return &Network{
 		Identity: Identity{Classifier, data},
 		open: func(rt *runtime.Runtime, channels, height, width int) (*Extractor, error) {
+			if height == 0 {
+				return nil, fmt.Errorf("the classifier of %s: pictures of mixed sizes, want one size", data)
+			}
 			if height != width {
 				return nil, fmt.Errorf("the classifier of %s: pictures of %d×%d, want square ones", data, height, width)
 			}

@@ -21,6 +21,7 @@ type Extractor struct {
 	layout  parallel.Layout  // Size pictures at once on each of Workers threads
 	fixed   bool             // the network takes batches of one size alone
 	prepare *runtime.Session // turns pictures x into the input of session, y; nil when session takes x
+	ways    *ways            // the same for pictures of mixed sizes, nil for those of one
 	session *runtime.Session // nil for pixels, which have no network
 	input   string
 	output  outputs
@@ -37,8 +38,11 @@ func NewPixels() *Extractor {
 // newExtractor lays the batches of pictures [C H W] out. A batch of 0 is the
 // default of 8: larger ones are no faster, and their feature maps leave the
 // caches.
+//
+// Pictures of height and width 0 are of mixed sizes.
 func newExtractor(rt *runtime.Runtime, picture []int, batch int) (*Extractor, error) {
-	if c := picture[0]; c != 1 && c != 3 || min(picture[1], picture[2]) < 1 || max(picture[1], picture[2]) > 1<<14 || batch < 0 {
+	mixed := picture[1] == 0 && picture[2] == 0
+	if c := picture[0]; c != 1 && c != 3 || !mixed && min(picture[1], picture[2]) < 1 || max(picture[1], picture[2]) > 1<<14 || batch < 0 {
 		return nil, fmt.Errorf("an extractor for batches of %d pictures %v, want 1 or 3 channels and positive sizes", batch, picture)
 	}
 	if batch == 0 {
@@ -67,7 +71,7 @@ func (e *Extractor) Maker() Maker { return e.maker }
 // another size or type, and none at all, are errors, as are features that are
 // not finite. stage, which may be nil, counts pictures.
 func (e *Extractor) Features(ctx context.Context, pictures *tensor.Tensor, stage progress.Stage) (Set, error) {
-	if pictures == nil || pictures.DType() != tensor.Uint8 || pictures.Rank() != 4 ||
+	if e.ways != nil || pictures == nil || pictures.DType() != tensor.Uint8 || pictures.Rank() != 4 ||
 		e.session != nil && !slices.Equal(pictures.Shape()[1:], e.layout.Shape) {
 		want := "C H W"
 		if e.session != nil {
@@ -79,7 +83,7 @@ func (e *Extractor) Features(ctx context.Context, pictures *tensor.Tensor, stage
 	if stage == nil {
 		stage = progress.Silent{}
 	}
-	n, size := pictures.Shape()[0], e.layout.Size
+	n := pictures.Shape()[0]
 	if n == 0 {
 		return Set{}, errors.New("no pictures to compute features of, want 1 or more")
 	}
@@ -87,24 +91,9 @@ func (e *Extractor) Features(ctx context.Context, pictures *tensor.Tensor, stage
 		stage.Add(int64(n))
 		return Set{Features: pixels(pictures)}, nil
 	}
-	var batches []Set
-	work := func(ctx context.Context, i int) (Set, error) {
-		first, end := i*size, min((i+1)*size, n)
-		set, err := e.run(ctx, pictures.Rows(first, end))
-		if err != nil {
-			return Set{}, fmt.Errorf("features of pictures %d to %d: %w", first, end-1, err)
-		}
-		return set, nil
-	}
-	deliver := func(i int, set Set) error {
-		batches = append(batches, set)
-		stage.Add(int64(set.Features.Shape()[0]))
-		return nil
-	}
-	if err := parallel.Ordered(ctx, e.layout.Workers, (n+size-1)/size, work, deliver); err != nil {
-		return Set{}, err
-	}
-	return joined(batches), nil
+	return e.inBatches(ctx, n, stage, func(ctx context.Context, first, end int) (Set, error) {
+		return e.run(ctx, pictures.Rows(first, end))
+	})
 }
 
 // pixels returns the values of pictures from 0 to 1, a row for each.
@@ -119,13 +108,6 @@ func pixels(pictures *tensor.Tensor) *tensor.Tensor {
 // run computes the features of a batch of pictures, or of fewer.
 func (e *Extractor) run(ctx context.Context, x *tensor.Tensor) (Set, error) {
 	count := x.Shape()[0]
-	rows := count
-	if e.fixed {
-		rows = e.layout.Size
-	}
-	if rows > count {
-		x = tensor.Concat(x, tensor.New(tensor.Uint8, append([]int{rows - count}, e.layout.Shape...)...))
-	}
 	if e.prepare != nil {
 		out, err := e.prepare.Run(ctx, map[string]*tensor.Tensor{"x": x})
 		if err != nil {
@@ -133,6 +115,16 @@ func (e *Extractor) run(ctx context.Context, x *tensor.Tensor) (Set, error) {
 		}
 		x = out["y"]
 	}
+	return e.infer(ctx, x, count)
+}
+
+// infer computes the features of the first count of what the network takes, adding rows where its
+// batch is fixed.
+func (e *Extractor) infer(ctx context.Context, x *tensor.Tensor, count int) (Set, error) {
+	if rows := x.Shape()[0]; e.fixed && rows < e.layout.Size {
+		x = tensor.Concat(x, tensor.New(x.DType(), append([]int{e.layout.Size - rows}, x.Shape()[1:]...)...))
+	}
+	rows := x.Shape()[0]
 	out, err := e.session.Run(ctx, map[string]*tensor.Tensor{e.input: x})
 	if err != nil {
 		return Set{}, err
@@ -193,5 +185,5 @@ func (e *Extractor) Close() error {
 			errs = append(errs, s.Close())
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, e.ways.close())...)
 }

@@ -80,7 +80,7 @@ type InceptionOptions struct {
 	Weights    *weights.Set         // of the FID Inception network, as weights.Load reads them
 	Convention inception.Convention // "" means inception.PyTorchFID
 	Channels   int                  // 1, which the network sees as grey, or 3
-	Height     int
+	Height     int                  // 0 and 0 for pictures of mixed sizes
 	Width      int
 	Batch      int // pictures at once on each thread; 0 means 8
 }
@@ -102,6 +102,9 @@ func NewInception(rt *runtime.Runtime, o InceptionOptions) (*Extractor, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.mixed() {
+		e.ways = newWays(rt, o.way)
+	}
 	e.input, e.output = "x", outputs{features: "pool3", logits: "logits"}
 	e.maker = Maker{
 		Network: Identity{Kind: Inception}, Weights: o.Weights.Hash(), Preprocess: string(o.Convention), Features: inception.Features,
@@ -110,16 +113,41 @@ func NewInception(rt *runtime.Runtime, o InceptionOptions) (*Extractor, error) {
 	return e, err
 }
 
-// graph returns the way from pictures x of uint8 to pool3 and logits.
-func (o InceptionOptions) graph() (*graph.Graph, error) {
-	g := graph.New("inception")
-	x := graph.Cast(g.Input("x", tensor.Uint8, graph.Batch(o.Channels, o.Height, o.Width)), tensor.Float32)
+// mixed reports whether pictures have no common size.
+func (o InceptionOptions) mixed() bool { return o.Height == 0 && o.Width == 0 }
+
+// preprocess adds the way from pictures x of uint8 [N C height width] to what the network takes.
+func (o InceptionOptions) preprocess(g *graph.Graph, height, width int) (*graph.Node, error) {
+	x := graph.Cast(g.Input("x", tensor.Uint8, graph.Batch(o.Channels, height, width)), tensor.Float32)
 	if o.Channels == 1 {
 		x = graph.Concat(1, x, x, x)
 	}
-	y, err := inception.Preprocess(x, o.Convention)
+	return inception.Preprocess(x, o.Convention)
+}
+
+// way returns that for pictures of one of several sizes.
+func (o InceptionOptions) way(height, width int) (*graph.Graph, error) {
+	g := graph.New("pictures")
+	y, err := o.preprocess(g, height, width)
 	if err != nil {
 		return nil, err
+	}
+	g.Output("y", y)
+	return g, nil
+}
+
+// graph returns the way from pictures x of uint8, or where those are of mixed sizes from what the
+// network takes, to pool3 and logits.
+func (o InceptionOptions) graph() (*graph.Graph, error) {
+	g := graph.New("inception")
+	var y *graph.Node
+	if o.mixed() {
+		y = g.Input("x", tensor.Float32, graph.Batch(3, inception.Size, inception.Size))
+	} else {
+		var err error
+		if y, err = o.preprocess(g, o.Height, o.Width); err != nil {
+			return nil, err
+		}
 	}
 	out, err := inception.Build(y, o.Weights)
 	if err != nil {

@@ -1,6 +1,8 @@
 package features
 
 import (
+	"errors"
+
 	"ebm/runtime"
 )
 
@@ -16,8 +18,8 @@ type Network struct {
 	open func(rt *runtime.Runtime, channels, height, width int) (*Extractor, error)
 }
 
-// Open loads the network for pictures [channels height width]. The caller
-// closes it.
+// Open loads the network for pictures [channels height width], or of mixed sizes where height and
+// width are 0, which the classifier and pixels do not take. The caller closes it.
 func (n *Network) Open(rt *runtime.Runtime, channels, height, width int) (*Extractor, error) {
 	return n.open(rt, channels, height, width)
 }
@@ -25,6 +27,11 @@ func (n *Network) Open(rt *runtime.Runtime, channels, height, width int) (*Extra
 // PixelValues returns the network that is none: features are the pictures'
 // values from 0 to 1.
 func PixelValues() *Network {
-	open := func(*runtime.Runtime, int, int, int) (*Extractor, error) { return NewPixels(), nil }
+	open := func(_ *runtime.Runtime, _, height, _ int) (*Extractor, error) {
+		if height == 0 {
+			return nil, errors.New("pixels of pictures of mixed sizes, want one size")
+		}
+		return NewPixels(), nil
+	}
 	return &Network{Identity: Identity{Kind: Pixels}, open: open}
 }

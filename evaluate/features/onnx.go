@@ -43,7 +43,7 @@ type ONNXOptions struct {
 	Convention inception.Convention // how pictures are resized; "" means inception.PyTorchFID
 	Size       int                  // height and width where the file leaves them open; 0 means those of the pictures
 	Channels   int                  // of the pictures, 1 or 3
-	Height     int
+	Height     int                  // 0 and 0 for pictures of mixed sizes
 	Width      int
 	Batch      int // pictures at once on each thread; 0 means 8, or what the file fixes
 }
@@ -125,11 +125,22 @@ func (e *Extractor) openONNX(rt *runtime.Runtime, o ONNXOptions) error {
 			shape[side] = []int{o.Height, o.Width}[i]
 		}
 	}
-	g, err := o.graph(in.DType, shape)
+	mixed := o.Height == 0 && o.Width == 0
+	if mixed && min(shape[1], shape[2]) == 0 {
+		return errors.New("its input has no size of its own and the pictures have several, want one (--features-size)")
+	}
+	way := func(height, width int) (*graph.Graph, error) {
+		o := o
+		o.Height, o.Width = height, width
+		return o.graph(in.DType, shape)
+	}
+	g, err := way(max(o.Height, 1), max(o.Width, 1)) // what cannot be is an error now
 	if err != nil {
 		return err
 	}
-	if e.prepare, err = load(rt, g); err != nil {
+	if mixed {
+		e.ways = newWays(rt, way)
+	} else if e.prepare, err = load(rt, g); err != nil {
 		return err
 	}
 	e.input, e.output = in.Name, outputs{features: out.Name, logits: o.Logits}

@@ -148,7 +148,7 @@ func TestONNXExtractorErrors(t *testing.T) {
 		{"colour for grey", "it takes grey pictures", ONNXOptions{Path: grey, Output: "flat", Channels: 3, Height: 6, Width: 6}},
 		{"a range", `range "2..3"`, ONNXOptions{Path: colour, Output: "flat", Range: "2..3", Channels: 3, Height: 6, Width: 6}},
 		{"a convention", `preprocessing "best"`, ONNXOptions{Path: colour, Output: "flat", Convention: "best", Channels: 3, Height: 7, Width: 6}},
-		{"no picture", "positive sizes", ONNXOptions{Path: colour, Output: "flat", Channels: 3}},
+		{"no picture", "positive sizes", ONNXOptions{Path: colour, Output: "flat", Channels: 3, Height: 6}},
 	} {
 		if e, err := NewONNX(rt, c.o); err == nil || !strings.Contains(err.Error(), c.want) {
 			if err == nil {

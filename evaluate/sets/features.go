@@ -106,7 +106,9 @@ func (x extraction) pictures(ctx context.Context, what string, out *side, n need
 		if err != nil {
 			return err
 		}
-		same.look(pictures)
+		for _, p := range pictures {
+			same.look(p)
+		}
 		begin := time.Now()
 		set, computed, err := x.cache.Features(ctx, extractor, pictures, stage, x.log)
 		if err != nil {
@@ -114,7 +116,7 @@ func (x extraction) pictures(ctx context.Context, what string, out *side, n need
 		}
 		if computed {
 			out.seconds += time.Since(begin).Seconds()
-			out.computed += pictures.Shape()[0]
+			out.computed += set.Features.Shape()[0]
 		}
 		if err := keep.add(set); err != nil {
 			return fmt.Errorf("%s: from picture %d on: %w", s.Name, first, err)

@@ -11,8 +11,8 @@ func Held(name string, pictures *tensor.Tensor) *Source {
 	shape := pictures.Shape()
 	return &Source{
 		Name: name, Kind: Pictures, Count: shape[0], Channels: shape[1], Height: shape[2], Width: shape[3],
-		read: func(_ context.Context, first, n int) (*tensor.Tensor, error) {
-			return pictures.Rows(first, first+n), nil
+		read: func(_ context.Context, first, n int) ([]*tensor.Tensor, error) {
+			return []*tensor.Tensor{pictures.Rows(first, first+n)}, nil
 		},
 		close: func() error { return nil },
 	}

@@ -138,7 +138,7 @@ func (r *run) features(ctx context.Context, x extraction) (err error) {
 		}
 		a, b := o.Samples, o.Reference
 		if a.Kind == Pictures && b.Kind == Pictures && (a.Height != b.Height || a.Width != b.Width) {
-			r.warn("the samples are %d×%d pixels and the reference %d×%d: features see the resizing", a.Height, a.Width, b.Height, b.Width)
+			r.warn("the samples are %s and the reference %s: features see the resizing", a.size(), b.size())
 		}
 	}
 	r.describe()

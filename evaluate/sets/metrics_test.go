@@ -234,8 +234,8 @@ func TestWarnings(t *testing.T) {
 			testkit.WantError(t, "range "+span, err, want, "x.npy", "--samples-range")
 		case err != nil:
 			t.Errorf("range %s: %v", span, err)
-		case span == "-1..1" && !slices.Equal(tensor.Data[uint8](x)[:3], []uint8{0, 128, 255}):
-			t.Errorf("range %s gave %v, want black, grey and white", span, tensor.Data[uint8](x)[:3])
+		case span == "-1..1" && !slices.Equal(tensor.Data[uint8](x[0])[:3], []uint8{0, 128, 255}):
+			t.Errorf("range %s gave %v, want black, grey and white", span, tensor.Data[uint8](x[0])[:3])
 		}
 		s.Close()
 	}

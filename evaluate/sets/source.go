@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -13,11 +12,9 @@ import (
 
 	"ebm/evaluate"
 	"ebm/evaluate/features"
-	"ebm/internal/atomicfile"
 	"ebm/internal/npz"
 	"ebm/internal/picture"
 	"ebm/mdsm/dataset"
-	"ebm/mdsm/samples"
 	"ebm/mdsm/train"
 	"ebm/models/tensor"
 )
@@ -40,17 +37,17 @@ type Source struct {
 	Data  string // the data set that pictures are of, "" where nothing says it
 	Count int    // samples; 0 when a file of statistics does not say
 
-	Channels, Height, Width int      // of pictures
+	Channels, Height, Width int      // of pictures; height and width are 0 when their sizes differ
 	Notes                   []string // remarks for a person
 
-	read       func(ctx context.Context, first, n int) (*tensor.Tensor, error)
+	// read returns pictures uint8 [n C H W], or where Height and Width are 0 one [1 C H W] each.
+	read       func(ctx context.Context, first, n int) ([]*tensor.Tensor, error)
 	end        func() error // reads what a limit left, so that the file's sum is checked; nil where there is none
 	close      func() error
 	features   features.Set
 	statistics *evaluate.Statistics
 	maker      *features.Maker // nil when a file does not say
-	outside    *outside
-	span       string // SourceOptions.Range
+	span       string          // SourceOptions.Range
 }
 
 // SourceOptions say how to open a source.
@@ -71,8 +68,8 @@ func Ranges() []string { return []string{"0..1", "-1..1", "0..255"} }
 
 // Open opens what ref names: a data set with or without a split (mnist,
 // cifar10:test), a run's folder, a folder or archive (.zip, .tar) of pictures or one of them,
-// an array of pictures (.npy, or .npz with one array or arr_0; uint8 [N H W C]
-// or floats [N C H W] from 0 to 1), features (.npy of floats [N d], or .npz
+// an array of pictures (as dataset.OpenArray reads them; whole numbers from 0 to 255
+// or floats, with the channels first or last), features (an array of floats [N d], or .npz
 // with features and perhaps logits), or statistics (.npz with mu and sigma).
 // The caller closes it.
 func Open(ctx context.Context, ref string, o SourceOptions) (*Source, error) {
@@ -88,6 +85,14 @@ func Open(ctx context.Context, ref string, o SourceOptions) (*Source, error) {
 		s.features.Features, s.features.Logits = firstRows(s.features.Features, o.Limit), firstRows(s.features.Logits, o.Limit)
 	}
 	return s, nil
+}
+
+// size says how large the pictures are.
+func (s *Source) size() string {
+	if s.Height == 0 {
+		return "of mixed sizes"
+	}
+	return fmt.Sprintf("%d×%d pixels", s.Height, s.Width)
 }
 
 // Close closes the files.
@@ -122,12 +127,10 @@ func (s *Source) open(ctx context.Context, ref string, o SourceOptions) error {
 		}
 		return s.openFolder(ctx, ref)
 	}
-	switch strings.ToLower(filepath.Ext(ref)) {
-	case ".npz", ".npy":
+	if dataset.IsArray(ref) {
 		return s.openArrays(ref)
-	default:
-		return s.openFolder(ctx, ref)
 	}
+	return s.openFolder(ctx, ref)
 }
 
 // dataSets are the names that stand for pictures without a folder of the user's.
@@ -161,12 +164,13 @@ func (s *Source) openDataSet(ctx context.Context, name string, split dataset.Spl
 		s.Height, s.Width = set.Native()
 	}
 	each := set.Channels * set.Height * set.Width
-	s.read = func(_ context.Context, first, n int) (*tensor.Tensor, error) {
+	s.read = func(_ context.Context, first, n int) ([]*tensor.Tensor, error) {
 		x := tensor.Of(set.Pixels[first*each:(first+n)*each], n, set.Channels, set.Height, set.Width)
 		if s.Height == set.Height {
-			return x, nil
+			return []*tensor.Tensor{x}, nil
 		}
-		return picture.Crop(x, s.Height, s.Width)
+		x, err := picture.Crop(x, s.Height, s.Width)
+		return []*tensor.Tensor{x}, err
 	}
 	return nil
 }
@@ -182,53 +186,6 @@ func (s *Source) openFolder(ctx context.Context, path string) error {
 		s.Notes = append(s.Notes, folder.Note)
 	}
 	s.read = folder.Read
-	return nil
-}
-
-// openArrays tells NumPy files apart by what they hold.
-func (s *Source) openArrays(path string) error {
-	if _, err := samples.CheckFloats(path); err != nil {
-		return err
-	}
-	if _, err := atomicfile.CheckSum(path); err != nil {
-		return err
-	}
-	name := ""
-	if strings.EqualFold(filepath.Ext(path), ".npz") {
-		archive, err := npz.Open(path)
-		if err != nil {
-			return err
-		}
-		names := archive.Names()
-		archive.Close()
-		switch {
-		case slices.Contains(names, "mu") || slices.Contains(names, "sigma"):
-			return s.openStatistics(path)
-		case slices.Contains(names, "features"):
-			return s.openFeatureFile(path)
-		case slices.Contains(names, "arr_0"):
-			name = "arr_0"
-		case len(names) == 1:
-			name = names[0]
-		default:
-			return fmt.Errorf("%s has the arrays %v, want arr_0 (pictures), features, or mu and sigma", path, names)
-		}
-	}
-	rows, err := npz.OpenRows(path, name)
-	if err != nil {
-		return err
-	}
-	if len(rows.Shape) == 2 && rows.DType.IsFloat() {
-		defer rows.Close()
-		all, err := rows.Next(max(rows.Shape[0], 1))
-		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-		return s.holdFeatures(path, features.Set{Features: all})
-	}
-	if err := s.openRows(rows); err != nil {
-		return errors.Join(fmt.Errorf("%s: %w", path, err), rows.Close())
-	}
 	return nil
 }
 
@@ -275,115 +232,6 @@ func (s *Source) holdFeatures(path string, set features.Set) error {
 	}
 	s.Kind, s.Count, s.features = Features, n, set
 	return nil
-}
-
-// openRows prepares to read pictures from an array, in order.
-func (s *Source) openRows(rows *npz.RowReader) error {
-	shape := rows.Shape
-	isFloat := rows.DType.IsFloat()
-	last := false // whether the channels come last
-	switch {
-	case len(shape) == 3 && (isFloat || rows.DType == tensor.Uint8):
-		s.Channels, s.Height, s.Width = 1, shape[1], shape[2]
-	case len(shape) == 4 && rows.DType == tensor.Uint8 && (shape[3] == 1 || shape[3] == 3):
-		s.Channels, s.Height, s.Width, last = shape[3], shape[1], shape[2], true
-	case len(shape) == 4 && (isFloat || rows.DType == tensor.Uint8) && (shape[1] == 1 || shape[1] == 3):
-		s.Channels, s.Height, s.Width = shape[1], shape[2], shape[3]
-	default:
-		return fmt.Errorf("an array %v%v, want pictures: uint8 [N H W C] or floats [N C H W] with 1 or 3 channels, or features, floats [N d]",
-			rows.DType, shape)
-	}
-	if min(s.Height, s.Width) < 1 || max(s.Height, s.Width) > 1<<14 {
-		return fmt.Errorf("pictures of %d×%d pixels, want 1 to %d a side", s.Height, s.Width, 1<<14)
-	}
-	s.Kind, s.Count, s.close = Pictures, shape[0], rows.Close
-	if isFloat {
-		s.outside = &outside{low: 0, high: 1}
-		switch s.span {
-		case "-1..1":
-			s.outside.low = -1
-		case "0..255":
-			s.outside.high = 255
-		}
-	}
-	s.end = func() error {
-		for {
-			if _, err := rows.Next(Block); errors.Is(err, io.EOF) {
-				return nil
-			} else if err != nil {
-				return fmt.Errorf("%s: %w", s.Name, err)
-			}
-		}
-	}
-	at := 0
-	s.read = func(_ context.Context, first, n int) (*tensor.Tensor, error) {
-		if first != at {
-			return nil, fmt.Errorf("%s: pictures are read in order, %d was wanted after %d", s.Name, first, at)
-		}
-		x, err := rows.Next(n)
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", s.Name, err)
-		}
-		at += n
-		if last {
-			return channelsFirst(x), nil
-		}
-		x = x.Reshape(n, s.Channels, s.Height, s.Width)
-		if x, err = s.outside.look(x, first); err != nil {
-			return nil, fmt.Errorf("%s: %w", s.Name, err)
-		}
-		return picture.Bytes(x)
-	}
-	return nil
-}
-
-// channelsFirst turns [N H W C] into [N C H W].
-func channelsFirst(x *tensor.Tensor) *tensor.Tensor {
-	n, h, w, c := x.Shape()[0], x.Shape()[1], x.Shape()[2], x.Shape()[3]
-	out := tensor.New(tensor.Uint8, n, c, h, w)
-	from, to := tensor.Data[uint8](x), tensor.Data[uint8](out)
-	for i := range n {
-		for p := range h * w {
-			for k := range c {
-				to[(i*c+k)*h*w+p] = from[(i*h*w+p)*c+k]
-			}
-		}
-	}
-	return out
-}
-
-// outside brings floats to colours from 0 to 1 and counts those that are none.
-type outside struct {
-	low, high      float64
-	beyond, values int
-}
-
-// look returns floats from low to high as ones from 0 to 1. NaN and infinity are errors, and so
-// are more than one value in a hundred, of all so far, clearly beyond the range, which would be cut.
-func (o *outside) look(x *tensor.Tensor, first int) (*tensor.Tensor, error) {
-	if o == nil {
-		return x, nil
-	}
-	each := x.Len() / x.Shape()[0]
-	out := tensor.New(tensor.Float64, x.Shape()...)
-	for i, v := range x.Float64s() {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil, fmt.Errorf("pixel %d of picture %d is not finite", i%each, first+i/each)
-		}
-		v = (v - o.low) / (o.high - o.low)
-		if v < -0.1 || v > 1.1 {
-			o.beyond++
-		}
-		tensor.Data[float64](out)[i] = v
-	}
-	if o.values += x.Len(); o.beyond*100 > o.values {
-		return nil, fmt.Errorf("%.0f %% of the values are outside %g..%g, want colours of a range: --samples-range %s",
-			100*float64(o.beyond)/float64(o.values), o.low, o.high, strings.Join(Ranges(), " or "))
-	}
-	return out, nil
 }
 
 // firstRows returns the first n rows of a matrix that may be missing.

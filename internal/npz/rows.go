@@ -2,6 +2,7 @@ package npz
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -87,6 +88,9 @@ func (r *RowWriter) Close() error {
 	return nil
 }
 
+// ErrScattered says that an array has no rows that follow one another.
+var ErrScattered = errors.New("rows are scattered in Fortran order")
+
 // RowReader reads an array of at least one axis row by row.
 type RowReader struct {
 	Header // of the whole array
@@ -112,7 +116,7 @@ func newRowReader(r io.Reader, closer io.Closer, size int64) (*RowReader, error)
 		return nil, fmt.Errorf("npy: a single %v has no rows", h.DType)
 	}
 	if h.Fortran && len(h.Shape) > 1 {
-		return nil, fmt.Errorf("npy: rows of %v%v are scattered in Fortran order", h.DType, h.Shape)
+		return nil, fmt.Errorf("npy: %w: %v%v", ErrScattered, h.DType, h.Shape)
 	}
 	return &RowReader{Header: h, r: h.order(r), closer: closer, size: size, whole: closer != nil}, nil
 }

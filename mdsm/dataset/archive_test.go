@@ -92,7 +92,7 @@ func TestArchives(t *testing.T) {
 			t.Fatal(err)
 		}
 		x, err := f.Read(t.Context(), 2, 3)
-		if err != nil || !bytes.Equal(tensor.Data[uint8](x), want[2*18:5*18]) || !strings.Contains(f.Note, "6 files that are no pictures") {
+		if err != nil || !bytes.Equal(tensor.Data[uint8](x[0]), want[2*18:5*18]) || !strings.Contains(f.Note, "6 files that are no pictures") {
 			t.Errorf("%s: pictures 2 to 4 differ; note %q, error %v", path, f.Note, err)
 		}
 		if _, err := Load(t.Context(), Spec{Name: "folder", Dir: path, Split: Test}); err == nil ||

@@ -7,13 +7,9 @@ import (
 	"image"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
-	"ebm/internal/npz"
 	"ebm/models/tensor"
-	"ebm/models/weights"
 )
 
 // Reader gives a user's pictures or rows to a model, a few at a time, as
@@ -38,15 +34,9 @@ type Reader struct {
 func OpenReader(ctx context.Context, path string, shape []int) (*Reader, error) {
 	r := &Reader{close: func() error { return nil }}
 	var err error
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".npy", ".npz":
+	if IsArray(path) {
 		err = r.openRows(path, shape)
-	case ".pt", ".pth":
-		var x *tensor.Tensor
-		if x, err = weights.LoadTensor(path); err == nil {
-			err = r.hold(path, x, shape)
-		}
-	default:
+	} else {
 		err = r.openFiles(path, shape)
 	}
 	if err != nil {
@@ -141,33 +131,10 @@ func scaled(x *tensor.Tensor) *tensor.Tensor {
 	return out
 }
 
-// openRows reads an array by its rows, or as a whole where those are scattered.
+// openRows reads the rows of an array.
 func (r *Reader) openRows(path string, shape []int) error {
-	name := ""
-	if strings.EqualFold(filepath.Ext(path), ".npz") {
-		a, err := npz.Open(path)
-		if err != nil {
-			return err
-		}
-		names := a.Names()
-		a.Close()
-		for _, usual := range []string{"x", "images", "arr_0"} {
-			if slices.Contains(names, usual) {
-				name = usual
-			}
-		}
-		if name == "" && len(names) == 1 {
-			name = names[0]
-		}
-		if name == "" {
-			return fmt.Errorf("%s has the arrays %q, want one, or one named arr_0, images or x", path, names)
-		}
-	}
-	rows, err := npz.OpenRows(path, name)
+	rows, err := OpenArray(path)
 	if err != nil {
-		if whole := wholeArray(path, name); whole != nil {
-			return r.hold(path, whole, shape)
-		}
 		return err
 	}
 	if _, err := arrangement(rows.DType, rows.Shape, shape); err != nil {
@@ -177,42 +144,9 @@ func (r *Reader) openRows(path string, shape []int) error {
 	r.read = func(_ context.Context, _, n int) (*tensor.Tensor, error) {
 		x, err := rows.Next(n)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
+			return nil, err
 		}
 		return arranged(x, shape)
-	}
-	return nil
-}
-
-// wholeArray reads an array in Fortran order, nil for any other.
-func wholeArray(path, name string) *tensor.Tensor {
-	if name == "" {
-		x, err := npz.ReadNpyFile(path)
-		if err != nil {
-			return nil
-		}
-		return x
-	}
-	a, err := npz.Open(path)
-	if err != nil {
-		return nil
-	}
-	defer a.Close()
-	x, err := a.Read(name)
-	if err != nil {
-		return nil
-	}
-	return x
-}
-
-// hold gives the rows of an array in memory.
-func (r *Reader) hold(path string, x *tensor.Tensor, shape []int) error {
-	if _, err := arrangement(x.DType(), x.Shape(), shape); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	r.Count = x.Shape()[0]
-	r.read = func(_ context.Context, first, n int) (*tensor.Tensor, error) {
-		return arranged(x.Rows(first, first+n), shape)
 	}
 	return nil
 }

@@ -3,17 +3,16 @@ package dataset
 import (
 	"context"
 	"errors"
-	"fmt"
 	"image"
 	"os"
 
 	"ebm/models/tensor"
 )
 
-// Folder is a folder or an archive (.zip, .tar) of pictures of one size that are read a few at
+// Folder is a folder or an archive (.zip, .tar) of pictures that are read a few at
 // a time, so that there may be more than memory holds.
 type Folder struct {
-	// Channels is 1 when all pictures are grey, and 3 otherwise.
+	// Channels is 1 when all pictures are grey, and 3 otherwise. Height and Width are 0 when sizes differ.
 	Channels, Height, Width int
 	// Note says what was left out; it is often empty.
 	Note string
@@ -23,8 +22,8 @@ type Folder struct {
 }
 
 // OpenFolder lists the pictures at and below dir in the order of their paths
-// and reads their headers. A dir that is a file and no archive is the only picture. Mixed
-// sizes, files of another kind and a folder without pictures are errors.
+// and reads their headers. A dir that is a file and no archive is the only picture. Files of another
+// kind and a folder without pictures are errors.
 func OpenFolder(ctx context.Context, dir string) (*Folder, error) {
 	f := &Folder{files: []pictureFile{{name: dir}}}
 	info, err := os.Stat(dir)
@@ -49,10 +48,9 @@ func OpenFolder(ctx context.Context, dir string) (*Folder, error) {
 		return nil, err
 	}
 	f.Channels, f.Height, f.Width = 1, f.headers[0].height, f.headers[0].width
-	for i, h := range f.headers {
+	for _, h := range f.headers {
 		if h.height != f.Height || h.width != f.Width {
-			return nil, fmt.Errorf("pictures are of mixed sizes: %s is %dx%d, but %s is %dx%d",
-				f.files[0].name, f.Width, f.Height, f.files[i].name, h.width, h.height)
+			f.Height, f.Width = 0, 0
 		}
 		if !h.grey {
 			f.Channels = 3
@@ -64,19 +62,29 @@ func OpenFolder(ctx context.Context, dir string) (*Folder, error) {
 // Len returns the number of pictures.
 func (f *Folder) Len() int { return len(f.files) }
 
-// Read decodes n pictures from number first on, as uint8 [n C H W].
-func (f *Folder) Read(ctx context.Context, first, n int) (*tensor.Tensor, error) {
+// Read decodes n pictures from number first on, as uint8 [n C H W], or where sizes differ one
+// [1 C H W] each.
+func (f *Folder) Read(ctx context.Context, first, n int) ([]*tensor.Tensor, error) {
 	if first < 0 || n < 1 || first+n > len(f.files) {
 		return nil, errors.New("a folder's pictures were asked for beyond its end")
 	}
-	out := tensor.New(tensor.Uint8, n, f.Channels, f.Height, f.Width)
-	each := out.Len() / n
-	fr := frame{image.Rect(0, 0, f.Width, f.Height), f.Height, f.Width}
-	err := forEach(ctx, n, func(i int) error {
-		return readPicture(tensor.Data[uint8](out)[i*each:(i+1)*each], f.files[first+i], f.headers[first+i], fr)
-	})
-	if err != nil {
-		return nil, err
+	var out []*tensor.Tensor
+	place := make([][]uint8, n)
+	if f.Height > 0 {
+		all := tensor.New(tensor.Uint8, n, f.Channels, f.Height, f.Width)
+		out = append(out, all)
+		for i := range n {
+			place[i] = tensor.Data[uint8](all.Rows(i, i+1))
+		}
+	} else {
+		for i, h := range f.headers[first : first+n] {
+			out = append(out, tensor.New(tensor.Uint8, 1, f.Channels, h.height, h.width))
+			place[i] = tensor.Data[uint8](out[i])
+		}
 	}
-	return out, nil
+	err := forEach(ctx, n, func(i int) error {
+		h := f.headers[first+i]
+		return readPicture(place[i], f.files[first+i], h, frame{image.Rect(0, 0, h.width, h.height), h.height, h.width})
+	})
+	return out, err
 }

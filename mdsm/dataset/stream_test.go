@@ -37,7 +37,7 @@ func TestFolderInParts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pixels = append(pixels, tensor.Data[uint8](part)...)
+		pixels = append(pixels, tensor.Data[uint8](part[0])...)
 	}
 	if !slices.Equal(pixels, set.Pixels) {
 		t.Error("the pictures differ from those read at once")

@@ -139,7 +139,7 @@ page-test:
 	go build -o $(PAGE_DIR)/ebm ./cmd/ebm
 	go run ./cmd/internal/parity/writer $(PAGE_DIR)/models
 	$(PAGE_DIR)/ebm runtime install --quiet --provider web
-	rm -rf $(PAGE_DIR)/samples $(PAGE_DIR)/few $(PAGE_DIR)/inpaint $(PAGE_DIR)/sevens
+	rm -rf $(PAGE_DIR)/rings $(PAGE_DIR)/samples $(PAGE_DIR)/few $(PAGE_DIR)/inpaint $(PAGE_DIR)/sevens
 	$(PAGE_DIR)/ebm compose --quiet --run mnist16 --classifier mnist:7 --classifier-weight 30 --out $(PAGE_DIR)/sevens
 	$(PAGE) --run mnist16 --precision float32 --steps 50 --sampler edm --levels 10 --out $(PAGE_DIR)/exact.html
 	$(PAGE) --run mnist16 --precision float32 --steps 50 --images mnist:test --mask bottom --out $(PAGE_DIR)/given.html
@@ -147,6 +147,8 @@ page-test:
 	$(PAGE) --run fashion16 --out $(PAGE_DIR)/fashion.html
 	$(PAGE) --run $(PAGE_DIR)/sevens/score.onnx --name sevens --out $(PAGE_DIR)/sevens.html
 	$(PAGE) --run $(PAGE_DIR)/models/points/mixture.onnx --steps 300 --out $(PAGE_DIR)/points.html
+	$(PAGE_DIR)/ebm train --quiet --provider cpu --data rings --steps 600 --out $(PAGE_DIR)/rings
+	$(PAGE) --run $(PAGE_DIR)/rings --out $(PAGE_DIR)/rings.html
 	$(PAGE) --run testdata/energy.onnx --steps 50 --out $(PAGE_DIR)/colour.html
 	$(PAGE_DIR)/ebm sample --quiet --provider cpu --run mnist16 --count 2 --steps 50 --seed 7 --raw --float32 --crop 0 --out $(PAGE_DIR)/samples
 	$(PAGE_DIR)/ebm sample --quiet --provider cpu --run mnist16 --count 2 --sampler edm --levels 10 --seed 7 --raw --float32 --crop 0 --out $(PAGE_DIR)/few
@@ -154,9 +156,9 @@ page-test:
 	node cmd/internal/parity/page.mjs $(PAGE_DIR) $(BROWSERS)
 	node cmd/internal/parity/watch.mjs $(PAGE_DIR)/ebm $(PAGE_DIR) $(BROWSERS)
 
-# The moving picture of a page, after page-test
+# The pictures of a page in docs, after page-test
 page-picture:
-	node cmd/internal/parity/record.mjs $(PAGE_DIR)/page.html docs/pictures/page-sampling.png $(PAGE_DIR)
+	node cmd/internal/parity/record.mjs $(PAGE_DIR)/page.html docs/pictures/page-sampling.png docs/pictures/page.png $(PAGE_DIR)
 
 # ebm evaluate beside pytorch-fid and torch-fidelity, on the same random weights
 # and pictures (PICTURES="NAME=FOLDER …" takes others). Installs PyTorch (7 GB).

@@ -49,7 +49,7 @@ func (f *pageFlags) check() error {
 // shipped.
 func (f *pageFlags) options(ctx context.Context, a *app, m *ebm.Model, asked *langevin.Recipe,
 	chain mdsm.Chain) (o bundle.PageOptions, err error) {
-	o = bundle.PageOptions{Precision: f.precision, WebGPU: f.webgpu}
+	o = bundle.PageOptions{Precision: f.precision, WebGPU: f.webgpu, Mean: m.Mean, Deviation: m.Deviation}
 	if o.Web, err = runtime.WebFolder(); err != nil {
 		return o, err
 	}
@@ -98,24 +98,28 @@ func samplersOf(m *ebm.Model, asked *langevin.Recipe, chain mdsm.Chain) ([]bundl
 		}
 		return err
 	}
-	start := langevin.Default(1).Start
+	start, hot := langevin.Default(1).Start, 100.0
+	if len(m.Shape()) == 1 && m.Mean != nil {
+		start.Mean = 0 // of standardised points, as ebm sample begins
+	}
 	if m.Sigma0 > 0 {
 		if asked != nil {
 			if err := few("asked", string(asked.Method)+", %d evaluations and a jump", *asked); err != nil {
 				return nil, err
 			}
 		}
-		for _, budget := range []int{70, 30} {
+		for _, budget := range []int{30, 70} {
 			r, err := m.Recipe(budget)
-			if err == nil {
+			if err == nil && r.Fits(m.SigmaMax, m.Sigma0) {
+				ratio := m.SigmaMax / m.Sigma0
+				hot = max(ratio*ratio/9, 1)
 				err = few(fmt.Sprintf("fast%d", budget), "few steps, %d and a jump", r)
 			}
 			if err != nil {
 				return nil, err
 			}
 		}
-		ratio := m.SigmaMax / m.Sigma0
-		t, err := langevin.Schedule{Cooling: langevin.Exponential, Steps: 300, Hot: max(ratio*ratio/9, 1), Cool: 1}.Temperatures()
+		t, err := langevin.Schedule{Cooling: langevin.Exponential, Steps: 300, Hot: hot, Cool: 1}.Temperatures()
 		if err != nil {
 			return nil, err
 		}

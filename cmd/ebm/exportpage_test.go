@@ -7,7 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"ebm"
 	"ebm/internal/testkit"
+	"ebm/mdsm"
+	"ebm/mdsm/langevin"
+	"ebm/models/energy"
 	"ebm/runtime"
 )
 
@@ -55,6 +59,19 @@ func TestPageOfARun(t *testing.T) {
 	for _, want := range []string{"Pictures from an energy: run", "Weights as int8", `"classes":["0",`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page has no %q", want)
+		}
+	}
+
+	// Energies of points have no levels for few steps, and samples in units of the data.
+	points := &ebm.Model{Network: energy.Perceptron{In: 2, Hidden: 4}, Meta: ebm.Meta{Sigma0: 0.1, SigmaMax: 0.2,
+		Mean: []float64{1, 2}, Deviation: []float64{3, 4}}}
+	list, err := samplersOf(points, nil, mdsm.Chain{Updates: langevin.Default(1).Updates})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"quick", "langevin", "constant"} {
+		if i >= len(list) || list[i].Name != want || list[i].Mean != 0 {
+			t.Errorf("samplers of points: %+v, want %s from around 0 as number %d", list, want, i)
 		}
 	}
 

@@ -40,6 +40,9 @@ type PageOptions struct {
 	// part of it that is to be filled in, as of langevin.ReadMask; either may be
 	// nil.
 	Picture, Hidden *tensor.Tensor
+	// Mean and Deviation of each column are those of points that were standardised;
+	// the page says places in the units of the data. Nil for none.
+	Mean, Deviation []float64
 	// Classes are the names of the classes that Classifier tells, and Classifier
 	// its weights; both empty for none.
 	Classes    []string
@@ -74,6 +77,9 @@ type about struct {
 	WebGPU   bool      `json:"webgpu"`
 	Picture  []float32 `json:"picture"`
 	Hidden   []float32 `json:"hidden"`
+
+	Mean      []float64 `json:"mean"`
+	Deviation []float64 `json:"deviation"`
 
 	hash string // SHA-256 of the score's file, in hexadecimal
 }
@@ -110,7 +116,7 @@ func (w *writer) page(ctx context.Context, o PageOptions) ([]byte, error) {
 	shape := w.Network.InputShape()
 	info := about{
 		Name: w.Name, Shape: shape, Length: tensor.Volume(shape), Sigma0: w.Sigma0, Classes: o.Classes, WebGPU: o.WebGPU,
-		Picture: valuesOf(o.Picture), Hidden: valuesOf(o.Hidden),
+		Picture: valuesOf(o.Picture), Hidden: valuesOf(o.Hidden), Mean: o.Mean, Deviation: o.Deviation,
 	}
 	if info.Channels, info.Height, info.Width = pictures(shape); info.Channels > 0 {
 		info.Pad = w.Pad

@@ -129,6 +129,11 @@ func (r Recipe) Start(sigmaMax float64) Start {
 	return Start{Mean: 0.5, Sigma: sigmaMax}
 }
 
+// Fits says whether a model of σ₀ that was trained with noise levels up to sigmaMax has
+// levels for the recipe to fall through. Energies of points mostly have none: their
+// chains are annealed.
+func (r Recipe) Fits(sigmaMax, sigma0 float64) bool { return r.Start(sigmaMax).Sigma > r.End*sigma0 }
+
 // Updates returns the updates before the jump for a model of σ₀ that was trained with
 // noise levels up to sigmaMax.
 func (r Recipe) Updates(sigmaMax, sigma0 float64) ([]mdsm.Update, error) {
@@ -137,6 +142,10 @@ func (r Recipe) Updates(sigmaMax, sigma0 float64) ([]mdsm.Update, error) {
 	}
 	if !(sigma0 > 0) {
 		return nil, fmt.Errorf("sigma0 %g, want a positive noise level", sigma0)
+	}
+	if !r.Fits(sigmaMax, sigma0) {
+		return nil, fmt.Errorf("noise levels up to %g, want some above %g, where few steps end (an annealed chain needs none)",
+			r.Start(sigmaMax).Sigma, float32(r.End*sigma0))
 	}
 	levels, err := mdsm.FallingLevels(r.Start(sigmaMax).Sigma, r.End*sigma0, r.Rho, r.Levels)
 	if err != nil {

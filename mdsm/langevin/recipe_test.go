@@ -107,6 +107,17 @@ func TestEverySamplerHasTheSameBits(t *testing.T) {
 	}
 }
 
+// TestFewStepsWantLevels: a model whose noise levels end below those of the recipe is
+// refused with both.
+func TestFewStepsWantLevels(t *testing.T) {
+	r := recipes()["fast"]
+	if !r.Fits(3, sigma0) || r.Fits(2*sigma0, sigma0) {
+		t.Errorf("levels up to 3 fit: %v, up to 2·σ₀: %v, want true and false", r.Fits(3, sigma0), r.Fits(2*sigma0, sigma0))
+	}
+	_, err := r.Updates(0.2, 0.1)
+	testkit.WantError(t, "levels below the last", err, "noise levels up to 0.2, want some above 0.3")
+}
+
 // TestEverySamplerFills: a completion depends on the seed and its number alone, and
 // moves what is hidden and nothing else.
 func TestEverySamplerFills(t *testing.T) {
@@ -329,7 +340,7 @@ func TestRecipesThatCannotBe(t *testing.T) {
 		{func(r *Recipe) { r.StepSize = 2 }, "step size 2"},
 		{func(r *Recipe) { r.Method, r.Beta = Adaptive, 0 }, "beta 0"},
 		{func(r *Recipe) { r.Velocity = share(1) }, "velocity 1"},
-		{func(r *Recipe) { r.From = 0.05 }, "to a lower level"},
+		{func(r *Recipe) { r.From = 0.05 }, "want some above 0.1"},
 	} {
 		r := NewRecipe(Ancestral, 3)
 		c.change(&r)

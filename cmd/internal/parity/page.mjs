@@ -56,7 +56,7 @@ async function sampled(browser, name) {
     await drag(page, at(0.1, 0.7), at(0.9, 0.7));
     const hidden = await page.evaluate("self.ebm.state.easel.hidden.reduce((n, v) => n + v, 0)");
     assert(hidden > 10, `${hidden} pixels are hidden`);
-    await page.evaluate("document.getElementById('completions').value = 2; document.getElementById('sampler').value = 'fast70'");
+    await page.evaluate("document.getElementById('completions').value = 2; document.getElementById('sampler').value = 'fast30'");
     await page.click("#fill");
     await until(page, "the completions", "self.ebm.state.chains.given && self.ebm.state.chains.done");
     const filled = await page.evaluate(() => {
@@ -148,6 +148,21 @@ async function points(browser, name) {
   });
 }
 
+// rings is the page of a training on two rings, around 0 with the radii 1 and 2.
+async function rings(browser, name) {
+  await visit(browser, address("rings"), local, phone, async (page) => {
+    await until(page, "the points", "document.body.dataset.sampled");
+    const radii = await page.evaluate(() => {
+      const { about, state } = self.ebm, { x } = state.chains, at = (i) => x[i] * about.deviation[i % 2] + about.mean[i % 2];
+      return Array.from({ length: x.length / 2 }, (_, i) => Math.hypot(at(2 * i), at(2 * i + 1)));
+    });
+    const near = [1, 2].map((r) => radii.filter((v) => Math.abs(v - r) < 0.3).length);
+    assert(near[0] + near[1] > 0.7 * radii.length && Math.min(...near) > 0.15 * radii.length, `${near} of ${radii.length} points are near the two rings`);
+    await page.screenshot({ path: join(out, `${name}-rings.png`) });
+    console.log(`${name}: ${near.join(" and ")} of ${radii.length} points at the two rings`);
+  });
+}
+
 // drawn looks at what a page of pictures draws by few steps.
 async function drawn(browser, name, url, allowed, what, judge) {
   await visit(browser, url, allowed, desk, async (page) => {
@@ -173,7 +188,7 @@ await browsers(out, asked, async (browser, name) => {
   // Weights of 8 bits, served so that the page may have threads.
   const server = await isolated(resolve(out, "page.html"));
   try {
-    await drawn(browser, name, `${server.url}#count=3`, /^(http:\/\/127\.0\.0\.1:|blob:|data:)/, "page", ({ said, status }) => {
+    await drawn(browser, name, `${server.url}#count=3&sampler=fast70`, /^(http:\/\/127\.0\.0\.1:|blob:|data:)/, "page", ({ said, status }) => {
       assert(sure(said) >= 2, `the classifier is not sure of pictures of 8-bit weights: ${said}`);
       assert.match(status, /on [2-4] threads/);
     });
@@ -181,6 +196,7 @@ await browsers(out, asked, async (browser, name) => {
     server.close();
   }
   if (name === "firefox" && existsSync("/usr/bin/chromium")) return; // the same script, with other models
+  await rings(browser, name);
   await drawn(browser, name, address("sevens", "count=3"), local, "sevens", ({ said }) => {
     const sevens = [...said.matchAll(/ 7, /g)].length;
     assert(sevens >= 2, `only ${sevens} of 3 pictures of the composition are sevens: ${said}`);

@@ -4,6 +4,10 @@ export const $ = (id) => document.getElementById(id);
 const text = (id) => $(`part-${id}`)?.textContent ?? "";
 export const about = JSON.parse(text("about"));
 
+// inUnits returns value v of coordinate k in the units of the data, which points are
+// trained without.
+export const inUnits = (v, k) => (about.deviation ? v * about.deviation[k] + about.mean[k] : v);
+
 // part unpacks a part of the page: gzip in base64.
 export async function part(id) {
   const coded = text(id);
@@ -40,27 +44,23 @@ export class Engine {
     });
   }
 
-  // open loads the model, and the classifier behind it, which chains need not
-  // wait for.
+  // open loads the model.
   async open() {
     const [script, wasm, model] = await Promise.all(["script", "wasm", "model"].map(part));
     // More threads need a page that is isolated, which a file never is.
     const threads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
     const webgpu = about.webgpu && !!(await navigator.gpu?.requestAdapter().catch(() => null));
     const { shape, length, batch, energy } = about;
-    const opened = await this.ask("open", { script, wasm, model, threads, webgpu, info: { shape, length, batch, energy } });
-    if (about.classes) {
-      this.labels = part("labels").then((labels) => this.ask("openLabels", { labels }));
-      this.labels.catch(() => {}); // said by those who wait for it
-    }
-    return opened;
+    return this.ask("open", { script, wasm, model, threads, webgpu, info: { shape, length, batch, energy } });
   }
 
   score(x, n) { return this.ask("score", { x, n }); }
 
-  // classify returns probabilities, null where there is no classifier.
+  // classify returns probabilities, null where there is no classifier, which it loads
+  // when it is asked first: the first pictures need not wait for that.
   async classify(x, n) {
     if (!about.classes) return null;
+    this.labels ??= part("labels").then((labels) => this.ask("openLabels", { labels }));
     await this.labels;
     return (await this.ask("classify", { x, n })).probabilities;
   }

@@ -2,7 +2,7 @@
 
 import { Random } from "./random.js";
 import { Chains, coefficients } from "./chains.js";
-import { $, about, Engine, part } from "./client.js";
+import { $, about, Engine, inUnits, part } from "./client.js";
 import { draw, drawScore } from "./picture.js";
 import { Easel } from "./easel.js";
 import { Plane } from "./plane.js";
@@ -26,6 +26,7 @@ function curve(list, total) {
   Object.assign(canvas, { width: width * fine, height: height * fine }); // which clears it
   context.scale(fine, fine);
   if (list.length < 2) return;
+  const stride = Math.ceil(list.length / 400); // finer is not seen
   const shown = Math.min(most, list[0].length), flat = list.flatMap((e) => e.slice(0, shown)).filter(Number.isFinite);
   const low = flat.reduce((m, v) => Math.min(m, v), Infinity), high = flat.reduce((m, v) => Math.max(m, v), -Infinity);
   const y = (e) => 14 + (height - 28) * (1 - Math.log1p(e - low) / (Math.log1p(high - low) || 1));
@@ -33,7 +34,7 @@ function curve(list, total) {
   for (let i = 0; i < shown; i++) {
     context.strokeStyle = `hsl(${(i * 360) / shown} 60% 50%)`;
     context.beginPath();
-    list.forEach((e, k) => context.lineTo((k / Math.max(total - 1, 1)) * width, y(e[i])));
+    for (let k = 0; k < list.length; k += stride) context.lineTo((k / Math.max(total - 1, 1)) * width, y(list[k][i]));
     context.stroke();
   }
   context.fillStyle = getComputedStyle(canvas).color;
@@ -83,7 +84,7 @@ class Cloud {
 
   async finish(chains) {
     const { x, n, length } = chains, say = (v) => v.toPrecision(3);
-    const mean = (k, of) => { let sum = 0; for (let i = k; i < n * length; i += length) sum += of(x[i]) / n; return sum; };
+    const mean = (k, of) => { let sum = 0; for (let i = k; i < n * length; i += length) sum += of(inUnits(x[i], k)) / n; return sum; };
     const of = Array.from({ length: Math.min(length, 4) }, (_, k) => {
       const m = mean(k, (v) => v);
       return `${say(m)} ± ${say(Math.sqrt(mean(k, (v) => (v - m) ** 2)))}`;
@@ -104,7 +105,7 @@ async function watch(options, what) {
   $("pause").disabled = $("one").disabled = false;
   $("said").textContent = "";
   const view = pictures ? new Tiles(chains.n, what) : new Cloud(), began = performance.now();
-  let shown = 0, busy = 0;
+  let next = 0, busy = 0; // when to show the chains again
   while (!chains.done) {
     if (state.paused) await new Promise((resolve) => { state.wake = resolve; });
     if (run !== state.run) return null;
@@ -112,8 +113,8 @@ async function watch(options, what) {
     await chains.advance();
     busy += performance.now() - at;
     if (run !== state.run) return null;
-    if (performance.now() - shown > 40 || chains.done || state.paused) {
-      shown = performance.now();
+    if (performance.now() > next || chains.done || state.paused) {
+      const from = performance.now();
       view.show(chains);
       if (chains.energy) curve(chains.energies, chains.steps);
       $("progress").max = chains.steps;
@@ -121,6 +122,8 @@ async function watch(options, what) {
       const level = about.sigma0 > 0 ? `noise level ${chains.level.toFixed(2)}, ` : "";
       $("numbers").textContent = `step ${chains.step} of ${chains.steps}, ${level}T = ${chains.temperature.toFixed(2)}, ${(busy / chains.step).toFixed(1)} ms a step`;
       await new Promise(requestAnimationFrame);
+      const now = performance.now();
+      next = now + Math.max(40, 2 * (now - from)); // a third of the time at most is for showing
     }
     const speed = Number($("speed").value); // steps a second, 0 for all there are
     if (speed > 0) await new Promise((resolve) => setTimeout(resolve, 1000 / speed - (performance.now() - at)));
@@ -161,7 +164,8 @@ async function judge() {
   do {
     again = false;
     const { picture } = state.easel, { energy, score } = await state.engine.score(picture, 1);
-    const norm = Math.sqrt(score.reduce((sum, v) => sum + v * v, 0)), p = await state.engine.classify(picture, 1);
+    const norm = Math.sqrt(score.reduce((sum, v) => sum + v * v, 0));
+    const p = picture.some((v) => v > 0) && (await state.engine.classify(picture, 1)); // of an empty easel it knows nothing
     $("verdict").textContent = (energy ? `E ${energy[0].toFixed(2)}, ` : "") + `‖score‖ ${norm.toFixed(1)}` + (p ? `; the classifier says ${best(p, 0)}` : "");
     drawScore($("score"), score);
   } while (again);
@@ -190,7 +194,7 @@ function connect() {
 // steps leaves out the denoising jump where the address says raw.
 const steps = () => (parameters.has("raw") && sampler().jump ? sampler().rows.length / coefficients - 1 : Infinity);
 
-const sample = () => watch({ n: number("count"), steps: steps() }, pictures ? "picture" : "point");
+const sample = (n = number("count")) => watch({ n, steps: steps() }, pictures ? "picture" : "point");
 
 async function fill() {
   const hidden = state.easel.mask();
@@ -231,11 +235,10 @@ async function begin() {
   const on = webgpu ? "on the GPU" : `on ${threads} thread${threads === 1 ? "" : "s"}`;
   $("status").textContent = `Ready after ${((performance.now() - began) / 1000).toFixed(1)} s, ${on}; everything runs in this browser, and nothing is sent anywhere.`;
   document.body.dataset.ready = "yes";
-  if (pictures) {
-    $("fill").disabled = false;
-    judge();
-  }
-  await (about.hidden ? fill() : sample());
+  if (pictures) $("fill").disabled = false;
+  // One picture is there at once; the form asks for as many as one likes.
+  await (about.hidden ? fill() : sample(pictures && !parameters.has("count") ? 1 : number("count")));
+  if (pictures) await judge();
   document.body.dataset.sampled = "yes";
 }
 

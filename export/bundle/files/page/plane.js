@@ -1,7 +1,7 @@
 // Points of a vector space on a plane: two of their coordinates (a single one
 // beside its energy), over the energy where there are just these two.
 
-import { $, about } from "./client.js";
+import { $, about, inUnits } from "./client.js";
 
 const cells = 72; // of the map of the energy, a side
 
@@ -95,7 +95,8 @@ export class Plane {
   drawScale(context) {
     const { width, height } = this.canvas, say = (v) => Number(v.toPrecision(3)).toString();
     context.font = "12px system-ui, sans-serif";
-    const [[left, right], [low, high]] = this.view;
+    const [a, b] = this.axes(), up = (v) => (about.length === 1 ? v : inUnits(v, b)); // of one coordinate, the energy is upwards
+    const [left, right] = this.view[0].map((v) => inUnits(v, a)), [low, high] = this.view[1].map(up);
     context.fillText(say(left), 4, height - 6);
     context.fillText(say(right), width - 44, height - 6);
     context.fillText(say(low), 4, height - 22);
@@ -110,7 +111,7 @@ export class Plane {
     const { energy, score } = await this.engine.score(Float32Array.from(point), 1);
     this.probe = { point, score };
     const say = (list) => Array.from(list, (v) => v.toPrecision(3)).join(", ");
-    $("verdict").textContent = `at (${say(point)})` + (energy ? ` E ${energy[0].toPrecision(5)},` : "") + ` score (${say(score)})`;
+    $("verdict").textContent = `at (${say(point.map(inUnits))})` + (energy ? ` E ${energy[0].toPrecision(5)},` : "") + ` score (${say(score)})`;
     this.redraw();
   }
 

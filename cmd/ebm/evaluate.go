@@ -26,7 +26,9 @@ type evaluateFlags struct {
 	both bothFlags
 
 	metrics sets.Options
-	asJSON  bool
+	partFlags
+	times  string
+	asJSON bool
 }
 
 // bothFlags are those of a RUN and of two sides that options have in another
@@ -63,6 +65,8 @@ func (f *evaluateFlags) addSides(fs *pflag.FlagSet) {
 	fs.StringVar(&f.metrics.WriteFeatures, "write-features", "", "also write the samples' features to this .npz file")
 	fs.StringVar(&f.metrics.WriteStatistics, "write-statistics", "",
 		"also write the mean and covariance of the samples' features to this .npz file, which pytorch-fid reads")
+	fs.StringVar(&f.times, "times", "", "also write what was computed, and how long it took, to this .json file")
+	f.partFlags.add(fs, "folder of features (--cache)")
 }
 
 func (f *evaluateFlags) addRun(fs *pflag.FlagSet) {
@@ -148,7 +152,7 @@ too few samples and the like go to standard error.`,
 			case f.sets.Samples == "":
 				return usagef("want RUN, or --samples X, and --reference Y to compare them with")
 			}
-			return f.evaluateSets(cmd.Context(), a)
+			return f.evaluateSets(cmd.Context(), a, cmd)
 		},
 	}
 	fs := cmd.Flags()
@@ -220,16 +224,36 @@ func (f *evaluateFlags) network() assess.Features {
 }
 
 // evaluateSets compares two sides and prints the numbers.
-func (f *evaluateFlags) evaluateSets(ctx context.Context, a *app) error {
+func (f *evaluateFlags) evaluateSets(ctx context.Context, a *app, cmd *cobra.Command) error {
 	if err := f.check(false); err != nil {
 		return err
+	}
+	cache := f.metrics.CacheDir
+	if cache == "" && (f.part != "" || f.join) {
+		return usagef("want --cache DIR, the folder of features that parts share")
+	}
+	if cache != "" { // without one, a task of an array may have an evaluation of its own
+		var err error
+		if f.metrics.Share, err = f.partFlags.share(a); err != nil {
+			return err
+		}
+	}
+	if !f.metrics.Share.Part.Whole() {
+		if err := jobOf(cmd, "").claim(cache); err != nil {
+			return err
+		}
 	}
 	o := f.sets
 	o.Data, o.Limit, o.Features, o.Metrics = f.both.data, f.both.limit, f.network(), f.metrics
 	o.Metrics.Progress, o.Metrics.Log = a.progress(), a.log
 	result, err := assess.Sets(ctx, a.runtime, o)
 	if err != nil {
-		return err
+		return a.finishedPart(err, f.metrics.Share, cache, f.asJSON)
+	}
+	if f.times != "" {
+		if err := writeJSON(f.times, result.Times()); err != nil {
+			return err
+		}
 	}
 	for _, w := range result.AllWarnings() {
 		a.log("warning: " + w)

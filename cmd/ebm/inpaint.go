@@ -13,6 +13,7 @@ import (
 	"ebm/internal/picture"
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/mcmc"
+	"ebm/mdsm/samples"
 	"ebm/models/tensor"
 )
 
@@ -21,6 +22,7 @@ type inpaintFlags struct {
 	pictureFlags
 	scheduleFlags
 	fewStepFlags
+	partFlags
 	mask        string
 	temperature float64
 	completions int
@@ -41,6 +43,7 @@ func (f *inpaintFlags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.batch, "batch", 0, "completions computed at once (default: as many as the threads take)")
 	fs.IntVar(&f.rows, "rows", 16, "pictures in inpaint.png")
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
+	f.partFlags.add(fs, "folder (--out)")
 	fs.StringVar(&f.sampler, "sampler", string(mcmc.Langevin), "langevin, or of few evaluations "+langevin.MethodNames())
 	group(fs, "The chains", func(fs *pflag.FlagSet) {
 		f.addSchedule(fs)
@@ -88,7 +91,7 @@ densities leave to what is hidden: with --temperature 1 --raw they have all of i
 			if !(f.temperature >= 0 && f.temperature <= f.hot) || f.temperature > 0 && f.isFew() {
 				return usagef("--temperature %g, want a number from 0 to that of --hot, with --sampler langevin", f.temperature)
 			}
-			return f.inpaint(cmd.Context(), a)
+			return f.inpaint(cmd.Context(), a, cmd)
 		},
 	}
 	f.add(cmd.Flags())
@@ -114,7 +117,11 @@ type inpainted struct {
 	Pictures   []langevin.Errors `json:"pictures"`
 }
 
-func (f *inpaintFlags) inpaint(ctx context.Context, a *app) error {
+func (f *inpaintFlags) inpaint(ctx context.Context, a *app, cmd *cobra.Command) error {
+	share, err := f.share(a)
+	if err != nil {
+		return err
+	}
 	set, err := f.settings(1)
 	if err != nil {
 		return err
@@ -132,11 +139,6 @@ func (f *inpaintFlags) inpaint(ctx context.Context, a *app) error {
 			return err
 		}
 	}
-	release, err := atomicfile.Fill(f.out, "write", "ebm inpaint")
-	if err != nil {
-		return err
-	}
-	defer release()
 	shape := m.Shape()
 	pictures, err := f.pictures(ctx, a, shape)
 	if err != nil {
@@ -157,9 +159,18 @@ func (f *inpaintFlags) inpaint(ctx context.Context, a *app) error {
 		return err
 	}
 	defer sampler.Close()
-	filled, err := sampler.All(ctx, set)
+	key, err := sampler.FillKey(set)
 	if err != nil {
 		return err
+	}
+	release, err := a.shared(cmd, share, f.out, key)
+	if err != nil {
+		return err
+	}
+	defer release()
+	filled, err := sampler.AllIn(ctx, set, samples.Results{Dir: filepath.Join(f.out, "chains"), Share: share, Log: a.log})
+	if err != nil {
+		return a.finishedPart(err, share, f.out, f.asJSON)
 	}
 	r := inpainted{
 		Path: f.out, Model: f.run, Images: f.images, Mask: f.mask, Completions: f.completions, Seed: f.seed,

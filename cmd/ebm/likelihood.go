@@ -12,6 +12,7 @@ import (
 	"ebm/internal/atomicfile"
 	"ebm/mdsm/ais"
 	"ebm/mdsm/hmc"
+	"ebm/mdsm/samples"
 	"ebm/models/energy"
 	"ebm/models/rng"
 	"ebm/models/tensor"
@@ -21,6 +22,7 @@ import (
 type likelihoodFlags struct {
 	energyFlags
 	pictureFlags
+	partFlags
 	points string
 	out    string
 
@@ -44,6 +46,7 @@ func (f *likelihoodFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.out, "out", "", "folder of likelihood.json and of the chains' states, with which a run that was stopped goes on "+
 		"(default RUN/likelihood for a run)")
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
+	f.partFlags.add(fs, "folder (--out)")
 	group(fs, "In place of a model", func(fs *pflag.FlagSet) {
 		fs.StringSliceVar(&f.toys, "toy", nil, "densities whose log Z is known: "+strings.Join(energy.Toys(), ", "))
 		fs.IntSliceVar(&f.dims, "dim", []int{2, 16, 128, 1024}, "numbers of dimensions")
@@ -90,7 +93,7 @@ model, as they do with --toy. Bits per dimension are for pixel values from 0 to
 			if len(f.toys) > 0 {
 				return f.measureToys(cmd.Context(), a)
 			}
-			return f.measure(cmd.Context(), a)
+			return f.measure(cmd.Context(), a, cmd)
 		},
 	}
 	f.add(cmd.Flags())
@@ -150,7 +153,11 @@ type likelihood struct {
 	Density      *ais.Density `json:"density_forward,omitempty"`
 }
 
-func (f *likelihoodFlags) measure(ctx context.Context, a *app) error {
+func (f *likelihoodFlags) measure(ctx context.Context, a *app, cmd *cobra.Command) error {
+	share, err := f.share(a)
+	if err != nil {
+		return err
+	}
 	m, err := f.loadJumping(a)
 	if err != nil {
 		return err
@@ -175,17 +182,24 @@ func (f *likelihoodFlags) measure(ctx context.Context, a *app) error {
 		points = ais.Points(f.points).Of(x, m.Sigma0, set.Seed)
 		r.Points, r.ReverseFrom = f.points, "pictures, so no bound: "+f.images
 	}
+	if f.out == "" && !share.Part.Whole() {
+		return usagef("want --out DIR, the folder that parts share")
+	}
 	if f.out == "" {
 		a.log("there is no --out: when this is stopped, it begins anew")
-	} else {
-		release, err := atomicfile.Fill(f.out, "write", "ebm likelihood")
-		if err != nil {
-			return err
-		}
-		defer release()
 	}
-	if err := f.estimate(ctx, a, &r, m.Network, m.Weights, points); err != nil {
-		return err
+	err = f.estimate(ctx, a, &r, m.Network, m.Weights, points, func(e *ais.Estimator) (func(), error) {
+		if e.Share = share; f.out == "" {
+			return func() {}, nil
+		}
+		key := e.Key()
+		if points != nil {
+			key += samples.HashOf(points)
+		}
+		return a.shared(cmd, share, f.out, fmt.Sprintf("%s %d", key, f.chains))
+	})
+	if err != nil {
+		return a.finishedPart(err, share, f.out, f.asJSON)
 	}
 	if f.out != "" {
 		if err := writeJSON(filepath.Join(f.out, "likelihood.json"), r); err != nil {
@@ -209,9 +223,9 @@ func (f *likelihoodFlags) settings(sigma0 float64) ais.Settings {
 	return set
 }
 
-// estimate runs the chains and fills in what they say.
+// estimate runs the chains and fills in what they say, after begin has its say.
 func (f *likelihoodFlags) estimate(ctx context.Context, a *app, r *likelihood, n energy.Network, w energy.Weights,
-	points *tensor.Tensor) error {
+	points *tensor.Tensor, begin func(*ais.Estimator) (release func(), err error)) error {
 	files, err := hmc.NewFiles(n, w, r.Settings.Reference, r.Settings.Leapfrog)
 	if err != nil {
 		return err
@@ -230,11 +244,19 @@ func (f *likelihoodFlags) estimate(ctx context.Context, a *app, r *likelihood, n
 		return err
 	}
 	e.Progress, e.Dir, e.Log = a.progress(), f.out, a.log
+	release, err := begin(e)
+	if err != nil {
+		return err
+	}
+	defer release()
 	r.Dimensions, r.LogZ0 = tensor.Volume(n.InputShape()), e.LogZ0()
 	m, err := e.Measure(ctx, f.chains, points, r.Points == "") // exact draws of a toy have no kind
 	r.Forward, r.Reverse, r.PaperDensity, r.Density = m.Forward, m.Reverse, m.PaperDensity, m.Density
 	return err
 }
+
+// alone begins chains that no others are joined with.
+func alone(*ais.Estimator) (release func(), err error) { return func() {}, nil }
 
 func (f *likelihoodFlags) measureToys(ctx context.Context, a *app) error {
 	var all []likelihood
@@ -253,7 +275,7 @@ func (f *likelihoodFlags) measureToys(ctx context.Context, a *app) error {
 			if f.count > 0 {
 				points = energy.Draws(d, f.count, rng.New(f.set.Seed))
 			}
-			if err := f.estimate(ctx, a, &r, energy.Known{Density: d}, nil, points); err != nil {
+			if err := f.estimate(ctx, a, &r, energy.Known{Density: d}, nil, points, alone); err != nil {
 				return fmt.Errorf("%s in %d dimensions: %w", name, dim, err)
 			}
 			all = append(all, r)

@@ -25,6 +25,7 @@ type restoreFlags struct {
 	scheduleFlags
 	fewStepFlags
 	taskFlags
+	partFlags
 	measured string
 	noise    float64
 	exact    bool
@@ -46,6 +47,7 @@ func (f *restoreFlags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.batch, "batch", 0, "samples computed at once (default: as many as the threads take)")
 	fs.IntVar(&f.rows, "rows", 16, "pictures in restore.png")
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
+	f.partFlags.add(fs, "folder (--out)")
 	group(fs, "What was measured", f.taskFlags.add)
 	fs.StringVar(&f.sampler, "sampler", "fast", "fast (few evaluations, as sample --fast), langevin, or one of "+langevin.MethodNames())
 	fs.BoolVar(&f.exact, "exact", false, "with --sampler langevin, draw of exp(−E(x) − ‖y − Ax‖²/2σ_y²) itself, at temperature 1 and "+
@@ -84,7 +86,7 @@ single guess. A run that was stopped goes on with the same command.`,
 			if err := f.check(); err != nil {
 				return err
 			}
-			return f.restore(cmd.Context(), a)
+			return f.restore(cmd.Context(), a, cmd)
 		},
 	}
 	f.add(cmd.Flags())
@@ -148,7 +150,11 @@ type quality struct {
 	AgreementInverse *float64 `json:"agreement_inverse,omitempty"`
 }
 
-func (f *restoreFlags) restore(ctx context.Context, a *app) error {
+func (f *restoreFlags) restore(ctx context.Context, a *app, cmd *cobra.Command) error {
+	share, err := f.share(a)
+	if err != nil {
+		return err
+	}
 	m, err := f.loadJumping(a)
 	if err != nil {
 		return err
@@ -169,11 +175,6 @@ func (f *restoreFlags) restore(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	release, err := atomicfile.Fill(f.out, "write", "ebm restore")
-	if err != nil {
-		return err
-	}
-	defer release()
 	operator, err := f.operator(frame)
 	if err != nil {
 		return err
@@ -188,10 +189,12 @@ func (f *restoreFlags) restore(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	x, err := f.draw(ctx, a, m, problem, chains)
+	chains.Share = share
+	x, release, err := f.draw(ctx, a, m, problem, chains, cmd)
 	if err != nil {
-		return err
+		return a.finishedPart(err, share, f.out, f.asJSON)
 	}
+	defer release()
 	r := restored{
 		Path: f.out, Model: f.run, Images: f.images, Task: f.task, Operator: operator.Name, Measured: operator.Rows,
 		Rank: operator.Rank(), Noise: f.noise,
@@ -255,23 +258,30 @@ func (f *restoreFlags) problem(a *restore.Operator, known *tensor.Tensor) (resto
 	return p, nil
 }
 
-// draw runs the chains.
-func (f *restoreFlags) draw(ctx context.Context, a *app, m *ebm.Model, p restore.Problem, set restore.Settings) (*tensor.Tensor, error) {
+// draw runs the chains, after which the folder is the process's until release.
+func (f *restoreFlags) draw(ctx context.Context, a *app, m *ebm.Model, p restore.Problem, set restore.Settings,
+	cmd *cobra.Command) (x *tensor.Tensor, release func(), err error) {
 	rt, err := a.runtime(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	file, err := restore.NewFile(m.Network, m.Weights, p.Operator, m.Sigma0)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s, err := restore.New(rt, file, p.Operator, m.Sigma0)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.run, err)
+		return nil, nil, fmt.Errorf("%s: %w", f.run, err)
 	}
 	defer s.Close()
+	if release, err = a.shared(cmd, set.Share, f.out, s.Key(p, set)); err != nil {
+		return nil, nil, err
+	}
 	s.Progress, set.Log = a.progress(), a.log
-	return s.Run(ctx, p, set)
+	if x, err = s.Run(ctx, p, set); err != nil {
+		release()
+	}
+	return x, release, err
 }
 
 // judge compares with the pictures that are known.

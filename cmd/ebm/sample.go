@@ -22,9 +22,10 @@ type sampleFlags struct {
 	scheduleFlags
 	chainFlags
 	fewStepFlags
+	partFlags
+	share     samples.Share
 	out       string
 	count     int
-	shard     string
 	float32   bool
 	png       bool
 	grid      int
@@ -40,7 +41,9 @@ func (f *sampleFlags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.count, "count", 64, "number of samples")
 	fs.Uint64Var(&f.seed, "seed", 0, "seed; sample i of a seed is the same whatever the batch, shard or restart")
 	fs.IntVar(&f.batch, "batch", 0, "samples computed at once (default: as many as the threads take)")
-	fs.StringVar(&f.shard, "shard", "", "draw only part I/N of the samples, to be joined with --merge")
+	f.partFlags.add(fs, "folder (--out)")
+	fs.StringVar(&f.part, "shard", "", "")
+	fs.MarkHidden("shard") // the flag is there: what --part was called
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
 	fs.StringVar(&f.sampler, "sampler", string(mcmc.Langevin),
 		"langevin; of few evaluations "+langevin.MethodNames()+"; or with the correction of Metropolis mala or hmc")
@@ -85,22 +88,31 @@ effective sample sizes of the energy and of pixels, in place of trace.json.`,
 		Example: `  ebm sample --run mnist16 --count 64 --out samples
   ebm sample --run mnist16 --count 64 --fast --out fast
   ebm sample --run mnist16 --sampler hmc --count 400 --draws 100 --start mnist:train --out chains
-  ebm sample --run runs/mnist --count 50000 --shard 1/4 --out part1
-  ebm sample --merge part1,part2,part3,part4 --out samples`,
+  ebm sample --run runs/mnist --count 50000 --part 1/4 --out samples    (and 2/4 …, anywhere; then)
+  ebm merge samples`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if len(merge) > 0 {
-				return f.merge(cmd.Context(), a, merge)
+				if f.out == "" {
+					return usagef("want --out DIR, the folder to join the parts in")
+				}
+				return a.merge(cmd.Context(), merge, f.out, f.asJSON)
 			}
-			return f.sample(cmd.Context(), a)
+			share, err := f.partFlags.share(a)
+			if err != nil {
+				return err
+			}
+			f.share = share
+			return a.finishedPart(f.sample(cmd.Context(), a, cmd), share, f.out, f.asJSON)
 		},
 	}
-	cmd.Flags().StringSliceVar(&merge, "merge", nil, "join finished folders of --shard into --out instead")
+	cmd.Flags().StringSliceVar(&merge, "merge", nil, "")
+	cmd.Flags().MarkHidden("merge") // the flag is there: what ebm merge was called
 	f.add(cmd.Flags())
 	return cmd
 }
 
-func (f *sampleFlags) sample(ctx context.Context, a *app) error {
+func (f *sampleFlags) sample(ctx context.Context, a *app, cmd *cobra.Command) error {
 	set, err := f.langevin()
 	if err != nil {
 		return err
@@ -118,6 +130,11 @@ func (f *sampleFlags) sample(ctx context.Context, a *app) error {
 			return usagef("want --out DIR, the folder of the samples")
 		}
 		f.out = filepath.Join(folder, "samples")
+	}
+	if !f.share.Part.Whole() {
+		if err := jobOf(cmd, "").claim(f.out); err != nil {
+			return err
+		}
 	}
 	if m.Sigma0 == 0 && !set.Raw {
 		a.log(m.Name + " does not say its σ₀: samples are left without a denoising jump (--sigma0 makes one)")
@@ -202,15 +219,6 @@ func (f *sampleFlags) langevin() (langevin.Settings, error) {
 	if err != nil {
 		return set, err
 	}
-	if f.shard != "" {
-		var i, n int
-		if _, err := fmt.Sscanf(f.shard, "%d/%d", &i, &n); err != nil {
-			return set, usagef("--shard %q, want a part I/N such as 1/4", f.shard)
-		}
-		if set, err = set.Shard(i, n); err != nil {
-			return set, usageError{err}
-		}
-	}
 	set.Watch.Chains = min(f.watched, set.Count)
 	if set.Watch.Chains > 0 {
 		set.Watch.Snapshots = langevin.Snapshots(12, f.steps)
@@ -221,7 +229,7 @@ func (f *sampleFlags) langevin() (langevin.Settings, error) {
 // folder says what is written, and how: of a model, or of merged folders where it
 // is nil.
 func (f *sampleFlags) folder(a *app, m *ebm.Model) samples.Folder {
-	to := samples.Folder{Dir: f.out, Float32: f.float32, Grid: f.grid, Animation: f.animation, PNG: f.png, Log: a.log, Part: f.shard != ""}
+	to := samples.Folder{Dir: f.out, Float32: f.float32, Grid: f.grid, Animation: f.animation, PNG: f.png, Log: a.log, Share: f.share}
 	if m != nil {
 		to.Crop, to.Describe, to.Mean, to.Deviation = m.Crop(), m.Metadata(), m.Mean, m.Deviation
 	}
@@ -232,9 +240,6 @@ func (f *sampleFlags) folder(a *app, m *ebm.Model) samples.Folder {
 }
 
 func (f *sampleFlags) merge(ctx context.Context, a *app, parts []string) error {
-	if f.out == "" {
-		return usagef("want --out DIR, the folder to join the parts in")
-	}
 	w, err := samples.Merge(ctx, f.folder(a, nil), parts, a.progress())
 	if err != nil {
 		return err

@@ -110,9 +110,6 @@ func (f *sampleFlags) chainSettings(ctx context.Context, a *app, m *ebm.Model, p
 	if f.count%f.draws != 0 {
 		return mcmc.Settings{}, usagef("--count %d, want a multiple of --draws %d", f.count, f.draws)
 	}
-	if f.shard != "" && (plain.First%f.draws != 0 || plain.Count%f.draws != 0) {
-		return mcmc.Settings{}, usagef("--shard %s, want parts of whole chains, %d draws each", f.shard, f.draws)
-	}
 	set := mcmc.Default(mcmc.Method(f.sampler), plain.Count/f.draws)
 	set.First = plain.First / f.draws
 	set.StepSize, set.Seed, set.Batch, set.Raw = f.stepSize, f.seed, f.batch, plain.Raw

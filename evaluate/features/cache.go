@@ -40,6 +40,14 @@ func OpenCache(dir string) (*Cache, error) {
 	return &Cache{dir}, nil
 }
 
+// String returns the folder, "" of no cache.
+func (c *Cache) String() string {
+	if c == nil {
+		return ""
+	}
+	return c.dir
+}
+
 // key names a block.
 type key string
 
@@ -71,23 +79,37 @@ func (c *Cache) Features(ctx context.Context, e *Extractor, pictures []*tensor.T
 		set, err = compute()
 		return set, true, err
 	}
-	n := 0
-	for _, p := range pictures {
-		n += p.Shape()[0]
-	}
-	k := keyOf(string(e.Maker().JSON()), pictures...)
-	set, found, err := c.load(k, n)
-	if err != nil {
-		log(err.Error() + "; it is computed again")
-	}
+	set, k, found := c.kept(e, pictures, stage, log)
 	if found {
-		stage.Skip(int64(n))
 		return set, false, nil
 	}
 	if set, err = compute(); err != nil {
 		return set, true, err
 	}
 	return set, true, c.store(k, set)
+}
+
+// Kept returns the features of pictures, as Features takes them, that are kept; found is
+// false for others.
+func (c *Cache) Kept(e *Extractor, pictures []*tensor.Tensor, stage progress.Stage, log func(string)) (set Set, found bool) {
+	set, _, found = c.kept(e, pictures, stage, log)
+	return set, found
+}
+
+func (c *Cache) kept(e *Extractor, pictures []*tensor.Tensor, stage progress.Stage, log func(string)) (set Set, k key, found bool) {
+	n := 0
+	for _, p := range pictures {
+		n += p.Shape()[0]
+	}
+	k = keyOf(string(e.Maker().JSON()), pictures...)
+	set, found, err := c.load(k, n)
+	if err != nil {
+		log(err.Error() + "; it is computed again")
+	}
+	if found {
+		stage.Skip(int64(n))
+	}
+	return set, k, found
 }
 
 func (c *Cache) path(k key) string {

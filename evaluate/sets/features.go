@@ -8,6 +8,7 @@ import (
 
 	"ebm/evaluate"
 	"ebm/evaluate/features"
+	"ebm/mdsm/samples"
 	"ebm/models/tensor"
 	"ebm/runtime"
 	"ebm/runtime/progress"
@@ -36,6 +37,7 @@ type extraction struct {
 	rt       *runtime.Runtime
 	network  *features.Network // nil without one
 	cache    *features.Cache
+	share    samples.Share
 	other    *Source // one side that says what made it, which pictures must agree with; nil without
 	progress progress.Progress
 	log      func(string)
@@ -48,6 +50,9 @@ func (x extraction) side(ctx context.Context, what string, s *Source, n needs) (
 	out := &side{source: s, maker: s.maker}
 	if n == (needs{}) {
 		return out, nil
+	}
+	if !x.share.Part.Whole() {
+		n = needs{logits: true} // features stay in the cache
 	}
 	switch s.Kind {
 	case Statistics:
@@ -98,6 +103,8 @@ func (x extraction) pictures(ctx context.Context, what string, out *side, n need
 	defer stage.Done()
 	keep := collector{needs: n, count: s.Count, multiplier: x.multiplier}
 	var same sameness
+	var missing []int // blocks
+	begin, end := x.share.Part.Range((s.Count + Block - 1) / Block)
 	for first := 0; first < s.Count; first += Block {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -109,14 +116,22 @@ func (x extraction) pictures(ctx context.Context, what string, out *side, n need
 		for _, p := range pictures {
 			same.look(p)
 		}
-		begin := time.Now()
-		set, computed, err := x.cache.Features(ctx, extractor, pictures, stage, x.log)
+		if b := first / Block; b < begin || b >= end {
+			stage.Skip(int64(min(Block, s.Count-first)))
+			continue
+		}
+		started := time.Now()
+		set, computed, err := x.block(ctx, extractor, pictures, stage)
 		if err != nil {
 			return fmt.Errorf("%s: from picture %d on: %w", s.Name, first, err)
 		}
 		if computed {
-			out.seconds += time.Since(begin).Seconds()
+			out.seconds += time.Since(started).Seconds()
 			out.computed += set.Features.Shape()[0]
+		}
+		if set.Features == nil {
+			missing = append(missing, first/Block)
+			continue
 		}
 		if err := keep.add(set); err != nil {
 			return fmt.Errorf("%s: from picture %d on: %w", s.Name, first, err)
@@ -127,10 +142,24 @@ func (x extraction) pictures(ctx context.Context, what string, out *side, n need
 			return err
 		}
 	}
+	err = samples.Missing(x.cache.String(), "pictures' features of "+s.Name, missing, Block, s.Count)
+	if err != nil || !x.share.Part.Whole() {
+		return err
+	}
 	maker.Features = keep.d
 	out.maker = &maker
 	out.warnings = append(out.warnings, same.warnings(s)...)
 	return keep.finish(out)
+}
+
+// block returns the features of a block; none where they are to be joined and missing.
+func (x extraction) block(ctx context.Context, e *features.Extractor, pictures []*tensor.Tensor,
+	stage progress.Stage) (set features.Set, computed bool, err error) {
+	if x.share.Join {
+		set, _ = x.cache.Kept(e, pictures, stage, x.log)
+		return set, false, nil
+	}
+	return x.cache.Features(ctx, e, pictures, stage, x.log)
 }
 
 // collector takes from blocks what the metrics need.

@@ -9,6 +9,7 @@ import (
 
 	"ebm/evaluate"
 	"ebm/evaluate/features"
+	"ebm/mdsm/samples"
 	"ebm/runtime"
 	"ebm/runtime/progress"
 )
@@ -40,7 +41,10 @@ type Options struct {
 	Bootstrap        int    // resamples for intervals; 0 for none
 	BootstrapFrechet bool   // also for a Fréchet distance of many features, where each resample takes seconds
 
-	CacheDir        string // "" keeps no features
+	CacheDir string // "" keeps no features
+	// Share is of the features of pictures alone, and takes a CacheDir. With a part, Run
+	// returns samples.ErrPart once these are in the cache.
+	Share           samples.Share
 	WriteFeatures   string // "" writes none; else a .npz file of the samples' features
 	WriteStatistics string // "" writes none; else a .npz file of the samples' mean and covariance
 	Progress        progress.Progress
@@ -59,7 +63,10 @@ func Run(ctx context.Context, rt *runtime.Runtime, o Options) (*Result, error) {
 			return nil, fmt.Errorf("metric %q, want some of %v", m, Names())
 		}
 	}
-	x := extraction{rt: rt, network: o.Network, progress: o.Progress, log: o.Log}
+	if o.CacheDir == "" && o.Share != (samples.Share{}) {
+		return nil, errors.New("no folder of features that parts share, want Options.CacheDir")
+	}
+	x := extraction{rt: rt, share: o.Share, network: o.Network, progress: o.Progress, log: o.Log}
 	if x.log == nil {
 		x.log = func(string) {}
 	}
@@ -140,6 +147,9 @@ func (r *run) features(ctx context.Context, x extraction) (err error) {
 		if a.Kind == Pictures && b.Kind == Pictures && (a.Height != b.Height || a.Width != b.Width) {
 			r.warn("the samples are %s and the reference %s: features see the resizing", a.size(), b.size())
 		}
+	}
+	if !o.Share.Part.Whole() {
+		return samples.ErrPart
 	}
 	r.describe()
 	return nil

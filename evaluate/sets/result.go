@@ -19,7 +19,7 @@ type Result struct {
 	FileHash  string          `json:"weights_file_sha256,omitempty"`
 	Metrics   []Value         `json:"metrics"`
 	Warnings  []string        `json:"warnings,omitempty"` // about the sources and the network
-	Seconds   float64         `json:"seconds"`
+	Seconds   float64         `json:"-"`                  // see Times
 }
 
 // Side describes the samples or the reference.
@@ -30,8 +30,8 @@ type Side struct {
 	Channels int     `json:"channels,omitempty"` // of pictures
 	Height   int     `json:"height,omitempty"`
 	Width    int     `json:"width,omitempty"`
-	Computed int     `json:"computed,omitempty"` // pictures whose features were not in the cache
-	Seconds  float64 `json:"feature_seconds,omitempty"`
+	Computed int     `json:"-"` // pictures whose features were not in the cache
+	Seconds  float64 `json:"-"` // that computing features took
 }
 
 // Quantity names what a number measures, whatever the features.
@@ -93,7 +93,34 @@ type Value struct {
 	Preprocess string             `json:"preprocess,omitempty"`
 	Weights    string             `json:"weights_sha256,omitempty"`
 	Warnings   []string           `json:"warnings,omitempty"`
-	Seconds    float64            `json:"seconds"`
+	Seconds    float64            `json:"-"`
+}
+
+// Times says what one computation of a result took, which the result itself does not
+// depend on.
+type Times struct {
+	Seconds   float64            `json:"seconds"` // of the whole
+	Samples   SideTimes          `json:"samples"`
+	Reference *SideTimes         `json:"reference,omitempty"`
+	Metrics   map[string]float64 `json:"metrics"` // seconds by the key of the number
+}
+
+// SideTimes are those of one side's features.
+type SideTimes struct {
+	Computed int     `json:"computed"` // pictures whose features were not in the cache
+	Seconds  float64 `json:"feature_seconds"`
+}
+
+// Times returns what computing the result took.
+func (r *Result) Times() Times {
+	t := Times{Seconds: r.Seconds, Samples: SideTimes{r.Samples.Computed, r.Samples.Seconds}, Metrics: make(map[string]float64)}
+	if s := r.Reference; s != nil {
+		t.Reference = &SideTimes{s.Computed, s.Seconds}
+	}
+	for _, v := range r.Metrics {
+		t.Metrics[v.Key()] = v.Seconds
+	}
+	return t
 }
 
 // describe fills in what the result says of the sources.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ebm/mdsm/hmc"
+	"ebm/mdsm/samples"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime/parallel"
@@ -30,6 +31,9 @@ type Estimator struct {
 	// Dir, when not empty, is the folder in which states are kept, so that a
 	// run that was stopped goes on; it is made if it is not there.
 	Dir string
+	// Share says which of the chains are run, of each direction. With a part, Measure
+	// returns samples.ErrPart.
+	Share samples.Share
 	// SaveEvery is how often the state of a group is kept; 0 is 15 seconds.
 	SaveEvery time.Duration
 	// Log, when not nil, gets a line for what a person should know, such as a
@@ -58,6 +62,10 @@ func New(k *hmc.Kernel, s Settings) (*Estimator, error) {
 	}
 	return e, nil
 }
+
+// Key returns the hash of the settings, the model and what computes, which kept states
+// have in their names.
+func (e *Estimator) Key() string { return e.set.key(e.kernel.Hash(), e.kernel.Engine(), e.layout.Size) }
 
 // LogZ0 returns the log normaliser of the reference, in nats.
 func (e *Estimator) LogZ0() float64 { return e.set.Reference.LogZ(e.layout.Each()) }
@@ -127,14 +135,23 @@ func (e *Estimator) run(ctx context.Context, d direction, chains int, start func
 	if err := e.prepare(ctx); err != nil {
 		return Weights{}, err
 	}
-	stage := progress.Begin(e.Progress, "ais "+string(d), int64(chains)*int64(e.set.Distributions), "steps")
+	size := e.layout.Size
+	begin, end := e.Share.Part.Range((chains + size - 1) / size)
+	mine := max(min(end*size, chains)-begin*size, 0)
+	stage := progress.Begin(e.Progress, "ais "+string(d), int64(mine)*int64(e.set.Distributions), "steps")
 	defer stage.Done()
 	var w Weights
-	work := func(ctx context.Context, g int) (*chainGroup, error) {
-		c := &chainGroup{Estimator: e, direction: d, group: g, used: min(chains-g*e.layout.Size, e.layout.Size)}
+	var missing []int
+	work := func(ctx context.Context, i int) (*chainGroup, error) {
+		g := begin + i
+		c := &chainGroup{Estimator: e, direction: d, group: g, used: min(chains-g*size, size)}
 		return c, c.run(ctx, start, stage)
 	}
 	deliver := func(_ int, c *chainGroup) error {
+		if c.done < e.set.Distributions {
+			missing = append(missing, c.group)
+			return nil
+		}
 		w.Log = append(w.Log, c.logW[:c.used]...)
 		for _, v := range tensor.Data[float32](c.atModel)[:c.used] {
 			w.Energy = append(w.Energy, float64(v))
@@ -142,8 +159,10 @@ func (e *Estimator) run(ctx context.Context, d direction, chains int, start func
 		w.Acceptance += c.accepted / float64(chains) / float64(max(e.set.Distributions-1, 1))
 		return nil
 	}
-	err := parallel.Ordered(ctx, e.layout.Workers, (chains+e.layout.Size-1)/e.layout.Size, work, deliver)
-	return w, err
+	if err := parallel.Ordered(ctx, e.layout.Workers, end-begin, work, deliver); err != nil {
+		return w, err
+	}
+	return w, samples.Missing(e.Dir, string(d)+" chains", missing, size, chains)
 }
 
 // chainGroup is a group of chains on its way.
@@ -173,7 +192,7 @@ func (c *chainGroup) run(ctx context.Context, start func(chain int, dst []float3
 	}
 	store := c.store(x)
 	resumed, err := store.load(c)
-	if err != nil {
+	if err != nil || c.Share.Join {
 		return err
 	}
 	if !resumed {

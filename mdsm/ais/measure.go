@@ -3,6 +3,7 @@ package ais
 import (
 	"context"
 
+	"ebm/mdsm/samples"
 	"ebm/models/tensor"
 )
 
@@ -18,6 +19,9 @@ type Measurement struct {
 // of the points [N …], float32, nil for none. exact says that the points are
 // exact draws of the model, of which no density is measured.
 func (e *Estimator) Measure(ctx context.Context, chains int, points *tensor.Tensor, exact bool) (m Measurement, err error) {
+	if !e.Share.Part.Whole() {
+		return m, e.part(ctx, chains, points)
+	}
 	if chains > 0 {
 		weights, err := e.Forward(ctx, chains)
 		if err != nil {
@@ -42,6 +46,21 @@ func (e *Estimator) Measure(ctx context.Context, chains int, points *tensor.Tens
 	}
 	m.Density, err = result(e.DensityOf(weights.Energy, m.Forward.Estimate.Value))
 	return m, err
+}
+
+// part runs a part of the chains of both directions, whose states it leaves.
+func (e *Estimator) part(ctx context.Context, chains int, points *tensor.Tensor) error {
+	if chains > 0 {
+		if _, err := e.Forward(ctx, chains); err != nil {
+			return err
+		}
+	}
+	if points != nil {
+		if _, err := e.Reverse(ctx, points); err != nil {
+			return err
+		}
+	}
+	return samples.ErrPart
 }
 
 func result[T any](v T, err error) (*T, error) { return &v, err }

@@ -28,7 +28,7 @@ func (e *Estimator) StepSizes(ctx context.Context) ([]float64, error) {
 // prepare finds the step sizes by one group of pilots.
 func (e *Estimator) prepare(ctx context.Context) error {
 	e.log = progress.Lines(e.Log)
-	if e.steps != nil {
+	if e.steps != nil || e.Share.Join {
 		return nil
 	}
 	store := e.stepStore()

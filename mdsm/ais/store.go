@@ -24,7 +24,7 @@ type store struct {
 func (e *Estimator) open(name string, sum []byte) store {
 	s := store{State: samples.State{Log: e.log}, sum: sum}
 	if e.Dir != "" {
-		s.Path = filepath.Join(e.Dir, "ais-"+e.set.key(e.kernel.Hash(), e.kernel.Engine(), e.layout.Size), name+".npz")
+		s.Path = filepath.Join(e.Dir, "ais-"+e.Key(), name+".npz")
 	}
 	return s
 }

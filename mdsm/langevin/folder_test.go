@@ -330,10 +330,7 @@ func TestMerge(t *testing.T) {
 
 	var parts []string
 	for i := 3; i >= 1; i-- {
-		part, err := set.Shard(i, 3)
-		if err != nil {
-			t.Fatal(err)
-		}
+		part := partOf(set, i, 3)
 		f := whole
 		f.Dir, f.Grid = filepath.Join(root, string(rune('0'+i))), 0
 		write(t, s, part, f)
@@ -373,10 +370,7 @@ func TestMerge(t *testing.T) {
 	refused("an incomplete part", parts...)
 	set.Seed++
 	other := samples.Folder{Dir: filepath.Join(root, "other"), Float32: true, Crop: 15}
-	second, err := set.Shard(2, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
+	second := partOf(set, 2, 3)
 	write(t, s, second, other)
 	refused("another seed", parts[2], other.Dir)
 }

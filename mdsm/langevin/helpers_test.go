@@ -10,6 +10,7 @@ import (
 	"ebm/models/graph"
 	"ebm/models/rng"
 	"ebm/models/tensor"
+	"ebm/runtime/parallel"
 )
 
 const sigma0 = 0.1
@@ -42,6 +43,13 @@ func short(count, steps int) Settings {
 	s.Schedule.Steps = steps
 	s.Seed = 11
 	return s
+}
+
+// partOf returns the settings of a contiguous part i of n.
+func partOf(set Settings, i, n int) Settings {
+	first, end := parallel.Part{Index: i, Count: n}.Range(set.Count)
+	set.First, set.Count = set.First+first, end-first
+	return set
 }
 
 // all returns the samples of a run as one tensor.

@@ -14,6 +14,7 @@ import (
 	"ebm/models/energy"
 	"ebm/models/rng"
 	"ebm/models/tensor"
+	"ebm/runtime/parallel"
 )
 
 // tiny is a network whose groups have 64 samples.
@@ -87,22 +88,18 @@ func TestEverySamplerHasTheSameBits(t *testing.T) {
 			}
 			testkit.SameFiles(t, stopped.Dir, whole.Dir, samples.ArchiveFile, samples.Float32File, samples.TraceFile,
 				samples.SnapshotsFile, samples.RecordFile)
-			var parts []string
-			for i := range 2 {
-				shard, err := set.Shard(i+1, 2)
-				if err != nil {
-					t.Fatal(err)
-				}
-				shard.Watch.Chains = min(70, shard.Count)
-				dir := t.TempDir()
-				write(t, two, shard, samples.Folder{Dir: dir, Float32: true, Part: true})
-				parts = append(parts, dir)
-			}
 			merged := samples.Folder{Dir: t.TempDir(), Float32: true}
-			if _, err := samples.Merge(t.Context(), merged, parts, nil); err != nil {
-				t.Fatal(err)
+			for i := range 2 {
+				part := merged
+				part.Part = parallel.Part{Index: 2 - i, Count: 2}
+				if _, err := two.Write(t.Context(), set, part); !errors.Is(err, samples.ErrPart) {
+					t.Fatalf("part %v: error %v", part.Part, err)
+				}
 			}
-			testkit.SameFiles(t, merged.Dir, whole.Dir, samples.ArchiveFile, samples.Float32File)
+			merged.Join = true
+			write(t, one, set, merged)
+			testkit.SameFiles(t, merged.Dir, whole.Dir, samples.ArchiveFile, samples.Float32File, samples.TraceFile,
+				samples.SnapshotsFile, samples.RecordFile)
 		})
 	}
 }

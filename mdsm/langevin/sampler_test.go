@@ -49,10 +49,7 @@ func TestSameBits(t *testing.T) {
 		// Parts of the range, in another order.
 		each := tensor.Volume(net.InputShape())
 		for i := 4; i >= 1; i-- {
-			part, err := set.Shard(i, 4)
-			if err != nil {
-				t.Fatal(err)
-			}
+			part := partOf(set, i, 4)
 			part.Watch = samples.Watch{}
 			got, _ := all(t, two, part)
 			rows := tensor.Data[float32](want)[part.First*each : (part.First+part.Count)*each]

@@ -120,25 +120,6 @@ func At(stepSize float64, temperatures []float64) []mdsm.Update {
 	return list
 }
 
-// Shard returns the settings of part i = 1, …, n of the samples. The parts are
-// contiguous and of nearly equal sizes, and there must be a sample for each.
-func (s Settings) Shard(i, n int) (Settings, error) {
-	if n < 1 || i < 1 || i > n {
-		return s, fmt.Errorf("shard %d/%d: the first number must be from 1 to the second", i, n)
-	}
-	if n > s.Count {
-		return s, fmt.Errorf("shard %d/%d: there are only %d samples", i, n, s.Count)
-	}
-	// Whole parts and one more for the first few, without overflow.
-	size, more := s.Count/n, s.Count%n
-	s.First += (i-1)*size + min(i-1, more)
-	s.Count = size
-	if i <= more {
-		s.Count++
-	}
-	return s, nil
-}
-
 // Snapshots returns about n steps, evenly spaced from 0 to steps, for
 // Watch.Snapshots.
 func Snapshots(n, steps int) []int {

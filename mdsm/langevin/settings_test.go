@@ -6,32 +6,6 @@ import (
 	"testing"
 )
 
-func TestShardsCoverEverySample(t *testing.T) {
-	whole := Default(103)
-	whole.First = 7
-	for _, n := range []int{1, 2, 5, 103} {
-		at := whole.First
-		for i := 1; i <= n; i++ {
-			part, err := whole.Shard(i, n)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if part.First != at || part.Count < 103/n || part.Count > 103/n+1 {
-				t.Errorf("shard %d/%d: %d samples from %d, want to begin at %d", i, n, part.Count, part.First, at)
-			}
-			at += part.Count
-		}
-		if at != whole.First+whole.Count {
-			t.Errorf("%d shards end before sample %d", n, at)
-		}
-	}
-	for _, bad := range [][2]int{{0, 1}, {2, 1}, {1, 0}, {-1, -1}, {1, 104}} {
-		if _, err := whole.Shard(bad[0], bad[1]); err == nil {
-			t.Errorf("shard %d/%d has no error", bad[0], bad[1])
-		}
-	}
-}
-
 func TestSnapshots(t *testing.T) {
 	if got := Snapshots(5, 100); !slices.Equal(got, []int{0, 25, 50, 75, 100}) {
 		t.Error(got)

@@ -73,8 +73,9 @@ type Settings struct {
 	Seed         uint64
 	Batch        int // see langevin.Settings
 	// Dir, when not empty, is a folder in which finished chains are kept, so that a
-	// run that was stopped goes on.
+	// run that was stopped goes on and that several can share one.
 	Dir string
+	samples.Share
 	// Log, when not nil, gets a line when something kept there is of no use.
 	Log func(line string)
 }
@@ -132,7 +133,7 @@ func (s *Sampler) Close() error { return s.session.Close() }
 
 // Run returns samples [P·Samples …] of x, those of a picture one after another.
 // Sample i is the same in any batch. A chain whose numbers do not stay finite is an
-// error.
+// error. After a part of them it is samples.ErrPart.
 func (s *Sampler) Run(ctx context.Context, p Problem, set Settings) (*tensor.Tensor, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
@@ -143,18 +144,34 @@ func (s *Sampler) Run(ctx context.Context, p Problem, set Settings) (*tensor.Ten
 	r := s.plan(p, set)
 	group, all := r.layout.Size, p.Measured.Shape()[0]*set.Samples
 	out := tensor.New(tensor.Float32, append([]int{all}, s.op.shape...)...)
-	stage := progress.Begin(s.Progress, "restore", int64(all)*int64(len(r.updates)), "steps")
+	begin, end := set.Part.Range((all + group - 1) / group)
+	mine := max(min(end*group, all)-begin*group, 0)
+	stage := progress.Begin(s.Progress, "restore", int64(mine)*int64(len(r.updates)), "steps")
 	defer stage.Done()
-	work := func(ctx context.Context, g int) (*tensor.Tensor, error) {
-		return r.group(ctx, g*group, min(all-g*group, group), stage)
+	var missing []int
+	work := func(ctx context.Context, i int) (*tensor.Tensor, error) {
+		first := (begin + i) * group
+		return r.group(ctx, first, min(all-first, group), stage)
 	}
-	deliver := func(g int, x *tensor.Tensor) error {
-		copy(tensor.Data[float32](out)[g*group*r.layout.Each():], tensor.Data[float32](x))
+	deliver := func(i int, x *tensor.Tensor) error {
+		if x == nil {
+			missing = append(missing, begin+i)
+			return nil
+		}
+		copy(tensor.Data[float32](out)[(begin+i)*group*r.layout.Each():], tensor.Data[float32](x))
 		return nil
 	}
-	err := parallel.Ordered(ctx, r.layout.Workers, (all+group-1)/group, work, deliver)
-	return out, err
+	if err := parallel.Ordered(ctx, r.layout.Workers, end-begin, work, deliver); err != nil {
+		return out, err
+	}
+	if !set.Part.Whole() {
+		return nil, samples.ErrPart
+	}
+	return out, samples.Missing(set.Dir, "samples", missing, group, all)
 }
+
+// Key returns the hash of all that the samples follow from.
+func (s *Sampler) Key(p Problem, set Settings) string { return s.plan(p, set).key }
 
 // run is what all groups share.
 type run struct {
@@ -218,23 +235,24 @@ func (s *Sampler) level(u mdsm.Update) float64 {
 	return s.sigma0 * math.Sqrt(u.Temperature)
 }
 
-// group runs the chains from first on, used of them, through all updates.
+// group returns what the chains from first on, used of them, come to, nil where it is
+// to be joined and missing.
 func (r *run) group(ctx context.Context, first, used int, stage progress.Stage) (*tensor.Tensor, error) {
-	kept := samples.State{Log: r.Log}
+	kept := samples.Results{Share: r.Share, Log: r.Log}
 	if r.Dir != "" {
-		kept.Path = filepath.Join(r.Dir, r.key[:16], fmt.Sprintf("chains-%012d.npz", first))
+		kept.Dir = filepath.Join(r.Dir, r.key[:16])
 	}
-	shape := append([]int{used}, r.op.shape...)
-	arrays, err := kept.Read()
-	if err != nil {
-		return nil, err
-	}
-	if x := arrays["x"]; x != nil && x.DType() == tensor.Float32 && slices.Equal(x.Shape(), shape) {
+	x, found, err := kept.Rows(first, append([]int{used}, r.op.shape...), func() (*tensor.Tensor, error) {
+		return r.chains(ctx, first, used, stage)
+	})
+	if found {
 		stage.Skip(int64(used) * int64(len(r.updates)))
-		return x, nil
-	} else if arrays != nil {
-		kept.Reject(kept.Path + " does not hold these chains")
 	}
+	return x, err
+}
+
+// chains runs chains through all updates.
+func (r *run) chains(ctx context.Context, first, used int, stage progress.Stage) (*tensor.Tensor, error) {
 	x, measured := r.start(first, used)
 	memory := r.layout.New()
 	// Bounds the noise to 16 MB.
@@ -257,8 +275,7 @@ func (r *run) group(ctx context.Context, first, used int, stage progress.Stage) 
 			return nil, fmt.Errorf("sample %d is not finite after %d updates; try a smaller step size", first+bad/r.layout.Each(), done)
 		}
 	}
-	x = x.Rows(0, used)
-	return x, kept.Write(map[string]*tensor.Tensor{"x": x})
+	return x.Rows(0, used), nil
 }
 
 // start returns where chains begin, and ȳ [Size R] of each: measured components at

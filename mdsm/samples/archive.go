@@ -35,6 +35,10 @@ func (w *writer) complete(ctx context.Context) (bool, error) {
 		dtype = tensor.Float32
 	}
 	if rows.DType == dtype && len(rows.Shape) == len(want) && slices.Equal(rows.Shape[1:], w.row) && rows.Shape[0] < w.Record.Count {
+		if !w.Part.Whole() {
+			return false, fmt.Errorf("%s is finished with %d samples, want a part of %d: one process alone can make it grow, or take another folder",
+				w.Dir, rows.Shape[0], w.Record.Count)
+		}
 		return false, w.reopen(ctx, rows.Shape[0])
 	}
 	if rows.DType != dtype || !slices.Equal(rows.Shape, want) {

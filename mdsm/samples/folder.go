@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -30,7 +28,7 @@ const (
 // Folder says where and how Write leaves samples.
 type Folder struct {
 	Dir     string // made if it is not there; one process at a time writes to it, which holds its lock
-	Part    bool   // no lock is taken: shards are published by what they hold, whoever makes them
+	Share          // of a part no lock is taken: shards are published by what they hold, whoever makes them
 	Crop    int    // keep the middle Crop × Crop pixels; 0 keeps all
 	Float32 bool   // also write samples_float32.npy
 	// Mean and Deviation of the columns of points [N D], which were taken away from the
@@ -129,9 +127,11 @@ func Span(size, group, first, end int) (lo, hi int) {
 // only what is missing, and the files are the same, byte for byte. A folder that
 // is complete stays as it is but for pictures and traces that are missing. One
 // that has fewer samples of the same settings, from the same first one, grows. One
-// of other settings is a *MismatchError.
+// of other settings is a *MismatchError. With a part of the groups, Write leaves their
+// shards and returns ErrPart with what it did, but nil where the folder is complete;
+// parts do not grow a finished folder.
 func (f Folder) Write(ctx context.Context, j Job, show progress.Progress) (Written, error) {
-	if f.Part {
+	if !f.Share.Part.Whole() {
 		if err := atomicfile.MkdirAll(f.Dir); err != nil {
 			return Written{}, err
 		}
@@ -150,10 +150,19 @@ func (f Folder) Write(ctx context.Context, j Job, show progress.Progress) (Writt
 	if err != nil {
 		return Written{}, err
 	}
+	if done && !f.Share.Part.Whole() {
+		return Written{Count: j.Record.Count, Reused: j.Record.Count, Path: filepath.Join(f.Dir, ArchiveFile)}, nil
+	}
 	if !done || w.tracing {
 		if err := w.fill(ctx, done); err != nil {
+			if !f.Share.Part.Whole() && ctx.Err() == nil && atomicfile.Exists(filepath.Join(f.Dir, ArchiveFile)) {
+				return Written{Count: j.Record.Count, Reused: j.Record.Count, Path: filepath.Join(f.Dir, ArchiveFile)}, nil // joined meanwhile
+			}
 			return Written{}, err
 		}
+	}
+	if !f.Share.Part.Whole() {
+		return Written{Count: w.made + w.had, Made: w.made, Reused: w.had, Path: w.shardsDir()}, ErrPart
 	}
 	if !done {
 		if err := w.assemble(ctx); err != nil {
@@ -180,9 +189,11 @@ type writer struct {
 	row    []int // of a sample in the archive: [H W C], or [D]
 	shards []shard
 	made   int
+	had    int // of the part, in shards that there were
 	values int // of pictures that were made
 	far    int // of these, further than 0.1 outside of [0, 1]
 
+	lo, hi  int              // groups of the share: from lo to before hi
 	missing []gap            // samples to draw
 	open    []*tensor.Tensor // batches [n H W C] that are finished and in no shard yet
 	first   int              // index of their first sample
@@ -212,12 +223,25 @@ func (f Folder) open(j *Job) (*writer, error) {
 	}
 	w := &writer{Folder: f, Job: j, row: row}
 	w.states = States{dir: w.shardsDir(), every: f.StateTime, log: f.Log}
-	if err := w.record().claim(f.Dir); err != nil {
+	if f.Join {
+		// What is joined may have been computed elsewhere.
+		if had, err := ReadRecord(f.Dir); err != nil {
+			return nil, err
+		} else if j.Record.Group != had.Group || j.Record.Engine != had.Engine {
+			j.Record.Group, j.Record.Engine = had.Group, had.Engine
+		}
+	}
+	if err := w.record().claim(f.Dir, f.Share.Part.Whole()); err != nil {
 		return nil, err
 	}
-	if err := atomicfile.Clean(w.shardsDir()); err != nil {
-		return nil, err
+	if f.Share.Part.Whole() {
+		if err := atomicfile.Clean(w.shardsDir()); err != nil {
+			return nil, err
+		}
 	}
+	all := j.groupsOf(j.Record.First, j.end())
+	w.lo, w.hi = f.Share.Part.Range(len(all))
+	w.lo, w.hi = w.lo+all[0], w.hi+all[0]
 	t, err := readTrace(f.Dir)
 	w.tracing = j.Watch.Chains > 0 && (err != nil || !t.fits(j, j.Record.First, j.Watch.Chains))
 	return w, nil
@@ -270,12 +294,23 @@ func (w *writer) fill(ctx context.Context, done bool) (err error) {
 		if w.shards, err = findShards(w.shardsDir(), w.Record.First, w.end(), w.dtype(), w.row, w.Log); err != nil {
 			return err
 		}
-		w.missing = gaps(w.shards, w.Record.First, w.end())
+		first, end := max(w.lo*w.Record.Group, w.Record.First), max(min(w.hi*w.Record.Group, w.end()), w.Record.First)
+		w.missing = gaps(within(w.shards, first, end), first, max(first, end))
+		w.had = max(end-first, 0)
+		for _, g := range w.missing {
+			w.had -= g.end - g.first
+		}
 	}
 	w.findTraces()
-	reused := w.Record.Count
+	if w.Join {
+		return w.joinable(done)
+	}
+	reused, all := w.had, w.had
+	if done {
+		reused, all = w.Record.Count, w.Record.Count
+	}
 	for _, g := range w.missing {
-		reused -= g.end - g.first
+		all += g.end - g.first
 	}
 	groups := w.wanted(done)
 	stage := w.Stage(groups, reused)
@@ -284,12 +319,29 @@ func (w *writer) fill(ctx context.Context, done bool) (err error) {
 		if err := w.take(b); err != nil {
 			return err
 		}
-		stage.Note(fmt.Sprintf("%d/%d samples", reused+w.made, w.Record.Count))
+		stage.Note(fmt.Sprintf("%d/%d samples", reused+w.made, all))
 		return nil
 	})
 	// What is finished is kept, also when the run was stopped.
 	if err := errors.Join(err, w.flush()); err != nil {
 		return err
+	}
+	if !w.Part.Whole() {
+		return nil
+	}
+	return w.joinTraces()
+}
+
+// joinable reports what is missing of a folder that is to be joined, and joins the
+// traces.
+func (w *writer) joinable(done bool) error {
+	if groups := w.wanted(done); len(groups) > 0 {
+		e := &MissingError{Dir: w.Dir, What: "samples", Count: w.Record.Count}
+		for _, g := range groups {
+			lo, hi := w.span(g, w.Record.First, w.end())
+			e.Ranges = ranges(e.Ranges, g*w.Record.Group+lo, g*w.Record.Group+hi)
+		}
+		return e
 	}
 	return w.joinTraces()
 }
@@ -307,6 +359,7 @@ func (w *writer) wanted(done bool) []int {
 			}
 		}
 	}
+	groups = slices.DeleteFunc(groups, func(g int) bool { return g < w.lo || g >= w.hi })
 	slices.Sort(groups)
 	return slices.Compact(groups)
 }
@@ -422,7 +475,7 @@ func (w *writer) flush() error {
 	w.shards = append(w.shards, s)
 	w.open, w.rows = nil, 0
 	for _, g := range w.ended {
-		if err := os.Remove(w.states.Of(g).Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := w.states.Of(g).Remove(true); err != nil {
 			return err
 		}
 	}

@@ -134,8 +134,8 @@ func (r Record) differences(wanted Record, except ...string) []string {
 }
 
 // claim makes the folder one of the record's samples, unless it is already one
-// of others. One of the first samples of the record grows.
-func (r Record) claim(dir string) error {
+// of others. One of the first samples of the record grows, if it may.
+func (r Record) claim(dir string, grows bool) error {
 	had, err := ReadRecord(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -146,10 +146,23 @@ func (r Record) claim(dir string) error {
 	if _, err := CheckFloats(filepath.Join(dir, Float32File)); err != nil {
 		return fmt.Errorf("%w: remove it to draw its samples again", err)
 	}
-	if d := had.differences(r, "count"); len(d) == 0 && had.Count < r.Count {
+	if d := had.differences(r, "count"); grows && len(d) == 0 && had.Count < r.Count {
 		return r.write(dir) // the folder grows
 	}
 	if d := had.differences(r); len(d) > 0 {
+		return &MismatchError{dir, d}
+	}
+	return nil
+}
+
+// SameSet reports a folder whose samples are of another set: a setting that differs is
+// a *MismatchError.
+func (r Record) SameSet(dir string) error {
+	other, err := ReadRecord(dir)
+	if err != nil {
+		return err
+	}
+	if d := other.differences(r); len(d) > 0 {
 		return &MismatchError{dir, d}
 	}
 	return nil

@@ -72,7 +72,10 @@ func writeShard(dir string, first int, samples *tensor.Tensor) (shard, error) {
 	}
 	s := shard{first: first, count: samples.Shape()[0], sum: crc32.ChecksumIEEE(b.Bytes())}
 	s.path = filepath.Join(dir, fmt.Sprintf(shardName, s.first, s.count, s.sum))
-	return s, atomicfile.WriteFile(s.path, b.Bytes())
+	if err := atomicfile.WriteFile(s.path, b.Bytes()); err != nil && !atomicfile.Exists(s.path) {
+		return s, err // not where another process published the same bytes
+	}
+	return s, nil
 }
 
 // check reports a shard that is not what was written: rows of another type or
@@ -154,6 +157,19 @@ func gaps(shards []shard, first, end int) []gap {
 	}
 	if first < end {
 		list = append(list, gap{first, end})
+	}
+	return list
+}
+
+// within returns shards, in order, cut to the samples from first to before end, as
+// gaps looks at them.
+func within(shards []shard, first, end int) []shard {
+	var list []shard
+	for _, s := range shards {
+		lo, hi := max(s.first, first), min(s.first+s.count, end)
+		if lo < hi {
+			list = append(list, shard{first: lo, count: hi - lo})
+		}
 	}
 	return list
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -58,12 +59,28 @@ func (s State) Write(arrays map[string]*tensor.Tensor) error {
 	return atomicfile.Write(s.Path, func(w io.Writer) error { return npz.Write(w, arrays, npz.Store) })
 }
 
+// Remove removes the file, if there is one and it is of no more use.
+func (s State) Remove(ended bool) error {
+	if s.Path == "" || !ended {
+		return nil
+	}
+	if err := os.Remove(s.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // States keeps the chains of the groups of a job that are in progress, beside its
 // shards. The zero value keeps nothing.
 type States struct {
 	dir   string
 	every time.Duration
 	log   func(string)
+}
+
+// NewStates keeps chains in a folder, every so often.
+func NewStates(dir string, every time.Duration, log func(string)) States {
+	return States{dir, every, log}
 }
 
 // Of returns the state of a group.

@@ -236,9 +236,10 @@ def speed(program, folder, weights, pictures, count, rounds):
     dataset = ImagesPathDataset([str(f) for f in files], TransformPILtoRGBTensor())
     rates = {"ebm": [], "pytorch-fid": [], "torch-fidelity": []}
     for _ in range(rounds):
-        _, result = ours(program, "--samples", pictures, "--metrics", "is", "--limit", count, "--inception", weights,
+        times = folder / "times.json"
+        ours(program, "--times", times, "--samples", pictures, "--metrics", "is", "--limit", count, "--inception", weights,
                          "--preprocess", "tf", "--threads", torch.get_num_threads())
-        rates["ebm"].append(count / result["samples"]["feature_seconds"])
+        rates["ebm"].append(count / json.loads(times.read_text())["samples"]["feature_seconds"])
         begin = time.perf_counter()
         fid_score.get_activations(files, fid, device="cpu")
         rates["pytorch-fid"].append(count / (time.perf_counter() - begin))

@@ -2,11 +2,18 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"ebm/export/onnximport"
+	"ebm/internal/atomicfile"
+	"ebm/internal/files"
+	"ebm/mdsm/train"
 	"ebm/models/energy"
 	"ebm/models/tensor"
 	"ebm/models/weights"
@@ -15,6 +22,7 @@ import (
 func newConvert(a *app) *cobra.Command {
 	var force, half, asJSON bool
 	var place placeFlags
+	var adapter string
 	cmd := &cobra.Command{
 		Use:   "convert IN OUT",
 		Short: "Convert weights between .safetensors, PyTorch's formats, .npz and .pkl",
@@ -24,13 +32,20 @@ OUT's ending: .safetensors, .pt, .pth, .bin, .ckpt, .npz or .pkl (NumPy arrays b
 Nothing in a file is ever executed. Of several networks in a file it takes averaged weights,
 or those that --section and --prefix name, and says what it left. IN may also be a run, a
 checkpoint or a shipped model, whose weights (averaged, if the run averages) go out with
-what is known of them.`,
-		Example: "  ebm convert checkpoint.pth weights.safetensors\n  ebm convert runs/mnist mnist.safetensors --float16",
-		Args:    exactArgs(2, "the file to read and the file to write"),
+what is known of them.
+
+With --adapter, IN and OUT are ONNX files: OUT is IN with the low-rank changes of a
+folder added to its weights, which ebm fit --lora or peft has written.`,
+		Example: "  ebm convert checkpoint.pth weights.safetensors\n  ebm convert runs/mnist mnist.safetensors --float16\n" +
+			"  ebm convert vit.onnx merged.onnx --adapter runs/lora/adapter",
+		Args: exactArgs(2, "the file to read and the file to write"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in, out := args[0], args[1]
 			if _, err := os.Stat(out); err == nil && !force {
 				return fmt.Errorf("%s exists: choose another name, or --force to replace it", out)
+			}
+			if adapter != "" {
+				return mergeAdapter(a, in, out, adapter, half, asJSON)
 			}
 			set, err := loadSet(a, place.in(in))
 			if err != nil {
@@ -53,9 +68,37 @@ what is known of them.`,
 	}
 	place.add(cmd.Flags())
 	cmd.Flags().BoolVar(&half, "float16", false, "round floating-point tensors to float16, for half the size")
+	cmd.Flags().StringVar(&adapter, "adapter", "", "a folder with a LoRA to merge into the ONNX file IN")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was written as JSON")
 	cmd.Flags().BoolVar(&force, "force", false, "replace OUT if it exists")
 	return cmd
+}
+
+// mergeAdapter writes an ONNX file with the changes of an adapter's folder.
+func mergeAdapter(a *app, in, out, adapter string, half, asJSON bool) error {
+	if half {
+		return usagef("--float16 with --adapter, want one of them: an ONNX file keeps its types")
+	}
+	values, err := train.MergeAdapter(in, adapter)
+	if err != nil {
+		return err
+	}
+	model, err := files.ReadFile(in)
+	if err != nil {
+		return err
+	}
+	merged, err := onnximport.Patch(model, filepath.Dir(in), values)
+	if err != nil {
+		return fmt.Errorf("%s: %w", in, err)
+	}
+	if err := atomicfile.WriteFile(out, merged); err != nil {
+		return err
+	}
+	if asJSON {
+		return a.printJSON(map[string]any{"path": out, "changed": slices.Sorted(maps.Keys(values))})
+	}
+	a.printf("%s\t%d weights changed\n", out, len(values))
+	return nil
 }
 
 // loadSet reads the tensors of a file of weights, those of a network if there is one, or the

@@ -46,6 +46,7 @@ and dropout drops: see docs/training-onnx.md, also on how to export a model for 
 		Example: `  ebm fit resnet18.onnx --data photos --epochs 3 --out runs/photos
   ebm fit regressor.onnx --data table.csv --loss mse --optimizer adamw --out runs/table
   ebm fit classifier.onnx --data x.npz --train 'fc.*' --learning-rate 1e-4 --out runs/head
+  ebm fit vit.onnx --data photos --lora rank=8,alpha=16 --target '*attention*' --out runs/lora
   ebm fit --resume --out runs/photos`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -119,6 +120,10 @@ func stepKnobs() knobs[train.FitSettings] {
 			func(s *settings) *[]string { return &s.Model.Train }),
 		words("freeze", "initialisers to leave as they are, by name, where * stands for any text",
 			func(s *settings) *[]string { return &s.Model.Freeze }),
+		word("lora", "train low-rank changes W + (α/r)·B·A of matrices and 1×1 convolutions alone, such as rank=8,alpha=16",
+			func(s *settings) *string { return &s.Model.LoRA }),
+		words("target", "with --lora: initialisers to change, by name, where * stands for any text (default: all that can be)",
+			func(s *settings) *[]string { return &s.Model.Target }),
 		word("mode", "batch normalisation and dropout: train, or inference, as in use", func(s *settings) *train.Mode { return &s.Model.Mode }),
 		words("size", "fix a symbolic size of the model, such as T=64", func(s *settings) *[]string { return &s.Model.Sizes }),
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -212,5 +213,42 @@ func TestTrainingStep(t *testing.T) {
 			!strings.Contains(strings.ReplaceAll(stderr, "label-smoothing", "label_smoothing"), want) {
 			t.Errorf("%q: exit status %d and %q, want %q", args, code, stderr, want)
 		}
+	}
+}
+
+// TestFitLoRA trains low-rank changes, in one go and in parts, and merges them with
+// the file that was trained: to the bytes of the run's model.
+func TestFitLoRA(t *testing.T) {
+	data, folder := circle(t, 200), t.TempDir()
+	model := filepath.Join(stepData, "fit.onnx")
+	args := []string{"fit", model, "--data", data, "--lora", "rank=2,alpha=4", "--learning-rate", "0.02", "--checkpoint-every", "7", "--quiet",
+		"--mode", "inference"} // running statistics, which are no part of an adapter, stay
+	whole, parts := filepath.Join(folder, "whole"), filepath.Join(folder, "parts")
+	mustRun(t, append(args, "--steps", "20", "--out", whole)...)
+	mustRun(t, append(args, "--steps", "20", "--out", parts)...)
+	if err := os.RemoveAll(filepath.Join(parts, "checkpoints", "step-00000020")); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, "fit", "--resume", "--quiet", "--out", parts)
+	testkit.SameFiles(t, parts, whole, train.FitModelFile, filepath.Join(train.FitAdapterDir, train.AdapterFile))
+	for _, dir := range []string{train.FitAdapterDir, train.FitBestAdapterDir} {
+		set := mustRun(t, "inspect", filepath.Join(whole, dir, train.AdapterFile))
+		for _, want := range []string{"base_model.model.0.lora_A.weight", "base_model.model.4.lora_B.weight"} {
+			if !strings.Contains(set, want) {
+				t.Errorf("%s has no %s: %s", dir, want, set)
+			}
+		}
+	}
+	merged := filepath.Join(folder, "merged.onnx")
+	mustRun(t, "convert", model, merged, "--adapter", filepath.Join(whole, train.FitAdapterDir))
+	if !bytes.Equal(testkit.Read(t, filepath.Join(whole, train.FitModelFile)), testkit.Read(t, merged)) {
+		t.Error("the merged file is not the run's model")
+	}
+	if code, _, stderr := ebmRun(t, "fit", "--resume", "--lora", "rank=3", "--out", parts); code == 0 || !strings.Contains(stderr, "--lora") {
+		t.Errorf("another rank: exit status %d, %q, want the flag", code, stderr)
+	}
+	if code, _, stderr := ebmRun(t, append(args, "--train", "0.*", "--out", filepath.Join(folder, "both"))...); code != 2 ||
+		!strings.Contains(stderr, "--lora") {
+		t.Errorf("--train beside it: exit status %d, %q, want 2 and the flag", code, stderr)
 	}
 }

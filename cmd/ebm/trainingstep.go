@@ -50,6 +50,7 @@ With --loss mdsm the model is an energy, and the step that of multiscale denoisi
 score matching: in go x, noise and sigma in place of a target.`,
 		Example: `  ebm training-step resnet18.onnx --loss cross-entropy --optimizer sgd --out train.onnx --weights first.safetensors
   ebm training-step vit.onnx --freeze 'encoder.*' --clip 1 --accumulate 4 --out train.onnx
+  ebm training-step gpt2.onnx --lora rank=8,alpha=16 --target '*attn*' --out train.onnx --weights first.safetensors
   ebm training-step energy.onnx --loss mdsm --sigma0 0.1 --out train.onnx`,
 		Args: exactArgs(1, "an ONNX file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -124,6 +125,7 @@ func (f *trainingStepFlags) write(a *app, flags *pflag.FlagSet) error {
 	if err != nil {
 		return err
 	}
+	fn.Seed = f.s.Seed
 	var g *graph.Graph
 	metadata := map[string]string{"kind": "training-step", "loss": string(f.s.Loss.Name), "optimiser": optimiser.String(),
 		"producer_of_model": model.Producer}
@@ -189,10 +191,10 @@ func writeFirst(path string, fn train.Function, model *onnximport.Model) error {
 }
 
 func (f *trainingStepFlags) print(a *app, g *graph.Graph, fn train.Function, model *onnximport.Model) error {
-	values, trained := 0, []string{}
+	values, trained, first := 0, []string{}, fn.First(model)
 	for _, name := range fn.Parameters {
 		trained = append(trained, name)
-		values += model.Initial[name].Len()
+		values += first[name].Len()
 	}
 	if f.asJSON {
 		report := gradientReport{Path: f.out, Dropped: model.Dropped, Assumes: model.Assumes, Warnings: model.Warnings}

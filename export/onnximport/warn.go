@@ -13,6 +13,13 @@ type use struct {
 	maker      string // the operator that computes it, "" for none
 	count      int    // of operands that it is
 	statistics bool   // the mean or variance of a batch normalisation
+	by         []usage
+}
+
+// usage is an operand of a node.
+type usage struct {
+	node  *onnxpb.NodeProto
+	place int
 }
 
 func (m *Model) use(name string) *use {
@@ -30,6 +37,7 @@ func (im *importer) noteUses(n *onnxpb.NodeProto) {
 	for i, name := range n.Input {
 		u := im.model.use(name)
 		u.count++
+		u.by = append(u.by, usage{n, i})
 		if n.GetOpType() == "BatchNormalization" && i >= 3 {
 			u.statistics = true
 		}

@@ -27,6 +27,10 @@ const (
 	FitModelFile = "model.onnx" // the model with the weights of the last step
 	FitBestFile  = "best.onnx"  // with those that were best on what is held out
 	FitBestScore = "best.json"  // what was measured of these
+
+	// Folders of the adapters of a LoRA, which the two models have merged.
+	FitAdapterDir     = "adapter"
+	FitBestAdapterDir = "best-adapter"
 )
 
 // Score is what a measurement of a function says.
@@ -196,11 +200,12 @@ func Fit(ctx context.Context, rt *runtime.Runtime, s FitSettings, o FitOptions) 
 	if err != nil {
 		return Fitted{}, err
 	}
+	f.Seed = s.Seed
 	optimiser, err := s.Optimiser.Optimiser()
 	if err != nil {
 		return Fitted{}, err
 	}
-	w := fitWriter{s: s, dir: o.Dir}
+	w := fitWriter{s: s, f: f, dir: o.Dir}
 	if w.model, err = files.ReadFile(s.Model.Path); err != nil {
 		return Fitted{}, err
 	}
@@ -211,12 +216,17 @@ func Fit(ctx context.Context, rt *runtime.Runtime, s FitSettings, o FitOptions) 
 		// In use, running statistics are inputs as the parameters are.
 		read := o.Import
 		read.InUse = true
-		read.Free = func(name string) bool { return slices.Contains(f.Parameters, name) || slices.Contains(f.States, name) }
-		use, err := onnximport.Read(s.Model.Path, read)
+		free := slices.Concat(f.initialisers(), f.States)
+		read.Free = func(name string) bool { return slices.Contains(free, name) }
+		model, err := onnximport.Read(s.Model.Path, read)
 		if err != nil {
 			return Fitted{}, err
 		}
-		if w.meter, err = NewMeter(rt, Imported(use), s.Loss, o.Held, s.Batch); err != nil {
+		use, err := Imported(model).changed(f.adapters)
+		if err != nil {
+			return Fitted{}, err
+		}
+		if w.meter, err = NewMeter(rt, use, s.Loss, o.Held, s.Batch); err != nil {
 			return Fitted{}, err
 		}
 		defer w.meter.Close()
@@ -235,7 +245,7 @@ func Fit(ctx context.Context, rt *runtime.Runtime, s FitSettings, o FitOptions) 
 	if err != nil || r.Weights == nil {
 		return out, err
 	}
-	return out, w.write(FitModelFile, r.Weights)
+	return out, w.write(FitModelFile, FitAdapterDir, r.Weights)
 }
 
 // of is the output that a loss is of, as a list.
@@ -249,6 +259,7 @@ func of(l Loss) []string {
 // fitWriter writes a model with other weights, and those that are best.
 type fitWriter struct {
 	s     FitSettings
+	f     Function
 	dir   string
 	model []byte
 	meter *Meter
@@ -274,7 +285,7 @@ func (w *fitWriter) validate(ctx context.Context, u Update) error {
 	if w.dir == "" {
 		return nil
 	}
-	if err := w.write(FitBestFile, weights); err != nil {
+	if err := w.write(FitBestFile, FitBestAdapterDir, weights); err != nil {
 		return err
 	}
 	text, err := json.MarshalIndent(score, "", "  ")
@@ -303,12 +314,18 @@ func (w *fitWriter) readBest() error {
 	return nil
 }
 
-// write leaves the model with weights in the run's folder.
-func (w *fitWriter) write(name string, values energy.Weights) error {
+// write leaves the model with weights in the run's folder, and the adapters of a LoRA
+// beside it.
+func (w *fitWriter) write(name, adapters string, values energy.Weights) error {
 	if w.dir == "" {
 		return nil
 	}
-	b, err := onnximport.Patch(w.model, filepath.Dir(w.s.Model.Path), values)
+	if len(w.f.adapters) > 0 {
+		if err := w.f.WriteAdapter(filepath.Join(w.dir, adapters), filepath.Base(w.s.Model.Path), values); err != nil {
+			return err
+		}
+	}
+	b, err := onnximport.Patch(w.model, filepath.Dir(w.s.Model.Path), w.f.Merged(values))
 	if err != nil {
 		return fmt.Errorf("%s: %w", w.s.Model.Path, err)
 	}

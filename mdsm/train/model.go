@@ -21,6 +21,10 @@ type ModelSettings struct {
 	// Freeze names.
 	Train  []string `toml:"train,omitempty"`
 	Freeze []string `toml:"freeze,omitempty"`
+	// LoRA is a setting as of ParseLoRA: what is trained are low-rank changes of the
+	// matrices and 1×1 convolutions that the patterns Target name, all without any.
+	LoRA   string   `toml:"lora,omitempty"`
+	Target []string `toml:"target,omitempty"`
 	Mode   Mode     `toml:"mode,omitempty"` // "" for TrainingMode
 	// Sizes fixes symbolic sizes of the model, as NAME=NUMBER.
 	Sizes []string `toml:"sizes,omitempty"`
@@ -37,7 +41,13 @@ const (
 
 // Validate reports the first setting that cannot be.
 func (m ModelSettings) Validate() error {
-	return firstOf(when(m.Path != "", "model.path", m.Path, "an ONNX file"), oneOf("model.mode", m.Mode, TrainingMode, InferenceMode, ""))
+	var err error
+	if m.LoRA != "" {
+		_, err = ParseLoRA(m.LoRA)
+	}
+	return firstOf(when(m.Path != "", "model.path", m.Path, "an ONNX file"), oneOf("model.mode", m.Mode, TrainingMode, InferenceMode, ""), err,
+		when(m.LoRA != "" || len(m.Target) == 0, "model.target", m.Target, "a LoRA, whose targets they are"),
+		when(m.LoRA == "" || len(m.Train)+len(m.Freeze) == 0, "model.lora", m.LoRA, "no train and freeze beside it, but target"))
 }
 
 // Read reads the model as a function: with the parameters that the settings choose,
@@ -56,7 +66,7 @@ func (m ModelSettings) Read(o onnximport.Options, training bool, of ...string) (
 			return Function{}, nil, fmt.Errorf("%s: no value is called %s, want an output", m.Path, name)
 		}
 	}
-	names, err := m.choose(known.Trainable(of...), known.Parameters)
+	names, err := m.choose(known, known.Trainable(of...))
 	if err != nil {
 		return Function{}, nil, fmt.Errorf("%s: %w", m.Path, err)
 	}
@@ -67,12 +77,26 @@ func (m ModelSettings) Read(o onnximport.Options, training bool, of ...string) (
 	if err != nil {
 		return Function{}, nil, err
 	}
-	return Imported(read), read, nil
+	f := Imported(read)
+	if m.LoRA == "" {
+		return f, read, nil
+	}
+	l, err := ParseLoRA(m.LoRA)
+	if err != nil {
+		return Function{}, nil, err
+	}
+	f, err = f.Adapted(read, l)
+	return f, read, err
 }
 
-// choose returns the names that the patterns choose of those that can be trained;
-// all are those of the file.
-func (m ModelSettings) choose(trainable, all []string) ([]string, error) {
+// choose returns the names that the patterns choose of those that can be trained in a
+// model.
+func (m ModelSettings) choose(known *onnximport.Model, trainable []string) ([]string, error) {
+	all, train := known.Parameters, m.Train
+	if m.LoRA != "" {
+		train = m.Target
+		trainable = slices.DeleteFunc(trainable, func(name string) bool { _, ok := known.Multiplies(name); return !ok })
+	}
 	matches := func(patterns []string) (func(name string) bool, error) {
 		list := make([]*regexp.Regexp, len(patterns))
 		for i, p := range patterns {
@@ -85,7 +109,7 @@ func (m ModelSettings) choose(trainable, all []string) ([]string, error) {
 			return slices.ContainsFunc(list, func(r *regexp.Regexp) bool { return r.MatchString(name) })
 		}, nil
 	}
-	trained, err := matches(m.Train)
+	trained, err := matches(train)
 	if err != nil {
 		return nil, err
 	}
@@ -94,13 +118,17 @@ func (m ModelSettings) choose(trainable, all []string) ([]string, error) {
 		return nil, err
 	}
 	var names []string
+	of := ""
+	if m.LoRA != "" {
+		of = ", and that are matrices of MatMul or Gemm or 1×1 convolutions"
+	}
 	for _, name := range trainable {
-		if (len(m.Train) == 0 || trained(name)) && !frozen(name) {
+		if (len(train) == 0 || trained(name)) && !frozen(name) {
 			names = append(names, name)
 		}
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("none of %d initialisers is trained, want one or more that an output depends on", len(all))
+		return nil, fmt.Errorf("none of %d initialisers is trained, want one or more that an output depends on%s", len(all), of)
 	}
 	return names, nil
 }
@@ -110,7 +138,10 @@ func (m ModelSettings) choose(trainable, all []string) ([]string, error) {
 func (f Function) First(m *onnximport.Model) map[string]*tensor.Tensor {
 	first := make(map[string]*tensor.Tensor)
 	for _, name := range slices.Concat(f.Parameters, f.States) {
-		first[name] = m.Initial[name].AsFloat32()
+		if t := m.Initial[name]; t != nil {
+			first[name] = t.AsFloat32()
+		}
 	}
+	f.drawAdapters(first)
 	return first
 }

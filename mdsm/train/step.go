@@ -21,6 +21,11 @@ type Function struct {
 	// batch normalisation, float32 of fixed sizes. The next value of a state S is the
 	// output S.next.
 	States []string
+	// Seed is that of first values that are drawn, which are those of LoRA.
+	Seed uint64
+
+	lora     LoRA
+	adapters []adapter // of LoRA, whose A and B are parameters
 }
 
 // Imported returns the function of a model that was read with some initialisers

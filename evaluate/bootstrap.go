@@ -24,6 +24,8 @@ type BootstrapOptions struct {
 	Resamples int    // 0 means 200
 	Seed      uint64 // of the draws
 	Progress  progress.Progress
+	// Multiplier multiplies matrices; nil computes products in Go.
+	Multiplier *Multiplier
 }
 
 // BootstrapScore returns the spread of the Inception score of logits over
@@ -58,15 +60,15 @@ func BootstrapFrechet(ctx context.Context, generated, real *tensor.Tensor, dista
 		return Interval{}, err
 	}
 	return bootstrap(ctx, "resampled distances", distance, o, func(b int) (float64, error) {
-		g, err := StatisticsOf(gathered(generated, resample(o.Seed, ng, 2*uint64(b))))
+		g, err := o.Multiplier.StatisticsOf(gathered(generated, resample(o.Seed, ng, 2*uint64(b))))
 		if err != nil {
 			return 0, err
 		}
-		r, err := StatisticsOf(gathered(real, resample(o.Seed, nr, 2*uint64(b)+1)))
+		r, err := o.Multiplier.StatisticsOf(gathered(real, resample(o.Seed, nr, 2*uint64(b)+1)))
 		if err != nil {
 			return 0, err
 		}
-		f, err := Frechet(ctx, g, r)
+		f, err := o.Multiplier.Frechet(ctx, g, r)
 		return f.Distance, err
 	})
 }

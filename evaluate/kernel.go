@@ -18,6 +18,7 @@ type KernelOptions struct {
 	Subsets    int               // 0 means 100
 	SubsetSize int               // 0 means 1000
 	Seed       uint32            // of the subsets; 0 means DefaultSeed
+	Sigma      float64           // takes the kernel exp(−|x−y|²/(2σ²)); 0 means the cubic one
 	Multiplier *Multiplier       // nil computes products in Go
 	Progress   progress.Progress // nil shows nothing
 }
@@ -40,7 +41,7 @@ type KernelResult struct {
 // KernelDistance returns the squared maximum mean discrepancy of features
 // [n, d] with the kernel (x·y/d + 1)³, as mean and spread over subsets drawn
 // without replacement; KID, when the features are Inception's. Sets smaller
-// than a subset are an error.
+// than a subset are an error. Of a set and itself it is 0.
 func KernelDistance(ctx context.Context, generated, real *tensor.Tensor, o KernelOptions) (KernelResult, error) {
 	ng, nr, d, err := checkPair(generated, real)
 	if err != nil {
@@ -59,13 +60,23 @@ func KernelDistance(ctx context.Context, generated, real *tensor.Tensor, o Kerne
 		return KernelResult{}, fmt.Errorf("%d generated and %d real samples for subsets of %d: too few, choose smaller subsets", ng, nr,
 			o.SubsetSize)
 	}
+	if o.Sigma < 0 || math.IsNaN(o.Sigma) || math.IsInf(o.Sigma, 0) {
+		return KernelResult{}, fmt.Errorf("a kernel of width %g, want a positive number", o.Sigma)
+	}
+	if err := ctx.Err(); err != nil {
+		return KernelResult{}, err
+	}
+	if same(generated, real) {
+		return KernelResult{Subsets: o.Subsets, Warnings: []string{"both sides have the same features, so that their kernel distance is 0; " +
+			"torch-fidelity draws subsets of each all the same, whose distances scatter around it"}}, nil
+	}
 	state := newRandomState(seedOr(o.Seed))
 	first, second := make([][]int, o.Subsets), make([][]int, o.Subsets)
 	for i := range o.Subsets {
 		first[i] = ordered(state.permutation(ng)[:o.SubsetSize])
 		second[i] = ordered(state.permutation(nr)[:o.SubsetSize])
 	}
-	k := kernel{ctx: ctx, d: d, multiplier: o.Multiplier}
+	k := kernel{ctx: ctx, d: d, sigma: o.Sigma, multiplier: o.Multiplier}
 	values, err := k.discrepancies(generated, real, first, second, o.Progress)
 	if err != nil {
 		return KernelResult{}, err
@@ -87,10 +98,16 @@ func ordered(index []int) []int {
 	return index
 }
 
-// kernel sums (x·y/d + 1)³ over pairs.
+// same reports whether two sets hold equal numbers in the same order.
+func same(x, y *tensor.Tensor) bool {
+	return slices.Equal(x.Shape(), y.Shape()) && x.DType() == y.DType() && slices.Equal(x.Float64s(), y.Float64s())
+}
+
+// kernel sums (x·y/d + 1)³ or exp(−|x−y|²/(2σ²)) over pairs.
 type kernel struct {
 	ctx        context.Context
 	d          int
+	sigma      float64 // 0 for the first of them
 	multiplier *Multiplier
 }
 
@@ -155,11 +172,12 @@ func (k kernel) sums(a, b picked, as, bs [][]int, within bool, stage progress.St
 			first = i
 		}
 		for j := first; j < len(b.rows); j += tile {
-			values, err := k.multiplier.times(k.ctx, left, b.tile(j, k.d))
+			right := b.tile(j, k.d)
+			values, err := k.multiplier.times(k.ctx, left, right)
 			if err != nil {
 				return nil, err
 			}
-			k.apply(values)
+			k.apply(values, left, right)
 			times := 1.0
 			switch {
 			case within && i == j:
@@ -178,12 +196,29 @@ func (k kernel) sums(a, b picked, as, bs [][]int, within bool, stage progress.St
 	return totals, nil
 }
 
-// apply turns products into kernels.
-func (k kernel) apply(products *mat.Dense) {
-	values := products.RawMatrix().Data
-	for i, v := range values {
-		v = v/float64(k.d) + 1
-		values[i] = v * v * v
+// apply turns the products of rows of two tiles into kernels.
+func (k kernel) apply(products, left, right *mat.Dense) {
+	if k.sigma == 0 {
+		values := products.RawMatrix().Data
+		for i, v := range values {
+			v = v/float64(k.d) + 1
+			values[i] = v * v * v
+		}
+		return
+	}
+	squares := func(rows *mat.Dense) []float64 {
+		out := make([]float64, rows.RawMatrix().Rows)
+		for i := range out {
+			out[i] = dot(rows.RawRowView(i), rows.RawRowView(i))
+		}
+		return out
+	}
+	x, y := squares(left), squares(right)
+	for i, xx := range x {
+		row := products.RawRowView(i)
+		for j, v := range row {
+			row[j] = math.Exp((2*v - xx - y[j]) / (2 * k.sigma * k.sigma))
+		}
 	}
 }
 

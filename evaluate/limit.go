@@ -25,6 +25,8 @@ type LimitOptions struct {
 	Points   int    // subsets of the samples; 0 means 15
 	Seed     uint64 // of the subsets
 	Progress progress.Progress
+	// Multiplier multiplies matrices; nil computes products in Go.
+	Multiplier *Multiplier
 }
 
 // FrechetLimit extrapolates the Fréchet distance over the number of generated
@@ -44,18 +46,11 @@ func FrechetLimit(ctx context.Context, generated *tensor.Tensor, real *Statistic
 		return Limit{}, fmt.Errorf("%d samples of %d features, want %d or more to extrapolate from", n, d, 4*d)
 	}
 	return limit(ctx, "Fréchet distance for unlimited samples", n, max(n/10, 2*d), o, func(rows []int) (float64, error) {
-		sum, err := NewAccumulator(d)
+		s, err := o.Multiplier.StatisticsOf(gathered(generated, rows))
 		if err != nil {
 			return 0, err
 		}
-		if err := sum.Add(gathered(generated, rows)); err != nil {
-			return 0, err
-		}
-		s, err := sum.Statistics()
-		if err != nil {
-			return 0, err
-		}
-		f, err := Frechet(ctx, s, real)
+		f, err := o.Multiplier.Frechet(ctx, s, real)
 		return f.Distance, err
 	})
 }

@@ -1,13 +1,12 @@
 package evaluate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
 	goruntime "runtime"
 	"slices"
-
-	"gonum.org/v1/gonum/mat"
 
 	"ebm/models/tensor"
 	"ebm/runtime/parallel"
@@ -65,32 +64,28 @@ type candidate struct {
 }
 
 func (c candidate) compare(o candidate) int {
-	if s := sign(c.square - o.square); s != 0 {
-		return s
-	}
-	return c.index - o.index
+	return cmp.Or(cmp.Compare(c.square, o.square), c.index-o.index)
 }
 
 // fill finds the neighbours of the queries from first on, at most a tile.
 func (out Neighbours) fill(ctx context.Context, x, y points, first, k int, stage progress.Stage) error {
 	rows := x.rows(first)
-	m, _ := rows.Dims()
+	m := rows.Shape()[0]
 	nearest := make([][]candidate, m) // in order, at most k
 	for other := 0; other < y.n; other += tile {
-		if err := ctx.Err(); err != nil {
+		columns := y.rows(other)
+		products, err := (*Multiplier)(nil).times32(ctx, rows, columns)
+		if err != nil {
 			return err
 		}
-		columns := y.rows(other)
-		var products mat.Dense
-		products.Mul(rows, columns.T())
+		wide := columns.Shape()[0]
 		for i := range m {
 			row := nearest[i]
-			for j, product := range products.RawRowView(i) {
-				size := x.squares[first+i] + y.squares[other+j]
-				if len(row) == k && size-2*product-rounding*size > row[k-1].square {
+			for j, product := range products[i*wide : (i+1)*wide] {
+				if b := bounds(x, first+i, y, other+j, product); len(row) == k && b.fast-b.off > row[k-1].square {
 					continue
 				}
-				c := candidate{exact(rows.RawRowView(i), columns.RawRowView(j)), other + j}
+				c := candidate{exact(x, first+i, y, other+j), other + j}
 				at, _ := slices.BinarySearchFunc(row, c, candidate.compare)
 				row = slices.Insert(row, at, c)
 				row = row[:min(len(row), k)]

@@ -41,6 +41,7 @@ type bothFlags struct {
 	onnx       features.ONNXOptions
 	inputRange string
 	preprocess string
+	recipe     string
 	which      checkpointFlags
 	parts      []string
 	selects    bool
@@ -98,20 +99,35 @@ func (f *evaluateFlags) addNetwork(fs *pflag.FlagSet) {
 	fs.StringVar(&b.onnx.Output, "features-output", "", "with --features-onnx, the output that holds features (default the only one)")
 	fs.StringVar(&b.onnx.Logits, "logits-output", "", "with --features-onnx, the output that holds logits, for the score")
 	fs.StringVar(&b.inputRange, "features-range", string(features.RangeUnit),
-		"with --features-onnx, the values that it takes: 0..1, -1..1, 0..255 or imagenet")
+		"with --features-onnx, the values that it takes: 0..1, -1..1, 0..255, imagenet or clip (those less a mean colour)")
 	fs.IntVar(&b.onnx.Size, "features-size", 0, "with --features-onnx, the side of its input where the file leaves it open (default that "+
 		"of the pictures)")
 	fs.StringVar(&b.preprocess, "preprocess", string(inception.PyTorchFID),
-		"how pictures are resized: pytorch-fid, tf (as torch-fidelity) or clean (as clean-fid)")
+		"how pictures are resized: pytorch-fid, tf (as torch-fidelity), clean (as clean-fid) or pillow (rounding to bytes)")
+	fs.StringVar(&b.recipe, "features-recipe", "", "features as others take them: what is done to pictures before --features-onnx ("+
+		strings.Join(recipes(false), ", ")+"), or another layer of Inception ("+strings.Join(recipes(true), ", ")+")")
 	fs.StringVar(&f.metrics.CacheDir, "cache", "", "folder of computed features, so that a killed run goes on and nothing is computed twice")
+}
+
+// recipes returns the names of the recipes of Inception's layers, or of ONNX files.
+func recipes(ofLayers bool) (names []string) {
+	for _, r := range features.Recipes() {
+		if (r.Layer != "") == ofLayers {
+			names = append(names, r.Name)
+		}
+	}
+	return names
 }
 
 func (f *evaluateFlags) addMetrics(fs *pflag.FlagSet) {
 	m := &f.metrics
-	fs.StringSliceVar(&m.Metrics, "metrics", nil, "some of fid, is, kid, pr (precision, recall, density, coverage) (default those that can "+
-		"be had)")
+	fs.StringSliceVar(&m.Metrics, "metrics", nil, "some of fid, is, kid, pr (precision, recall, density, coverage), mifid (with a penalty of "+
+		"memorized samples), vendi (diversity of the samples), cmmd and classes (distances of each class) (default those of the first four "+
+		"that can be had)")
 	fs.IntVar(&m.Subsets, "kid-subsets", 100, "subsets of the kernel distance")
 	fs.IntVar(&m.SubsetSize, "kid-subset-size", 0, "samples in each (default 1000, or half of them where there are fewer)")
+	fs.Float64Var(&m.KernelSigma, "kid-sigma", 0, "a Gaussian kernel of this width for the kernel distance, as torch-fidelity's rbf (default "+
+		"the cubic kernel)")
 	fs.IntVar(&m.Splits, "is-splits", 10, "splits of the Inception score")
 	fs.Uint32Var(&m.Seed, "seed", evaluate.DefaultSeed, "seed of subsets and splits, drawn in the order of torch-fidelity")
 	fs.BoolVar(&m.Unbiased, "unbiased", false, "also the Inception score of all samples at once with its bias taken off")
@@ -144,6 +160,11 @@ too few samples and the like go to standard error.`,
   ebm evaluate --samples samples.npz --reference mnist:test --features-onnx classifier.onnx --features-output hidden --json`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, said := range []string{"preprocess", "features-range"} {
+				if f.both.recipe != "" && cmd.Flags().Changed(said) {
+					return usagef("--features-recipe %s says what --%s does, want one of the two", f.both.recipe, said)
+				}
+			}
 			switch {
 			case len(args) == 1 && f.sets.Samples+f.sets.Reference != "":
 				return usagef("%s is a run, --samples and --reference name two sides, want one or the other", args[0])
@@ -171,7 +192,7 @@ func (f *evaluateFlags) check(run bool) error {
 	m, o, b := f.metrics, f.run, f.both
 	limits := []least{
 		{"limit", float64(b.limit), 0}, {"kid-subsets", float64(m.Subsets), 1}, {"kid-subset-size", float64(m.SubsetSize), 0},
-		{"is-splits", float64(m.Splits), 1}, {"features-size", float64(b.onnx.Size), 0},
+		{"is-splits", float64(m.Splits), 1}, {"features-size", float64(b.onnx.Size), 0}, {"kid-sigma", m.KernelSigma, 0},
 	}
 	if run {
 		limits = append(limits, least{"count", float64(o.Count), 2}, least{"steps", float64(o.Steps), 1},
@@ -197,6 +218,12 @@ func (f *evaluateFlags) check(run bool) error {
 	}
 	name, of, _ := strings.Cut(b.features, ":")
 	switch {
+	case b.recipe != "" && !slices.Contains(features.RecipeNames(), b.recipe):
+		return usagef("--features-recipe %s, want one of %s", b.recipe, strings.Join(features.RecipeNames(), ", "))
+	case slices.Contains(recipes(false), b.recipe) && b.onnx.Path == "":
+		return usagef("--features-recipe %s is of an ONNX file, want --features-onnx FILE (docs/evaluation.md exports one)", b.recipe)
+	case slices.Contains(recipes(true), b.recipe) && (b.onnx.Path != "" || name != "" && name != byInception):
+		return usagef("--features-recipe %s is of the Inception network, want --inception FILE alone", b.recipe)
 	case b.onnx.Path != "" && (b.inception != "" || b.features != ""), b.inception != "" && b.features != "" && b.features != byInception:
 		return usagef("--features, --inception and --features-onnx name several feature networks: choose one")
 	case !slices.Contains([]string{"", byInception, byClassifier, byPixels}, name) || of != "" && name != byClassifier:
@@ -210,7 +237,7 @@ func (f *evaluateFlags) check(run bool) error {
 // network returns what the flags say of the feature network.
 func (f *evaluateFlags) network() assess.Features {
 	b := f.both
-	n := assess.Features{Inception: b.inception, ONNX: b.onnx, Convention: inception.Convention(b.preprocess)}
+	n := assess.Features{Recipe: b.recipe, Inception: b.inception, ONNX: b.onnx, Convention: inception.Convention(b.preprocess)}
 	n.ONNX.Range = features.InputRange(b.inputRange)
 	switch name, of, _ := strings.Cut(b.features, ":"); name {
 	case byInception:

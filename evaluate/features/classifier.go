@@ -30,7 +30,7 @@ func ShippedClassifier(data string) (*Network, error) {
 		return nil, err
 	}
 	return &Network{
-		Identity: Identity{Classifier, data},
+		Identity: Identity{Kind: Classifier, Data: data},
 		open: func(rt *runtime.Runtime, channels, height, width int) (*Extractor, error) {
 			if height == 0 {
 				return nil, fmt.Errorf("the classifier of %s: pictures of mixed sizes, want one size", data)
@@ -98,7 +98,7 @@ func NewClassifier(rt *runtime.Runtime, o ClassifierOptions) (*Extractor, error)
 		return nil, fmt.Errorf("load the classifier: %w", err)
 	}
 	e.input, e.output = "x", outputs{features: "features", classes: "logits"}
-	e.maker = Maker{Network: Identity{Classifier, o.Data}, Weights: o.Weights.Hash(), Features: o.Channels * network.Features}
+	e.maker = Maker{Network: Identity{Kind: Classifier, Data: o.Data}, Weights: o.Weights.Hash(), Features: o.Channels * network.Features}
 	return e, nil
 }
 

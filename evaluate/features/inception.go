@@ -50,8 +50,9 @@ func FindInception(path string) (string, error) {
 		ErrNoInception, PublishedWeights, publishedHash, InceptionVariable, cached)
 }
 
-// InceptionFile reads weights of the FID Inception network from a file.
-func InceptionFile(path string, c inception.Convention) (*Network, error) {
+// InceptionFile reads weights of the FID Inception network from a file. A recipe
+// takes the features of another layer than the last; the zero Recipe none.
+func InceptionFile(path string, c inception.Convention, r Recipe) (*Network, error) {
 	hash, _, err := files.Hash(path)
 	if err != nil {
 		return nil, fmt.Errorf("weights of the Inception network: %w", err)
@@ -60,13 +61,13 @@ func InceptionFile(path string, c inception.Convention) (*Network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("weights of the Inception network: %w", err)
 	}
-	n := &Network{Identity: Identity{Kind: Inception}, File: path, FileHash: hash}
+	n := &Network{Identity: Identity{Kind: Inception, Recipe: r.Name}, File: path, FileHash: hash}
 	if !strings.HasPrefix(hash, publishedHash) {
 		n.Warnings = []string{fmt.Sprintf("the SHA-256 of the weights' file begins with %s and that of the published one with %s: unless this "+
 			"is a conversion of it, the numbers do not compare with published ones", hash[:8], publishedHash)}
 	}
 	n.open = func(rt *runtime.Runtime, channels, height, width int) (*Extractor, error) {
-		e, err := NewInception(rt, InceptionOptions{Weights: set, Convention: c, Channels: channels, Height: height, Width: width})
+		e, err := NewInception(rt, InceptionOptions{Weights: set, Convention: c, Recipe: r, Channels: channels, Height: height, Width: width})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
@@ -79,6 +80,7 @@ func InceptionFile(path string, c inception.Convention) (*Network, error) {
 type InceptionOptions struct {
 	Weights    *weights.Set         // of the FID Inception network, as weights.Load reads them
 	Convention inception.Convention // "" means inception.PyTorchFID
+	Recipe     Recipe               // of a layer, which has no logits; the zero Recipe is the last
 	Channels   int                  // 1, which the network sees as grey, or 3
 	Height     int                  // 0 and 0 for pictures of mixed sizes
 	Width      int
@@ -107,7 +109,11 @@ func NewInception(rt *runtime.Runtime, o InceptionOptions) (*Extractor, error) {
 	}
 	e.input, e.output = "x", outputs{features: "pool3", logits: "logits"}
 	e.maker = Maker{
-		Network: Identity{Kind: Inception}, Weights: o.Weights.Hash(), Preprocess: string(o.Convention), Features: inception.Features,
+		Network: Identity{Kind: Inception, Recipe: o.Recipe.Name}, Weights: o.Weights.Hash(), Preprocess: string(o.Convention),
+		Features: inception.Features,
+	}
+	if o.Recipe.Layer != "" {
+		e.output.logits, e.maker.Features = "", 0
 	}
 	e.session, err = load(rt, g)
 	return e, err
@@ -153,7 +159,14 @@ func (o InceptionOptions) graph() (*graph.Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.Output("pool3", out.Pool3)
-	g.Output("logits", out.UnbiasedLogits)
+	switch layer := out.Layers[o.Recipe.Layer]; {
+	case o.Recipe.Layer == "":
+		g.Output("pool3", out.Pool3)
+		g.Output("logits", out.UnbiasedLogits)
+	case layer == nil:
+		return nil, fmt.Errorf("layer %q of the Inception network, want one of %v", o.Recipe.Layer, inception.Layers())
+	default:
+		g.Output("pool3", layer)
+	}
 	return g, nil
 }

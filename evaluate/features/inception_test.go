@@ -36,7 +36,7 @@ func TestFindInception(t *testing.T) {
 	if got, err := FindInception("given.pth"); got != "given.pth" || err != nil {
 		t.Errorf("%s, %v", got, err)
 	}
-	if _, err := InceptionFile(cached, ""); err == nil {
+	if _, err := InceptionFile(cached, "", Recipe{}); err == nil {
 		t.Error("a file that holds no weights: no error")
 	}
 }
@@ -44,15 +44,16 @@ func TestFindInception(t *testing.T) {
 // The identity of networks is what files of version 0.1 call them.
 func TestIdentityIsText(t *testing.T) {
 	for text, want := range map[string]Identity{
-		"fid-inception": {Kind: Inception}, "onnx": {Kind: ONNX}, "pixels": {Kind: Pixels}, "mnist-classifier": {Classifier, "mnist"},
-		"fashion-mnist-classifier": {Classifier, "fashion-mnist"}, "": {}, "another": {Kind: "another"},
+		"fid-inception": {Kind: Inception}, "onnx": {Kind: ONNX}, "pixels": {Kind: Pixels}, "mnist-classifier": {Kind: Classifier, Data: "mnist"},
+		"fashion-mnist-classifier": {Kind: Classifier, Data: "fashion-mnist"}, "": {}, "another": {Kind: "another"},
+		"fid-inception:inception-768": {Kind: Inception, Recipe: "inception-768"}, "onnx:clip": {Kind: ONNX, Recipe: "clip"},
 	} {
 		var got Identity
 		if err := got.UnmarshalText([]byte(text)); err != nil || got != want || got.String() != text {
 			t.Errorf("%q is %+v, %q again, %v, want %+v", text, got, got, err, want)
 		}
 	}
-	m := Maker{Network: Identity{Classifier, "mnist"}, Weights: "ab", Features: 64}
+	m := Maker{Network: Identity{Kind: Classifier, Data: "mnist"}, Weights: "ab", Features: 64}
 	if got := string(m.JSON()); got != `{"network":"mnist-classifier","weights_sha256":"ab","features":64}` {
 		t.Errorf("keys of the cache begin with %s", got)
 	}

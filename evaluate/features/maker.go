@@ -19,12 +19,13 @@ const (
 	Pixels     Kind = "pixels"        // no network: the pictures' values from 0 to 1
 )
 
-// Identity names a network: its kind, and of a classifier the data set whose
-// classes it knows. As text, in files, it is the kind, or DATA-classifier. The
-// zero Identity is of a network that nothing names.
+// Identity names a network: its kind, of a classifier the data set whose
+// classes it knows, and the recipe by which it is used, "" for none. As text, in files, it is the kind,
+// DATA-classifier or KIND:RECIPE. The zero Identity is of a network that nothing names.
 type Identity struct {
-	Kind Kind
-	Data string
+	Kind   Kind
+	Data   string
+	Recipe string
 }
 
 // classifierSuffix ends the text of classifiers.
@@ -34,6 +35,9 @@ const classifierSuffix = "-" + string(Classifier)
 func (i Identity) String() string {
 	if i.Kind == Classifier {
 		return i.Data + classifierSuffix
+	}
+	if i.Recipe != "" {
+		return string(i.Kind) + ":" + i.Recipe
 	}
 	return string(i.Kind)
 }
@@ -45,7 +49,10 @@ func (i Identity) MarshalText() ([]byte, error) { return []byte(i.String()), nil
 func (i *Identity) UnmarshalText(text []byte) error {
 	*i = Identity{Kind: Kind(text)}
 	if data, ok := strings.CutSuffix(string(text), classifierSuffix); ok {
-		*i = Identity{Classifier, data}
+		*i = Identity{Kind: Classifier, Data: data}
+	}
+	if kind, recipe, ok := strings.Cut(string(text), ":"); ok {
+		*i = Identity{Kind: Kind(kind), Recipe: recipe}
 	}
 	return nil
 }
@@ -57,6 +64,9 @@ func (i Identity) Label() string {
 		return "pixels"
 	case Classifier:
 		return "features of the " + i.Data + " classifier"
+	}
+	if i.Recipe != "" {
+		return "features of " + i.Recipe
 	}
 	return "features of " + string(i.Kind)
 }

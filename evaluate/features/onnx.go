@@ -26,11 +26,12 @@ const (
 	RangeSigned   InputRange = "-1..1"
 	RangeByte     InputRange = "0..255"
 	RangeImageNet InputRange = "imagenet" // 0…1, less the mean and over the deviation of ImageNet's colours, as torchvision's networks take it
+	RangeCLIP     InputRange = "clip"     // the same with those of CLIP's pictures
 )
 
 // InputRanges returns the names of all ranges.
 func InputRanges() []InputRange {
-	return []InputRange{RangeUnit, RangeSigned, RangeByte, RangeImageNet}
+	return []InputRange{RangeUnit, RangeSigned, RangeByte, RangeImageNet, RangeCLIP}
 }
 
 // ONNXOptions say how an ONNX file makes features.
@@ -41,6 +42,8 @@ type ONNXOptions struct {
 	Logits     string               // the output that holds logits; "" for none
 	Range      InputRange           // "" means RangeUnit
 	Convention inception.Convention // how pictures are resized; "" means inception.PyTorchFID
+	Cut        Cut                  // of pictures that are no squares
+	Recipe     string               // the name of the recipe that these options are by, "" for none
 	Size       int                  // height and width where the file leaves them open; 0 means those of the pictures
 	Channels   int                  // of the pictures, 1 or 3
 	Height     int                  // 0 and 0 for pictures of mixed sizes
@@ -64,7 +67,7 @@ func ONNXFile(o ONNXOptions) (*Network, error) {
 	}
 	o.Hash = hash
 	return &Network{
-		Identity: Identity{Kind: ONNX}, File: o.Path, FileHash: hash,
+		Identity: Identity{Kind: ONNX, Recipe: o.Recipe}, File: o.Path, FileHash: hash,
 		open: func(rt *runtime.Runtime, channels, height, width int) (*Extractor, error) {
 			o := o
 			o.Channels, o.Height, o.Width = channels, height, width
@@ -145,13 +148,21 @@ func (e *Extractor) openONNX(rt *runtime.Runtime, o ONNXOptions) error {
 	}
 	e.input, e.output = in.Name, outputs{features: out.Name, logits: o.Logits}
 	e.maker = Maker{
-		Network: Identity{Kind: ONNX}, Weights: o.Hash, Preprocess: string(o.Convention), Range: string(o.Range),
+		Network: Identity{Kind: ONNX, Recipe: o.Recipe}, Weights: o.Hash, Preprocess: o.preprocess(), Range: string(o.Range),
 		Input: fmt.Sprint(shape), Output: out.Name, Logits: o.Logits,
 	}
 	if len(out.Shape) > 1 && out.Shape[1] > 0 {
 		e.maker.Features = out.Shape[1]
 	}
 	return nil
+}
+
+// preprocess names how pictures become squares of the network's size.
+func (o ONNXOptions) preprocess() string {
+	if o.Cut == CutNone {
+		return string(o.Convention)
+	}
+	return string(o.Convention) + ", cut " + string(o.Cut)
 }
 
 // pictureInput returns the file's only input, which must take pictures.
@@ -200,7 +211,7 @@ func (o ONNXOptions) graph(dtype tensor.DType, shape []int) (*graph.Graph, error
 	}
 	g := graph.New("pictures")
 	x := graph.Cast(g.Input("x", tensor.Uint8, graph.Batch(o.Channels, o.Height, o.Width)), tensor.Float32)
-	y, err := inception.Resize(x, o.Convention, shape[1], shape[2])
+	y, err := shaped(x, o.Convention, o.Cut, shape[1], shape[2])
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +225,10 @@ func (o ONNXOptions) graph(dtype tensor.DType, shape []int) (*graph.Graph, error
 		case RangeSigned:
 			y = graph.Shift(graph.Scale(y, 2.0/255), -1)
 		case RangeImageNet:
-			y = perChannel(graph.Scale(y, 1.0/255))
+			y = perChannel(graph.Scale(y, 1.0/255), []float32{0.485, 0.456, 0.406}, []float32{0.229, 0.224, 0.225})
+		case RangeCLIP:
+			y = perChannel(graph.Scale(y, 1.0/255), []float32{0.48145466, 0.4578275, 0.40821073},
+				[]float32{0.26862954, 0.26130258, 0.27577711})
 		}
 		if dtype != tensor.Float32 {
 			y = graph.Cast(y, dtype)
@@ -224,12 +238,12 @@ func (o ONNXOptions) graph(dtype tensor.DType, shape []int) (*graph.Graph, error
 	return g, err
 }
 
-// perChannel takes ImageNet's mean colour away and divides by the deviations;
-// one channel takes the means of the three.
-func perChannel(y *graph.Node) *graph.Node {
-	mean, deviation := []float32{0.485, 0.456, 0.406}, []float32{0.229, 0.224, 0.225}
+// perChannel takes a mean colour away and divides by the deviations; one
+// channel takes the means of the three.
+func perChannel(y *graph.Node, mean, deviation []float32) *graph.Node {
 	if channels, _ := y.Shape()[1].Constant(); channels == 1 {
-		mean, deviation = []float32{0.449}, []float32{0.226}
+		average := func(v []float32) []float32 { return []float32{(v[0] + v[1] + v[2]) / 3} }
+		mean, deviation = average(mean), average(deviation)
 	}
 	shift, scale := make([]float32, len(mean)), make([]float32, len(mean))
 	for c := range mean {

@@ -26,12 +26,13 @@ func (s *Source) openArrays(path string) error {
 	if _, err := atomicfile.CheckSum(path); err != nil {
 		return err
 	}
+	var names []string
 	if strings.HasSuffix(strings.ToLower(path), ".npz") {
 		archive, err := npz.Open(path)
 		if err != nil {
 			return err
 		}
-		names := archive.Names()
+		names = archive.Names()
 		archive.Close()
 		switch {
 		case slices.Contains(names, "mu") || slices.Contains(names, "sigma"):
@@ -43,6 +44,9 @@ func (s *Source) openArrays(path string) error {
 	rows, err := dataset.OpenArray(path)
 	if err != nil {
 		return err
+	}
+	if s.Labels, err = readLabels(path, names, rows.Shape[0]); err != nil {
+		return errors.Join(err, rows.Close())
 	}
 	if len(rows.Shape) == 2 && rows.DType.IsFloat() {
 		defer rows.Close()
@@ -56,6 +60,30 @@ func (s *Source) openArrays(path string) error {
 		return errors.Join(fmt.Errorf("%s: %w", path, err), rows.Close())
 	}
 	return nil
+}
+
+// readLabels reads the classes of n samples beside them, from the array labels, y or arr_1 of whole numbers.
+func readLabels(path string, names []string, n int) ([]string, error) {
+	for _, usual := range []string{"labels", "y", "arr_1"} {
+		if !slices.Contains(names, usual) {
+			continue
+		}
+		archive, err := npz.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer archive.Close()
+		t, err := archive.Read(usual)
+		if err != nil {
+			return nil, err
+		}
+		labels, err := labelsOf(t, n)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		return labels, nil
+	}
+	return nil, nil
 }
 
 // arranged says where an array [N …] has its pictures' rows, columns and channels.

@@ -10,6 +10,7 @@ import (
 	"ebm/evaluate"
 	"ebm/evaluate/features"
 	"ebm/mdsm/samples"
+	"ebm/models/tensor"
 	"ebm/runtime"
 	"ebm/runtime/progress"
 )
@@ -20,26 +21,34 @@ const (
 	InceptionScore = "is"
 	Kernel         = "kid" // kernel distance
 	Manifold       = "pr"  // precision, recall, density and coverage
+	Memorized      = "mifid"
+	Diversity      = "vendi"
+	MeanDistance   = "cmmd"
+	Classes        = "classes" // Fréchet and kernel distance of each class
 )
 
 // Names returns the names of all metrics.
-func Names() []string { return []string{Frechet, InceptionScore, Kernel, Manifold} }
+func Names() []string { return append(usual(), Memorized, Diversity, MeanDistance, Classes) }
+
+// usual returns those that are computed where none is named.
+func usual() []string { return []string{Frechet, InceptionScore, Kernel, Manifold} }
 
 // Options say what to compare and how.
 type Options struct {
 	Samples   *Source
 	Reference *Source           // nil when the score alone is wanted
 	Network   *features.Network // nil when no source has pictures
-	Metrics   []string          // of Names; nil takes those that the sources allow
+	Metrics   []string          // of Names; nil takes those of fid, is, kid and pr that the sources allow
 
-	Seed             uint32 // of subsets, splits and resampling; 0 means evaluate.DefaultSeed
-	Subsets          int    // of the kernel distance; 0 means 100
-	SubsetSize       int    // 0 means 1000, or half of the samples where there are fewer than that
-	Splits           int    // of the Inception score; 0 means 10
-	Unbiased         bool   // also the score with its bias taken off
-	Extrapolate      bool   // also distance and score for unlimited samples
-	Bootstrap        int    // resamples for intervals; 0 for none
-	BootstrapFrechet bool   // also for a Fréchet distance of many features, where each resample takes seconds
+	Seed             uint32  // of subsets, splits and resampling; 0 means evaluate.DefaultSeed
+	Subsets          int     // of the kernel distance; 0 means 100
+	SubsetSize       int     // 0 means 1000, or half of the samples where there are fewer than that
+	KernelSigma      float64 // of the kernel distance: the width of a Gaussian kernel; 0 takes the cubic one
+	Splits           int     // of the Inception score; 0 means 10
+	Unbiased         bool    // also the score with its bias taken off
+	Extrapolate      bool    // also distance and score for unlimited samples
+	Bootstrap        int     // resamples for intervals; 0 for none
+	BootstrapFrechet bool    // also for a Fréchet distance of many features, where each resample takes seconds
 
 	CacheDir string // "" keeps no features
 	// Share is of the features of pictures alone, and takes a CacheDir. With a part, Run
@@ -56,7 +65,7 @@ func Run(ctx context.Context, rt *runtime.Runtime, o Options) (*Result, error) {
 	begin := time.Now()
 	named := o.Metrics != nil
 	if !named {
-		o.Metrics = Names()
+		o.Metrics = usual()
 	}
 	for _, m := range o.Metrics {
 		if !slices.Contains(Names(), m) {
@@ -117,9 +126,11 @@ func (r *run) features(ctx context.Context, x extraction) (err error) {
 	o := r.o
 	resampled := r.wants(Frechet) && o.Bootstrap > 0
 	compared := o.Reference != nil && o.Reference.Kind != Statistics
+	distance := r.wants(Frechet) || r.wants(Memorized)
+	pairs := slices.ContainsFunc([]string{Kernel, Manifold, Memorized, MeanDistance, Classes}, r.wants) || resampled
 	n := needs{
-		statistics: r.wants(Frechet) && o.Reference != nil || o.WriteStatistics != "",
-		features: (r.wants(Kernel) || r.wants(Manifold) || resampled) && compared ||
+		statistics: distance && o.Reference != nil || o.WriteStatistics != "",
+		features: pairs && compared || r.wants(Diversity) ||
 			r.wants(Frechet) && o.Extrapolate && o.Reference != nil || o.WriteFeatures != "",
 		logits: r.wants(InceptionScore) || o.WriteFeatures != "",
 	}
@@ -133,8 +144,8 @@ func (r *run) features(ctx context.Context, x extraction) (err error) {
 	}
 	if o.Reference != nil {
 		if r.reference, err = x.side(ctx, "reference's", o.Reference, needs{
-			statistics: r.wants(Frechet),
-			features:   (r.wants(Kernel) || r.wants(Manifold) || resampled) && o.Samples.Kind != Statistics,
+			statistics: distance,
+			features:   pairs && o.Samples.Kind != Statistics,
 		}); err != nil {
 			return err
 		}
@@ -166,6 +177,7 @@ type missing struct{ error }
 func (r *run) metrics(ctx context.Context) error {
 	compute := map[string]func(context.Context) ([]Value, error){
 		Frechet: r.frechet, InceptionScore: r.score, Kernel: r.kernel, Manifold: r.manifold,
+		Memorized: r.memorized, Diversity: r.diversity, MeanDistance: r.meanDistance, Classes: r.classes,
 	}
 	for _, metric := range Names() {
 		if !r.wants(metric) {
@@ -198,7 +210,7 @@ func (r *run) frechet(ctx context.Context) ([]Value, error) {
 	}
 	stage := progress.Begin(r.o.Progress, "Fréchet distance", 1, "")
 	defer stage.Done()
-	got, err := evaluate.Frechet(ctx, r.samples.statistics, r.reference.statistics)
+	got, err := r.multiplier.Frechet(ctx, r.samples.statistics, r.reference.statistics)
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +233,7 @@ func (r *run) frechet(ctx context.Context) ([]Value, error) {
 			return values, nil
 		}
 		limit, err := evaluate.FrechetLimit(ctx, r.samples.features, r.reference.statistics,
-			evaluate.LimitOptions{Seed: uint64(r.o.Seed), Progress: r.o.Progress})
+			evaluate.LimitOptions{Seed: uint64(r.o.Seed), Progress: r.o.Progress, Multiplier: r.multiplier})
 		if err != nil {
 			return nil, err
 		}
@@ -257,7 +269,7 @@ func (r *run) resampleFrechet(ctx context.Context, v *Value) error {
 		return nil
 	}
 	got, err := evaluate.BootstrapFrechet(ctx, a, b, v.Value,
-		evaluate.BootstrapOptions{Resamples: r.o.Bootstrap, Seed: uint64(r.o.Seed), Progress: r.o.Progress})
+		evaluate.BootstrapOptions{Resamples: r.o.Bootstrap, Seed: uint64(r.o.Seed), Progress: r.o.Progress, Multiplier: r.multiplier})
 	v.setInterval(got)
 	return err
 }
@@ -280,7 +292,7 @@ func (r *run) score(ctx context.Context) ([]Value, error) {
 	value := Value{Quantity: ClassScore, Value: got.Mean, Deviation: &got.Deviation, Splits: got.Splits, Warnings: got.Warnings}
 	if r.o.Bootstrap > 0 {
 		interval, err := evaluate.BootstrapScore(ctx, r.samples.logits, got.Mean, splits,
-			evaluate.BootstrapOptions{Resamples: r.o.Bootstrap, Seed: uint64(r.o.Seed), Progress: r.o.Progress})
+			evaluate.BootstrapOptions{Resamples: r.o.Bootstrap, Seed: uint64(r.o.Seed), Progress: r.o.Progress, Multiplier: r.multiplier})
 		if err != nil {
 			return nil, err
 		}
@@ -327,7 +339,16 @@ func (r *run) kernel(ctx context.Context) ([]Value, error) {
 	if err := r.pair(); err != nil {
 		return nil, err
 	}
-	n := min(r.samples.features.Shape()[0], r.reference.features.Shape()[0])
+	value, err := r.kernelOf(ctx, r.samples.features, r.reference.features)
+	if err != nil {
+		return nil, err
+	}
+	return []Value{value}, nil
+}
+
+// kernelOf returns the kernel distance of two sets of features.
+func (r *run) kernelOf(ctx context.Context, x, y *tensor.Tensor) (Value, error) {
+	n := min(x.Shape()[0], y.Shape()[0])
 	size := r.o.SubsetSize
 	var warnings []string
 	if size == 0 {
@@ -340,22 +361,25 @@ func (r *run) kernel(ctx context.Context) ([]Value, error) {
 		}
 	}
 	if n < size {
-		return nil, missing{fmt.Errorf("%d samples for subsets of %d", n, size)}
+		return Value{}, missing{fmt.Errorf("%d samples for subsets of %d", n, size)}
 	}
-	got, err := evaluate.KernelDistance(ctx, r.samples.features, r.reference.features, evaluate.KernelOptions{
-		Subsets: r.o.Subsets, SubsetSize: size, Seed: r.o.Seed, Multiplier: r.multiplier, Progress: r.o.Progress,
+	got, err := evaluate.KernelDistance(ctx, x, y, evaluate.KernelOptions{
+		Subsets: r.o.Subsets, SubsetSize: size, Seed: r.o.Seed, Sigma: r.o.KernelSigma, Multiplier: r.multiplier, Progress: r.o.Progress,
 	})
 	if err != nil {
-		return nil, err
+		return Value{}, err
 	}
 	value := Value{
 		Quantity: KernelDistance, Value: got.Mean, Deviation: &got.Deviation, Subsets: got.Subsets, SubsetSize: size,
 		Warnings: append(warnings, got.Warnings...),
 	}
+	if r.o.KernelSigma > 0 {
+		value.Variant = Gaussian
+	}
 	if got.Subsets > 1 {
 		value.setInterval(normalInterval(got.Mean, got.Error))
 	}
-	return []Value{value}, nil
+	return value, nil
 }
 
 func (r *run) manifold(ctx context.Context) ([]Value, error) {

@@ -8,12 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"ebm/evaluate"
 	"ebm/evaluate/features"
 	"ebm/internal/npz"
+	"ebm/internal/picture"
 	"ebm/internal/testkit"
 	"ebm/models/graph"
 	"ebm/models/tensor"
@@ -384,5 +386,60 @@ func TestDamagedFiles(t *testing.T) {
 	}
 	if refused < 100 {
 		t.Errorf("%d damaged files refused, want nearly all of 125", refused)
+	}
+}
+
+// Further numbers, when they are named; classes come from folders, data sets and arrays beside the pictures.
+func TestFurtherNumbers(t *testing.T) {
+	rt, net := testkit.Open(t, 0), opened(t, network(t, same))
+	a, b := drawn(60, 8, 0), drawn(60, 8, 60)
+	labels := tensor.New(tensor.Int64, 60)
+	for i := range 60 {
+		tensor.Data[int64](labels)[i] = int64(i / 20)
+	}
+	labelled := filepath.Join(t.TempDir(), "labelled.npz")
+	if err := writeArrays(labelled, npz.Store, map[string]*tensor.Tensor{"images": a, "labels": labels}); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for class := range 3 {
+		into := filepath.Join(dir, strconv.Itoa(class))
+		testkit.Mkdir(t, into)
+		if err := picture.WriteFolder(into, 0, b.Rows(20*class, 20*class+20)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := compare(t, rt, Options{Samples: open(t, labelled), Reference: open(t, dir), Network: net,
+		Metrics: []string{Memorized, Diversity, MeanDistance, Classes, Kernel}, KernelSigma: 2})
+	for _, name := range []string{"mifid", "vendi", "cmmd", "onnx_kernel_rbf", "onnx_frechet_classes", "onnx_kernel_classes"} {
+		if v := value(t, r, name); !(v.Value > 0) || v.Better == "" {
+			t.Errorf("%s is %+v", name, v)
+		}
+	}
+	mean, n := 0.0, 0
+	for _, v := range r.Metrics {
+		if v.Metric != "onnx_frechet_class" {
+			continue
+		}
+		n++
+		mean += v.Value / 3
+		x, y := a.Rows(20*(n-1), 20*n), b.Rows(20*(n-1), 20*n)
+		alone := compare(t, rt, Options{Samples: Held("x", x), Reference: Held("y", y), Network: net, Metrics: []string{Frechet}})
+		if want := value(t, alone, "onnx_frechet").Value; math.Abs(v.Value-want) > 1e-9*want || v.Class != strconv.Itoa(n-1) || v.Samples != 20 {
+			t.Errorf("class %s of %d samples: %g, want %g", v.Class, v.Samples, v.Value, want)
+		}
+	}
+	if got := value(t, r, "onnx_frechet_classes").Value; n != 3 || math.Abs(got-mean) > 1e-12*mean {
+		t.Errorf("%d classes, mean %g, want 3 and %g", n, got, mean)
+	}
+	_, err := Run(t.Context(), rt, Options{Samples: open(t, labelled), Reference: open(t, drawnSamples(t, b)), Network: net,
+		Metrics: []string{Classes}})
+	testkit.WantError(t, "no classes", err, "has no classes, want folders of classes")
+	x := open(t, labelled)
+	r = compare(t, rt, Options{Samples: open(t, labelled), Reference: x, Network: net, Metrics: []string{Kernel, Frechet, MeanDistance}})
+	for _, v := range r.Metrics {
+		if v.Value != 0 {
+			t.Errorf("%s of a set and itself is %g, want 0", v.Metric, v.Value)
+		}
 	}
 }

@@ -39,13 +39,16 @@ type Quantity string
 
 // The quantities.
 const (
-	FrechetDistance Quantity = "frechet"
-	ClassScore      Quantity = "score" // the Inception score, and its like by other networks' logits
-	KernelDistance  Quantity = "kernel"
-	Precision       Quantity = "precision"
-	Recall          Quantity = "recall"
-	Density         Quantity = "density"
-	Coverage        Quantity = "coverage"
+	FrechetDistance  Quantity = "frechet"
+	ClassScore       Quantity = "score" // the Inception score, and its like by other networks' logits
+	KernelDistance   Quantity = "kernel"
+	Precision        Quantity = "precision"
+	Recall           Quantity = "recall"
+	Density          Quantity = "density"
+	Coverage         Quantity = "coverage"
+	MemorizedMeasure Quantity = "mifid"
+	VendiScore       Quantity = "vendi"
+	MeanDiscrepancy  Quantity = "cmmd"
 )
 
 // describe returns the quantity's name in Inception features, "" where that is
@@ -59,6 +62,12 @@ func (q Quantity) describe() (name, there, elsewhere, better string) {
 		return InceptionScore, "Inception score", "score of its classes", "higher"
 	case KernelDistance:
 		return Kernel, "KID", "kernel distance", "lower"
+	case MemorizedMeasure:
+		return "", "MiFID", "Fréchet distance with a penalty of memorization", "lower"
+	case VendiScore:
+		return "", "Vendi score", "Vendi score", "higher"
+	case MeanDiscrepancy:
+		return "", "CMMD", "CMMD", "lower"
 	}
 	return "", string(q), string(q), "higher"
 }
@@ -70,6 +79,9 @@ type Variant string
 const (
 	Infinity Variant = "infinity" // extrapolated to unlimited samples
 	Unbiased Variant = "unbiased" // without the bias of few samples, to first order
+	Gaussian Variant = "rbf"      // a kernel distance with a Gaussian kernel
+	OfClass  Variant = "class"    // of the samples of Value.Class
+	OfAll    Variant = "classes"  // the mean over classes
 )
 
 // Value is one number.
@@ -77,6 +89,7 @@ type Value struct {
 	Metric     string             `json:"metric"` // for programs, such as fid or pixels_frechet
 	Quantity   Quantity           `json:"quantity"`
 	Variant    Variant            `json:"variant,omitempty"`
+	Class      string             `json:"class,omitempty"`  // of a number of one class
 	Family     features.Kind      `json:"family,omitempty"` // of features, "" where nothing says what made them
 	Label      string             `json:"label"`            // for people
 	Better     string             `json:"better"`           // lower or higher
@@ -153,10 +166,12 @@ func (r *run) describe() {
 
 // label gives a value its names and what it was computed from.
 func (r *run) label(v *Value) {
-	if v.Quantity != ClassScore {
+	if v.Quantity != ClassScore && v.Quantity != VendiScore && v.Reference == 0 {
 		v.Reference = r.reference.source.Count
 	}
-	v.Samples = r.samples.source.Count
+	if v.Samples == 0 {
+		v.Samples = r.samples.source.Count
+	}
 	var network features.Identity
 	if maker := r.result.Features; maker != nil {
 		v.Preprocess, v.Weights, network = maker.Preprocess, maker.Weights, maker.Network
@@ -180,7 +195,22 @@ func (v *Value) Name(network features.Identity) {
 	if name == "" {
 		v.Metric = string(v.Quantity)
 	}
+	if r, err := features.FindRecipe(network.Recipe); err == nil {
+		switch {
+		case v.Quantity == FrechetDistance && r.Frechet != "":
+			v.Metric = r.Frechet
+		case r.Layer != "":
+			v.Metric += "_" + r.Layer
+		}
+		v.Label = elsewhere + " in " + network.Label()
+	}
 	switch v.Variant {
+	case Gaussian:
+		v.Label += ", Gaussian kernel"
+	case OfClass:
+		v.Label += ", class " + v.Class
+	case OfAll:
+		v.Label += ", mean over classes"
 	case Infinity:
 		v.Label += ", for unlimited samples"
 	case Unbiased:
@@ -216,7 +246,7 @@ func normalInterval(value, deviation float64) evaluate.Interval {
 // WriteText writes a result for people: a line for each number.
 func (r *Result) WriteText(w io.Writer) error {
 	for _, v := range r.Metrics {
-		line := fmt.Sprintf("%-20s %-12.7g", v.Metric, v.Value)
+		line := fmt.Sprintf("%-20s %-12.7g", strings.TrimRight(v.Metric+" "+v.Class, " "), v.Value)
 		if v.Deviation != nil {
 			line += fmt.Sprintf(" ± %.4g", *v.Deviation)
 			if v.Subsets > 0 {

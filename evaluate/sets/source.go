@@ -38,6 +38,7 @@ type Source struct {
 	Count int    // samples; 0 when a file of statistics does not say
 
 	Channels, Height, Width int      // of pictures; height and width are 0 when their sizes differ
+	Labels                  []string // the class of each sample, nil where nothing says it
 	Notes                   []string // remarks for a person
 
 	// read returns pictures uint8 [n C H W], or where Height and Width are 0 one [1 C H W] each.
@@ -160,6 +161,7 @@ func (s *Source) openDataSet(ctx context.Context, name string, split dataset.Spl
 	}
 	s.Kind, s.Data, s.Count, s.Notes = Pictures, name, set.Len(), set.Notes
 	s.Channels, s.Height, s.Width = set.Channels, set.Height, set.Width
+	s.Labels = named(set.Labels, set.Classes)
 	if o.Side > 0 && o.Side == set.Height-2*set.Pad {
 		s.Height, s.Width = set.Native()
 	}
@@ -175,6 +177,20 @@ func (s *Source) openDataSet(ctx context.Context, name string, split dataset.Spl
 	return nil
 }
 
+// named returns labels by the names of their classes, or as numbers where those have no names.
+func named(labels []uint16, classes []string) []string {
+	if labels == nil {
+		return nil
+	}
+	names := make([]string, len(labels))
+	for i, l := range labels {
+		if names[i] = fmt.Sprint(l); int(l) < len(classes) {
+			names[i] = classes[l]
+		}
+	}
+	return names
+}
+
 func (s *Source) openFolder(ctx context.Context, path string) error {
 	folder, err := dataset.OpenFolder(ctx, path)
 	if err != nil {
@@ -185,6 +201,7 @@ func (s *Source) openFolder(ctx context.Context, path string) error {
 	if folder.Note != "" {
 		s.Notes = append(s.Notes, folder.Note)
 	}
+	s.Labels = named(folder.Labels, folder.Classes)
 	s.read = folder.Read
 	return nil
 }
@@ -207,7 +224,13 @@ func (s *Source) openFeatureFile(path string) error {
 	if s.maker, err = makerOf(arrays[makerArray]); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return s.holdFeatures(path, features.Set{Features: arrays["features"], Logits: arrays["logits"]})
+	if err := s.holdFeatures(path, features.Set{Features: arrays["features"], Logits: arrays["logits"]}); err != nil {
+		return err
+	}
+	if s.Labels, err = labelsOf(arrays["labels"], s.Count); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
 }
 
 func (s *Source) holdFeatures(path string, set features.Set) error {

@@ -18,12 +18,13 @@ import (
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
 
+	"ebm/internal/npz"
 	"ebm/models/tensor"
 )
 
 // archived returns the pictures of two classes as a .zip and as a .tar with a
 // label beside each, as webdataset has it.
-func archived(t *testing.T) (zipped, tarred string, want []uint8) {
+func archived(t testing.TB) (zipped, tarred string, want []uint8) {
 	t.Helper()
 	var z, r bytes.Buffer
 	zw, tw := zip.NewWriter(&z), tar.NewWriter(&r)
@@ -114,7 +115,9 @@ func TestArchives(t *testing.T) {
 }
 
 // One picture in every format that keeps all its bytes.
-func TestPictureFormats(t *testing.T) {
+// formatted returns a picture of 2×2 pixels in every format that can be written here, and its values, [3 2 2].
+func formatted(t testing.TB) (files map[string][]byte, want []uint8) {
+	t.Helper()
 	m := image.NewRGBA(image.Rect(0, 0, 2, 2))
 	values := []uint8{10, 20, 30, 255, 40, 50, 60, 255, 70, 80, 90, 255, 100, 110, 120, 255}
 	copy(m.Pix, values)
@@ -128,7 +131,7 @@ func TestPictureFormats(t *testing.T) {
 	for i, v := range values {
 		wide.Pix[2*i], wide.Pix[2*i+1] = v, 200 // the lower eight bits are left out, not rounded
 	}
-	files := map[string]func(b *bytes.Buffer) error{
+	encoders := map[string]func(b *bytes.Buffer) error{
 		"a.png":  func(b *bytes.Buffer) error { return png.Encode(b, wide) },
 		"a.bmp":  func(b *bytes.Buffer) error { return bmp.Encode(b, m) },
 		"a.tiff": func(b *bytes.Buffer) error { return tiff.Encode(b, m, nil) },
@@ -138,15 +141,98 @@ func TestPictureFormats(t *testing.T) {
 			return err
 		},
 	}
-	want := []uint8{10, 40, 70, 100, 20, 50, 80, 110, 30, 60, 90, 120}
-	for name, encode := range files {
+	files = map[string][]byte{}
+	for name, encode := range encoders {
 		var data bytes.Buffer
 		if err := encode(&data); err != nil {
 			t.Fatal(err)
 		}
-		set, err := Load(t.Context(), Spec{Name: "folder", Dir: folderOf(t, map[string][]byte{name: data.Bytes()})})
+		files[name] = data.Bytes()
+	}
+	return files, []uint8{10, 40, 70, 100, 20, 50, 80, 110, 30, 60, 90, 120}
+}
+
+func TestPictureFormats(t *testing.T) {
+	files, want := formatted(t)
+	for name, data := range files {
+		set, err := Load(t.Context(), Spec{Name: "folder", Dir: folderOf(t, map[string][]byte{name: data})})
 		if err != nil || !bytes.Equal(set.Pixels, want) {
 			t.Errorf("%s: error %v, or pixels that are not %v", name, err, want)
 		}
 	}
+}
+
+// FuzzArchive lists and reads archives that anything may have written.
+func FuzzArchive(f *testing.F) {
+	zipped, tarred, _ := archived(f)
+	for path, isZip := range map[string]bool{zipped: true, tarred: false} {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data, isZip)
+		f.Add(data[:len(data)/2], isZip)
+	}
+	f.Fuzz(func(t *testing.T, data []byte, isZip bool) {
+		path := filepath.Join(t.TempDir(), "a.tar")
+		if isZip {
+			path = filepath.Join(t.TempDir(), "a.zip")
+		}
+		if err := os.WriteFile(path, data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		folder, err := OpenFolder(t.Context(), path)
+		if err != nil {
+			return
+		}
+		for i := range min(folder.Len(), 20) {
+			if h := folder.headers[i]; h.width*h.height > 1<<16 {
+				continue
+			}
+			x, err := folder.Read(t.Context(), i, 1)
+			if err == nil && (len(x) != 1 || x[0].Shape()[1] != folder.Channels) {
+				t.Errorf("picture %d of %d channels is %v", i, folder.Channels, x)
+			}
+		}
+	})
+}
+
+// FuzzArray reads arrays that anything may have written.
+func FuzzArray(f *testing.F) {
+	var array, archive bytes.Buffer
+	x := tensor.New(tensor.Uint8, 3, 2, 2, 3)
+	if err := npz.WriteNpy(&array, x); err != nil {
+		f.Fatal(err)
+	}
+	if err := npz.Write(&archive, map[string]*tensor.Tensor{"images": x, "labels": tensor.New(tensor.Int64, 3)}, npz.Deflate); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(array.Bytes(), uint8(0))
+	f.Add(bytes.Replace(array.Bytes(), []byte("'fortran_order': False"), []byte("'fortran_order': True "), 1), uint8(0))
+	f.Add(archive.Bytes(), uint8(1))
+	torch, err := os.ReadFile("../../models/weights/testdata/zip.pt")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(torch, uint8(2))
+	f.Fuzz(func(t *testing.T, data []byte, kind uint8) {
+		path := filepath.Join(t.TempDir(), []string{"a.npy", "a.npz", "a.pt"}[kind%3])
+		if err := os.WriteFile(path, data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		a, err := OpenArray(path)
+		if err != nil {
+			return
+		}
+		defer a.Close()
+		for rows := 0; ; {
+			x, err := a.Next(2)
+			if err != nil {
+				return
+			}
+			if rows += x.Shape()[0]; x.DType() != a.DType || rows > a.Shape[0] {
+				t.Fatalf("%d rows of %v, want %d of %v", rows, x, a.Shape[0], a.DType)
+			}
+		}
+	})
 }

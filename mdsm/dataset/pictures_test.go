@@ -294,6 +294,10 @@ func FuzzPicture(f *testing.F) {
 	f.Add(jpegBytes(f, grey(3, 3, 7)))
 	f.Add(bomb(100, 3))
 	f.Add(bomb(1<<30, 1<<30))
+	files, _ := formatted(f)
+	for _, data := range files {
+		f.Add(data)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		h, err := decodeHeader(bytes.NewReader(data), int64(len(data)))
 		if err != nil || h.width*h.height > 1<<16 {

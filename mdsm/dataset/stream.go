@@ -14,6 +14,10 @@ import (
 type Folder struct {
 	// Channels is 1 when all pictures are grey, and 3 otherwise. Height and Width are 0 when sizes differ.
 	Channels, Height, Width int
+	// Labels are the places of the pictures' classes in Classes, the names of the folders that they are in; nil
+	// where some are in none.
+	Labels  []uint16
+	Classes []string
 	// Note says what was left out; it is often empty.
 	Note string
 
@@ -47,6 +51,7 @@ func OpenFolder(ctx context.Context, dir string) (*Folder, error) {
 	}); err != nil {
 		return nil, err
 	}
+	f.Labels, f.Classes = classes(dir, f.files)
 	f.Channels, f.Height, f.Width = 1, f.headers[0].height, f.headers[0].width
 	for _, h := range f.headers {
 		if h.height != f.Height || h.width != f.Width {

@@ -127,6 +127,9 @@ func compare(t *testing.T, set *weights.Set) {
 	g.Output("pool3", out.Pool3)
 	g.Output("logits", out.Logits)
 	g.Output("unbiased", out.UnbiasedLogits)
+	for _, name := range Layers() {
+		g.Output("layer_"+name, out.Layers[name])
+	}
 	onnx := testkit.Encode(t, g)
 	ctx := context.Background()
 	rt := testkit.Open(t, 0)
@@ -135,7 +138,12 @@ func compare(t *testing.T, set *weights.Set) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := testkit.Arrays(t, "testdata/golden.npz")
+	want := golden(t)
+	for _, name := range Layers() {
+		if off := testkit.Apart(got["layer_"+name], want["layer_"+name]); !(off < 5e-6) {
+			t.Errorf("layer %s is off by %.2g of the largest, want 5e-6 at most", name, off)
+		}
+	}
 	for _, name := range []string{"pool3", "logits"} {
 		if off := testkit.Apart(got[name], want[name+"_64"]); !(off < 5e-6) {
 			t.Errorf("%s is off by %.2g of the largest, want 5e-6 at most", name, off)

@@ -24,10 +24,14 @@ const (
 	// Clean is that of clean-fid: Pillow's bicubic interpolation with
 	// antialiasing, cut to 0…255, then (x − 128)/128.
 	Clean Convention = "clean"
+	// Pillow is that of Pillow on pictures of bytes, as torchvision's transforms
+	// use it: the same interpolation, rounded to whole numbers along each axis,
+	// the width first. (Pillow 13 takes the height first for some shapes, no squares among them.)
+	Pillow Convention = "pillow"
 )
 
 // Conventions returns the names of all conventions.
-func Conventions() []Convention { return []Convention{PyTorchFID, TF, Clean} }
+func Conventions() []Convention { return []Convention{PyTorchFID, TF, Clean, Pillow} }
 
 // Preprocess adds the way from pictures x [N 3 H W] of float32 from 0 to 255
 // to the network's input [N 3 299 299]: [Resize], and the convention's range.
@@ -52,7 +56,7 @@ func Preprocess(x *graph.Node, c Convention) (*graph.Node, error) {
 // convention is linear along each axis, so it is two products with constant
 // matrices. A side that has its length already is left as it is.
 func Resize(x *graph.Node, c Convention, height, width int) (*graph.Node, error) {
-	weights := map[Convention]func(in, out int) []float32{PyTorchFID: centres, TF: corners, Clean: cubics}[c]
+	weights := map[Convention]func(in, out int) []float32{PyTorchFID: centres, TF: corners, Clean: cubics, Pillow: cubics}[c]
 	if weights == nil {
 		return nil, fmt.Errorf("preprocessing %q, want one of %v", c, Conventions())
 	}
@@ -66,13 +70,27 @@ func Resize(x *graph.Node, c Convention, height, width int) (*graph.Node, error)
 	err := graph.Catch(func() {
 		size := graph.Spatial(x)
 		y = resizeLast(y, size[1], width, weights)
+		if c == Pillow {
+			y = bytes(y)
+		}
 		y = graph.SwapLast(resizeLast(graph.SwapLast(y), size[0], height, weights))
-		if c == Clean {
-			y = graph.Minimum(graph.Maximum(y, graph.Like(y, 0)), graph.Like(y, 255))
+		switch c {
+		case Pillow:
+			y = bytes(y)
+		case Clean:
+			y = cut(y)
 		}
 	})
 	return y, err
 }
+
+// cut takes what is below 0 as 0 and what is above 255 as 255.
+func cut(y *graph.Node) *graph.Node {
+	return graph.Minimum(graph.Maximum(y, graph.Like(y, 0)), graph.Like(y, 255))
+}
+
+// bytes rounds to the nearest of 0, 1, … 255, halves up.
+func bytes(y *graph.Node) *graph.Node { return cut(graph.Floor(graph.Shift(y, 0.5))) }
 
 // resizeLast brings the last axis of x [a b c in] to the length out.
 func resizeLast(x *graph.Node, in, out int, weights func(in, out int) []float32) *graph.Node {

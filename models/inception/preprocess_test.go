@@ -2,6 +2,7 @@ package inception
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"strings"
 	"testing"
@@ -11,10 +12,18 @@ import (
 	"ebm/models/tensor"
 )
 
+// golden returns what testdata/make_golden.py wrote.
+func golden(t *testing.T) map[string]*tensor.Tensor {
+	t.Helper()
+	all := testkit.Arrays(t, "testdata/golden.npz")
+	maps.Copy(all, testkit.Arrays(t, "testdata/layers.npz"))
+	return all
+}
+
 // Pictures that grow, shrink, keep their size, have odd sizes and a single row.
 func TestPreprocessingIsThatOfPeers(t *testing.T) {
 	testkit.Long(t)
-	want := testkit.Arrays(t, "testdata/golden.npz")
+	want := golden(t)
 	sizes := tensor.Data[int64](want["sizes"])
 	for _, c := range Conventions() {
 		reference := want["preprocess_"+string(c)].Float64s()
@@ -53,7 +62,7 @@ func TestPreprocessingIsThatOfPeers(t *testing.T) {
 
 // The same for another size, as other networks take it.
 func TestResizingIsThatOfPeers(t *testing.T) {
-	want := testkit.Arrays(t, "testdata/golden.npz")
+	want := golden(t)
 	sizes := tensor.Data[int64](want["sizes"])
 	const toHeight, toWidth = 23, 40
 	for _, c := range Conventions() {
@@ -102,7 +111,7 @@ func TestPreprocessingErrors(t *testing.T) {
 		convention Convention
 		want       string
 	}{
-		{g.Input("a", tensor.Float32, graph.Batch(3, 8, 8)), "best", `preprocessing "best", want one of [pytorch-fid tf clean]`},
+		{g.Input("a", tensor.Float32, graph.Batch(3, 8, 8)), "best", `preprocessing "best", want one of [pytorch-fid tf clean pillow]`},
 		{g.Input("b", tensor.Float32, graph.Batch(1, 8, 8)), TF, "want float32[N 3 H W]"},
 		{g.Input("c", tensor.Uint8, graph.Batch(3, 8, 8)), TF, "want float32[N 3 H W]"},
 		{g.Input("d", tensor.Float32, graph.Shape{graph.Sym("N"), graph.Const(3), graph.Sym("H"), graph.Const(8)}), TF,

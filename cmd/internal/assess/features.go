@@ -20,11 +20,27 @@ type Features struct {
 	Inception  string               // file of weights, "" for those that are found
 	ONNX       features.ONNXOptions // an ONNX file in place of the network; Path "" for none
 	Convention inception.Convention
+	Recipe     string // of features.Recipes, "" for none: it says which network and what is done to pictures
 }
 
 // Open finds the network. The error wraps features.ErrNoInception where it is
 // that of FID and has no weights.
 func (f Features) Open() (*features.Network, error) {
+	var recipe features.Recipe
+	if f.Recipe != "" {
+		var err error
+		if recipe, err = features.FindRecipe(f.Recipe); err != nil {
+			return nil, err
+		}
+		f.Convention = recipe.Convention
+		f.ONNX.Range, f.ONNX.Cut, f.ONNX.Recipe = recipe.Range, recipe.Cut, recipe.Name
+		if f.ONNX.Size == 0 {
+			f.ONNX.Size = recipe.Size
+		}
+		if recipe.Layer != "" {
+			f.Network.Kind = features.Inception
+		}
+	}
 	switch {
 	case f.ONNX.Path != "":
 		o := f.ONNX
@@ -39,7 +55,7 @@ func (f Features) Open() (*features.Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	return features.InceptionFile(path, f.Convention)
+	return features.InceptionFile(path, f.Convention, recipe)
 }
 
 // openFor finds the network for sources, which is the classifier when there is
@@ -76,7 +92,7 @@ type SetsOptions struct {
 	Metrics            sets.Options // without its sources and network
 }
 
-// Sets compares two sets. open opens ONNX Runtime, which statistics do not need.
+// Sets compares two sets. open opens ONNX Runtime, which statistics can do without.
 func Sets(ctx context.Context, open func(context.Context) (*runtime.Runtime, error), o SetsOptions) (result *sets.Result, err error) {
 	m := o.Metrics
 	source := sets.SourceOptions{Data: o.Data, Limit: o.Limit, Range: o.Range, Log: m.Log}
@@ -100,9 +116,9 @@ func Sets(ctx context.Context, open func(context.Context) (*runtime.Runtime, err
 				return nil, err
 			}
 		}
-		// Kernels and neighbourhoods of features are products of matrices.
-		if s.Kind != sets.Statistics && rt == nil {
-			if rt, err = open(ctx); err != nil {
+		// Kernels, neighbourhoods and distances are products of matrices, which statistics can do without.
+		if rt == nil {
+			if rt, err = open(ctx); err != nil && s.Kind != sets.Statistics {
 				return nil, err
 			}
 		}

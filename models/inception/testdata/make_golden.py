@@ -1,4 +1,4 @@
-"""Makes golden.npz: what pytorch-fid's Inception network says with weights by formula.
+"""Makes golden.npz and layers.npz: what pytorch-fid's Inception network says with weights by formula.
 
     pip install -r requirements.txt
     python make_golden.py [FOLDER] [WEIGHTS.pth]
@@ -26,6 +26,12 @@ the weights are pseudo-random numbers that the test makes too,
                             the counters num_batches_tracked
   pool3, pool3_64           [2,2048] in float32 and float64
   logits, logits_64         [2,1008]
+
+layers.npz holds
+
+  layer_NAME                in float64: the same network's 64, 192 and 768 as torch-fidelity takes them (means
+                            over pixels), and spatial, sFID's: 7 channels of Mixed_6d.branch1x1, [2,2023]
+  preprocess_pillow, resize_pillow   as above, by Pillow on bytes
 """
 
 import os
@@ -83,6 +89,28 @@ def clean(x, height, width):
     return torch.tensor(np.stack(channels))[None]
 
 
+def pillow(x, height, width):
+    # The width first, as Pillow before 13 does always and later ones for most shapes, all squares among them.
+    y = Image.fromarray(x[0].permute(1, 2, 0).numpy().astype(np.uint8))
+    y = y.resize((width, y.height), Image.BICUBIC).resize((width, height), Image.BICUBIC)
+    return torch.tensor(np.asarray(y).astype(np.float32)).permute(2, 0, 1)[None]
+
+
+def layers(x):
+    model = inception.InceptionV3([0, 1, 2], resize_input=False, normalize_input=False).to(torch.float64).eval()
+    seen = []
+    mixed_6d = [m for m in model.modules() if isinstance(m, inception.FIDInceptionC)][2]
+    mixed_6d.branch1x1.register_forward_hook(lambda module, given, y: seen.append(y))
+    with torch.no_grad():
+        maps = model(x.to(torch.float64))
+    out = {f"layer_{m.shape[1]}": m.mean(dim=(2, 3)).numpy() for m in maps}
+    out["layer_spatial"] = seen[0][:, :7].flatten(1).numpy()
+    cut = [[pillow(picture(k), h, w) for k in range(len(SIZES))] for h, w in ((299, 299), (23, 40))]
+    out["preprocess_pillow"] = ((torch.cat(cut[0]) - 128) / 128)[:, :, 4::29, 4::29].numpy()
+    out["resize_pillow"] = torch.cat(cut[1])[:, :, ::4, ::8].numpy()
+    return out
+
+
 def preprocessed():
     out = {"pytorch-fid": [], "tf": [], "clean": []}
     for k in range(len(SIZES)):
@@ -134,6 +162,7 @@ def main():
         a, b = out[key], out[key + "_64"]
         print(key, "mean", abs(b).mean(), "largest", abs(b).max(), "float32 off by", abs(a - b).max() / abs(b).max())
     np.savez_compressed(os.path.join(folder, "golden.npz"), **out)
+    np.savez_compressed(os.path.join(folder, "layers.npz"), **layers(x))
 
 
 main()

@@ -114,7 +114,7 @@ parity: $(VENV)/ready
 	cd cmd/internal/parity && ../../../$(VENV)/bin/python -m unittest -q parity_test >/dev/null
 	rm -rf $(PARITY_DIR)
 	go run ./cmd/internal/parity/writer $(PARITY_DIR)
-	$(VENV)/bin/python cmd/internal/parity/parity.py $(PARITY_DIR) energy score hvp train sampler denoise
+	$(VENV)/bin/python cmd/internal/parity/parity.py $(PARITY_DIR) energy score hvp train sampler denoise $(addprefix steps/,resnet18 vit gpt2 lstm lora)
 
 # Files for other programs, taken to these programs. TORCH=1 installs PyTorch
 # (7 GB) for torch-fidelity; what is not here is said to be not run.

@@ -2,7 +2,8 @@
 
     python parity.py FOLDER KIND... [--tolerance 1e-5]
 
-For each KIND named (energy, score, hvp, train, sampler, denoise), FOLDER must hold KIND.onnx and
+For each KIND named (energy, score, hvp, train, sampler, denoise; steps/resnet18, steps/vit,
+steps/gpt2, steps/lstm, steps/lora), FOLDER must hold KIND.onnx and
 KIND.npz, the latter with arrays in/NAME and out/NAME: the inputs that the exporting
 program ran the file on and the outputs that it got. Of each file is asked that
 
@@ -13,7 +14,7 @@ program ran the file on and the outputs that it got. Of each file is asked that
   - ONNX Runtime, with its optimiser and without, gives the same outputs: equal shapes and
     types, finite, and max |difference| <= tolerance * max |expected| for each output;
   - the batch is symbolic, and the first example alone gives what it gives in its batch
-    (all but train).
+    (all but training steps).
 
 So that nothing passes for want of something to compare: a file that is missing or is not
 named on the command line, a batch of one, a main output of zeros and a training step that
@@ -28,7 +29,7 @@ failed and with 2 when it was called wrongly.
 import argparse
 import pathlib
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -40,6 +41,9 @@ MIN_OPSET = 17
 # The state of the training step: parameter P and what is kept for it. Each is an
 # input NAME and an output NAME.next.
 STATE_SUFFIXES = (".m", ".v", ".ema")
+
+# What batch normalisation keeps, without moments.
+STATISTICS = (".running_mean", ".running_var")
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,10 @@ class Kind:
     batch_axes: dict
     state: bool = False
     more: tuple = ()
+    moments: tuple = (".m", ".v")
 
 
+STEP = Kind(("x", "target", "learning_rate", "step"), ("loss", "grad_norm"), {}, state=True)
 KINDS = {
     "energy": Kind(("x",), ("energy",), {"x": 0, "energy": 0}),
     "score": Kind(("x",), ("score",), {"x": 0, "energy": 0, "score": 0}, more=("energy",)),
@@ -65,6 +71,9 @@ KINDS = {
     "train": Kind(("x", "noise", "sigma", "learning_rate", "step"), ("loss", "grad_norm"), {}, state=True),
     "sampler": Kind(("x", "noise", "temperature", "step_size"), ("x_next", "energy"),
                     {"x": 0, "noise": 1, "x_next": 0, "energy": 1}),
+    **{f"steps/{name}": STEP for name in ("gpt2", "lstm", "lora")},
+    "steps/resnet18": replace(STEP, moments=(".m",)),
+    "steps/vit": replace(STEP, inputs=(*STEP.inputs, "dropout_seed")),
     "denoise": Kind(("x",), ("denoised",), {"x": 0, "energy": 0, "denoised": 0}, more=("energy",)),
 }
 
@@ -114,7 +123,7 @@ def check_names(kind, inputs, outputs):
     require(expected == extra_out, f"state without its other side: {sorted(expected ^ extra_out)}")
     parameters = {name for name in extra_in if not name.endswith(STATE_SUFFIXES)}
     require(parameters, "has no parameters")
-    kept = {p + suffix for p in parameters for suffix in (".m", ".v")}
+    kept = {p + suffix for p in parameters if not p.endswith(STATISTICS) for suffix in kind.moments}
     averages = {p + ".ema" for p in parameters}
     require(extra_in - averages == parameters | kept,
             f"parameters and moments do not match: {sorted((extra_in - averages) ^ (parameters | kept))}")
@@ -230,7 +239,8 @@ def check_folder(folder, names, tolerance, out=sys.stdout):
     print(f"onnx {onnx.__version__}, onnxruntime {ort.__version__}, numpy {np.__version__}; "
           f"tolerance {tolerance:g} of each output's largest value", file=out)
     table, failures = [], {}
-    strays = sorted(p.name for p in folder.glob("*.onnx") if p.stem not in names)
+    strays = sorted(str(p.relative_to(folder)) for f in ("", "steps") for p in (folder / f).glob("*.onnx")
+                    if str(p.relative_to(folder).with_suffix("")) not in names)
     if strays:
         failures["folder"] = f"holds {', '.join(strays)}, not named on the command line"
     for name in names:

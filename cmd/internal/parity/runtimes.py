@@ -13,7 +13,8 @@ Each check takes files to the real program:
     triton          configurations parsed as the server's protobuf message, and held against
                     the models
     hub             the card as huggingface_hub reads it, its Python examples, safetensors
-    web             the page's own script and library (onnxruntime-web) under Node
+    web             the page's own script and library (onnxruntime-web) under Node, and in it
+                    the training steps in FOLDER/steps
     torch-fidelity  its command line, on the generator, with a feature network of random
                     weights (its own are not in a package)
 
@@ -267,7 +268,25 @@ def check_web(folder):
     test = subprocess.run(["node", str(HERE / "web_test.mjs"), str(web), str(pictures)], capture_output=True, text=True)
     require(test.returncode == 0, (test.stderr or test.stdout).strip()[-800:])
     said = json.loads(test.stdout)
-    return f"onnxruntime-web {said['version']}: energy {said['errors']['energy']:.1e}, denoised {said['errors']['denoised']:.1e}"
+    return (f"onnxruntime-web {said['version']}: energy {said['errors']['energy']:.1e}, denoised {said['errors']['denoised']:.1e}; "
+            f"training steps {steps_in_web(folder, web)}")
+
+
+def steps_in_web(folder, web):
+    """Runs the training steps of other programs' models in onnxruntime-web."""
+    def side(arrays):
+        return {n: {"type": str(a.dtype), "dims": a.shape, "data": a.ravel().tolist()} for n, a in arrays.items()}
+
+    steps = []
+    for path in sorted((folder / "steps").glob("*.onnx")):
+        inputs, outputs = load_arrays(path.with_suffix(".npz"))
+        steps.append({"name": path.stem, "path": str(path), "inputs": side(inputs), "outputs": side(outputs)})
+    require(steps, "there are no training steps")
+    arrays = folder / "for/web-steps.json"
+    arrays.write_text(json.dumps(steps))
+    test = subprocess.run(["node", str(HERE / "steps_test.mjs"), str(web), str(arrays)], capture_output=True, text=True)
+    require(test.returncode == 0, (test.stderr or test.stdout).strip()[-800:])
+    return ", ".join(f"{name} {error:.1e}" for name, error in json.loads(test.stdout).items())
 
 
 RANDOM_INCEPTION = """

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"ebm/export/onnximport"
 	"ebm/models/energy"
 	"ebm/models/rng"
 	"ebm/models/tensor"
@@ -13,14 +14,18 @@ import (
 // sizes of the symbolic dimensions.
 var sizes = map[string]int{"N": 3, "K": 4}
 
-// draw makes inputs for a model: parameters from the weights, everything else
-// at random or at a value of a usual size. Moments are not zero, since Adam's
+// draw makes inputs for a model: parameters from the weights, what a batch has,
+// everything else at random or at a value of a usual size. Moments are not zero, since Adam's
 // first step from zero would be the sign of the gradient, which rounding
 // decides where the gradient vanishes.
-func draw(infos []runtime.ValueInfo, w energy.Weights) (map[string]*tensor.Tensor, error) {
+func draw(infos []runtime.ValueInfo, w energy.Weights, batch map[string]*tensor.Tensor) (map[string]*tensor.Tensor, error) {
 	source := rng.New(2)
 	inputs := make(map[string]*tensor.Tensor)
 	for i, info := range infos {
+		if batch[info.Name] != nil {
+			inputs[info.Name] = batch[info.Name]
+			continue
+		}
 		shape := append([]int(nil), info.Shape...)
 		for axis, symbol := range info.Symbols {
 			if shape[axis] < 0 {
@@ -31,8 +36,8 @@ func draw(infos []runtime.ValueInfo, w energy.Weights) (map[string]*tensor.Tenso
 				shape[axis] = n
 			}
 		}
-		if info.Name == "step" {
-			inputs["step"] = tensor.Of([]int64{7}, 1)
+		if info.DType == tensor.Int64 && (info.Name == "step" || info.Name == onnximport.SeedInput) {
+			inputs[info.Name] = tensor.Of([]int64{7}, 1)
 			continue
 		}
 		t := tensor.New(tensor.Float32, shape...)

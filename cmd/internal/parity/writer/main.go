@@ -7,7 +7,9 @@
 // For each kind of package ebm it writes DIR/KIND.onnx and DIR/KIND.npz, the
 // latter with arrays in/NAME and out/NAME, and DIR/model.safetensors. The model
 // is a small Res12 on 16×16 pictures with large random weights; its training
-// step averages weights. DIR/points/mixture.onnx is the energy of points on a plane.
+// step averages weights. DIR/points/mixture.onnx is the energy of points on a plane,
+// and DIR/steps has training steps of models of other programs. It is run in the
+// project's folder, which has these.
 package main
 
 import (
@@ -38,13 +40,14 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, os.Args[1]); err != nil {
+	if err := run(ctx, os.Args[1], filepath.Join("mdsm", "train", "testdata")); err != nil {
 		fmt.Fprintln(os.Stderr, "writer:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, dir string) (err error) {
+// run writes everything; models are those of other programs.
+func run(ctx context.Context, dir, models string) (err error) {
 	rt, err := runtime.Open(ctx, runtime.Config{Provider: runtime.CPU})
 	if err != nil {
 		return err
@@ -74,7 +77,7 @@ func run(ctx context.Context, dir string) (err error) {
 			return fmt.Errorf("%s: %w", k, err)
 		}
 	}
-	return nil
+	return steps(ctx, rt, models, filepath.Join(dir, "steps"))
 }
 
 // larger enlarges initial weights until scores are as large as trained ones
@@ -90,23 +93,29 @@ func larger(w energy.Weights) energy.Weights {
 
 // write writes one kind's two files.
 func write(ctx context.Context, rt *runtime.Runtime, m *ebm.Model, k ebm.Kind, dir string) (err error) {
-	path := filepath.Join(dir, string(k)+".onnx")
+	path := filepath.Join(dir, string(k))
 	if k == ebm.TrainKind {
 		adam := mdsm.PaperAdam()
 		adam.EMA = 0.999
-		err = export.WriteFile(path, mdsm.TrainGraph(m.Network, m.Objective(), adam), m.ExportOptions(k, 0))
+		err = export.WriteFile(path+".onnx", mdsm.TrainGraph(m.Network, m.Objective(), adam), m.ExportOptions(k, 0))
 	} else {
-		err = m.WriteONNX(path, k, 0)
+		err = m.WriteONNX(path+".onnx", k, 0)
 	}
 	if err != nil {
 		return err
 	}
-	session, err := rt.LoadFile(path, runtime.SessionOptions{})
+	return ran(ctx, rt, path, m.Weights, nil)
+}
+
+// ran runs path.onnx on a batch, weights and what is drawn for other inputs, and
+// writes path.npz.
+func ran(ctx context.Context, rt *runtime.Runtime, path string, w energy.Weights, batch map[string]*tensor.Tensor) (err error) {
+	session, err := rt.LoadFile(path+".onnx", runtime.SessionOptions{})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, session.Close()) }()
-	inputs, err := draw(session.Inputs(), m.Weights)
+	inputs, err := draw(session.Inputs(), w, batch)
 	if err != nil {
 		return err
 	}
@@ -121,7 +130,7 @@ func write(ctx context.Context, rt *runtime.Runtime, m *ebm.Model, k ebm.Kind, d
 	for name, t := range outputs {
 		arrays["out/"+name] = t
 	}
-	return atomicfile.Write(filepath.Join(dir, string(k)+".npz"), func(w io.Writer) error {
+	return atomicfile.Write(path+".npz", func(w io.Writer) error {
 		return npz.Write(w, arrays, npz.Deflate)
 	})
 }

@@ -17,15 +17,17 @@ import (
 	"ebm/runtime"
 )
 
+const models = "../../../../mdsm/train/testdata"
+
 // TestRun writes a folder and checks what parity.py asks of the arrays before
 // it compares anything.
 func TestRun(t *testing.T) {
 	testkit.Long(t)
 	dir := filepath.Join(t.TempDir(), "deep", "parity")
-	if err := run(t.Context(), dir); err != nil {
+	if err := run(t.Context(), dir, models); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"model.safetensors", "points"}
+	want := []string{"model.safetensors", "points", "steps"}
 	var got []string
 	for _, k := range ebm.Kinds() {
 		want = append(want, string(k)+".npz", string(k)+".onnx")
@@ -76,12 +78,12 @@ func TestRun(t *testing.T) {
 func TestErrors(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	testkit.Write(t, file, nil)
-	if err := run(t.Context(), file); err == nil {
+	if err := run(t.Context(), file, models); err == nil {
 		t.Error("a file was taken for a folder")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := run(ctx, t.TempDir()); !errors.Is(err, context.Canceled) {
+	if err := run(ctx, t.TempDir(), models); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want the context's", err)
 	}
 	w := energy.Weights{"a": tensor.New(tensor.Float32, 2)}
@@ -90,7 +92,7 @@ func TestErrors(t *testing.T) {
 		{Name: "a.w", DType: tensor.Float32, Shape: []int{2}, Symbols: []string{""}},
 		{Name: "x", DType: tensor.Float32, Shape: []int{-1, 2}, Symbols: []string{"M", ""}},
 	} {
-		if _, err := draw([]runtime.ValueInfo{info}, w); err == nil || !strings.Contains(err.Error(), info.Name) {
+		if _, err := draw([]runtime.ValueInfo{info}, w, nil); err == nil || !strings.Contains(err.Error(), info.Name) {
 			t.Errorf("input %s %v: error %v, want one that names it", info.Name, info, err)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"ebm"
 	"ebm/cmd/internal/terminal"
 	"ebm/runtime"
+	"ebm/runtime/mpi"
 )
 
 // app is what commands share: where they write, the flags they have in
@@ -30,8 +31,9 @@ type app struct {
 	ortLibrary string
 	quiet      bool
 
-	rt  *runtime.Runtime
-	bar *terminal.Progress
+	rt    *runtime.Runtime
+	bar   *terminal.Progress
+	world *mpi.World // of a command that ranks share, nil before it began
 }
 
 func (a *app) addFlags(f *pflag.FlagSet) {

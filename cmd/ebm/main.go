@@ -73,9 +73,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		err = out.err
 	}
+	if a.world != nil {
+		err = a.endRanks(err)
+		defer a.abortRanks(err)
+	}
 	switch {
 	case err == nil:
 		return 0
+	case errors.Is(err, errSaid):
+		return 1
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(stderr, "ebm: interrupted")
 		return 130

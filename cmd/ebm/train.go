@@ -223,6 +223,13 @@ func (f *trainFlags) train(ctx context.Context, a *app, flags *pflag.FlagSet) er
 	case f.time > 0 && flags.Changed("steps"):
 		return usagef("--time and --steps exclude each other")
 	}
+	ranks, err := a.ranks()
+	if err != nil {
+		return err
+	}
+	if ranks != nil && ranks.Size() > 1 && f.time > 0 {
+		return usagef("--time %v, want --steps for %d ranks: they have clocks of their own", f.time, ranks.Size())
+	}
 	s, _, data, err := f.settings(ctx, a, flags)
 	if err != nil {
 		return err
@@ -254,7 +261,7 @@ func (f *trainFlags) train(ctx context.Context, a *app, flags *pflag.FlagSet) er
 	if err != nil {
 		return err
 	}
-	if err := f.placeModel(&s, begun); err != nil {
+	if err := a.inTurn(ctx, func() error { return f.placeModel(&s, begun) }); err != nil {
 		return err
 	}
 	var first energy.Weights
@@ -278,7 +285,7 @@ func (f *trainFlags) train(ctx context.Context, a *app, flags *pflag.FlagSet) er
 	}
 	a.log(fmt.Sprintf("training %v on %d x of %s, batches of %d, %d steps", s.NetworkName(), data.Len(), s.Data.Name, s.Batch, s.Steps))
 	r, err := train.Train(ctx, rt, s, data, train.Options{
-		Dir: f.out, Resume: f.resume, Start: first, Held: held, Budget: f.time, Progress: a.progress(), Log: a.log,
+		Ranks: ranks, Dir: f.out, Resume: f.resume, Start: first, Held: held, Budget: f.time, Progress: a.progress(), Log: a.log,
 	})
 	if err != nil {
 		a.interrupted(err, r, "train", f.out)
@@ -336,6 +343,13 @@ func trained(r train.Result, result map[string]any) map[string]any {
 func (a *app) interrupted(err error, r train.Result, command, out string) {
 	if errors.Is(err, context.Canceled) && r.Checkpoint != "" {
 		a.endProgress()
-		fmt.Fprintf(a.stderr, "stopped at step %d; go on with: ebm %s --resume --out %s\n", r.Step, command, out)
+		why := "stopped"
+		if a.world != nil {
+			if a.world.Rank() > 0 {
+				return
+			}
+			why = fmt.Sprintf("rank 0 of %d was told to end, as when another rank is lost: stopped", a.world.Size())
+		}
+		fmt.Fprintf(a.stderr, "%s at step %d; go on with: ebm %s --resume --out %s\n", why, r.Step, command, out)
 	}
 }

@@ -182,8 +182,8 @@ type rule struct {
 
 var rules = []rule{
 	{"github.com/yalue/onnxruntime_go", []string{"runtime"}, "one package alone knows ONNX Runtime"},
-	{"unsafe", []string{"runtime"}, "memory is safe but where C begins"},
-	{"C", []string{"runtime"}, "memory is safe but where C begins"},
+	{"unsafe", []string{"runtime", "runtime/mpi"}, "memory is safe but where C begins"},
+	{"C", []string{"runtime", "runtime/mpi"}, "memory is safe but where C begins"},
 	{"plugin", nil, "nothing is loaded but ONNX Runtime"},
 	{"github.com/owulveryck/onnx-go", []string{"export/onnximport"}, "one package alone decodes with it"},
 	{"gonum.org/v1", []string{"evaluate", "models/gradcheck", "export/onnximport", "mdsm/restore"},

@@ -24,6 +24,7 @@ type Options struct {
 	Budget   time.Duration     // stop after this time even if steps are left, 0 for never
 	Progress progress.Progress // nil shows nothing
 	Hook     Hook              // called after every update, nil for none
+	Ranks    Ranks             // processes that make the run together, nil for this one alone
 	Log      func(line string) // gets a line for what a person should know, nil for none
 	// Held has what the settings' ValidateEvery measures on, nil for nothing.
 	Held dataset.Data
@@ -99,8 +100,10 @@ func trainIn[S config[S]](ctx context.Context, rt *runtime.Runtime, s S, o Optio
 			return Result{}, err
 		}
 		if l := s.loop(); newest.Step >= l.Steps {
-			if err := tidy(o.Dir, l.KeepCheckpoints, o.Log); err != nil {
-				return Result{}, err
+			if o.Ranks == nil || o.Ranks.Rank() == 0 {
+				if err := tidy(o.Dir, l.KeepCheckpoints, o.Log); err != nil {
+					return Result{}, err
+				}
 			}
 			w, err := newest.Weights()
 			if err != nil {
@@ -115,6 +118,7 @@ func trainIn[S config[S]](ctx context.Context, rt *runtime.Runtime, s S, o Optio
 	}
 	l := s.loop()
 	l.Dir, l.Resume, l.Budget, l.Progress, l.Hook, l.Log = o.Dir, o.Resume, o.Budget, o.Progress, o.Hook, o.Log
+	l.Ranks = o.Ranks
 	l.ready = func() error { return writeConfig(o.Dir, s.file(), s) }
 	return Run(ctx, rt, problem, l)
 }

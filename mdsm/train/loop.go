@@ -54,6 +54,7 @@ type Loop struct {
 	LogEvery        int               // steps between lines of metrics, 0 for none but that of the last step
 	Resume          bool              // go on from the newest checkpoint, if there is one
 	Hook            Hook              // called after every update, nil for none
+	Ranks           Ranks             // processes that make the run together, nil for this one alone
 	Progress        progress.Progress // nil shows nothing
 	Log             func(line string) // gets a line for what a person should know, nil for none
 
@@ -98,7 +99,10 @@ func Run(ctx context.Context, rt *runtime.Runtime, p Problem, l Loop) (Result, e
 	if err := firstOf(atLeast("steps", l.Steps, 1), l.LearningRate.Validate()); err != nil {
 		return Result{}, err
 	}
-	if l.Dir != "" {
+	if l.Ranks != nil && l.Ranks.Size() > 1 && l.Budget > 0 {
+		return Result{}, fmt.Errorf("a time of %v for %d ranks, want a number of steps: ranks have clocks of their own", l.Budget, l.Ranks.Size())
+	}
+	if l.Dir != "" && l.writes() {
 		release, err := fill(l.Dir)
 		if err != nil {
 			return Result{}, err
@@ -114,6 +118,9 @@ func Run(ctx context.Context, rt *runtime.Runtime, p Problem, l Loop) (Result, e
 		return Result{}, err
 	}
 	defer u.close()
+	if err := s.agree(ctx); err != nil {
+		return Result{}, err
+	}
 	log, err := s.open()
 	if err != nil {
 		return Result{}, err
@@ -124,7 +131,7 @@ func Run(ctx context.Context, rt *runtime.Runtime, p Problem, l Loop) (Result, e
 
 // open makes the run's folder ready and opens its metrics.
 func (s *state) open() (*log, error) {
-	if s.Dir == "" {
+	if s.Dir == "" || !s.writes() {
 		return new(log), nil
 	}
 	if err := prepare(s.Dir); err != nil {
@@ -158,6 +165,7 @@ type state struct {
 	gradNorm       *tensor.Tensor
 	t              *tensor.Tensor
 	lastCheckpoint string
+	filled         int // the step whose batch was filled ahead, 0 for none
 }
 
 // start makes the state of a run: fresh, or that of the newest checkpoint.
@@ -302,7 +310,10 @@ func (s *state) update(ctx context.Context, u updater, from int, w *window) (Upd
 	tensor.Data[float32](s.rate)[0] = float32(made.LearningRate)
 	tensor.Data[int64](s.t)[0] = int64(t)
 	begin := time.Now()
-	s.Fill(t)
+	if s.filled != t {
+		s.Fill(t)
+	}
+	s.filled = 0
 	if err := u.update(ctx, from); err != nil {
 		return made, fmt.Errorf("step %d: %w", t, err)
 	}
@@ -313,6 +324,14 @@ func (s *state) update(ctx context.Context, u updater, from int, w *window) (Upd
 	s.step = t
 	w.add(made.Loss, made.GradNorm, time.Since(begin))
 	return made, nil
+}
+
+// fillAhead fills the batch of the step after the one at hand, if there is one.
+func (s *state) fillAhead() {
+	if next := s.step + 2; next <= s.Steps {
+		s.Fill(next)
+		s.filled = next
+	}
 }
 
 // every reports whether t is a multiple of n; nothing is one of 0.
@@ -329,7 +348,7 @@ func note(loss float64, deadline time.Time) string {
 
 // checkpoint writes a checkpoint of the current state and removes old ones.
 func (s *state) checkpoint(log *log, current int) error {
-	if s.Dir == "" {
+	if s.Dir == "" || !s.writes() {
 		return nil
 	}
 	if err := log.sync(); err != nil {

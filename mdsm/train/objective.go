@@ -77,7 +77,8 @@ func (m Matching) denoising(p *Problem, source rng.Source) (fill func(t int), er
 	if err := graph.Catch(func() {
 		p.Step = mdsm.TrainGraph(m.Network, loss, m.Optimiser)
 		if n := m.shards(); n > 1 {
-			p.Shards = &Shards{n, mdsm.GradientGraph(m.Network, loss, n), mdsm.UpdateGraph(m.Network, m.Optimiser, n)}
+			p.Shards = &Shards{n, mdsm.GradientGraph(m.Network, loss, n), mdsm.UpdateGraph(m.Network, m.Optimiser, n),
+				mdsm.UpdateGraph(m.Network, m.Optimiser, 1)}
 		}
 	}); err != nil {
 		return nil, err
@@ -98,7 +99,8 @@ func (m Matching) likelihood(run mdsm.ShortRun) objective {
 		if err := graph.Catch(func() {
 			p.Step = run.TrainGraph(m.Network, m.Optimiser)
 			if n := m.shards(); n > 1 {
-				p.Shards = &Shards{n, run.GradientGraph(m.Network, n), mdsm.UpdateGraph(m.Network, m.Optimiser, n)}
+				p.Shards = &Shards{n, run.GradientGraph(m.Network, n), mdsm.UpdateGraph(m.Network, m.Optimiser, n),
+					mdsm.UpdateGraph(m.Network, m.Optimiser, 1)}
 			}
 		}); err != nil {
 			return nil, err

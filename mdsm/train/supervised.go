@@ -96,6 +96,7 @@ func (s Supervised) sharded(n int) (*Shards, error) {
 			}
 		}
 		cut.Update = mdsm.UpdateOf(s.Function.Parameters, shapes, s.Optimiser, n)
+		cut.Summed = mdsm.UpdateOf(s.Function.Parameters, shapes, s.Optimiser, 1)
 	})
 }
 

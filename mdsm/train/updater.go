@@ -20,6 +20,7 @@ type Shards struct {
 	Count    int
 	Gradient *graph.Graph // as of mdsm.GradientGraph: the batch, every P → loss, P.grad
 	Update   *graph.Graph // as of mdsm.UpdateGraph, for Count gradients
+	Summed   *graph.Graph // and for the one gradient that they add up to
 }
 
 // updater makes one update: it reads one set of the state's tensors and
@@ -34,6 +35,12 @@ type updater interface {
 func (s *state) newUpdater(rt *runtime.Runtime) (updater, error) {
 	// What made the state goes back before the first step takes its memory.
 	defer debug.FreeOSMemory()
+	if err := checkRanks(s.Ranks, s.Shards); err != nil {
+		return nil, err
+	}
+	if s.Ranks != nil && s.Shards != nil {
+		return newRanked(rt, s)
+	}
 	if s.Shards != nil && rt.Info().Provider == runtime.CPU {
 		return newSharded(rt, s)
 	}
@@ -144,14 +151,7 @@ func newSharded(rt *runtime.Runtime, s *state) (_ *sharded, err error) {
 			u.close()
 		}
 	}()
-	parts := make([]map[string]*tensor.Tensor, n)
-	for i := range parts {
-		parts[i] = make(map[string]*tensor.Tensor)
-		for name, t := range s.Batch {
-			each := t.Shape()[0] / n
-			parts[i][name] = t.Rows(i*each, (i+1)*each)
-		}
-	}
+	parts := s.parts(n)
 	loaded, err := load(rt, s.Shards.Gradient, parts[0], max(threads/n, 1))
 	if err != nil {
 		return nil, err
@@ -192,7 +192,21 @@ func newSharded(rt *runtime.Runtime, s *state) (_ *sharded, err error) {
 	})
 }
 
-func (u *sharded) update(ctx context.Context, from int) error {
+// parts cuts the tensors of the batch into those of n shards.
+func (s *state) parts(n int) []map[string]*tensor.Tensor {
+	parts := make([]map[string]*tensor.Tensor, n)
+	for i := range parts {
+		parts[i] = make(map[string]*tensor.Tensor)
+		for name, t := range s.Batch {
+			each := t.Shape()[0] / n
+			parts[i][name] = t.Rows(i*each, (i+1)*each)
+		}
+	}
+	return parts
+}
+
+// compute computes the gradients of the shards, some side by side.
+func (u *sharded) compute(ctx context.Context, from int) error {
 	errs := make([]error, len(u.gradients))
 	slots := make(chan struct{}, u.abreast)
 	var wait sync.WaitGroup
@@ -204,7 +218,11 @@ func (u *sharded) update(ctx context.Context, from int) error {
 		})
 	}
 	wait.Wait()
-	if err := errors.Join(errs...); err != nil {
+	return errors.Join(errs...)
+}
+
+func (u *sharded) update(ctx context.Context, from int) error {
+	if err := u.compute(ctx, from); err != nil {
 		return err
 	}
 	var sum float64

@@ -1,0 +1,179 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"hash/crc32"
+	"maps"
+	"slices"
+
+	"ebm/export/session"
+	"ebm/models/tensor"
+	"ebm/runtime"
+)
+
+// Ranks are processes that make one run together (package runtime/mpi has them): each
+// computes the gradients of some of a batch's shards, and all make the same update. How
+// many ranks there are changes no bit, and a run may go on with another number.
+type Ranks interface {
+	Rank() int // of this process, from 0
+	Size() int
+	// Sum adds up a vector over the ranks in their order, see mpi.World.Sum.
+	Sum(ctx context.Context, total []float32, add func(lo, hi int)) error
+}
+
+// writes reports whether the process is the one that writes the run's files.
+func (l Loop) writes() bool { return l.Ranks == nil || l.Ranks.Rank() == 0 }
+
+// checkRanks refuses more ranks than shards.
+func checkRanks(r Ranks, s *Shards) error {
+	shards := 1
+	if s != nil {
+		shards = s.Count
+	}
+	if r != nil && r.Size() > shards {
+		return fmt.Errorf("%d ranks, want %d at most: the batch has %d shards (--shards), which are a setting of the run", r.Size(),
+			shards, shards)
+	}
+	return nil
+}
+
+// agree reports ranks that do not begin at the same step of the same run.
+func (s *state) agree(ctx context.Context) error {
+	if s.Ranks == nil {
+		return nil
+	}
+	const each = 4
+	sum := crc32.NewIEEE()
+	for _, key := range slices.Sorted(maps.Keys(s.Describe)) {
+		fmt.Fprintln(sum, key, s.Describe[key])
+	}
+	fmt.Fprintln(sum, s.Order, s.Steps, s.LearningRate, s.Shards != nil)
+	mine := []float32{float32(s.step % (1 << 20)), float32(s.step >> 20), float32(sum.Sum32() & 0xffff), float32(sum.Sum32() >> 16)}
+	own := make([]float32, each*s.Ranks.Size())
+	copy(own[each*s.Ranks.Rank():], mine)
+	all := make([]float32, len(own))
+	if err := s.Ranks.Sum(ctx, all, addTo(all, [][]float32{own}, s.Ranks.Rank() == 0)); err != nil {
+		return err
+	}
+	for r := range s.Ranks.Size() {
+		if at := all[each*r : each*(r+1)]; !slices.Equal(at, all[:each]) {
+			return fmt.Errorf("rank %d begins after step %g, rank 0 after step %g, or with other settings, want one folder and one set of "+
+				"flags for all", r, at[0]+at[1]*(1<<20), all[0]+all[1]*(1<<20))
+		}
+	}
+	return nil
+}
+
+// addTo returns what adds vectors, one after another, to a part of total; first sets it to
+// the first of them.
+func addTo(total []float32, vectors [][]float32, first bool) func(lo, hi int) {
+	return func(lo, hi int) {
+		sum := total[lo:hi]
+		for i, v := range vectors {
+			if part := v[lo:hi]; i == 0 && first {
+				copy(sum, part)
+			} else {
+				for j, x := range part {
+					sum[j] += x
+				}
+			}
+		}
+	}
+}
+
+// ranked computes the gradients of a rank's shards, adds them up with those of the
+// others, and makes the update. While it adds, it fills the next batch.
+type ranked struct {
+	sharded
+	state   *state
+	vectors [][]float32 // of each shard: all gradients in order, and the losses of all shards
+	total   []float32
+}
+
+func newRanked(rt *runtime.Runtime, s *state) (_ *ranked, err error) {
+	n, ranks, threads := s.Shards.Count, s.Ranks, max(rt.Info().Threads, 1)
+	begin, end := ranks.Rank()*n/ranks.Size(), (ranks.Rank()+1)*n/ranks.Size()
+	mine := end - begin
+	u := &ranked{state: s, sharded: sharded{abreast: min(mine, threads), loss: s.loss}}
+	if rt.Info().Provider != runtime.CPU {
+		u.abreast = 1
+	}
+	defer func() {
+		if err != nil {
+			u.close()
+		}
+	}()
+	length := n
+	for _, name := range s.Order {
+		length += s.values[0][name].Len()
+	}
+	u.total = make([]float32, length)
+	parts := s.parts(n)
+	loaded, err := load(rt, s.Shards.Gradient, parts[0], max(threads/mine, 1))
+	if err != nil {
+		return nil, err
+	}
+	for i := begin; i < end; i++ {
+		vector := make([]float32, length)
+		u.vectors = append(u.vectors, vector)
+		grads := s.views(vector)
+		b := bound{session: loaded}
+		err := b.bind(func(from int) (in, out map[string]*tensor.Tensor) {
+			in, out = maps.Clone(parts[i]), map[string]*tensor.Tensor{"loss": tensor.Of(vector[length-n+i:length-n+i+1], 1)}
+			for _, name := range s.Order {
+				in[name], out[name+".grad"] = s.values[from][name], grads[name]
+			}
+			return in, out
+		})
+		u.gradients = append(u.gradients, b)
+		if err != nil {
+			return nil, err
+		}
+	}
+	if u.last.session, err = session.Load(rt, s.Shards.Summed, nil, runtime.SessionOptions{}); err != nil {
+		return nil, err
+	}
+	sum := s.views(u.total)
+	return u, u.last.bind(func(from int) (in, out map[string]*tensor.Tensor) {
+		in, out = s.updated(from)
+		for name, t := range sum {
+			in[name+".grad/0"] = t
+		}
+		return in, out
+	})
+}
+
+// views returns tensors of all parameters' shapes that lie one after another in a vector.
+func (s *state) views(vector []float32) map[string]*tensor.Tensor {
+	list, at := make(map[string]*tensor.Tensor), 0
+	for _, name := range s.Order {
+		n := s.values[0][name].Len()
+		list[name] = tensor.Of(vector[at:at+n:at+n], s.values[0][name].Shape()...)
+		at += n
+	}
+	return list
+}
+
+func (u *ranked) update(ctx context.Context, from int) error {
+	if err := u.compute(ctx, from); err != nil {
+		return err
+	}
+	filled := make(chan struct{})
+	go func() { // the batch is free
+		defer close(filled)
+		u.state.fillAhead()
+	}()
+	err := u.state.Ranks.Sum(ctx, u.total, addTo(u.total, u.vectors, u.state.Ranks.Rank() == 0))
+	<-filled
+	if err != nil {
+		return err
+	}
+	var sum float64
+	n := u.state.Shards.Count
+	for _, l := range u.total[len(u.total)-n:] {
+		sum += float64(l)
+	}
+	tensor.Data[float32](u.loss)[0] = float32(sum / float64(n))
+	return u.last.bindings[from].Run(ctx)
+}

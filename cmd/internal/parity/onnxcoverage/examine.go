@@ -115,6 +115,9 @@ func readSet(dir, set string) (d dataSet, err error) {
 	for _, in := range p.GetGraph().GetInput() {
 		d.names = append(d.names, in.GetName())
 		for axis, dim := range in.GetType().GetTensorType().GetShape().GetDim() {
+			if _, fixed := dim.GetValue().(*onnxpb.TensorShapeProto_Dimension_DimValue); fixed {
+				continue
+			}
 			name := dim.GetDimParam()
 			if name == "" || name == "?" {
 				name = fmt.Sprintf("%s.%d", in.GetName(), axis)

@@ -10,6 +10,7 @@ import (
 
 	"ebm"
 	"ebm/evaluate/features"
+	"ebm/internal/atomicfile"
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/samples"
 	"ebm/models/tensor"
@@ -23,18 +24,7 @@ func (a *assessment) sample(ctx context.Context) error {
 	if a.checkpoint != "" {
 		a.samplesDir += "-" + a.checkpoint
 	}
-	archive := filepath.Join(a.samplesDir, samples.ArchiveFile)
-	_, err := os.Stat(archive)
-	if errors.Is(err, fs.ErrNotExist) {
-		set := sampling(Sampling{a.Count, a.Steps})
-		set.Watch.Chains = min(a.Count, 16)
-		a.Log(fmt.Sprintf("drawing %d samples into %s", a.Count, a.samplesDir))
-		folder := samples.Folder{Dir: a.samplesDir, Crop: a.crop(), Grid: 64, Describe: a.about, Log: a.Log}
-		a.samples, err = draw(ctx, a.rt, a.files, set, folder, a.Progress)
-	} else if err == nil {
-		a.samples, err = ReadSamples(archive, a.model.Shape())
-	}
-	if err != nil {
+	if err := a.drawn(ctx); err != nil {
 		return err
 	}
 	record, err := samples.ReadRecord(a.samplesDir)
@@ -51,6 +41,33 @@ func (a *assessment) sample(ctx context.Context) error {
 			a.samplesDir)
 	}
 	return nil
+}
+
+// drawn reads the samples, after it has drawn them where there are none, or finished
+// what an interrupted command had begun.
+func (a *assessment) drawn(ctx context.Context) error {
+	archive := filepath.Join(a.samplesDir, samples.ArchiveFile)
+	_, err := os.Stat(archive)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		a.Log(fmt.Sprintf("drawing %d samples into %s", a.Count, a.samplesDir))
+	case err != nil:
+		return err
+	default:
+		record, err := samples.ReadRecord(a.samplesDir)
+		if err != nil || record.Count != a.Count || atomicfile.Exists(filepath.Join(a.samplesDir, samples.GridFile)) {
+			a.samples, err = ReadSamples(archive, a.model.Shape())
+			return err
+		}
+	}
+	set := sampling(Sampling{a.Count, a.Steps})
+	set.Watch.Chains = min(a.Count, 16)
+	folder := samples.Folder{Dir: a.samplesDir, Crop: a.crop(), Grid: 64, Describe: a.about, Log: a.Log}
+	a.samples, err = draw(ctx, a.rt, a.files, set, folder, a.Progress)
+	if errors.As(err, new(*samples.MismatchError)) { // drawn by other settings, without a grid
+		a.samples, err = ReadSamples(archive, a.model.Shape())
+	}
+	return err
 }
 
 // draw draws samples of a model into a folder, or goes on with those that are

@@ -29,6 +29,16 @@ func lowerGatherGrad(l *lowering, n *graph.Node) string {
 	return l.emit("ScatterElements", []string{zeros, places, updates}, intAttr("axis", a.Axis), stringAttr("reduction", "add"))
 }
 
+// lowerTopK leaves the values of TopK alone.
+func lowerTopK(l *lowering, n *graph.Node) string {
+	a := n.Attr().(graph.TopKAttr)
+	largest := 1
+	if a.Smallest {
+		largest = 0
+	}
+	return l.emitN("TopK", 2, []string{l.value(n.Inputs()[0]), l.dimension(a.K)}, intAttr("axis", a.Axis), intAttr("largest", largest))[1]
+}
+
 // lowerIota emits a Range from the start to as many places behind it.
 func lowerIota(l *lowering, n *graph.Node) string {
 	start := l.value(n.Inputs()[0])

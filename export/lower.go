@@ -105,6 +105,7 @@ func lowerers() map[graph.Op]lowerFunc {
 		graph.OpConcat:     lowerConcat,
 		graph.OpGather:     lowerGather,
 		graph.OpGatherGrad: lowerGatherGrad,
+		graph.OpTopK:       lowerTopK,
 		graph.OpIota:       lowerIota,
 
 		graph.OpReduceSum: lowerReduceSum,

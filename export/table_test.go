@@ -312,6 +312,13 @@ func layoutRows() []row {
 		named("GatherGrad", g.OpGatherGrad, n(N, 4), func(x *g.Node) *g.Node {
 			return g.Exp(g.GatherGrad(x, indices(x, 2, 0, 0, 2), 1, 3))
 		}),
+		several("TopK", g.OpTopK, func(xs []*g.Node) *g.Node {
+			return g.Mul(xs[0], g.Cast(g.TopK(xs[0], g.TopKAttr{Axis: 1, K: g.Const(5)}), tensor.Float32))
+		}, n(N, 5)),
+		several("TopK, the smallest", g.OpTopK, func(xs []*g.Node) *g.Node {
+			all := xs[0].Shape()[0]
+			return g.Mul(xs[0], g.Cast(g.TopK(xs[0], g.TopKAttr{Axis: 0, K: all, Smallest: true}), tensor.Float32))
+		}, n(N, 3)),
 		several("Iota", g.OpIota, func(xs []*g.Node) *g.Node {
 			one := xs[0].Graph().Scalar(tensor.Int64, 1)
 			return g.Mul(xs[0], g.Cast(g.Iota(one, xs[0].Shape()[0]), tensor.Float32))

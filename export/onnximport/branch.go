@@ -52,6 +52,15 @@ func (c *call) branchGraph(name string) *onnxpb.GraphProto {
 // branch imports a graph without inputs of its own, which sees the values of
 // the one around it.
 func (c *call) branch(g *onnxpb.GraphProto) []*value {
+	if len(g.Input) > 0 {
+		c.fail("a branch with inputs")
+	}
+	return c.body(g, nil)
+}
+
+// body imports a graph inside of a node, whose inputs are given, and which sees the
+// values of the one around it.
+func (c *call) body(g *onnxpb.GraphProto, inputs []*value) []*value {
 	const deepest = 32
 	if c.depth++; c.depth > deepest {
 		c.fail("branches inside more than %d others", deepest)
@@ -59,8 +68,11 @@ func (c *call) branch(g *onnxpb.GraphProto) []*value {
 	outer, defined := c.values, c.defined
 	defer func() { c.values, c.defined, c.depth = outer, defined, c.depth-1 }()
 	c.values, c.defined = maps.Clone(outer), make(map[string]bool)
-	if len(g.Input) > 0 || len(g.SparseInitializer) > 0 {
-		c.fail("a branch with inputs or sparse initialisers")
+	if len(g.Input) != len(inputs) || len(g.SparseInitializer) > 0 {
+		c.fail("a graph of %d inputs for %d values, or with sparse initialisers", len(g.Input), len(inputs))
+	}
+	for i, in := range g.Input {
+		c.values[in.GetName()] = inputs[i]
 	}
 	if err := c.initialisers(g); err != nil {
 		panic(failure{err})

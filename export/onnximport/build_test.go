@@ -223,6 +223,7 @@ func model(version int, args map[string]arg, outputs []string, nodes ...*onnxpb.
 		IrVersion: proto.Int64(8),
 		OpsetImport: []*onnxpb.OperatorSetIdProto{
 			{Domain: proto.String(""), Version: proto.Int64(int64(version))}, {Domain: proto.String("com.microsoft"), Version: proto.Int64(1)},
+			{Domain: proto.String("ai.onnx.ml"), Version: proto.Int64(3)},
 		},
 		Graph: g,
 	}, inputs

@@ -97,12 +97,16 @@ func (c *call) addBias(y *graph.Node) []*value {
 }
 
 func readConv(c *call) []*value {
-	x, w := c.float(0), c.float(1)
+	return c.addBias(c.convolution(c.float(0), c.float(1)))
+}
+
+// convolution is that of the attributes.
+func (c *call) convolution(x, w *graph.Node) *graph.Node {
 	g := c.window(x, c.kernel(x, w))
 	c.autoPad(&g, x)
-	return c.addBias(graph.Conv(x, w, graph.ConvAttr{
+	return graph.Conv(x, w, graph.ConvAttr{
 		Strides: g.strides, Dilations: g.dilations, PadLo: g.lo, PadHi: g.hi, Groups: c.integer("group", 1),
-	}))
+	})
 }
 
 // readConvTranspose reads the adjoint of a convolution: what its result

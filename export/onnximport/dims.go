@@ -1,6 +1,7 @@
 package onnximport
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/bits"
@@ -204,6 +205,9 @@ func (im *importer) sizesOf(v *value) *sizes {
 // nodeOf returns v as a node. Integers that were followed as sizes become
 // constants, and symbols are counted: the sum of as many ones.
 func (im *importer) nodeOf(v *value) *graph.Node {
+	if v.items != nil {
+		panic(failure{errors.New("a sequence, want a tensor")})
+	}
 	if v.node != nil {
 		return v.node
 	}

@@ -237,6 +237,9 @@ func readCast(c *call) []*value {
 	if dtype == tensor.Bool && x.DType() != tensor.Bool {
 		return one(not(graph.Equal(x, constantLike(x, 0))))
 	}
+	if dtype.IsFloat() {
+		return one(c.straight(graph.Cast(x, dtype), c.operand(0).through))
+	}
 	return one(graph.Cast(x, dtype))
 }
 

@@ -143,8 +143,14 @@ func (c *call) scatter(x, at, updates *graph.Node) *graph.Node {
 		hits := graph.GatherGrad(constantLike(at, 1), at, 0, n)
 		free := graph.Equal(hits, constantLike(hits, 0))
 		y = graph.Where(free, flat, graph.GatherGrad(updates, at, 0, n))
+	case "max":
+		y = c.largestAt(flat, at, updates)
+	case "min":
+		y = negate(c.largestAt(negate(flat), at, negate(updates)))
+	case "mul":
+		y = c.productsAt(flat, at, updates)
 	default:
-		c.fail("reduction %q is not supported", how)
+		c.fail("reduction %q is not known", how)
 	}
 	return graph.Reshape(y, x.Shape())
 }

@@ -50,6 +50,11 @@ type value struct {
 	// through is what node was before it was rounded to a quantised number,
 	// where derivatives go straight through that.
 	through *graph.Node
+	// items are the elements of a sequence, whose number is known; nil for what is none.
+	items *[]*value
+	// kind is the type in the file of a constant whose numbers are held in a wider
+	// one, UNDEFINED for all others.
+	kind onnxpb.TensorProto_DataType
 }
 
 func (im *importer) run(g *onnxpb.GraphProto) error {
@@ -112,7 +117,7 @@ func (im *importer) initialisers(g *onnxpb.GraphProto) error {
 		}
 		p.RawData, p.FloatData, p.DoubleData = nil, nil, nil // t holds the elements now
 		if !t.DType().IsFloat() {
-			im.values[name] = &value{node: im.graph.Constant(t)}
+			im.values[name] = &value{node: im.graph.Constant(t), kind: narrowKind(onnxpb.TensorProto_DataType(p.GetDataType()))}
 			continue
 		}
 		if im.frees(name) {
@@ -300,6 +305,10 @@ func (im *importer) outputs(g *onnxpb.GraphProto) error {
 		if v == nil {
 			return fmt.Errorf("output %q is not computed by any node", name)
 		}
+		if v.items != nil {
+			v = &value{absent: "a sequence is no tensor"}
+			im.values[name] = v
+		}
 		if v.absent != "" {
 			missing = append(missing, name)
 			continue
@@ -456,7 +465,7 @@ func (im *importer) standard(n *onnxpb.NodeProto, op operation, operands []*valu
 			return nil, fmt.Errorf("attribute %q of type %v is not supported", a.GetName(), a.GetType())
 		}
 	}
-	err = catch(func() { results = entry.read(c); c.checkAttributes() })
+	err = catch(func() { results = entry.read(c); c.checkAttributes(); c.carry(entry, results) })
 	return results, err
 }
 

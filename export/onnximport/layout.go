@@ -179,20 +179,18 @@ func readTile(c *call) []*value {
 
 func readIdentity(c *call) []*value { return []*value{c.operand(0)} }
 
-// readDropout is the identity, as it is for inference, unless the model is read
-// for training.
+// readDropout is the identity, as it is for inference, unless the model is read or was
+// written for training: then what it drops follows from the input [SeedInput].
 func readDropout(c *call) []*value {
 	c.ignore("ratio", "is_test", "seed", "consumed_inputs")
-	if c.options.Training {
+	training := c.has(2) && c.version >= 12 && !c.options.InUse && c.scalar(2) != 0
+	if training || c.options.Training {
 		ratio := c.number("ratio", 0.5)
 		if c.has(1) && c.version >= 12 {
 			ratio = c.scalar(1)
 		}
 		y, kept := c.drop(c.float(0), ratio)
 		return []*value{{node: y}, {node: kept}}
-	}
-	if c.has(2) && c.version >= 12 && !c.options.InUse && c.scalar(2) != 0 {
-		c.fail("dropout in training mode is not supported but in a training step")
 	}
 	x := c.operand(0)
 	if len(c.op.outputs) < 2 || c.version < 10 {

@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"ebm/models/graph"
-	"ebm/models/tensor"
 )
 
 // microsoft is the domain of what ONNX Runtime's optimiser and its tools for
@@ -22,11 +21,24 @@ func microsoftTable() map[string]entry {
 		"FusedGemm":                        {1, readFusedGemm, ""},
 		"FusedMatMul":                      {1, readFusedMatMul, ""},
 		"Gelu":                             {1, unary(graph.Gelu), ""},
+		"GroupQueryAttention":              {1, readGroupQueryAttention, "without past"},
 		"MultiHeadAttention":               {1, readMultiHeadAttention, "of separate operands, without past"},
 		"QuickGelu":                        {1, activation(quickGelu), ""},
 		"RotaryEmbedding":                  {1, readRotaryEmbedding, ""},
 		"SkipLayerNormalization":           {1, readSkipLayerNormalization, ""},
 		"SkipSimplifiedLayerNormalization": {1, readSkipSimplified, ""},
+
+		"DequantizeLinear":         {1, readDequantizeLinear, ""},
+		"DynamicQuantizeMatMul":    {1, readDynamicQuantizeMatMul, ""},
+		"MatMulIntegerToFloat":     {1, readMatMulIntegerToFloat, ""},
+		"QGemm":                    {1, readQGemm, ""},
+		"QLinearAdd":               {1, quantizedBinary(graph.Add), ""},
+		"QLinearConcat":            {1, readQLinearConcat, ""},
+		"QLinearGlobalAveragePool": {1, readQLinearGlobalAveragePool, "channels first"},
+		"QLinearLeakyRelu":         {1, quantizedUnary(leakyRelu), ""},
+		"QLinearMul":               {1, quantizedBinary(graph.Mul), ""},
+		"QLinearSigmoid":           {1, quantizedUnary(func(_ *call, x *graph.Node) *graph.Node { return graph.Sigmoid(x) }), ""},
+		"QuantizeLinear":           {1, readQuantizeLinear, "its derivative is 0"},
 	}
 	all := make(map[string]entry)
 	for name, e := range list {
@@ -217,65 +229,4 @@ func (a *attention) padding(scores, mask *graph.Node, filter float64) *graph.Nod
 		graph.Broadcast(number(a.graph, scores.DType(), 0), out.Shape()))
 	both := a.broadcast(scores, term)
 	return graph.Add(both[0], both[1])
-}
-
-// readRotaryEmbedding turns pairs of elements of x, [B S H·D] or [B H S D], by
-// angles whose cosines and sines are rows [D/2] of tables, one for each
-// position.
-func readRotaryEmbedding(c *call) []*value {
-	x, ids := c.float(0), graph.Cast(c.x(1), tensor.Int64)
-	cos, sin := c.float(2), c.float(3)
-	c.ignore("is_packed_batching")
-	if c.number("scale", 1) != 1 || cos.Rank() != 2 {
-		c.fail("tables %v and a scale of %g, want tables [T D/2] and 1", cos.Type(), c.number("scale", 1))
-	}
-	flat := x.Rank() == 3
-	turned, heads := c.integer("rotary_embedding_dim", 0), c.integer("num_heads", 0)
-	if flat {
-		if heads == 0 {
-			size := 2 * c.size(cos, 1)
-			heads = c.size(x, 2) / max(size, 1)
-		}
-		x = (&attention{call: c}).heads(x, heads)
-	}
-	if x.Rank() != 4 {
-		c.fail("%v, want an operand [B S H·D] or [B H S D]", x.Type())
-	}
-	size := c.size(x, 3)
-	if turned == 0 {
-		turned = size
-	}
-	half := turned / 2
-	if c.size(cos, 1) != half || turned > size || turned%2 != 0 {
-		c.fail("tables %v for %d elements of %d", cos.Type(), turned, size)
-	}
-	s := x.Shape()
-	angle := func(table *graph.Node) *graph.Node { // [B|1 1 S D/2]
-		if v, ok := volume(ids.Shape()); ok && v == graph.Const(1) && ids.Rank() == 1 {
-			at := graph.Add(graph.Broadcast(graph.Reshape(ids, nil), graph.Shape{s[2]}), c.iota(s[2]))
-			return graph.ExpandDims(graph.Gather(table, at, 0), 0, 1)
-		}
-		return graph.ExpandDims(graph.Gather(table, ids, 0), 1)
-	}
-	part := func(from, to, step int) *graph.Node { return graph.Slice(x, 3, from, to, step) }
-	a, b := part(0, half, 1), part(half, turned, 1)
-	interleaved := c.integer("interleaved", 0) != 0
-	if interleaved {
-		a, b = part(0, turned-1, 2), part(1, turned, 2)
-	}
-	m, n := graph.Broadcast(angle(cos), a.Shape()), graph.Broadcast(angle(sin), a.Shape())
-	first, second := graph.Sub(graph.Mul(a, m), graph.Mul(b, n)), graph.Add(graph.Mul(b, m), graph.Mul(a, n))
-	y := graph.Concat(3, first, second)
-	if interleaved {
-		both := graph.Concat(4, graph.ExpandDims(first, 4), graph.ExpandDims(second, 4))
-		y = graph.Reshape(both, graph.Shape{s[0], s[1], s[2], graph.Const(turned)})
-	}
-	if turned < size {
-		y = graph.Concat(3, y, part(turned, size, 1))
-	}
-	if flat {
-		y = graph.Transpose(y, 0, 2, 1, 3)
-		y = graph.Reshape(y, graph.Shape{s[0], s[2], c.times(s[1], s[3])})
-	}
-	return one(y)
 }

@@ -6,14 +6,11 @@ import (
 	"ebm/models/graph"
 )
 
-// readBatchNormalization reads the form for inference: an affine function of
-// each channel, with the mean and variance that the file holds; or for training
-// those of the batch.
+// readBatchNormalization reads an affine function of each channel, with the mean and
+// variance that the file holds, or for training those of the batch.
 func readBatchNormalization(c *call) []*value {
 	c.ignore("momentum", "consumed_inputs", "is_test")
-	if c.integer("training_mode", 0) != 0 && !c.options.Training && !c.options.InUse {
-		c.fail("training mode is not supported but in a training step")
-	}
+	training := c.integer("training_mode", 0) != 0 && !c.options.InUse || c.options.Training
 	if c.integer("spatial", 1) == 0 {
 		c.fail("statistics for each element (spatial = 0) are not supported")
 	}
@@ -23,7 +20,7 @@ func readBatchNormalization(c *call) []*value {
 	}
 	scale, bias, mean, variance := c.x(1), c.x(2), c.x(3), c.x(4)
 	var renewed []*value
-	if c.options.Training {
+	if training {
 		var nextMean, nextVariance *graph.Node
 		mean, variance, nextMean, nextVariance = c.batchStatistics(x)
 		renewed = []*value{{node: nextMean}, {node: nextVariance}}

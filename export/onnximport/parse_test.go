@@ -378,8 +378,6 @@ func TestRefusals(t *testing.T) {
 		})},
 		{"large result", "is too large", of(r("ConstantOfShape", 13, ints(1<<31, 1<<31)))},
 		{"repeats", "is too large", of(r("Tile", 13, v(2), ints(1<<50)))},
-		{"training", "training mode is not supported", of(r("BatchNormalization", 15, v(2, 3), v(3), v(3), v(3),
-			positive(3)).with("training_mode", 1))},
 		{"no sequence", "a sequence of 0 steps", of(r("RNN", 14, v(0, 1, 1), v(1, 1, 1), v(1, 1, 1)))},
 		{"index", "index 7 of 3 elements", of(r("Gather", 13, v(3), ints(7)))},
 		{"many large constants", "constants of more than", func() []byte {

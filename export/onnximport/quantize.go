@@ -1,23 +1,39 @@
 package onnximport
 
 import (
+	"slices"
+
+	"ebm/export/onnxpb"
 	"ebm/models/graph"
 	"ebm/models/tensor"
 )
 
-// Quantisation: numbers of 8 bits stand for (q − zero point)·scale.
+// Quantisation: numbers of 4 to 16 bits stand for (q − zero point)·scale.
 
 // perAxis repeats the parameters of a quantisation, one number or one for
 // each place along an axis, to the shape of x.
 func (c *call) perAxis(p, x *graph.Node) *graph.Node {
 	axis := c.integer("axis", 1)
-	if c.integer("block_size", 0) != 0 {
-		c.fail("quantisation of blocks is not supported")
+	if block := c.integer("block_size", 0); block > 0 {
+		return c.perBlock(p, x, c.axis(axis, x.Rank()), block)
 	}
 	if v, ok := volume(p.Shape()); ok && v == graph.Const(1) {
 		return graph.Broadcast(graph.Reshape(p, nil), x.Shape())
 	}
 	return graph.BroadcastAlong(p, x.Shape(), c.axis(axis, x.Rank()))
+}
+
+// perBlock repeats parameters [… ⌈n/block⌉ …] along an axis of x of n elements.
+func (c *call) perBlock(p, x *graph.Node, axis, block int) *graph.Node {
+	n, blocks := c.size(x, axis), (c.size(x, axis)+block-1)/block
+	if p.Rank() != x.Rank() || c.size(p, axis) != blocks {
+		c.fail("parameters %v of blocks of %d in %v", p.Type(), block, x.Type())
+	}
+	at := make([]int, n)
+	for i := range at {
+		at[i] = i / block
+	}
+	return c.take(p, axis, at)
 }
 
 func readDequantizeLinear(c *call) []*value {
@@ -45,14 +61,12 @@ func readQuantizeLinear(c *call) []*value {
 	if c.has(2) {
 		dtype = c.x(2).DType()
 	}
-	low, high := 0.0, 255.0
-	switch dtype {
-	case tensor.Uint8:
-	case tensor.Int8:
-		low, high = -128, 127
-	default:
-		c.fail("quantisation to %v is not supported", dtype)
+	if _, ok := c.op.attributes["output_dtype"]; ok && !c.has(2) {
+		if t, err := dtypeOf(c.elementType("output_dtype")); err == nil {
+			dtype = t
+		}
 	}
+	low, high := c.limits(2, dtype)
 	quotient := graph.Div(x, c.perAxis(graph.Cast(scale, x.DType()), x))
 	placed := func(y *graph.Node) *graph.Node {
 		if c.has(2) {
@@ -60,11 +74,40 @@ func readQuantizeLinear(c *call) []*value {
 		}
 		return clamp(y, low, high)
 	}
-	q := &value{node: graph.Cast(placed(graph.Round(quotient)), dtype)}
+	q := &value{node: graph.Cast(placed(graph.Round(quotient)), dtype), kind: c.kindOf(2)}
 	if c.options.StraightThrough {
 		q.through = placed(quotient)
 	}
 	return []*value{q}
+}
+
+// kindOf returns the narrow type of operand i in the file, see value.
+func (c *call) kindOf(i int) onnxpb.TensorProto_DataType {
+	if !c.has(i) {
+		return onnxpb.TensorProto_UNDEFINED
+	}
+	return c.in[i].kind
+}
+
+// limits returns the least and the largest number of a quantisation whose zero point is
+// operand i, held in dtype.
+func (c *call) limits(i int, dtype tensor.DType) (low, high float64) {
+	switch kind := c.kindOf(i); {
+	case kind == onnxpb.TensorProto_UINT16:
+		return 0, 1<<16 - 1
+	case kind == onnxpb.TensorProto_UINT4:
+		return 0, 15
+	case kind == onnxpb.TensorProto_INT4:
+		return -8, 7
+	case dtype == tensor.Uint8:
+		return 0, 255
+	case dtype == tensor.Int8:
+		return -128, 127
+	case dtype == tensor.Int16:
+		return -1 << 15, 1<<15 - 1
+	}
+	c.fail("quantisation to %v is not supported", dtype)
+	return 0, 0
 }
 
 // readRound rounds to whole numbers. Straight through, its derivative is 1.
@@ -75,4 +118,26 @@ func readRound(c *call) []*value {
 		y = graph.Add(x, graph.StopGradient(graph.Sub(y, x)))
 	}
 	return one(y)
+}
+
+// movers are the operators that move or choose elements of their first operand.
+func movers() []string {
+	return []string{"Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "MaxPool", "Pad", "Relu", "Reshape", "Slice", "SpaceToDepth",
+		"Squeeze", "Tile", "Transpose", "Unsqueeze"}
+}
+
+// carry passes on what elements were before they were rounded.
+func (c *call) carry(e entry, results []*value) {
+	rounded := func(v *value) bool { return v != nil && v.through != nil }
+	if !slices.ContainsFunc(c.in, rounded) || !slices.Contains(movers(), c.op.kind) {
+		return
+	}
+	before := *c
+	before.in = slices.Clone(c.in)
+	for i := range before.in {
+		if i == 0 || c.op.kind == "Concat" {
+			before.in[i] = &value{node: c.exact(i, tensor.Float32)}
+		}
+	}
+	results[0] = &value{node: c.nodeOf(results[0]), through: e.read(&before)[0].node, kind: c.kindOf(0)}
 }

@@ -40,7 +40,7 @@ func (r row) jumps() row { r.kinks = true; return r }
 // and ONNX Runtime has.
 func rows() []row {
 	return slices.Concat(elementwiseRows(), activationRows(), linearRows(), poolRows(), normRows(), layoutRows(), indexRows(), reductionRows(),
-		otherRows(), microsoftRows())
+		otherRows(), microsoftRows(), pictureRows(), sortRows(), spectralRows(), quantizedRows(), machineLearningRows())
 }
 
 func elementwiseRows() []row {

@@ -24,8 +24,9 @@ type entry struct {
 // table returns the operators by their ONNX names, with their domain unless it
 // is the standard one.
 func table() map[string]entry {
-	all := microsoftTable()
-	maps.Copy(all, standardTable())
+	all := standardTable()
+	maps.Copy(all, microsoftTable())
+	maps.Copy(all, machineLearningTable())
 	return all
 }
 
@@ -91,6 +92,7 @@ func standardTable() map[string]entry {
 		"LogSoftmax":      {1, readLogSoftmax, "before version 13 over all trailing axes together"},
 		"Mish":            {18, activation(mish), ""},
 		"PRelu":           {1, readPRelu, ""},
+		"SwiGLU":          {28, readSwiGLU, ""},
 		"Relu":            {1, readRelu, ""},
 		"Selu":            {1, activation(selu), ""},
 		"Shrink":          {9, activation(shrink), ""},
@@ -103,20 +105,50 @@ func standardTable() map[string]entry {
 		"ThresholdedRelu": {10, activation(thresholdedRelu), ""},
 
 		// Products and convolutions.
-		"Attention":        {23, readAttention, ""},
-		"Conv":             {1, readConv, ""},
-		"ConvTranspose":    {1, readConvTranspose, ""},
-		"DequantizeLinear": {10, readDequantizeLinear, "of numbers of 8 or 32 bits, not in blocks"},
-		"QuantizeLinear":   {10, readQuantizeLinear, "to numbers of 8 bits, not in blocks; its derivative is 0"},
-		"Einsum":           {12, readEinsum, ""},
-		"Gemm":             {1, readGemm, ""},
-		"MatMul":           {1, readMatMul, ""},
+		"Attention":             {23, readAttention, ""},
+		"Conv":                  {1, readConv, ""},
+		"ConvTranspose":         {1, readConvTranspose, ""},
+		"DequantizeLinear":      {10, readDequantizeLinear, "of numbers of 8 or 32 bits, not in blocks"},
+		"QuantizeLinear":        {10, readQuantizeLinear, "to numbers of 8 bits, not in blocks; its derivative is 0"},
+		"Col2Im":                {18, readCol2Im, ""},
+		"ConvInteger":           {10, readConvInteger, "its derivative is 0"},
+		"CausalConvWithState":   {27, readCausalConv, ""},
+		"DynamicQuantizeLinear": {11, readDynamicQuantizeLinear, "its derivative is 0"},
+		"Det":                   {11, readDet, "of up to 64 rows"},
+		"DFT":                   {17, readDFT, "of fixed length"},
+		"STFT":                  {17, readSTFT, ""},
+		"MatMulInteger":         {10, readMatMulInteger, "its derivative is 0"},
+		"QLinearConv":           {10, readQLinearConv, "its derivative is 0"},
+		"QLinearMatMul":         {10, readQLinearMatMul, "its derivative is 0"},
+		"RotaryEmbedding":       {23, readRotary, ""},
+		"Einsum":                {12, readEinsum, ""},
+		"Gemm":                  {1, readGemm, ""},
+		"MatMul":                {1, readMatMul, ""},
 
 		// Sequences and branches.
-		"GRU":  {7, recurrent(3, gruCell), "usual activations; no sequence_lens"},
-		"If":   {1, readIf, "a condition that depends on inputs computes both branches"},
-		"LSTM": {7, recurrent(4, lstmCell), "usual activations; no sequence_lens"},
-		"RNN":  {7, recurrent(1, rnnCell), "usual activations; no sequence_lens"},
+		"GRU":                {7, recurrent(3, gruCell), "usual activations; no sequence_lens"},
+		"If":                 {1, readIf, "a condition that depends on inputs computes both branches"},
+		"LSTM":               {7, recurrent(4, lstmCell), "usual activations; no sequence_lens"},
+		"RNN":                {7, recurrent(1, rnnCell), "usual activations; no sequence_lens"},
+		"LinearAttention":    {27, readLinearAttention, ""},
+		"Loop":               {1, readLoop, "of a number of steps; stacked results only where the condition is constant"},
+		"Scan":               {9, readScan, ""},
+		"ConcatFromSequence": {11, readConcatFromSequence, ""},
+		"SequenceAt":         {11, readSequenceAt, "at a known place"},
+		"SequenceConstruct":  {11, readSequenceConstruct, ""},
+		"SequenceEmpty":      {11, readSequenceEmpty, ""},
+		"SequenceErase":      {11, readSequenceErase, "at a known place"},
+		"SequenceInsert":     {11, readSequenceInsert, "at a known place"},
+		"SequenceLength":     {11, readSequenceLength, ""},
+		"SequenceMap":        {17, readSequenceMap, ""},
+		"SplitToSequence":    {11, readSplitToSequence, "into known parts"},
+
+		// Random numbers, which become inputs.
+		"Bernoulli":         {15, readBernoulli, "an input; its derivative is 0"},
+		"RandomNormal":      {1, readRandomNormal(false), "an input"},
+		"RandomNormalLike":  {1, readRandomNormal(true), "an input"},
+		"RandomUniform":     {1, readRandomUniform(false), "an input"},
+		"RandomUniformLike": {1, readRandomUniform(true), "an input"},
 
 		// Pools.
 		"AveragePool":       {1, readAveragePool, "ceil_mode of fixed sizes"},
@@ -127,8 +159,8 @@ func standardTable() map[string]entry {
 		"MaxPool":           {1, readMaxPool, "places of maxima without dilations; ceil_mode of fixed sizes"},
 
 		// Normalisation.
-		"BatchNormalization":           {1, readBatchNormalization, "for inference"},
-		"Dropout":                      {1, readDropout, "for inference: the identity"},
+		"BatchNormalization":           {1, readBatchNormalization, ""},
+		"Dropout":                      {1, readDropout, "for training by an input, else the identity"},
 		"GroupNormalization":           {18, readGroupNormalization, ""},
 		"InstanceNormalization":        {1, readInstanceNormalization, ""},
 		"LayerNormalization":           {1, readLayerNormalization, "before version 17 as ONNX Runtime writes it"},
@@ -149,6 +181,11 @@ func standardTable() map[string]entry {
 		"Identity":        {1, readIdentity, ""},
 		"Pad":             {1, readPad, "by numbers that depend on sizes alone"},
 		"Range":           {11, readRange, "of constants or sizes"},
+		"BlackmanWindow":  {17, readWindow(0.42, -0.5, 0.08), ""},
+		"HammingWindow":   {17, readWindow(25.0/46, -21.0/46), ""},
+		"HannWindow":      {17, readWindow(0.5, -0.5), ""},
+		"MelWeightMatrix": {17, readMelWeightMatrix, "of constants"},
+		"CenterCropPad":   {18, readCenterCropPad, "of fixed sizes"},
 		"Reshape":         {1, readReshape, "to a known shape"},
 		"Resize":          {10, readResize, "cubic, antialiased and cropped of fixed sizes"},
 		"Shape":           {1, readShape, ""},
@@ -167,15 +204,23 @@ func standardTable() map[string]entry {
 		"Gather":          {1, readGather, ""},
 		"GatherElements":  {11, readGatherElements, ""},
 		"GatherND":        {11, readGatherND, ""},
+		"AffineGrid":      {20, readAffineGrid, ""},
+		"Compress":        {9, readCompress, "by a constant condition"},
+		"GridSample":      {16, readGridSample, ""},
+		"MaxUnpool":       {9, readMaxUnpool, ""},
+		"ReverseSequence": {10, readReverseSequence, ""},
+		"TensorScatter":   {24, readTensorScatter, ""},
+		"TopK":            {1, readTopK, ""},
 		"OneHot":          {9, readOneHot, "of a known depth"},
-		"Scatter":         {9, readScatterElements, "reduction none or add"},
-		"ScatterElements": {11, readScatterElements, "reduction none or add"},
-		"ScatterND":       {11, readScatterND, "reduction none or add"},
+		"Scatter":         {9, readScatterElements, ""},
+		"ScatterElements": {11, readScatterElements, ""},
+		"ScatterND":       {11, readScatterND, ""},
 
 		// Reductions.
 		"ArgMax":                    {1, readArg(itself), ""},
 		"ArgMin":                    {1, readArg(negate), ""},
 		"CumSum":                    {11, readCumSum, ""},
+		"CumProd":                   {26, readCumProd, ""},
 		"NegativeLogLikelihoodLoss": {12, readNegativeLogLikelihoodLoss, ""},
 		"SoftmaxCrossEntropyLoss":   {12, readSoftmaxCrossEntropyLoss, ""},
 		"ReduceL1":                  {1, reduction(18, reduceL1), ""},

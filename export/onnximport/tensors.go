@@ -41,11 +41,11 @@ func dtypeOf(t onnxpb.TensorProto_DataType) (tensor.DType, error) {
 // elementSize returns the bytes of an element in raw data.
 func elementSize(t onnxpb.TensorProto_DataType) int {
 	switch t {
-	case onnxpb.TensorProto_FLOAT, onnxpb.TensorProto_INT32:
+	case onnxpb.TensorProto_FLOAT, onnxpb.TensorProto_INT32, onnxpb.TensorProto_UINT32:
 		return 4
 	case onnxpb.TensorProto_DOUBLE, onnxpb.TensorProto_INT64:
 		return 8
-	case onnxpb.TensorProto_FLOAT16, onnxpb.TensorProto_BFLOAT16, onnxpb.TensorProto_INT16:
+	case onnxpb.TensorProto_FLOAT16, onnxpb.TensorProto_BFLOAT16, onnxpb.TensorProto_INT16, onnxpb.TensorProto_UINT16:
 		return 2
 	}
 	return 1
@@ -55,7 +55,7 @@ func elementSize(t onnxpb.TensorProto_DataType) int {
 // and nowhere if it is "".
 func readTensor(p *onnxpb.TensorProto, dir string) (*tensor.Tensor, error) {
 	kind := onnxpb.TensorProto_DataType(p.GetDataType())
-	dtype, err := dtypeOf(kind)
+	dtype, err := heldIn(kind)
 	if err != nil {
 		return nil, err
 	}
@@ -73,18 +73,25 @@ func readTensor(p *onnxpb.TensorProto, dir string) (*tensor.Tensor, error) {
 	}
 	raw := p.RawData
 	if p.GetDataLocation() == onnxpb.TensorProto_EXTERNAL {
-		if raw, err = external(p, dir, int64(count)*int64(elementSize(kind))); err != nil {
+		if raw, err = external(p, dir, int64(rawSize(kind, count))); err != nil {
 			return nil, err
 		}
 	}
 	// Elements are counted before memory is taken for them.
 	if raw != nil || count == 0 {
-		if want := count * elementSize(kind); len(raw) != want {
+		if want := rawSize(kind, count); len(raw) != want {
 			return nil, fmt.Errorf("%d bytes of data for shape %v of %v, want %d", len(raw), p.Dims, kind, want)
 		}
 		out := tensor.New(dtype, shape...)
-		fromRaw(out, kind, raw)
+		if narrowKind(kind) != 0 {
+			widen(out, kind, raw)
+		} else {
+			fromRaw(out, kind, raw)
+		}
 		return out, nil
+	}
+	if narrowKind(kind) != 0 {
+		return widenList(p, dtype, shape, count)
 	}
 	if have := listed(p, kind); have != count {
 		return nil, fmt.Errorf("%d elements for shape %v of %v, want %d", have, p.Dims, kind, count)

@@ -55,8 +55,8 @@ func (im *importer) noteStatistics(g *onnxpb.GraphProto) {
 
 // batchStatistics returns the mean and the variance [C] of x [N C …] over all
 // other axes, and what the running ones become: momentum of what they are, and
-// for the rest the batch's mean, and its variance as an estimate without bias, as
-// PyTorch has it.
+// for the rest the batch's mean and variance; in a training step its estimate without
+// bias, as PyTorch has it.
 func (c *call) batchStatistics(x *graph.Node) (center, variance, nextMean, nextVariance *graph.Node) {
 	axes := append([]int{0}, trailing(2, x.Rank())...)
 	center = mean(c, x, axes)
@@ -82,7 +82,11 @@ func (c *call) batchStatistics(x *graph.Node) (center, variance, nextMean, nextV
 		}
 		return n
 	}
-	return center, variance, next(3, center), next(4, graph.Mul(variance, graph.Div(count, less)))
+	estimate := variance
+	if c.options.Training {
+		estimate = graph.Mul(variance, graph.Div(count, less))
+	}
+	return center, variance, next(3, center), next(4, estimate)
 }
 
 // drop sets elements of x to 0, each with a probability, and divides the others by

@@ -18,6 +18,7 @@ var rules = map[g.Op]rule{
 	g.OpStopGradient: nil,
 	g.OpLess:         nil,
 	g.OpEqual:        nil,
+	g.OpTopK:         nil,
 	g.OpIota:         nil,
 	g.OpScan:         nil, // see scan.go
 	g.OpProject:      nil,

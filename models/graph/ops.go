@@ -51,6 +51,7 @@ const (
 	OpConcat
 	OpGather     // (x, indices) → elements of x along an axis
 	OpGatherGrad // (y, indices) → x, the adjoint of Gather
+	OpTopK       // x → int64 indices of its largest elements along an axis
 	OpIota       // start → start, start+1, … along one axis, int64
 
 	// Reductions, which drop their axes.
@@ -127,6 +128,7 @@ var ops = [numOps]opInfo{
 	OpConcat:     {"Concat", -1, inferConcat},
 	OpGather:     {"Gather", 2, inferGather},
 	OpGatherGrad: {"GatherGrad", 2, inferGatherGrad},
+	OpTopK:       {"TopK", 1, inferTopK},
 	OpIota:       {"Iota", 1, inferIota},
 
 	OpReduceSum: {"ReduceSum", 1, inferReduce},

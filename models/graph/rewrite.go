@@ -117,6 +117,9 @@ func Retype(g *Graph, bind func(Shape) Shape) *Graph {
 		case GatherAttr:
 			a.Size = bind(Shape{a.Size})[0]
 			r.image[n] = apply(n.op, a, inputs...)
+		case TopKAttr:
+			a.K = bind(Shape{a.K})[0]
+			r.image[n] = apply(n.op, a, inputs...)
 		case ConvAttr:
 			a.Size = bound(a.Size)
 			r.image[n] = apply(n.op, a, inputs...)

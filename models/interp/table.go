@@ -64,6 +64,7 @@ var kernels = map[graph.Op]kernel{
 	graph.OpConcat:     concat,
 	graph.OpGather:     takeAlong,
 	graph.OpGatherGrad: addAlong,
+	graph.OpTopK:       topK,
 	graph.OpIota:       iota64,
 
 	graph.OpReduceSum: reduceSum,

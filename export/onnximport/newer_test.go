@@ -1,0 +1,179 @@
+package onnximport_test
+
+import (
+	"math"
+	"testing"
+
+	"ebm/export/onnximport"
+	"ebm/internal/testkit"
+	"ebm/models/tensor"
+)
+
+// Operators that are newer than the ONNX Runtime of these tests, against loops. Their
+// gradients are compared with differences.
+
+func newer(t *testing.T, version int, op string, a attrs, args []arg, want ...func(in [][]float64) []float64) {
+	t.Helper()
+	row := r(op, version, args...).outs(len(want))
+	row.attrs = a
+	p, inputs := row.file()
+	m := parse(t, p, onnximport.Options{})
+	got := testkit.Interpret(t, m.Graph, inputs)
+	var in [][]float64
+	for _, a := range args {
+		if a.absent {
+			in = append(in, nil)
+			continue
+		}
+		in = append(in, a.value.Float64s())
+	}
+	for i, f := range want {
+		out := m.Graph.Outputs()[i]
+		w := f(in)
+		close(t, out.Name, got[out.Name], tensor.Of(w, got[out.Name].Shape()...), 1e-6)
+	}
+	if err := gradients(m.Graph, inputs); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCumProd(t *testing.T) {
+	args := []arg{v(2, 4), scalarInt(1)}
+	newer(t, 26, "CumProd", nil, args, func(in [][]float64) []float64 {
+		y := append([]float64(nil), in[0]...)
+		for i := range y {
+			if i%4 > 0 {
+				y[i] *= y[i-1]
+			}
+		}
+		return y
+	})
+	newer(t, 26, "CumProd", attrs{"exclusive": 1, "reverse": 1}, args, func(in [][]float64) []float64 {
+		y := make([]float64, 8)
+		for i := 7; i >= 0; i-- {
+			if y[i] = 1; i%4 < 3 {
+				y[i] = y[i+1] * in[0][i+1]
+			}
+		}
+		return y
+	})
+}
+
+func TestSwiGLU(t *testing.T) {
+	newer(t, 28, "SwiGLU", attrs{"alpha": 1.5}, []arg{v(2, 3), small(2, 3)}, func(in [][]float64) []float64 {
+		y := make([]float64, 6)
+		for i, a := range in[0] {
+			y[i] = a / (1 + math.Exp(-1.5*a)) * in[1][i]
+		}
+		return y
+	})
+}
+
+func TestCausalConv(t *testing.T) {
+	const channels, length, k = 2, 4, 3
+	at := func(in [][]float64, c, i int) float64 { // of the past and then x
+		if i < k-1 {
+			return in[3][c*(k-1)+i]
+		}
+		return in[0][c*length+i-(k-1)]
+	}
+	newer(t, 27, "CausalConvWithState", attrs{"activation": "silu"}, []arg{v(1, channels, length), v(channels, 1, k), v(channels),
+		v(1, channels, k-1)}, func(in [][]float64) []float64 {
+		y := make([]float64, channels*length)
+		for i := range y {
+			c, sum := i/length, in[2][i/length]
+			for j := range k {
+				sum += in[1][c*k+j] * at(in, c, i%length+j)
+			}
+			y[i] = sum / (1 + math.Exp(-sum))
+		}
+		return y
+	}, func(in [][]float64) []float64 {
+		var y []float64
+		for c := range channels {
+			y = append(y, at(in, c, length), at(in, c, length+1))
+		}
+		return y
+	})
+}
+
+// TestLinearAttention has two heads of queries for one of keys, and every rule.
+func TestLinearAttention(t *testing.T) {
+	const steps, heads, keys, values = 3, 2, 2, 3
+	for _, rule := range []string{"linear", "gated", "delta", "gated_delta"} {
+		gated, delta := rule == "gated" || rule == "gated_delta", rule == "delta" || rule == "gated_delta"
+		run := func(in [][]float64) (y, state []float64) {
+			s := append([]float64(nil), in[3]...)
+			for i := range steps {
+				k, v := in[1][i*keys:], in[2][i*values:]
+				for a := range keys {
+					for b := range values {
+						if gated {
+							s[a*values+b] *= math.Exp(in[4][i*keys+a])
+						}
+					}
+				}
+				add := make([]float64, values)
+				for b := range values {
+					if add[b] = v[b]; delta {
+						for a := range keys {
+							add[b] -= s[a*values+b] * k[a]
+						}
+						add[b] *= in[5][i]
+					}
+				}
+				for a := range keys {
+					for b := range values {
+						s[a*values+b] += k[a] * add[b]
+					}
+				}
+				for h := range heads {
+					for b := range values {
+						sum := 0.0
+						for a := range keys {
+							sum += in[0][(i*heads+h)*keys+a] * s[a*values+b]
+						}
+						y = append(y, sum/math.Sqrt(keys))
+					}
+				}
+			}
+			return y, s
+		}
+		args := []arg{v(1, steps, heads*keys), v(1, steps, keys), v(1, steps, values), v(1, 1, keys, values), none, none}
+		if gated {
+			args[4] = small(1, steps, keys)
+		}
+		if delta {
+			args[5] = positive(1, steps, 1)
+		}
+		newer(t, 27, "LinearAttention", attrs{"q_num_heads": heads, "kv_num_heads": 1, "update_rule": rule}, args,
+			func(in [][]float64) []float64 { y, _ := run(in); return y },
+			func(in [][]float64) []float64 { _, s := run(in); return s })
+	}
+}
+
+// TestLinearClassifier leaves out the labels, which are no numbers to differentiate.
+func TestLinearClassifier(t *testing.T) {
+	rt := testkit.Open(t, 1)
+	for _, test := range []struct {
+		classes int
+		a       attrs
+	}{
+		{3, attrs{"coefficients": []float64{1, -1, 0.5, 2, 0.3, -0.2}, "intercepts": []float64{0.1, 0.2, 0.3}, "post_transform": "SOFTMAX"}},
+		{2, attrs{"coefficients": []float64{1, -1}, "intercepts": []float64{0.1}, "post_transform": "LOGISTIC"}},
+	} {
+		test.a["classlabels_ints"] = []int{7, 8, 9}[:test.classes]
+		p, inputs := model(17, map[string]arg{"x": v(4, 2)}, []string{"label", "scores"},
+			node("ai.onnx.ml.LinearClassifier", []string{"x"}, []string{"label", "scores"}, test.a))
+		p.Graph.Output = infos([]string{"label", "scores"}, whole([]int{4}, 0, 0, 0, 0), v(4, test.classes))
+		m := parse(t, p, onnximport.Options{Of: []string{"scores"}})
+		if len(m.Dropped) != 1 || m.Dropped[0].Name != "label" {
+			t.Errorf("dropped are %v, want the labels", m.Dropped)
+		}
+		want := testkit.RunModel(t, rt, bytesOf(p), inputs)
+		close(t, "scores", testkit.Interpret(t, m.Graph, inputs)["scores"], want["scores"], 1e-5)
+		if err := gradients(m.Graph, inputs); err != nil {
+			t.Error(err)
+		}
+	}
+}

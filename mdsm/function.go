@@ -131,6 +131,13 @@ func (f function) String() string {
 	return text
 }
 
+// SumsBatch reports whether the file has one energy for a batch, of which all x's
+// have an equal part: it is that of an x in a batch of one alone.
+func (f function) SumsBatch() bool {
+	e := f.graph.Outputs()[f.output].Node
+	return f.of.Value == PlainEnergy && (e.Rank() == 0 || e.Shape().Volume() == graph.Const(1))
+}
+
 func (f function) Energy(x *graph.Node, params energy.Params) *graph.Node {
 	var args []*graph.Node
 	for _, in := range f.graph.Inputs() {

@@ -12,6 +12,11 @@ type energyFlags struct {
 	run    string
 	sigma0 float64
 	checkpointFlags
+	foreignFlags
+}
+
+// foreignFlags say what in an ONNX file of another program is the energy.
+type foreignFlags struct {
 	functionFlags
 	sizes, values []string
 }
@@ -21,15 +26,27 @@ func (f *energyFlags) add(fs *pflag.FlagSet) {
 		"score.onnx or energy.onnx")
 	f.checkpointFlags.add(fs)
 	fs.Float64Var(&f.sigma0, "sigma0", 0, "σ₀ of the model (default: what it says)")
-	group(fs, "Of an ONNX file of another program", func(fs *pflag.FlagSet) {
-		f.functionFlags.add(fs)
+	f.foreignFlags.add(fs)
+}
+
+func (f *foreignFlags) add(fs *pflag.FlagSet) {
+	group(fs, ofForeign, func(fs *pflag.FlagSet) {
 		fs.StringSliceVar(&f.sizes, "size", nil, "fix a symbolic size, such as T=64; may be given several times")
-		fs.StringArrayVar(&f.values, "value", nil, "make an input of whole numbers a constant, such as shape=1,16; may be given several times")
+		f.addValues(fs)
 	})
 }
 
+// ofForeign is the group of these flags in help.
+const ofForeign = "Of an ONNX file of another program"
+
+// addValues adds the flags but for sizes.
+func (f *foreignFlags) addValues(fs *pflag.FlagSet) {
+	f.functionFlags.add(fs)
+	fs.StringArrayVar(&f.values, "value", nil, "make an input of whole numbers a constant, such as shape=1,16; may be given several times")
+}
+
 // onnx returns what the flags say of an ONNX file, nil for nothing.
-func (f *energyFlags) onnx() (*ebm.ONNXOptions, error) {
+func (f *foreignFlags) onnx() (*ebm.ONNXOptions, error) {
 	if f.functionFlags == (functionFlags{}) && len(f.sizes) == 0 && len(f.values) == 0 {
 		return nil, nil
 	}

@@ -43,6 +43,7 @@ type bothFlags struct {
 	preprocess string
 	recipe     string
 	which      checkpointFlags
+	foreign    foreignFlags
 	parts      []string
 	selects    bool
 	selecting  assess.Sampling
@@ -74,6 +75,10 @@ func (f *evaluateFlags) addRun(fs *pflag.FlagSet) {
 	o, b := &f.run, &f.both
 	fs.StringVar(&o.Dir, "out", "", "the folder of the report (default the run's own)")
 	b.which.add(fs)
+	b.foreign.add(fs)
+	group(fs, ofForeign, func(fs *pflag.FlagSet) {
+		fs.Float64Var(&o.Sigma0, "sigma0", 0, "σ₀ of the model (default: what it says)")
+	})
 	fs.StringSliceVar(&b.parts, "parts", nil, "some of "+strings.Join(runParts(),
 		", ")+" (default all that can be had); samples are drawn where one needs them")
 	fs.StringVar(&o.DataName, "data-name", "", "the data set it was trained on, where that is not known")
@@ -196,7 +201,7 @@ func (f *evaluateFlags) check(run bool) error {
 	}
 	if run {
 		limits = append(limits, least{"count", float64(o.Count), 2}, least{"steps", float64(o.Steps), 1},
-			least{"pictures", float64(o.Pictures), 2},
+			least{"pictures", float64(o.Pictures), 2}, least{"sigma0", o.Sigma0, 0},
 			least{"neighbours", float64(o.Neighbours), 1}, least{"select-count", float64(b.selecting.Count), 2},
 			least{"select-steps", float64(b.selecting.Steps), 1})
 	}
@@ -301,6 +306,10 @@ func (f *evaluateFlags) evaluateRun(ctx context.Context, a *app, ref string) err
 	o := f.run
 	o.Checkpoint, o.Place = f.both.which.checkpoint, f.both.which.in("")
 	o.Run, o.DataDir, o.Limit, o.Features, o.Metrics = ref, f.both.data, f.both.limit, f.network(), f.metrics
+	var err error
+	if o.ONNX, err = f.both.foreign.onnx(); err != nil {
+		return err
+	}
 	if o.Dir == "" {
 		if o.Dir = assess.RunFolder(ref); o.Dir == "" {
 			return usagef("%s is not the folder of a run, want --out DIR for the report", ref)

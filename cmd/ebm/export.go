@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,6 +23,7 @@ type modelFlags struct {
 	finite       bool // weights that are not finite are refused
 	any          bool // energies of any origin are taken, not the project's networks alone
 	checkpointFlags
+	foreignFlags
 }
 
 func (f *modelFlags) add(fs *pflag.FlagSet) {
@@ -29,16 +31,39 @@ func (f *modelFlags) add(fs *pflag.FlagSet) {
 	f.checkpointFlags.add(fs)
 	fs.StringVar(&f.weights, "weights", "", "the model: a file of weights (.safetensors, .pt, .pth, .npz, … or a hub's folder)")
 	group(fs, "With --weights", f.addNetwork)
+	group(fs, ofForeign, f.addValues)
 }
 
 func (f *modelFlags) addNetwork(fs *pflag.FlagSet) {
 	fs.StringVar(&f.net.Net, "net", "", "the network: res6, res12, res18 or res34 (default: recognised)")
 	fs.IntVar(&f.net.Dim, "dim", 0, "channels after the first convolution (default: recognised)")
 	fs.IntVar(&f.net.Channels, "channels", 0, "channels of the pictures (default: recognised)")
-	fs.IntVar(&f.net.Size, "size", 0, "height and width of the pictures in pixels (default: recognised)")
+	fs.Var(sizeValue{f}, "size", "height and width of the pictures in pixels (default: recognised); of an ONNX file of another program a "+
+		"symbolic size, such as T=64, several times if need be")
 	fs.StringVar(&f.act, "activation", "", "elu, relu, softplus, swish or tanh (default elu, or what the file says)")
 	fs.StringVar(&f.head, "head", "", "the network's head: quadratic or linear (default: recognised)")
 }
+
+// sizeValue is the flag --size: a number of pixels, or the size of a symbol.
+type sizeValue struct{ f *modelFlags }
+
+func (v sizeValue) Set(text string) (err error) {
+	if strings.Contains(text, "=") {
+		v.f.sizes = append(v.f.sizes, strings.Split(text, ",")...)
+		return nil
+	}
+	v.f.net.Size, err = strconv.Atoi(text)
+	return err
+}
+
+func (v sizeValue) String() string {
+	if v.f == nil || v.f.net.Size == 0 {
+		return ""
+	}
+	return strconv.Itoa(v.f.net.Size)
+}
+
+func (v sizeValue) Type() string { return "size" }
 
 // checkFinite refuses weights that no network can compute with.
 func checkFinite(m *ebm.Model) error {
@@ -76,9 +101,13 @@ func (f *modelFlags) load(a *app) (*ebm.Model, error) {
 			return nil, usageError{err}
 		}
 	}
-	m, err := ebm.LoadWith(f.in(ref), ebm.LoadOptions{Activation: energy.Activation(f.act), Head: energy.Head(f.head), Log: a.log})
+	onnx, err := f.onnx()
 	if err != nil {
 		return nil, err
+	}
+	m, err := ebm.LoadWith(f.in(ref), ebm.LoadOptions{Activation: energy.Activation(f.act), Head: energy.Head(f.head), Log: a.log, ONNX: onnx})
+	if err != nil || onnx != nil {
+		return m, err
 	}
 	n, err := m.ResNet()
 	switch {

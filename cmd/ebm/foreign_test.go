@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"ebm"
 	"ebm/export"
 	"ebm/internal/npz"
+	"ebm/internal/testkit"
 	"ebm/mdsm/samples"
 	"ebm/models/graph"
 	"ebm/models/tensor"
@@ -60,6 +62,8 @@ func TestForeignEnergies(t *testing.T) {
 			t.Errorf("%s: %s", name, stderr)
 			continue
 		}
+		tolerance := map[string]string{"half": "0.005"}[name] // the interpreter rounds nothing to float16
+		mustRun(t, append([]string{"verify", "--quiet", "--tolerance", cmp.Or(tolerance, "1e-6")}, args...)...)
 		drawn, err := npz.ReadFile(filepath.Join(out, samples.ArchiveFile))
 		if err != nil {
 			t.Fatal(err)
@@ -73,7 +77,34 @@ func TestForeignEnergies(t *testing.T) {
 			t.Errorf("%s: the variance is %g", name, v)
 		}
 	}
+	if code, _, stderr := ebmRun(t, "verify", "--run", filepath.Join(dir, "each.onnx"), "--input", "places"); code == 0 ||
+		!strings.Contains(stderr, "places") {
+		t.Errorf("verify of another input: exit status %d and %q", code, stderr)
+	}
 	if _, err := ebm.Load(filepath.Join(dir, "each.onnx")); err == nil || !strings.Contains(err.Error(), "want energy or score") {
 		t.Errorf("error %v without names", err)
+	}
+}
+
+// TestEvaluateForeignEnergies measures an energy of pictures with other names and a
+// symbolic size, whose σ₀ is said by a flag.
+func TestEvaluateForeignEnergies(t *testing.T) {
+	testkit.Long(t)
+	g := graph.New("bright")
+	in := g.Input("pixels", tensor.Float32, graph.Shape{graph.Sym("B"), graph.Const(1), graph.Sym("S"), graph.Sym("S")})
+	d := graph.Shift(in, -0.3)
+	g.Output("heat", graph.Scale(graph.ReduceSum(graph.Mul(d, d), 1, 2, 3), 5))
+	path := filepath.Join(t.TempDir(), "bright.onnx")
+	if err := export.WriteFile(path, g, export.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"evaluate", path, "--input", "pixels", "--energy", "heat", "--size", "S=16", "--data-name", "mnist", "--parts", "outliers",
+		"--pictures", "50", "--out", filepath.Join(t.TempDir(), "report"), "--quiet"}
+	text := mustRun(t, append(args, "--sigma0", "0.3")...)
+	if !strings.Contains(text, "auroc_energy_fashion-mnist_test") {
+		t.Errorf("it says %q, want how well clothes are told apart", text)
+	}
+	if code, _, stderr := ebmRun(t, args...); code != 2 || !strings.Contains(stderr, "does not say its σ₀, want --sigma0") {
+		t.Errorf("without σ₀: exit status %d and %q", code, stderr)
 	}
 }

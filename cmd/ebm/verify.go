@@ -63,6 +63,7 @@ Of an --onnx file alone, energy and score are checked, and the interpreter runs
 what the file holds. docs/cross-checking.md shows how to make golden tensors.`,
 		Example: `  ebm verify --run mnist16 --out certificate.json
   ebm verify --weights checkpoint.pth --reference reference.npz
+  ebm verify --run critic.onnx --input pixels --energy logits --energy-of logits
   ebm verify --onnx score.onnx --runtimes --python .venv/bin/python`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.verify(cmd.Context(), a) },
@@ -137,6 +138,7 @@ func (f *verifyFlags) certify(ctx context.Context, a *app, o verify.Options) (ve
 		o.Program, o.Progress = "ebm "+version(), a.progress()
 		return verify.Model(ctx, rt, f.onnx, o)
 	}
+	f.model.any = true
 	m, err := f.model.load(a)
 	if err != nil {
 		return verify.Certificate{}, err
@@ -163,6 +165,10 @@ func certify(ctx context.Context, a *app, m *ebm.Model, o verify.Options) (verif
 		return verify.Certificate{}, err
 	}
 	o.Objective = m.Objective()
+	if len(m.Network.Parameters()) == 0 {
+		o.WithoutTraining = true
+		o.Notes = append(o.Notes, "the weights are constants of the file, and the training step was not checked")
+	}
 	o.Program = "ebm " + version()
 	o.Progress = a.progress()
 	if n := len(m.Unused); n > 0 {

@@ -42,19 +42,21 @@ func Parts() []Part { return []Part{Metrics, Modes, Outliers, Noise, Neighbours}
 
 // Options say what is assessed, and how.
 type Options struct {
-	Run        string   // the folder of a run, a shipped model, or an ONNX file
-	Checkpoint string   // of the run, as CheckpointOf takes it
-	Place      string   // of the weights in a file of several networks, as ebm.Load has it after the file's name
-	Dir        string   // of the report
-	Parts      []Part   // nil for all that can be had
-	DataName   string   // what it was trained on, where the run does not say that
-	DataDir    string   // folder of the data set's files, "" where they find themselves
-	Against    []string // pictures to tell apart, as SET, SET:train or SET=FOLDER; nil for the usual ones
-	Limit      int      // training pictures that samples are compared with, 0 for all
-	Count      int      // samples to draw where there are none
-	Steps      int      // Langevin steps of those
-	Pictures   int      // of each set whose energies are measured
-	Neighbours int      // training pictures shown for a sample
+	Run        string           // the folder of a run, a shipped model, or an ONNX file
+	Checkpoint string           // of the run, as CheckpointOf takes it
+	Place      string           // of the weights in a file of several networks, as ebm.Load has it after the file's name
+	ONNX       *ebm.ONNXOptions // what in an ONNX file is the energy, nil for energy or score of x
+	Sigma0     float64          // σ₀ of the model, 0 for what it says
+	Dir        string           // of the report
+	Parts      []Part           // nil for all that can be had
+	DataName   string           // what it was trained on, where the run does not say that
+	DataDir    string           // folder of the data set's files, "" where they find themselves
+	Against    []string         // pictures to tell apart, as SET, SET:train or SET=FOLDER; nil for the usual ones
+	Limit      int              // training pictures that samples are compared with, 0 for all
+	Count      int              // samples to draw where there are none
+	Steps      int              // Langevin steps of those
+	Pictures   int              // of each set whose energies are measured
+	Neighbours int              // training pictures shown for a sample
 	Selecting  *Sampling
 	Features   Features
 	Metrics    sets.Options // without its sources and network
@@ -283,9 +285,15 @@ func (a *assessment) open(of string) error {
 
 // loadSubject finds what ref names: a model with weights, or an ONNX file.
 func (a *assessment) loadSubject(ref string) (subject, error) {
-	m, err := ebm.LoadWith(ref, ebm.LoadOptions{Log: a.Log})
+	m, err := ebm.LoadWith(ref, ebm.LoadOptions{Log: a.Log, ONNX: a.ONNX})
 	if err != nil {
 		return subject{}, err
+	}
+	if a.Sigma0 != 0 {
+		m.Sigma0 = a.Sigma0
+	}
+	if m.Sigma0 == 0 {
+		return subject{}, wrong("%s does not say its σ₀, want --sigma0", a.Run)
 	}
 	s := subject{meta: m.Meta, about: m.About, weights: m.Hash, pad: m.Pad}
 	if s.about["network"] == "" {

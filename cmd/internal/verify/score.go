@@ -272,6 +272,9 @@ func (s *session) checkModel() error {
 		return err
 	}
 	s.fixed = max(x.Shape[0], 0)
+	if f, ok := s.net.(interface{ SumsBatch() bool }); ok && f.SumsBatch() {
+		s.fixed = 1 // the energy of a single x
+	}
 	for i, d := range s.shape {
 		if len(x.Shape) != len(s.shape)+1 || x.Shape[i+1] >= 0 && x.Shape[i+1] != d {
 			return fmt.Errorf("the model's x is %v, want float32%s", x, withBatch(s.shape))

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"ebm/export/onnximport"
+	"ebm/export/onnxpb"
 	"ebm/internal/testkit"
 	"ebm/models/tensor"
 )
@@ -176,4 +177,18 @@ func TestLinearClassifier(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// TestBatchFirst compares the two layouts of recurrent operators.
+func TestBatchFirst(t *testing.T) {
+	args := map[string]arg{"x": v(2, 4, 3), "w": v(1, 20, 3), "r": v(1, 20, 5), "h": v(2, 1, 5), "c": small(2, 1, 5)}
+	first, inputs := model(14, args, []string{"y", "yh", "yc"}, node("LSTM", []string{"x", "w", "r", "", "", "h", "c"}, []string{"y", "yh", "yc"},
+		attrs{"hidden_size": 5, "layout": 1}))
+	turn := func(from, to string, perm ...int) *onnxpb.NodeProto {
+		return node("Transpose", []string{from}, []string{to}, attrs{"perm": perm})
+	}
+	other, _ := model(14, args, []string{"y", "yh", "yc"}, turn("x", "xt", 1, 0, 2), turn("h", "ht", 1, 0, 2), turn("c", "ct", 1, 0, 2),
+		node("LSTM", []string{"xt", "w", "r", "", "", "ht", "ct"}, []string{"yt", "yht", "yct"}, attrs{"hidden_size": 5}),
+		turn("yt", "y", 2, 0, 1, 3), turn("yht", "yh", 1, 0, 2), turn("yct", "yc", 1, 0, 2))
+	sameValues(t, parse(t, other, onnximport.Options{}).Graph, parse(t, first, onnximport.Options{}).Graph, inputs, 1e-12)
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"ebm/models/graph"
+	"ebm/models/tensor"
 )
 
 // mostUnrolled is the length up to which every step of a sequence becomes nodes
@@ -19,6 +20,9 @@ type recurrence struct {
 	hidden       int
 	linearFirst  bool // GRU: the recurrent product before the reset gate
 	inputForget  bool // LSTM: forget gate 1 − input gate
+	// batchFirst has the batch as the first axis of all but weights.
+	batchFirst bool
+	within     *graph.Node // bool [T B], where sequences have not ended; nil for everywhere
 }
 
 // cell computes the next hidden state and cell state from what x contributes
@@ -29,12 +33,6 @@ type cell func(r *recurrence, fromX, h, state *graph.Node) (nextH, nextState *gr
 func recurrent(gates int, step cell) reader {
 	return func(c *call) []*value {
 		x := c.float(0)
-		if c.integer("layout", 0) != 0 {
-			c.fail("the layout with the batch first is not supported")
-		}
-		if c.has(4) {
-			c.fail("sequences of different lengths are not supported")
-		}
 		for _, name := range []string{"activations", "activation_alpha", "activation_beta", "clip"} {
 			if _, ok := c.op.attributes[name]; ok && name != "activations" {
 				c.fail("attribute %q is not supported", name)
@@ -47,6 +45,10 @@ func recurrent(gates int, step cell) reader {
 		if x.Shape()[0] == (graph.Dim{}) {
 			c.fail("a sequence of 0 steps, want 1 or more")
 		}
+		first := c.integer("layout", 0) != 0
+		if first {
+			x = graph.Transpose(x, 1, 0, 2)
+		}
 		direction := c.text("direction", "forward")
 		directions := 1
 		switch direction {
@@ -56,7 +58,13 @@ func recurrent(gates int, step cell) reader {
 		default:
 			c.fail("direction %q is not known", direction)
 		}
-		flags := recurrence{c: c, linearFirst: c.integer("linear_before_reset", 0) != 0, inputForget: c.integer("input_forget", 0) != 0}
+		flags := recurrence{c: c, linearFirst: c.integer("linear_before_reset", 0) != 0, inputForget: c.integer("input_forget", 0) != 0,
+			batchFirst: first}
+		if c.has(4) {
+			grid := x.Shape()[:2]
+			length := graph.BroadcastAlong(graph.Cast(c.x(4), tensor.Int64), grid, 1)
+			flags.within = graph.Less(places(c, length, 0), length)
+		}
 		c.ignore("hidden_size", "output_sequence") // which the shapes say
 		var ys, hs, states []*graph.Node
 		for d := range directions {
@@ -69,9 +77,19 @@ func recurrent(gates int, step cell) reader {
 				states = append(states, graph.ExpandDims(state, 0))
 			}
 		}
-		results := []*value{{node: graph.Concat(1, ys...)}, {node: graph.Concat(0, hs...)}}
+		y, last := graph.Concat(1, ys...), []*graph.Node{graph.Concat(0, hs...)}
 		if len(states) > 0 {
-			results = append(results, &value{node: graph.Concat(0, states...)})
+			last = append(last, graph.Concat(0, states...))
+		}
+		if first {
+			y = graph.Transpose(y, 2, 0, 1, 3)
+		}
+		results := one(y)
+		for _, n := range last {
+			if first {
+				n = graph.Transpose(n, 1, 0, 2)
+			}
+			results = append(results, &value{node: n})
 		}
 		return results
 	}
@@ -129,6 +147,9 @@ func (r *recurrence) initial(i, d int, x *graph.Node) *graph.Node {
 		return graph.Broadcast(number(r.c.graph, x.DType(), 0), shape)
 	}
 	n := r.c.x(i)
+	if r.batchFirst && n.Rank() == 3 {
+		n = graph.Transpose(n, 1, 0, 2)
+	}
 	if n.Rank() != 3 || d >= r.c.size(n, 0) {
 		r.c.fail("operand %d of type %v has no direction %d", i, n.Type(), d)
 	}
@@ -166,6 +187,11 @@ func (r *recurrence) scan(x, h, state *graph.Node, backwards bool, step cell) (y
 		innerState = input("state", state, state.Shape())
 	}
 	fromX := input("x", gates, gates.Shape()[1:])
+	scanned := []*graph.Node{gates}
+	var within *graph.Node
+	if r.within != nil {
+		scanned, within = append(scanned, r.within), input("within", r.within, r.within.Shape()[1:])
+	}
 	shared := []*graph.Node{graph.Transpose(r.r, 1, 0)}
 	inner.r = graph.Transpose(input("r", r.r, shared[0].Shape()), 1, 0)
 	if r.rb != nil {
@@ -175,14 +201,23 @@ func (r *recurrence) scan(x, h, state *graph.Node, backwards bool, step cell) (y
 		shared, inner.peepholes = append(shared, r.peepholes), input("peepholes", r.peepholes, r.peepholes.Shape())
 	}
 	nextH, nextState := step(&inner, fromX, innerH, innerState)
+	shown := nextH
+	if within != nil {
+		nextH, nextState, shown = held(within, nextH, innerH), held(within, nextState, innerState), held(within, nextH, graph.Like(nextH, 0))
+	}
 	next := []*graph.Node{nextH}
 	if state != nil {
 		next = append(next, nextState)
 	}
-	for i, name := range slices.Concat([]string{"h", "state"}[:len(next)], []string{"all_h", "all_states"}[:len(next)]) {
-		body.Output(name, next[i%len(next)])
+	stacked := slices.Clone(next)
+	stacked[0] = shown
+	for i, name := range []string{"h", "state"}[:len(next)] {
+		body.Output(name, next[i])
 	}
-	out := graph.ScanShared(body, states, []*graph.Node{gates}, shared, backwards)
+	for i, name := range []string{"all_h", "all_states"}[:len(next)] {
+		body.Output(name, stacked[i])
+	}
+	out := graph.ScanShared(body, states, scanned, shared, backwards)
 	stack := out[len(states)]
 	y = graph.Reshape(stack, slices.Concat(stack.Shape()[:1], graph.Dims(1), stack.Shape()[1:]))
 	if state != nil {
@@ -200,10 +235,24 @@ func (r *recurrence) unroll(x, h, state *graph.Node, steps int, backwards bool, 
 			t = steps - 1 - i
 		}
 		fromX := affine(graph.Reshape(graph.Slice(x, 0, t, t+1, 1), x.Shape()[1:]), r.w, r.wb)
-		h, state = step(r, fromX, h, state)
-		all[t] = graph.Reshape(h, slices.Concat(graph.Dims(1, 1), h.Shape()))
+		nextH, nextState := step(r, fromX, h, state)
+		shown := nextH
+		if r.within != nil {
+			within := graph.Reshape(graph.Slice(r.within, 0, t, t+1, 1), r.within.Shape()[1:])
+			nextH, nextState, shown = held(within, nextH, h), held(within, nextState, state), held(within, nextH, graph.Like(nextH, 0))
+		}
+		h, state = nextH, nextState
+		all[t] = graph.Reshape(shown, slices.Concat(graph.Dims(1, 1), h.Shape()))
 	}
 	return graph.Concat(0, all...), h, state
+}
+
+// held is next [B H] where a sequence goes on, and otherwise what it was.
+func held(within, next, otherwise *graph.Node) *graph.Node {
+	if next == nil {
+		return nil
+	}
+	return graph.Where(graph.BroadcastAlong(within, next.Shape(), 0), next, otherwise)
 }
 
 // gate returns columns g·H … (g+1)·H of the rows of a product.

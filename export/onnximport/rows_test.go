@@ -243,6 +243,7 @@ func reductionRows() []row {
 }
 
 func otherRows() []row {
+	lengths := arg{value: tensor.Of([]int32{3, 1}, 2), fixed: true}
 	return []row{
 		r("RNN", 14, v(3, 2, 2), v(1, 3, 2), v(1, 3, 3)).with("hidden_size", 3).outs(2),
 		r("GRU", 14, v(3, 2, 2), v(1, 9, 2), v(1, 9, 3), v(1, 18), none, v(1, 2, 3)).with("hidden_size", 3).outs(2),
@@ -250,6 +251,8 @@ func otherRows() []row {
 			"bidirectional").outs(2),
 		r("LSTM", 14, v(3, 2, 2), v(1, 12, 2), v(1, 12, 3), v(1, 24), none, v(1, 2, 3), v(1, 2, 3), v(1, 9)).with("hidden_size", 3).outs(3),
 		r("LSTM", 14, v(3, 1, 2), v(1, 12, 2), v(1, 12, 3)).with("hidden_size", 3, "direction", "reverse").outs(3),
+		r("LSTM", 14, v(3, 2, 2), v(1, 12, 2), v(1, 12, 3), none, lengths).with("hidden_size", 3).outs(3),
+		r("GRU", 14, v(20, 2, 2), v(2, 9, 2), v(2, 9, 3), none, lengths).with("hidden_size", 3, "direction", "bidirectional").outs(2),
 		r("NegativeLogLikelihoodLoss", 13, v(3, 4, 2), whole([]int{3, 2}, 0, 3, 1, 1, 2, 0), positive(4)),
 		r("NegativeLogLikelihoodLoss", 13, v(3, 4), whole([]int{3}, 0, 3, 1)).with("reduction", "none", "ignore_index", 3),
 		r("SoftmaxCrossEntropyLoss", 13, v(3, 4), whole([]int{3}, 0, 3, 1)).outs(2),

@@ -126,10 +126,10 @@ func standardTable() map[string]entry {
 		"MatMul":                {1, readMatMul, ""},
 
 		// Sequences and branches.
-		"GRU":                {7, recurrent(3, gruCell), "usual activations; no sequence_lens"},
+		"GRU":                {7, recurrent(3, gruCell), "usual activations"},
 		"If":                 {1, readIf, "a condition that depends on inputs computes both branches"},
-		"LSTM":               {7, recurrent(4, lstmCell), "usual activations; no sequence_lens"},
-		"RNN":                {7, recurrent(1, rnnCell), "usual activations; no sequence_lens"},
+		"LSTM":               {7, recurrent(4, lstmCell), "usual activations"},
+		"RNN":                {7, recurrent(1, rnnCell), "usual activations"},
 		"LinearAttention":    {27, readLinearAttention, ""},
 		"Loop":               {1, readLoop, "of a number of steps; stacked results only where the condition is constant"},
 		"Scan":               {9, readScan, ""},

@@ -15,6 +15,7 @@ import (
 	"ebm/evaluate"
 	"ebm/evaluate/features"
 	"ebm/evaluate/sets"
+	"ebm/mdsm/dataset"
 	"ebm/models/inception"
 	"ebm/models/zoo"
 )
@@ -207,7 +208,7 @@ func (f *evaluateFlags) check(run bool) error {
 	}
 	for _, err := range []error{
 		someOf("--metrics", m.Metrics, sets.Names()), someOf("--preprocess", []string{b.preprocess}, texts(inception.Conventions())),
-		someOf("--samples-range", []string{f.sets.Range}, sets.Ranges()),
+		someOf("--samples-range", []string{f.sets.Range}, dataset.Ranges()),
 		someOf("--features-range", []string{b.inputRange}, texts(features.InputRanges())),
 		someOf("--parts", b.parts, runParts()), atLeast(limits...),
 	} {

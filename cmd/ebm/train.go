@@ -71,8 +71,9 @@ func trainKnobs() knobs[train.Settings] {
 	return knobs[train.Settings]{
 		word("data-name", "data set: mnist, fashion-mnist, stacked-mnist, cifar10, svhn, celeba or folder",
 			func(s *train.Settings) *string { return &s.Data.Name }),
-		word("data", "folder or file of the data, or a folder of your own pictures (default: found by itself where it can be); points in an "+
-			".npy, .npz or .csv, or rings, moons, spirals or checkerboard", func(s *train.Settings) *string { return &s.Data.Dir }),
+		word("data", "folder or file of the data, or your own pictures: a folder, .zip, .tar, .npz, .npy or .pt (default: found by itself "+
+			"where it can be); points in an .npy, .npz or .csv, or rings, moons, spirals or checkerboard",
+			func(s *train.Settings) *string { return &s.Data.Dir }),
 		number("size", "height and width of the pictures in pixels", func(s *train.Settings) *int { return &s.Data.Size }),
 		number("channels", "channels of the pictures: 1 grey, 3 colour (default for your own: grey where all of them are)",
 			func(s *train.Settings) *int { return &s.Net.Channels }),

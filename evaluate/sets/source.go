@@ -59,13 +59,10 @@ type SourceOptions struct {
 	// 0 takes the set's own, without padding.
 	Side  int
 	Limit int // take no more samples than these, the first; 0 takes all
-	// Range is what the floats of an array mean for black and white, one of Ranges; "" means 0..1.
+	// Range is what the floats of an array mean for black and white, one of dataset.Ranges; "" means 0..1.
 	Range string
 	Log   func(line string)
 }
-
-// Ranges are the values of SourceOptions.Range.
-func Ranges() []string { return []string{"0..1", "-1..1", "0..255"} }
 
 // Open opens what ref names: a data set with or without a split (mnist,
 // cifar10:test), a run's folder, a folder or archive (.zip, .tar) of pictures or one of them,

@@ -117,6 +117,9 @@ func cut(err error) error {
 func (a *Array) Next(n int) (*tensor.Tensor, error) {
 	if a.held == nil {
 		x, err := a.rows.Next(n)
+		if err == nil {
+			a.at += x.Shape()[0]
+		}
 		if err != nil && !errors.Is(err, io.EOF) {
 			err = fmt.Errorf("%s: %w", a.path, cut(err))
 		}
@@ -128,6 +131,9 @@ func (a *Array) Next(n int) (*tensor.Tensor, error) {
 	a.at += n
 	return a.held.Rows(a.at-n, a.at), nil
 }
+
+// At returns the number of the next row.
+func (a *Array) At() int { return a.at }
 
 // Close closes the file.
 func (a *Array) Close() error {

@@ -18,11 +18,14 @@ import (
 	"ebm/internal/picture"
 )
 
-// loadFolder reads any folder of pictures. Its class folders, if all pictures
+// loadFolder reads any folder, archive or array of pictures. Its class folders, if all pictures
 // are in such, give the labels.
 func loadFolder(ctx context.Context, spec Spec) (*Set, error) {
 	if spec.Channels != 0 && spec.Channels != 1 && spec.Channels != 3 {
 		return nil, fmt.Errorf("%d channels, want 1 (grey) or 3 (colour)", spec.Channels)
+	}
+	if info, err := os.Stat(spec.Dir); err == nil && info.Mode().IsRegular() && IsArray(spec.Dir) {
+		return loadArray(spec)
 	}
 	root, files, note, err := listSplit(spec)
 	if err != nil {

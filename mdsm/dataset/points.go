@@ -112,9 +112,17 @@ func readPoints(path string) (*tensor.Tensor, error) {
 	return nil, fmt.Errorf("%s, want points in an .npy, .npz or .csv file", path)
 }
 
-// IsPoints reports whether a path is that of a file of points.
+// IsPoints reports whether a path is that of a file of points: text, or an array that holds no pictures.
 func IsPoints(path string) bool {
-	return slices.Contains([]string{".npy", ".npz", ".csv", ".tsv"}, strings.ToLower(filepath.Ext(path)))
+	if !IsArray(path) {
+		return slices.Contains([]string{".csv", ".tsv"}, strings.ToLower(filepath.Ext(path)))
+	}
+	a, err := OpenArray(path)
+	if err != nil {
+		return !slices.Contains([]string{".pt", ".pth"}, strings.ToLower(filepath.Ext(path)))
+	}
+	defer a.Close()
+	return len(a.Shape) < 3
 }
 
 // Standardise takes the mean of each column away from points [N D], in place, and

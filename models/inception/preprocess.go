@@ -69,15 +69,15 @@ func Resize(x *graph.Node, c Convention, height, width int) (*graph.Node, error)
 	y := x
 	err := graph.Catch(func() {
 		size := graph.Spatial(x)
-		y = resizeLast(y, size[1], width, weights)
 		if c == Pillow {
-			y = bytes(y)
+			y = bytes(resizeLast(graph.Cast(y, tensor.Float64), size[1], width, fixed))
+			y = graph.SwapLast(bytes(resizeLast(graph.SwapLast(y), size[0], height, fixed)))
+			y = graph.Cast(y, tensor.Float32)
+			return
 		}
+		y = resizeLast(y, size[1], width, weights)
 		y = graph.SwapLast(resizeLast(graph.SwapLast(y), size[0], height, weights))
-		switch c {
-		case Pillow:
-			y = bytes(y)
-		case Clean:
+		if c == Clean {
 			y = cut(y)
 		}
 	})
@@ -93,7 +93,7 @@ func cut(y *graph.Node) *graph.Node {
 func bytes(y *graph.Node) *graph.Node { return cut(graph.Floor(graph.Shift(y, 0.5))) }
 
 // resizeLast brings the last axis of x [a b c in] to the length out.
-func resizeLast(x *graph.Node, in, out int, weights func(in, out int) []float32) *graph.Node {
+func resizeLast[T float32 | float64](x *graph.Node, in, out int, weights func(in, out int) []T) *graph.Node {
 	if in == out {
 		return x
 	}
@@ -134,9 +134,28 @@ func linear(in, out int, position func(i int) float32) []float32 {
 // kernel with a = −½, stretched by in/out where the picture shrinks, around
 // (i + ½)·in/out, cut at the borders and made to sum to 1.
 func cubics(in, out int) []float32 {
+	exact := cubic(in, out)
+	w := make([]float32, len(exact))
+	for i, v := range exact {
+		w[i] = float32(v)
+	}
+	return w
+}
+
+// fixed returns the same with 22 bits after the point, as Pillow has them for bytes: sums of them times bytes are
+// exact in float64.
+func fixed(in, out int) []float64 {
+	w := cubic(in, out)
+	for i, v := range w {
+		w[i] = math.Round(v*(1<<22)) / (1 << 22)
+	}
+	return w
+}
+
+func cubic(in, out int) []float64 {
 	scale := float64(in) / float64(out)
 	stretch := max(scale, 1)
-	w := make([]float32, in*out)
+	w := make([]float64, in*out)
 	for i := range out {
 		centre := (float64(i) + 0.5) * scale
 		first := max(int(centre-2*stretch+0.5), 0)
@@ -146,7 +165,7 @@ func cubics(in, out int) []float32 {
 			sum += keys((float64(j) - centre + 0.5) / stretch)
 		}
 		for j := first; j < last; j++ {
-			w[j*out+i] = float32(keys((float64(j)-centre+0.5)/stretch) / sum)
+			w[j*out+i] = keys((float64(j)-centre+0.5)/stretch) / sum
 		}
 	}
 	return w

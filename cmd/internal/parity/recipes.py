@@ -1,6 +1,6 @@
 """Compares `ebm evaluate --features-recipe` with the programs whose numbers the recipes are, on the same random weights.
 
-    python recipes.py EBM FOLDER
+    python recipes.py EBM FOLDER [RECIPE ...]
 
 EBM is the program. The networks are exported by the very scripts of docs/evaluation.md, with the published weights
 replaced by random ones of the same or smaller widths; pictures, drawn here, go through the peer's own preprocessing:
@@ -140,17 +140,17 @@ def peers(folder):
     embedding = CLIPVisionModelWithProjection.from_pretrained("").eval()
     out = {
         "clip": ("torch-fidelity", by_torch_fidelity(clip)),
-        "clip-fid": ("clean-fid", by_transform(cleaned, clip.model.visual)),
+        "clip-fid": ("clean-fid", by_transform(cleaned, sys.modules["clip"].load("ViT-B/32", "cpu")[0].visual)),
         "cmmd": ("Pillow and transformers", by_transform(middle, lambda x: embedding(pixel_values=x).image_embeds)),
         "dinov2": ("torch-fidelity", by_torch_fidelity(FeatureExtractorDinoV2("dinov2-vit-s-14", ["dinov2"]))),
         "fd-dinov2": ("torchvision", by_transform(lambda p: normalise["imagenet"](resize(p)), torch.hub.load())),
-        "vgg16": ("torch-fidelity", by_torch_fidelity(feature_extractor_vgg16.FeatureExtractorVGG16("vgg16", ["fc2_relu"]))),
         "inception-spatial": ("torch-fidelity", spatial(weights)),
     }
     for layer in ("64", "192", "768"):
         extractor = FeatureExtractorInceptionV3("x", [layer], feature_extractor_weights_path=weights)
         out["inception-" + layer] = ("torch-fidelity", by_torch_fidelity(extractor))
-    return out
+    vgg16 = feature_extractor_vgg16.FeatureExtractorVGG16("vgg16", ["fc2_relu"])
+    return out | {"vgg16": ("torch-fidelity", by_torch_fidelity(vgg16))}
 
 
 def main():
@@ -159,11 +159,13 @@ def main():
     replace_weights(folder)
     sets = {"a": folder / "a", "b": folder / "b"}
     for seed, path in enumerate(sets.values()):
-        draw(path, 48, seed, (40, 52))
+        draw(path, 26, seed, (40, 52))
     blocks, failed = scripts(), False
     os.chdir(folder)
     print("| recipe | peer | features off by | number | theirs | ours | difference |\n| --- | --- | --- | --- | --- | --- | --- |")
     for recipe, (peer, features) in peers(folder).items():
+        if sys.argv[3:] and recipe not in sys.argv[3:]:
+            continue
         network = ["--inception", "inception.pth"]
         if recipe in blocks:
             exec(blocks[recipe], {})

@@ -63,6 +63,11 @@ func crashJobs() []crashJob {
 		{"train", nil, []string{"train", "--preset", "demo", "--net", "res6", "--dim", "2", "--size", "16", "--batch", "4",
 			"--steps", "8", "--shards", "2",
 			"--checkpoint-every", "2", "--keep-checkpoints", "1", "--log-every", "1", "--resume", "--out", "OUT"}},
+		{"fit", func(t *testing.T, out string) {
+			testkit.Write(t, filepath.Join(testkit.Mkdir(t, out), "points.csv"), testkit.Read(t, circle(t, 80)))
+		},
+			[]string{"fit", stepData + "/fit.onnx", "--data", "OUT/points.csv", "--steps", "24", "--batch", "8", "--checkpoint-every", "4",
+				"--keep-checkpoints", "2", "--log-every", "2", "--validate-every", "6", "--resume", "--out", "OUT"}},
 		{"sample", nil, []string{"sample", "--run", "RUN", "--count", "12", "--steps", "300", "--batch", "2", "--float32",
 			"--png", "--out", "OUT"}},
 		{"evaluate", nil, []string{"evaluate", "RUN", "--count", "4", "--steps", "10", "--limit", "64", "--pictures", "16",

@@ -274,7 +274,14 @@ func (f *trainFlags) train(ctx context.Context, a *app, flags *pflag.FlagSet) er
 		first = m.Weights
 	}
 	if f.time > 0 {
-		problem, err := train.NewProblem(s, data, first)
+		net, own, err := s.Open(f.out)
+		if err != nil {
+			return err
+		}
+		if first == nil {
+			first = own
+		}
+		problem, err := s.Problem(net, data, first)
 		if err != nil {
 			return err
 		}

@@ -60,7 +60,7 @@ func Train(ctx context.Context, rt *runtime.Runtime, s Settings, data dataset.Da
 		defer v.Close()
 		o.Hook = v.Every(s.Output.ValidateEvery, s.Output.EarlyStop).then(o.Hook)
 	}
-	return trainIn(ctx, rt, s, o, func() (Problem, error) { return s.problem(net, data, o.Start) })
+	return trainIn(ctx, rt, s, o, func() (Problem, error) { return s.Problem(net, data, o.Start) })
 }
 
 // config is what Settings and ClassifierSettings have for the folder of a run.

@@ -41,11 +41,12 @@ func NewProblem(s Settings, data dataset.Data, first energy.Weights) (Problem, e
 	if !ok {
 		return Problem{}, fmt.Errorf("net.name %s, want the energy's file", s.Net.Name)
 	}
-	return s.problem(net, data, first)
+	return s.Problem(net, data, first)
 }
 
-// problem makes the problem for a network.
-func (s Settings) problem(net energy.Network, data dataset.Data, first energy.Weights) (Problem, error) {
+// Problem makes the problem for a network, which is the one that the settings name, or
+// that of a file (see Open).
+func (s Settings) Problem(net energy.Network, data dataset.Data, first energy.Weights) (Problem, error) {
 	m := s.matching(net, data, first)
 	pose := m.denoising
 	if s.Objective == Likelihood {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"ebm"
+	"ebm/cmd/internal/assess"
 	"ebm/internal/atomicfile"
 	"ebm/internal/npz"
 	"ebm/internal/picture"
@@ -19,7 +20,8 @@ import (
 const scatterFile = "scatter.png"
 
 // scatter draws samples of points in the plane over the contours of the energy; other
-// samples have no such picture.
+// samples have no such picture. Of samples in the folder of a run, the run's report has
+// it too.
 func (f *sampleFlags) scatter(ctx context.Context, a *app, m *ebm.Model) error {
 	const side, most = 320, 4000
 	if len(m.Shape()) != 1 || m.Shape()[0] != 2 || f.grid == 0 {
@@ -43,7 +45,15 @@ func (f *sampleFlags) scatter(ctx context.Context, a *app, m *ebm.Model) error {
 	if err != nil || values == nil {
 		return err
 	}
-	return atomicfile.Write(filepath.Join(f.out, scatterFile), func(w io.Writer) error { return s.WritePNG(w, values, points) })
+	path := filepath.Join(f.out, scatterFile)
+	if err := atomicfile.Write(path, func(w io.Writer) error { return s.WritePNG(w, values, points) }); err != nil {
+		return err
+	}
+	run := runFolder(f.run)
+	if inside, err := filepath.Rel(run, f.out); run == "" || err != nil || !filepath.IsLocal(inside) {
+		return nil
+	}
+	return assess.ReportPoints(run, m, path, x.Shape()[0], a.log)
 }
 
 // energies returns the model's energy at the middle of each pixel, nil where it has

@@ -62,6 +62,12 @@ func TestTrainPoints(t *testing.T) {
 	if picture := testkit.Read(t, filepath.Join(whole, "samples", "scatter.png")); !strings.HasPrefix(string(picture), "\x89PNG") {
 		t.Error("scatter.png is no picture")
 	}
+	page := string(testkit.Read(t, filepath.Join(whole, "report.html")))
+	for _, want := range []string{"over the contours of the energy", "data:image/png;base64,", "Settings of the run", "Training"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the report has no %q", want)
+		}
+	}
 
 	mustRun(t, "export", "--run", whole, "--kinds", "energy", "--out", filepath.Join(dir, "files"))
 	energy, own := filepath.Join(dir, "files", "energy.onnx"), filepath.Join(dir, "own")

@@ -16,7 +16,7 @@ KILLED      :=
 FAILED      :=
 DENSE       := 1000000
 
-.PHONY: demo quick test golden golden-go golden-python lint bench bench-growth bench-cuda bench-test microbench fuzz crash-test parity parity-runtimes parity-evaluation page-test page-picture clean
+.PHONY: demo quick test golden golden-go golden-python lint bench bench-growth bench-cuda bench-test microbench fuzz crash-test parity parity-runtimes parity-evaluation page-test page-picture cluster-test clean
 
 demo:
 	go run ./cmd/ebm demo
@@ -108,6 +108,21 @@ fuzz:
 # the right to mount one; without, that part says so and is skipped.
 crash-test:
 	go test -tags crash -timeout 0 -v -run '^TestCrash' ./cmd/ebm -kills $(KILLS) -killed '$(KILLED)' -failed '$(FAILED)' -dense $(DENSE)
+
+# Slurm, Open MPI and MPICH of Debian, installed where they are missing (as root),
+# on this machine alone (minutes): jobs killed, requeued and drained, ranks killed and
+# resumed, and the bytes of one process each time. Manifests of Kubernetes are decoded,
+# and their commands run; no cluster does.
+cluster-test:
+	@for p in slurm-wlm munge openmpi-bin libopenmpi-dev mpich libmpich-dev procps; do \
+		dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	[ -z "$$missing" ] || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; }
+	go build -o bench/cluster/ebm ./cmd/ebm
+	CC=mpicc.openmpi go build -tags mpi -o bench/cluster/ebm-openmpi ./cmd/ebm
+	CC=mpicc.mpich go build -tags mpi -o bench/cluster/ebm-mpich ./cmd/ebm
+	deploy/mpi/test.sh bench/cluster
+	deploy/slurm/test.sh bench/cluster/ebm
+	cd deploy/kubernetes && EBM=$(CURDIR)/bench/cluster/ebm EBM_LIBRARY=$$(go list -C $(CURDIR) -m -f '{{.Dir}}' github.com/k2-fsa/sherpa-onnx-go-linux)/lib/$$(uname -m)-unknown-linux-gnu/libonnxruntime.so go test -count=1 ./...
 
 # Exported files under the onnx package's checker and Python's ONNX Runtime.
 parity: $(VENV)/ready

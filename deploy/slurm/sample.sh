@@ -1,0 +1,18 @@
+#!/bin/sh
+# A part of the samples: each task of the array draws its own, which ebm takes
+# from SLURM_ARRAY_TASK_ID. A task that was stopped, or killed and requeued, goes
+# on from where its chains were.
+#SBATCH --job-name=ebm-sample
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --output=%x-%A_%a.log
+. "$EBM_JOB"
+
+ebm sample --quiet --run "$RUN" --count "$COUNT" --seed "$SEED" --out "$OUT" $SAMPLE_FLAGS
+status=$?
+# Killed by a signal, as by the kernel when memory is short: three more tries.
+if [ $status -gt 128 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt 3 ]; then
+	scontrol requeue "$SLURM_JOB_ID"
+	sleep 60 # the requeue ends this
+fi
+exit $status

@@ -39,6 +39,10 @@ func lowerTopK(l *lowering, n *graph.Node) string {
 	return l.emitN("TopK", 2, []string{l.value(n.Inputs()[0]), l.dimension(a.K)}, intAttr("axis", a.Axis), intAttr("largest", largest))[1]
 }
 
+func lowerNonZero(l *lowering, n *graph.Node) string {
+	return l.emit("NonZero", l.values(n.Inputs()))
+}
+
 // lowerIota emits a Range from the start to as many places behind it.
 func lowerIota(l *lowering, n *graph.Node) string {
 	start := l.value(n.Inputs()[0])

@@ -126,6 +126,12 @@ func (l *lowering) symbol(s string) string {
 			return l.emit("Slice", []string{shape, l.ints(axis), l.ints(axis + 1)})
 		}
 	}
+	for _, n := range l.graph.Nodes() {
+		if a, ok := n.Attr().(graph.NonZeroAttr); ok && a.Count == s {
+			shape := l.emit("Shape", []string{l.value(n)})
+			return l.emit("Slice", []string{shape, l.ints(1), l.ints(2)})
+		}
+	}
 	if l.outer != nil { // whose values a body sees
 		return l.outer.dimension(graph.Sym(s))
 	}

@@ -106,6 +106,7 @@ func lowerers() map[graph.Op]lowerFunc {
 		graph.OpGather:     lowerGather,
 		graph.OpGatherGrad: lowerGatherGrad,
 		graph.OpTopK:       lowerTopK,
+		graph.OpNonZero:    lowerNonZero,
 		graph.OpIota:       lowerIota,
 
 		graph.OpReduceSum: lowerReduceSum,

@@ -319,6 +319,12 @@ func layoutRows() []row {
 			all := xs[0].Shape()[0]
 			return g.Mul(xs[0], g.Cast(g.TopK(xs[0], g.TopKAttr{Axis: 0, K: all, Smallest: true}), tensor.Float32))
 		}, n(N, 3)),
+		several("NonZero", g.OpNonZero, func(xs []*g.Node) *g.Node {
+			at := g.NonZero(g.Less(g.Like(xs[0], 0), xs[0]), "found")
+			rows := g.Reshape(g.Slice(at, 0, 0, 1, 1), g.Shape{at.Shape()[1]})
+			sum := g.ReduceSum(g.Exp(g.Mul(g.Gather(xs[0], rows, 0), g.Scale(g.Gather(xs[0], rows, 0), 0.5))))
+			return g.Mul(xs[0], g.Broadcast(sum, xs[0].Shape()))
+		}, n(N, 5)),
 		several("Iota", g.OpIota, func(xs []*g.Node) *g.Node {
 			one := xs[0].Graph().Scalar(tensor.Int64, 1)
 			return g.Mul(xs[0], g.Cast(g.Iota(one, xs[0].Shape()[0]), tensor.Float32))

@@ -4,6 +4,8 @@ import (
 	"math"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	"ebm/export/onnximport"
 	"ebm/export/onnxpb"
 	"ebm/internal/testkit"
@@ -191,4 +193,29 @@ func TestBatchFirst(t *testing.T) {
 		node("LSTM", []string{"xt", "w", "r", "", "", "ht", "ct"}, []string{"yt", "yht", "yct"}, attrs{"hidden_size": 5}),
 		turn("yt", "y", 2, 0, 1, 3), turn("yht", "yh", 1, 0, 2), turn("yct", "yc", 1, 0, 2))
 	sameValues(t, parse(t, other, onnximport.Options{}).Graph, parse(t, first, onnximport.Options{}).Graph, inputs, 1e-12)
+}
+
+// TestNonZero takes as many elements as only their values say.
+func TestNonZero(t *testing.T) {
+	rt := testkit.Open(t, 1)
+	p, inputs := model(17, map[string]arg{"x": apart(3, 4), "limit": scalar(0.5)}, []string{"y", "at"},
+		node("Greater", []string{"x", "limit"}, []string{"mask"}, nil),
+		node("NonZero", []string{"mask"}, []string{"at"}, nil),
+		node("Transpose", []string{"at"}, []string{"places"}, nil),
+		node("GatherND", []string{"x", "places"}, []string{"taken"}, nil),
+		node("ReduceSumSquare", []string{"taken"}, []string{"y"}, attrs{"keepdims": 0}))
+	m := parse(t, p, onnximport.Options{})
+	p.Graph.Output[0] = inputInfo("y", tensor.New(tensor.Float32))
+	p.Graph.Output[1].Type = &onnxpb.TypeProto{Value: &onnxpb.TypeProto_TensorType{
+		TensorType: &onnxpb.TypeProto_Tensor{ElemType: proto.Int32(int32(onnxpb.TensorProto_INT64))}}}
+	want := testkit.RunModel(t, rt, bytesOf(p), inputs)
+	for name, got := range map[string]map[string]*tensor.Tensor{
+		"interpreted": testkit.Interpret(t, m.Graph, inputs), "exported": testkit.RunModel(t, rt, testkit.Encode(t, m.Graph), inputs),
+	} {
+		close(t, name, got["y"], want["y"], 1e-5)
+		close(t, name, got["at"], want["at"], 0)
+	}
+	if err := gradients(m.Graph, inputs); err != nil {
+		t.Error(err)
+	}
 }

@@ -1,6 +1,8 @@
 package onnximport
 
 import (
+	"fmt"
+
 	"ebm/models/graph"
 	"ebm/models/tensor"
 )
@@ -28,6 +30,24 @@ func readTopK(c *call) []*value {
 // elements takes one element of x for each index along an axis, [… k …] for [… n …].
 func (c *call) elements(x, at *graph.Node, axis int) *graph.Node {
 	return graph.Gather(c.flat(x), c.elementPlaces(x, at, axis), 0)
+}
+
+// readNonZero returns as many indices as only the values of x say: their number is a
+// symbol of its own.
+func readNonZero(c *call) []*value {
+	x := c.x(0)
+	if c.graph != c.model.Graph {
+		c.fail("inside of a loop it is not supported")
+	}
+	if x.Rank() == 0 {
+		x = graph.ExpandDims(x, 0)
+	}
+	for i := 1; ; i++ {
+		if name := fmt.Sprintf("nonzero%d", i); !c.plain[name] {
+			c.plain[name] = true
+			return one(graph.NonZero(x, name))
+		}
+	}
 }
 
 // readReverseSequence turns the first lengths[b] elements along the time axis of

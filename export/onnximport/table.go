@@ -207,6 +207,7 @@ func standardTable() map[string]entry {
 		"AffineGrid":      {20, readAffineGrid, ""},
 		"Compress":        {9, readCompress, "by a constant condition"},
 		"GridSample":      {16, readGridSample, ""},
+		"NonZero":         {9, readNonZero, "the number of places is a symbol"},
 		"MaxUnpool":       {9, readMaxUnpool, ""},
 		"ReverseSequence": {10, readReverseSequence, ""},
 		"TensorScatter":   {24, readTensorScatter, ""},

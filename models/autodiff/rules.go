@@ -19,6 +19,7 @@ var rules = map[g.Op]rule{
 	g.OpLess:         nil,
 	g.OpEqual:        nil,
 	g.OpTopK:         nil,
+	g.OpNonZero:      nil,
 	g.OpIota:         nil,
 	g.OpScan:         nil, // see scan.go
 	g.OpProject:      nil,

@@ -52,6 +52,7 @@ const (
 	OpGather     // (x, indices) → elements of x along an axis
 	OpGatherGrad // (y, indices) → x, the adjoint of Gather
 	OpTopK       // x → int64 indices of its largest elements along an axis
+	OpNonZero    // x → the indices of its elements that are not 0
 	OpIota       // start → start, start+1, … along one axis, int64
 
 	// Reductions, which drop their axes.
@@ -129,6 +130,7 @@ var ops = [numOps]opInfo{
 	OpGather:     {"Gather", 2, inferGather},
 	OpGatherGrad: {"GatherGrad", 2, inferGatherGrad},
 	OpTopK:       {"TopK", 1, inferTopK},
+	OpNonZero:    {"NonZero", 1, inferNonZero},
 	OpIota:       {"Iota", 1, inferIota},
 
 	OpReduceSum: {"ReduceSum", 1, inferReduce},

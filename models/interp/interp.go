@@ -111,6 +111,9 @@ func evaluate(g *graph.Graph, args []*tensor.Tensor, sizes map[string]int, wante
 			}
 			c.in = append(c.in, values[in.ID()][0])
 		}
+		if n.Op() == graph.OpNonZero {
+			count(n, c.in[0], sizes)
+		}
 		for _, t := range n.Types() {
 			shape, err := t.Shape.Bind(sizes)
 			if err != nil {

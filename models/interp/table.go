@@ -65,6 +65,7 @@ var kernels = map[graph.Op]kernel{
 	graph.OpGather:     takeAlong,
 	graph.OpGatherGrad: addAlong,
 	graph.OpTopK:       topK,
+	graph.OpNonZero:    nonZero,
 	graph.OpIota:       iota64,
 
 	graph.OpReduceSum: reduceSum,

@@ -59,6 +59,7 @@ def cases():
                        lambda x, g, m=mode, p=padding, c=corners: F.grid_sample(x, g, m, p, c), (x, grid), 20)
     yield ("affine_grid", lambda x, t: F.grid_sample(x, F.affine_grid(t, (2, 3, 6, 6), False), align_corners=False),
            (x, torch.randn(2, 2, 3) * 0.3), 20)
+    yield "elements of a mask", lambda x: x[x > 0] ** 2, (rows,), 17
     yield "topk", lambda x: x.topk(3, 1)[0] ** 2, (rows,), 17
     yield "sort", lambda x: x.sort(-1)[0] ** 2 * torch.arange(8), (rows,), 17
     yield "logdet", lambda x: torch.logdet(x @ x.transpose(1, 2) + torch.eye(5)), (rows,), 17

@@ -73,7 +73,7 @@ func Manifold(ctx context.Context, generated, real *tensor.Tensor, o ManifoldOpt
 	err = eachProduct(ctx, o.Multiplier, g, r, false, stage, func(first, other, wide int, products []float32) {
 		for at, product := range products {
 			i, j := first+at/wide, other+at%wide
-			b := bounds(g, i, r, j, product)
+			b := bounds(&g, i, &r, j, product)
 			if count.precise[i] == 0 && b.compare(real1[j]) <= 0 {
 				count.precise[i] = 1
 			}

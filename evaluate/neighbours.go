@@ -82,7 +82,7 @@ func (out Neighbours) fill(ctx context.Context, x, y points, first, k int, stage
 		for i := range m {
 			row := nearest[i]
 			for j, product := range products[i*wide : (i+1)*wide] {
-				if b := bounds(x, first+i, y, other+j, product); len(row) == k && b.fast-b.off > row[k-1].square {
+				if b := bounds(&x, first+i, &y, other+j, product); len(row) == k && b.fast-b.off > row[k-1].square {
 					continue
 				}
 				c := candidate{exact(x, first+i, y, other+j), other + j}

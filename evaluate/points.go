@@ -116,14 +116,14 @@ func eachProduct(ctx context.Context, multiplier *Multiplier, x, y points, withi
 
 // bounded is a squared distance that is known up to the rounding of a product in float32.
 type bounded struct {
-	p, q      points
+	p, q      *points
 	i, j      int
 	fast, off float64
 }
 
 // bounds returns the squared distance of two points by their product. The sum of d products in float32 is off by
 // at most (d+2)·2⁻²⁴ times |x|·|y|, whatever its order, with the rounding of the points themselves.
-func bounds(p points, i int, q points, j int, product float32) bounded {
+func bounds(p *points, i int, q *points, j int, product float32) bounded {
 	size := p.squares[i] + q.squares[j]
 	return bounded{p, q, i, j, size - 2*float64(product)/(p.scale*q.scale), roundingOf(p.d) * size}
 }
@@ -135,7 +135,7 @@ func roundingOf(d int) float64 { return float64(d+8) / (1 << 24) }
 func (b bounded) compare(limit float64) int {
 	v := b.fast - limit
 	if math.Abs(v) <= b.off {
-		v = exact(b.p, b.i, b.q, b.j) - limit
+		v = exact(*b.p, b.i, *b.q, b.j) - limit
 	}
 	switch {
 	case v < 0:

@@ -151,6 +151,11 @@ evaluate --samples mnist:test --features-range odd
 evaluate --samples mnist:test --samples-range odd
 evaluate --samples mnist:test --limit -1
 evaluate --samples mnist:test --kid-subsets 0
+evaluate --samples mnist:test --kid-sigma -1
+evaluate --samples mnist:test --features-recipe best
+evaluate --samples mnist:test --features-recipe clip
+evaluate --samples mnist:test --features-recipe inception-768 --features pixels
+evaluate --samples mnist:test --features-recipe clip --features-onnx x.onnx --preprocess tf
 evaluate --samples mnist:test --kid-subset-size -1
 evaluate --samples mnist:test --is-splits 0
 evaluate --samples mnist:test --features-size -1

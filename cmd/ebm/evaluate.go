@@ -68,6 +68,8 @@ func (f *evaluateFlags) addSides(fs *pflag.FlagSet) {
 	fs.StringVar(&f.metrics.WriteFeatures, "write-features", "", "also write the samples' features to this .npz file")
 	fs.StringVar(&f.metrics.WriteStatistics, "write-statistics", "",
 		"also write the mean and covariance of the samples' features to this .npz file, which pytorch-fid reads")
+	fs.StringVar(&f.metrics.WriteSums, "write-sums", "", "only write mean and scatter of the features of a part (--part) of the samples to "+
+		"this .npz file, which ebm merge joins to statistics")
 	fs.StringVar(&f.times, "times", "", "also write what was computed, and how long it took, to this .json file")
 	f.partFlags.add(fs, "folder of features (--cache)")
 }
@@ -262,16 +264,16 @@ func (f *evaluateFlags) evaluateSets(ctx context.Context, a *app, cmd *cobra.Com
 		return err
 	}
 	cache := f.metrics.CacheDir
-	if cache == "" && (f.part != "" || f.join) {
+	if cache == "" && f.metrics.WriteSums == "" && (f.part != "" || f.join) {
 		return usagef("want --cache DIR, the folder of features that parts share")
 	}
-	if cache != "" { // without one, a task of an array may have an evaluation of its own
+	if cache != "" || f.metrics.WriteSums != "" { // without one, a task of an array may have an evaluation of its own
 		var err error
 		if f.metrics.Share, err = f.partFlags.share(a); err != nil {
 			return err
 		}
 	}
-	if !f.metrics.Share.Part.Whole() {
+	if !f.metrics.Share.Part.Whole() && f.metrics.WriteSums == "" {
 		if err := jobOf(cmd, "").claim(cache); err != nil {
 			return err
 		}
@@ -281,7 +283,7 @@ func (f *evaluateFlags) evaluateSets(ctx context.Context, a *app, cmd *cobra.Com
 	o.Metrics.Progress, o.Metrics.Log = a.progress(), a.log
 	result, err := assess.Sets(ctx, a.runtime, o)
 	if err != nil {
-		return a.finishedPart(err, f.metrics.Share, cache, f.asJSON)
+		return a.finishedPart(err, f.metrics.Share, cmp.Or(f.metrics.WriteSums, cache), f.asJSON)
 	}
 	if f.times != "" {
 		if err := writeJSON(f.times, result.Times()); err != nil {

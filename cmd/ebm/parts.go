@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"ebm/evaluate/sets"
 	"ebm/internal/atomicfile"
 	"ebm/internal/files"
 	"ebm/mdsm/samples"
@@ -119,7 +120,7 @@ type sharedJob struct {
 
 // ownFlags are those that may differ between the parts of a job, and the folder.
 func ownFlags() []string {
-	return []string{"out", "cache", "part", "shard", "join", "json", "quiet", "threads", "device", "ort-library", "times"}
+	return []string{"out", "cache", "write-sums", "part", "shard", "join", "json", "quiet", "threads", "device", "ort-library", "times"}
 }
 
 // jobOf returns the job of a command.
@@ -267,6 +268,9 @@ func (a *app) merge(ctx context.Context, parts []string, out string, asJSON bool
 	if len(parts) > 1 && out == "" {
 		return usagef("want --out DIR, the folder to join %d parts in", len(parts))
 	}
+	if filepath.Ext(parts[0]) == ".npz" {
+		return a.mergeSums(parts, out, asJSON)
+	}
 	j, err := readJob(parts[0])
 	if errors.Is(err, fs.ErrNotExist) {
 		// Folders of samples that are complete, of an older version or of one process.
@@ -308,6 +312,22 @@ func (a *app) merge(ctx context.Context, parts []string, out string, asJSON bool
 	}
 	cmd.SetContext(ctx)
 	return cmd.RunE(cmd, nil)
+}
+
+// mergeSums joins statistics of parts of the samples.
+func (a *app) mergeSums(parts []string, out string, asJSON bool) error {
+	if out == "" {
+		return usagef("want --out FILE, the .npz file of statistics")
+	}
+	n, err := sets.MergeSums(parts, out)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return a.printJSON(map[string]any{"path": out, "count": n})
+	}
+	a.printf("%s\tstatistics of %d samples\n", out, n)
+	return nil
 }
 
 // setFlag gives a flag its values.

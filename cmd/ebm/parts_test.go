@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"slices"
@@ -147,6 +148,18 @@ func TestPartsOfFeatures(t *testing.T) {
 	if times := string(testkit.Read(t, "times.json")); !strings.Contains(times, `"computed": 0`) {
 		t.Errorf("times %s, want no picture computed again", times)
 	}
+	var sums []string
+	for _, i := range []string{"1", "2"} {
+		sums = append([]string{"sums" + i + ".npz"}, sums...)
+		mustRun(t, "evaluate", "-q", "--samples", "mnist:test", "--limit", "900", "--features", "classifier", "--part", i+"/2", "--write-sums", sums[0])
+	}
+	mustRun(t, "evaluate", "-q", "--samples", "mnist:test", "--limit", "900", "--features", "classifier", "--write-sums", "sums.npz")
+	mustRun(t, slices.Concat([]string{"merge"}, sums, []string{"--out", "joined.npz"})...)
+	mustRun(t, "merge", "sums.npz", "--out", "whole.npz")
+	if !bytes.Equal(testkit.Read(t, "joined.npz"), testkit.Read(t, "whole.npz")) {
+		t.Error("statistics of two parts differ from those of one process")
+	}
+	mustRun(t, "evaluate", "-q", "--samples", "pictures", "--reference", "joined.npz", "--features", "classifier", "--metrics", "fid")
 	for want, more := range map[string][]string{"want --cache DIR": {"--part", "1/2"}, "--part": {"--cache", "c", "--part", "3/2"}} {
 		if code, _, stderr := ebmRun(t, slices.Concat(args, more)...); code != 2 || !strings.Contains(stderr, want) {
 			t.Errorf("%v: status %d, %s, want %s", more, code, stderr, want)

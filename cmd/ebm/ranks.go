@@ -43,6 +43,15 @@ func (a *app) ranks() (train.Ranks, error) {
 	return w, nil
 }
 
+// traffic adds to a result how many ranks there were, and what sums cost rank 0.
+func (a *app) traffic(result map[string]any) map[string]any {
+	if a.world != nil {
+		bytes, in := a.world.Traffic()
+		result["ranks"], result["sum_bytes"], result["sum_seconds"] = a.world.Size(), bytes, in.Seconds()
+	}
+	return result
+}
+
 // inTurn has rank 0 do something before the others do.
 func (a *app) inTurn(ctx context.Context, do func() error) error {
 	if a.world == nil {

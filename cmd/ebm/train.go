@@ -300,7 +300,7 @@ func (f *trainFlags) train(ctx context.Context, a *app, flags *pflag.FlagSet) er
 		return trainKnobs().refused(err, fmt.Sprintf("begin another run with its weights: --start %s --out ANOTHER", f.out))
 	}
 	if f.asJSON {
-		return a.printJSON(trained(r, map[string]any{"run": f.out, "checkpoint": r.Checkpoint}))
+		return a.printJSON(trained(r, a.traffic(map[string]any{"run": f.out, "checkpoint": r.Checkpoint})))
 	}
 	if r.Made == 0 {
 		a.printf("%s\tstep %d\tno step left; --steps with a larger number goes on\n", r.Checkpoint, r.Step)

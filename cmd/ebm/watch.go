@@ -87,13 +87,13 @@ func listRuns(a *app, o watch.Options, asJSON bool) error {
 			value(r.Speed), r.State())
 	}
 	if len(found.Drawings) > 0 {
-		b.WriteString("samples\tdone\tof\n")
+		b.WriteString("samples\tdone\tof\ta second\tseconds left\n")
 	}
 	for _, j := range found.Jobs {
-		fmt.Fprintf(&b, "together: %s\t%d\t%d\n", strings.Join(j.Parts, ", "), j.Done, j.Count)
+		fmt.Fprintf(&b, "together: %s\t%d\t%d\t\t\n", strings.Join(j.Parts, ", "), j.Done, j.Count)
 	}
 	for _, d := range found.Drawings {
-		fmt.Fprintf(&b, "%s\t%d\t%d\n", d.ID, d.Done, d.Count)
+		fmt.Fprintf(&b, "%s\t%d\t%d\t%s\t%s\n", d.ID, d.Done, d.Count, value(d.Rate), value(d.Left))
 	}
 	// Names of folders may hold what a terminal obeys.
 	a.table(strings.Map(func(r rune) rune {

@@ -19,7 +19,7 @@ func TestWatchOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := mustRun(t, "watch", dir, "--once")
-	for _, want := range []string{"run\ufffd[2J\tmnist\t6\t6\t237.1\t\t47.56\tdone\n", "samples\t6\t6\n"} {
+	for _, want := range []string{"run\ufffd[2J\tmnist\t6\t6\t237.1\t\t47.56\tdone\n", "samples\t6\t6\t\t\n"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the table is %q, want %q in it", out, want)
 		}

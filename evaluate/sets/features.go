@@ -38,6 +38,7 @@ type extraction struct {
 	network  *features.Network // nil without one
 	cache    *features.Cache
 	share    samples.Share
+	sums     string  // the file of a part's sums, "" for none
 	other    *Source // one side that says what made it, which pictures must agree with; nil without
 	progress progress.Progress
 	log      func(string)
@@ -51,8 +52,8 @@ func (x extraction) side(ctx context.Context, what string, s *Source, n needs) (
 	if n == (needs{}) {
 		return out, nil
 	}
-	if !x.share.Part.Whole() {
-		n = needs{logits: true} // features stay in the cache
+	if !x.share.Part.Whole() || x.sums != "" {
+		n = needs{logits: true} // features stay in the cache, or in the sums
 	}
 	switch s.Kind {
 	case Statistics:
@@ -104,7 +105,8 @@ func (x extraction) pictures(ctx context.Context, what string, out *side, n need
 	keep := collector{needs: n, count: s.Count, multiplier: x.multiplier}
 	var same sameness
 	var missing []int // blocks
-	begin, end := x.share.Part.Range((s.Count + Block - 1) / Block)
+	begin, end := x.blocks(s)
+	var sums *evaluate.Sums
 	for first := 0; first < s.Count; first += Block {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -133,6 +135,18 @@ func (x extraction) pictures(ctx context.Context, what string, out *side, n need
 			missing = append(missing, first/Block)
 			continue
 		}
+		if x.sums != "" {
+			if sums == nil {
+				if sums, err = evaluate.NewSums(set.Features.Shape()[1], first); err != nil {
+					return err
+				}
+			}
+			if err := sums.Add(set.Features); err != nil {
+				return fmt.Errorf("%s: from picture %d on: %w", s.Name, first, err)
+			}
+			maker.Features = set.Features.Shape()[1]
+			continue
+		}
 		if err := keep.add(set); err != nil {
 			return fmt.Errorf("%s: from picture %d on: %w", s.Name, first, err)
 		}
@@ -142,6 +156,12 @@ func (x extraction) pictures(ctx context.Context, what string, out *side, n need
 			return err
 		}
 	}
+	if x.sums != "" {
+		if sums == nil {
+			return fmt.Errorf("part %v of %d pictures has none, want one part for every %d at most", x.share.Part, s.Count, evaluate.SumRows)
+		}
+		return sums.Write(x.sums, map[string]*tensor.Tensor{makerArray: text(maker)})
+	}
 	err = samples.Missing(x.cache.String(), "pictures' features of "+s.Name, missing, Block, s.Count)
 	if err != nil || !x.share.Part.Whole() {
 		return err
@@ -150,6 +170,16 @@ func (x extraction) pictures(ctx context.Context, what string, out *side, n need
 	out.maker = &maker
 	out.warnings = append(out.warnings, same.warnings(s)...)
 	return keep.finish(out)
+}
+
+// blocks returns which blocks of a source the share has; of sums, those of whole leaves.
+func (x extraction) blocks(s *Source) (begin, end int) {
+	if x.sums == "" {
+		return x.share.Part.Range((s.Count + Block - 1) / Block)
+	}
+	const leaf = evaluate.SumRows / Block
+	begin, end = x.share.Part.Range((s.Count + evaluate.SumRows - 1) / evaluate.SumRows)
+	return leaf * begin, leaf * end
 }
 
 // block returns the features of a block; none where they are to be joined and missing.

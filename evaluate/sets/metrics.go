@@ -53,7 +53,10 @@ type Options struct {
 	CacheDir string // "" keeps no features
 	// Share is of the features of pictures alone, and takes a CacheDir. With a part, Run
 	// returns samples.ErrPart once these are in the cache.
-	Share           samples.Share
+	Share samples.Share
+	// WriteSums, when not "", is an .npz file of the mean and scatter of the samples' part of
+	// Share, which MergeSums joins. Then Run returns samples.ErrPart, and nothing else is done.
+	WriteSums       string
 	WriteFeatures   string // "" writes none; else a .npz file of the samples' features
 	WriteStatistics string // "" writes none; else a .npz file of the samples' mean and covariance
 	Progress        progress.Progress
@@ -72,10 +75,10 @@ func Run(ctx context.Context, rt *runtime.Runtime, o Options) (*Result, error) {
 			return nil, fmt.Errorf("metric %q, want some of %v", m, Names())
 		}
 	}
-	if o.CacheDir == "" && o.Share != (samples.Share{}) {
+	if o.CacheDir == "" && o.WriteSums == "" && o.Share != (samples.Share{}) {
 		return nil, errors.New("no folder of features that parts share, want Options.CacheDir")
 	}
-	x := extraction{rt: rt, share: o.Share, network: o.Network, progress: o.Progress, log: o.Log}
+	x := extraction{rt: rt, share: o.Share, sums: o.WriteSums, network: o.Network, progress: o.Progress, log: o.Log}
 	if x.log == nil {
 		x.log = func(string) {}
 	}
@@ -141,6 +144,9 @@ func (r *run) features(ctx context.Context, x extraction) (err error) {
 	}
 	if r.samples, err = x.side(ctx, "samples'", o.Samples, n); err != nil {
 		return err
+	}
+	if x.sums != "" {
+		return samples.ErrPart
 	}
 	if o.Reference != nil {
 		if r.reference, err = x.side(ctx, "reference's", o.Reference, needs{

@@ -13,7 +13,19 @@ type Progress struct {
 	Record Record
 	Done   int       // finished samples, in shards or in the archive
 	Whole  bool      // the archive is there
+	Begun  time.Time // when the folder was begun, or began to grow
 	Last   time.Time // when the last of them were written
+}
+
+// Rate returns the samples of a second that all processes together have finished, and how
+// long the others take at that rate; ok is false where it is not known.
+func (p Progress) Rate() (rate float64, left time.Duration, ok bool) {
+	in := p.Last.Sub(p.Begun).Seconds()
+	if p.Whole || p.Done == 0 || !(in > 0) {
+		return 0, 0, false
+	}
+	rate = float64(p.Done) / in
+	return rate, time.Duration(float64(p.Record.Count-p.Done) / rate * float64(time.Second)), true
 }
 
 // ReadProgress reads how far the samples of a folder are, while another process
@@ -25,6 +37,9 @@ func ReadProgress(dir string) (Progress, error) {
 		return Progress{}, err
 	}
 	p := Progress{Record: r}
+	if info, err := os.Stat(filepath.Join(dir, RecordFile)); err == nil {
+		p.Begun = info.ModTime()
+	}
 	if info, err := os.Stat(filepath.Join(dir, ArchiveFile)); err == nil {
 		p.Done, p.Whole, p.Last = r.Count, true, info.ModTime()
 		return p, nil

@@ -47,6 +47,9 @@ type Drawing struct {
 	Count int       `json:"count"`
 	Whole bool      `json:"whole"`
 	Last  time.Time `json:"last"`
+	// Of all processes that fill the folder together; nil where they are not known.
+	Rate *float64 `json:"samples_per_second"`
+	Left *float64 `json:"seconds_left"`
 }
 
 // Job is a set of samples that several folders have parts of.
@@ -116,7 +119,11 @@ func (s *scanner) scan(dir string, now time.Time) (Found, error) {
 		if err != nil {
 			return nil
 		}
-		d := Drawing{id, p.Record.First, p.Done, p.Record.Count, p.Whole, p.Last}
+		d := Drawing{ID: id, First: p.Record.First, Done: p.Done, Count: p.Record.Count, Whole: p.Whole, Last: p.Last}
+		if rate, left, ok := p.Rate(); ok {
+			seconds := left.Seconds()
+			d.Rate, d.Left = &rate, &seconds
+		}
 		found.Drawings = append(found.Drawings, d)
 		p.Record.First, p.Record.Count = 0, 0
 		set := fmt.Sprintf("%+v", p.Record) // equal for parts of one set

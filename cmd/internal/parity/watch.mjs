@@ -85,7 +85,9 @@ async function watched(browser, name) {
     await until(page, "the first part", "document.getElementById('samples').textContent.includes('before/part1')");
     await ended(start(...count, "--shard", "2/2", "--out", join(dir, "before", "part2")));
     await until(page, "both parts", "document.getElementById('samples').textContent.includes('together: before/part1, before/part2')");
-    cpSync(join(dir, "before", "part1", "grid.png"), join(dir, "before", "grid.png"));
+    const samples = join(dir, "before", "samples");
+    await ended(start("merge", "--quiet", join(dir, "before", "part1"), join(dir, "before", "part2"), "--out", samples));
+    cpSync(join(samples, "grid.png"), join(dir, "before", "grid.png"));
     await page.goto(`${url}run?id=before`);
     await until(page, "the grids", "document.querySelectorAll('img[src^=data]').length >= 2");
     await page.setViewport({ width: 390, height: 844 });

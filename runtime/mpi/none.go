@@ -13,6 +13,9 @@ import (
 // Built says whether this program can be one of several ranks.
 const Built = false
 
+// link is what connects ranks: nothing.
+type link struct{}
+
 // Open returns the ranks of the job, which without MPI is one. It is an error when the
 // program was started as one of several.
 func Open() (*World, error) {

@@ -13,8 +13,7 @@ type World struct {
 	rank, size, local, locals int
 	library                   string
 
-	chunk   int // values that are sent at once
-	calls   chan func()
+	link
 	unended bool // a sum was left before its end
 	sent    int64
 	spent   time.Duration

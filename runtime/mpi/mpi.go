@@ -54,15 +54,16 @@ const (
 	all
 )
 
-// link is what connects ranks.
-type link struct {
+// World is the ranks of a job. The zero World is one rank alone.
+type World struct {
+	ranks
 	chunk int         // values that are sent at once
 	calls chan func() // to the thread that MPI is called from
 }
 
 // Open connects the ranks of the job. A program that no launcher started is one rank.
 func Open() (*World, error) {
-	w := &World{link: link{chunk: 1 << 16}}
+	w := &World{chunk: 1 << 16}
 	if n, _ := launched(os.Getenv); n == 0 && os.Getenv("PMIX_RANK") == "" {
 		return w, nil
 	}

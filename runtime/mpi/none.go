@@ -13,8 +13,8 @@ import (
 // Built says whether this program can be one of several ranks.
 const Built = false
 
-// link is what connects ranks: nothing.
-type link struct{}
+// World is the ranks of a job, here one alone, which the zero World is.
+type World struct{ ranks }
 
 // Open returns the ranks of the job, which without MPI is one. It is an error when the
 // program was started as one of several.

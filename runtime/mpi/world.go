@@ -8,12 +8,11 @@ import (
 	"time"
 )
 
-// World is the ranks of a job. The zero World is one rank alone.
-type World struct {
+// ranks is what a World is in every build.
+type ranks struct {
 	rank, size, local, locals int
 	library                   string
 
-	link
 	unended bool // a sum was left before its end
 	sent    int64
 	spent   time.Duration

@@ -25,6 +25,8 @@ func jsonCommands() []string {
 		"export --run RUN --out e --kinds score", "export --run RUN --out w --for float16",
 		"sample --run RUN --count 2 --steps 3 --crop 0 --out s",
 		"sample --run RUN --sampler mala --count 4 --draws 2 --steps 3 --warmup 2 --thin 1 --out m",
+		"sample --run RUN --count 2 --steps 3 --crop 0 --part 1/2 --out parts",
+		"sample --run RUN --count 2 --steps 3 --crop 0 --part 2/2 --out parts", "merge parts",
 		"tune-sampler --run RUN --budget 4 --recipes 1 --count 8 --reference 20 --out t.json",
 		"denoise --run RUN --images s/samples.npz --noise 0.1 --out d",
 		"score --run RUN --images s/samples.npz",

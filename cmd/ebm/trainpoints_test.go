@@ -82,7 +82,7 @@ func TestTrainPoints(t *testing.T) {
 		"want mlp for points":      {"--data", "rings", "--net", "res6"},
 		"--data FOLDER":            {"--model", energy},
 		"--hidden [0]":             {"--data", "rings", "--hidden", "0"},
-		"want points [N D]":        {"--data", filepath.Join(whole, "samples", "snapshots.npz")},
+		"are outside 0..1":         {"--data", filepath.Join(whole, "samples", "snapshots.npz")},
 		`--energy-of "cubes"`:      {"--model", energy, "--data", "rings", "--energy-of", "cubes"},
 		"no value is called cubes": {"--model", energy, "--data", "rings", "--energy", "cubes"},
 	} {

@@ -154,8 +154,8 @@ evaluate --samples mnist:test --kid-subsets 0
 evaluate --samples mnist:test --kid-sigma -1
 evaluate --samples mnist:test --features-recipe best
 evaluate --samples mnist:test --features-recipe clip
-evaluate --samples mnist:test --features-recipe inception-768 --features pixels
-evaluate --samples mnist:test --features-recipe clip --features-onnx x.onnx --preprocess tf
+evaluate --samples mnist:test --features pixels --features-recipe inception-768
+evaluate --samples mnist:test --features-onnx x.onnx --preprocess tf --features-recipe clip
 evaluate --samples mnist:test --kid-subset-size -1
 evaluate --samples mnist:test --is-splits 0
 evaluate --samples mnist:test --features-size -1
@@ -250,7 +250,7 @@ func TestWrongValuesAreStatus2(t *testing.T) {
 	for _, c := range commands() {
 		name := strings.Fields(c.CommandPath())[1]
 		// Flags of these are names of files and switches.
-		if c.HasLocalFlags() && !slices.Contains([]string{"version", "convert", "compare"}, name) && !seen[name] &&
+		if c.HasLocalFlags() && !slices.Contains([]string{"version", "convert", "compare", "merge"}, name) && !seen[name] &&
 			name != "completion" && name != "help" {
 			t.Errorf("no wrong value of %s is tried", name)
 		}

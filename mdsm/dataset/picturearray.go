@@ -75,6 +75,7 @@ func loadArray(spec Spec) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", spec.Dir, err)
 	}
+	pictures.colours.flag = "" // no flag of training says a range
 	n, channels := rows.Shape[0], spec.Channels
 	if channels == 0 {
 		channels = pictures.Channels

@@ -98,7 +98,8 @@ func TestEvaluateForeignEnergies(t *testing.T) {
 	if err := export.WriteFile(path, g, export.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"evaluate", path, "--input", "pixels", "--energy", "heat", "--size", "S=16", "--data-name", "mnist", "--parts", "outliers",
+	args := []string{"evaluate", path, "--input", "pixels", "--energy", "heat", "--size", "S=16", "--data-name", "mnist",
+		"--parts", "outliers",
 		"--pictures", "50", "--out", filepath.Join(t.TempDir(), "report"), "--quiet"}
 	text := mustRun(t, append(args, "--sigma0", "0.3")...)
 	if !strings.Contains(text, "auroc_energy_fashion-mnist_test") {

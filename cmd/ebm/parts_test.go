@@ -71,7 +71,8 @@ func TestPartsOfCommands(t *testing.T) {
 			[]string{"samples.npz", "samples_float32.npy", "samples.json", "trace.json", "snapshots.npz", "grid.png", "png/000039.png"}},
 		{[]string{"sample", "--run", tiny, "--sampler", "hmc", "--count", "64", "--draws", "2", "--warmup", "3", "--thin", "1", "--steps", "4"},
 			[]string{"samples.npz", "samples.json", "chains.npz", "diagnostics.json"}},
-		{[]string{"likelihood", "--run", tiny, "--images", "pictures/samples.npz", "--count", "20", "--chains", "18", "--distributions", "6", "--sigma0", "0.1"},
+		{[]string{"likelihood", "--run", tiny, "--images", "pictures/samples.npz", "--count", "20", "--chains", "18",
+			"--distributions", "6", "--sigma0", "0.1"},
 			[]string{"likelihood.json"}},
 		{[]string{"inpaint", "--run", tiny, "--images", "pictures/samples.npz", "--count", "9", "--completions", "2", "--mask", "left",
 			"--steps", "4", "--sigma0", "0.1"}, []string{"inpaint.json", "completions.npy", "inpaint.png", "png/000017.png"}},
@@ -151,7 +152,8 @@ func TestPartsOfFeatures(t *testing.T) {
 	var sums []string
 	for _, i := range []string{"1", "2"} {
 		sums = append([]string{"sums" + i + ".npz"}, sums...)
-		mustRun(t, "evaluate", "-q", "--samples", "mnist:test", "--limit", "900", "--features", "classifier", "--part", i+"/2", "--write-sums", sums[0])
+		mustRun(t, "evaluate", "-q", "--samples", "mnist:test", "--limit", "900", "--features", "classifier",
+			"--part", i+"/2", "--write-sums", sums[0])
 	}
 	mustRun(t, "evaluate", "-q", "--samples", "mnist:test", "--limit", "900", "--features", "classifier", "--write-sums", "sums.npz")
 	mustRun(t, slices.Concat([]string{"merge"}, sums, []string{"--out", "joined.npz"})...)

@@ -34,7 +34,8 @@ func TestManifests(t *testing.T) {
 	claim := decode[core.PersistentVolumeClaim](t, "volume.yaml")
 	sample, merge := decode[batch.Job](t, "sample.yaml"), decode[batch.Job](t, "merge.yaml")
 	s := sample.Spec
-	if *s.CompletionMode != batch.IndexedCompletion || s.BackoffLimitPerIndex == nil || s.Template.Spec.RestartPolicy != core.RestartPolicyNever {
+	if *s.CompletionMode != batch.IndexedCompletion || s.BackoffLimitPerIndex == nil ||
+		s.Template.Spec.RestartPolicy != core.RestartPolicyNever {
 		t.Errorf("sample.yaml: mode %v, retries of an index %v, restart policy %v: want an indexed job whose pods are never restarted",
 			*s.CompletionMode, s.BackoffLimitPerIndex, s.Template.Spec.RestartPolicy)
 	}

@@ -12,7 +12,7 @@ host=$(hostname)
 pids=()
 finish() {
 	status=$?
-	[ $status = 0 ] || { squeue -a 2>/dev/null || true; tail -n 5 "$dir"/*.log "$dir"/work/*.log 2>/dev/null || true; }
+	[ $status = 0 ] || { squeue -a 2>/dev/null || true; tail -n 5 "$dir"/*.log "$dir"/jobs/*.log 2>/dev/null || true; }
 	scancel --user=root 2>/dev/null || true
 	for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
 	sleep 1
@@ -31,7 +31,7 @@ until_() {
 	done
 }
 
-mkdir -p "$dir"/{state,spool,work,bin}
+mkdir -p "$dir"/{state,spool,jobs,bin}
 ln -s "$ebm" "$dir/bin/ebm"
 head -c 1024 /dev/urandom >"$dir/munge.key"
 chmod 400 "$dir/munge.key"
@@ -83,13 +83,13 @@ done
 until_ 30 sh -c 'test "$(sinfo -h -t idle -o %D)" = 3'
 echo "slurm $(sinfo -V), three nodes"
 
-cd "$dir/work"
+cd "$dir/jobs"
 cat >job.env <<ENV
 RUN=mnist16
 COUNT=${COUNT:-128}
 SEED=3
 PARTS=4
-OUT=$dir/work/samples
+OUT=$dir/jobs/samples
 REFERENCE=mnist:test
 SAMPLE_FLAGS="--steps ${STEPS:-60} --threads 1"
 EVALUATE_FLAGS="--features classifier --limit 100 --threads 1"
@@ -120,6 +120,6 @@ env -u SLURM_CONF ebm sample --quiet --run mnist16 --count "${COUNT:-128}" --see
 cp alone/samples.npz one.npz
 env -u SLURM_CONF ebm evaluate --quiet --samples alone --reference mnist:test --features classifier --limit 100 --json >alone/evaluation.json
 for f in samples.npz samples.json trace.json snapshots.npz grid.png; do cmp "samples/$f" "alone/$f"; done
-diff <(sed "s|$dir/work/samples|X|" samples/evaluation.json) <(sed 's|\balone\b|X|' alone/evaluation.json)
+diff <(sed "s|$dir/jobs/samples|X|" samples/evaluation.json) <(sed 's|\balone\b|X|' alone/evaluation.json)
 sha256sum samples/samples.npz alone/samples.npz
 echo "slurm: an array of 4, one task killed and requeued, one node drained: the bytes of one process"

@@ -66,6 +66,7 @@ func (s *Source) openPictures(rows *dataset.Array) error {
 	if err != nil {
 		return err
 	}
+	pictures.Hint = " (--samples-range " + strings.Join(dataset.Ranges(), " or ") + ")"
 	s.Channels, s.Height, s.Width = pictures.Channels, pictures.Height, pictures.Width
 	s.Kind, s.Count, s.close = Pictures, rows.Shape[0], rows.Close
 	s.end = func() error {

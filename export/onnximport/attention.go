@@ -41,17 +41,12 @@ func readAttention(c *call) []*value {
 	a.k, a.v = a.shared(a.k), a.shared(a.v)
 
 	scale := c.number("scale", 1/math.Sqrt(float64(c.size(a.q, 3))))
-	scores := graph.Scale(c.matMul(a.q, graph.SwapLast(a.k)), scale)
-	if limit := c.number("softcap", 0); limit > 0 {
-		scores = graph.Scale(graph.Tanh(graph.Scale(scores, 1/limit)), limit)
-	}
+	scores := a.scores(scale)
 	masked := a.mask(scores)
 	weights := a.softmax(masked)
 	y := c.matMul(weights, a.v)
 	if flat {
-		y = graph.Transpose(y, 0, 2, 1, 3)
-		s := y.Shape()
-		y = graph.Reshape(y, graph.Shape{s[0], s[1], c.times(s[2], s[3])})
+		y = c.merged(y)
 	}
 	shown := scores
 	switch mode := c.integer("qk_matmul_output_mode", 0); mode {
@@ -74,6 +69,22 @@ func (a *attention) heads(x *graph.Node, n int) *graph.Node {
 	s := x.Shape()
 	split := graph.Shape{s[0], s[1], graph.Const(n), graph.Const(a.size(x, 2) / n)}
 	return graph.Transpose(graph.Reshape(x, split), 0, 2, 1, 3)
+}
+
+// merged puts the heads of x [B H S D] side by side, [B S H·D].
+func (c *call) merged(x *graph.Node) *graph.Node {
+	y := graph.Transpose(x, 0, 2, 1, 3)
+	s := y.Shape()
+	return graph.Reshape(y, graph.Shape{s[0], s[1], c.times(s[2], s[3])})
+}
+
+// scores returns the scaled products of queries and keys, within the attribute softcap.
+func (a *attention) scores(scale float64) *graph.Node {
+	scores := graph.Scale(a.matMul(a.q, graph.SwapLast(a.k)), scale)
+	if limit := a.number("softcap", 0); limit > 0 {
+		scores = graph.Scale(graph.Tanh(graph.Scale(scores, 1/limit)), limit)
+	}
+	return scores
 }
 
 // shared repeats the heads of keys or values that several heads of queries share.

@@ -20,17 +20,7 @@ func (c *call) window(x *graph.Node, kernel []int) window {
 	}
 	axes := x.Rank() - 2
 	w := window{kernel: kernel}
-	list := func(name string, otherwise, count, least int) []int {
-		v, ok := c.integers(name)
-		if !ok {
-			return slices.Repeat([]int{otherwise}, count)
-		}
-		if len(v) != count || slices.Min(v) < least || slices.Max(v) > 1<<31 {
-			c.fail("%s %v, want %d numbers of at least %d", name, v, count, least)
-		}
-		return v
-	}
-	k := list("kernel_shape", 0, axes, 1)
+	k := c.numbers("kernel_shape", 0, axes, 1)
 	if kernel == nil {
 		w.kernel = k
 	} else if k[0] != 0 && !slices.Equal(k, kernel) {
@@ -39,10 +29,22 @@ func (c *call) window(x *graph.Node, kernel []int) window {
 	if len(w.kernel) != axes || slices.Min(w.kernel) < 1 {
 		c.fail("want a kernel of %d axes, not %v", axes, w.kernel)
 	}
-	w.strides, w.dilations = list("strides", 1, axes, 1), list("dilations", 1, axes, 1)
-	pads := list("pads", 0, 2*axes, 0)
+	w.strides, w.dilations = c.numbers("strides", 1, axes, 1), c.numbers("dilations", 1, axes, 1)
+	pads := c.numbers("pads", 0, 2*axes, 0)
 	w.lo, w.hi = pads[:axes], pads[axes:]
 	return w
+}
+
+// numbers returns an attribute of count integers of at least some size, or otherwise.
+func (c *call) numbers(name string, otherwise, count, least int) []int {
+	v, ok := c.integers(name)
+	if !ok {
+		return slices.Repeat([]int{otherwise}, count)
+	}
+	if len(v) != count || count > 0 && (slices.Min(v) < least || slices.Max(v) > 1<<31) {
+		c.fail("%s %v, want %d numbers of at least %d", name, v, count, least)
+	}
+	return v
 }
 
 // reach returns how many elements the window spans along an axis.

@@ -113,8 +113,12 @@ func (c *call) elementPlaces(x *graph.Node, indices *graph.Node, axis int) *grap
 func readGatherElements(c *call) []*value {
 	x := c.x(0)
 	axis := c.axis(c.integer("axis", 0), x.Rank())
-	at := c.elementPlaces(x, c.indices(1, x.Shape()[axis]), axis)
-	return one(graph.Gather(c.flat(x), at, 0))
+	return one(c.elements(x, c.indices(1, x.Shape()[axis]), axis))
+}
+
+// elements takes one element of x for each index along an axis, [… k …] for [… n …].
+func (c *call) elements(x, at *graph.Node, axis int) *graph.Node {
+	return graph.Gather(c.flat(x), c.elementPlaces(x, at, axis), 0)
 }
 
 func readScatterElements(c *call) []*value {

@@ -41,19 +41,14 @@ func readGroupQueryAttention(c *call) []*value {
 	if scale == 0 {
 		scale = 1 / math.Sqrt(float64(c.size(a.q, 3)))
 	}
-	scores := graph.Scale(c.matMul(a.q, graph.SwapLast(a.k)), scale)
-	if limit := c.number("softcap", 0); limit > 0 {
-		scores = graph.Scale(graph.Tanh(graph.Scale(scores, 1/limit)), limit)
-	}
+	scores := a.scores(scale)
 	rows, columns := places(c, scores, 2), places(c, scores, 3)
 	hidden := graph.Less(rows, columns)
 	if window := c.integer("local_window_size", -1); window > 0 {
 		hidden = or(hidden, lessOrEqual(graph.Add(columns, constantLike(columns, float64(window))), rows))
 	}
 	scores = graph.Where(hidden, graph.Like(scores, math.Inf(-1)), scores)
-	y := graph.Transpose(c.matMul(graph.Exp(graph.LogSoftmax(scores)), a.v), 0, 2, 1, 3)
-	s := y.Shape()
-	y = graph.Reshape(y, graph.Shape{s[0], s[1], c.times(s[2], s[3])})
+	y := c.merged(c.matMul(graph.Exp(graph.LogSoftmax(scores)), a.v))
 	return []*value{{node: y}, {node: present[0]}, {node: present[1]}}
 }
 

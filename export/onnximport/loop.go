@@ -277,20 +277,11 @@ func readScan(c *call) []*value {
 	if c.version < 9 || n < 1 || n > len(c.in) || len(g.Input) != len(c.in) {
 		c.fail("%d scanned operands of %d, want those of version 9", n, len(c.in))
 	}
+	const mostAxes = 64
 	carried := len(c.in) - n
 	stacked := len(g.Output) - carried
-	list := func(name string, count int) []int {
-		v, ok := c.integers(name)
-		if !ok {
-			return make([]int, count)
-		}
-		if len(v) != count {
-			c.fail("%s %v, want %d numbers", name, v, count)
-		}
-		return v
-	}
-	axes, backwards := list("scan_input_axes", n), list("scan_input_directions", n)
-	outAxes, outBackwards := list("scan_output_axes", stacked), list("scan_output_directions", stacked)
+	axes, backwards := c.numbers("scan_input_axes", 0, n, -mostAxes), c.numbers("scan_input_directions", 0, n, 0)
+	outAxes, outBackwards := c.numbers("scan_output_axes", 0, stacked, -mostAxes), c.numbers("scan_output_directions", 0, stacked, 0)
 	s := c.scanning("scan", c.in[:carried])
 	inputs := slices.Clone(s.carried)
 	var scanned []*graph.Node

@@ -13,7 +13,7 @@ import (
 const microsoft = "com.microsoft"
 
 func microsoftTable() map[string]entry {
-	list := map[string]entry{
+	return inDomain(microsoft, map[string]entry{
 		"Attention":                        {1, readFusedAttention, "without past and position bias"},
 		"BiasGelu":                         {1, readBiasGelu, ""},
 		"FastGelu":                         {1, readFastGelu, ""},
@@ -39,10 +39,14 @@ func microsoftTable() map[string]entry {
 		"QLinearMul":               {1, quantizedBinary(graph.Mul), ""},
 		"QLinearSigmoid":           {1, quantizedUnary(func(_ *call, x *graph.Node) *graph.Node { return graph.Sigmoid(x) }), ""},
 		"QuantizeLinear":           {1, readQuantizeLinear, "its derivative is 0"},
-	}
+	})
+}
+
+// inDomain calls operators by their domain too.
+func inDomain(domain string, list map[string]entry) map[string]entry {
 	all := make(map[string]entry)
 	for name, e := range list {
-		all[microsoft+"."+name] = e
+		all[domain+"."+name] = e
 	}
 	return all
 }
@@ -207,9 +211,7 @@ func (a *attention) fused(heads, i, j int) *graph.Node {
 		later := graph.Less(graph.Add(rows, a.repeated(rows, ahead)), columns)
 		scores = graph.Where(later, graph.Like(scores, math.Inf(-1)), scores)
 	}
-	y := graph.Transpose(a.matMul(graph.Exp(graph.LogSoftmax(scores)), a.v), 0, 2, 1, 3)
-	s := y.Shape()
-	return graph.Reshape(y, graph.Shape{s[0], s[1], a.times(s[2], s[3])})
+	return a.merged(a.matMul(graph.Exp(graph.LogSoftmax(scores)), a.v))
 }
 
 // padding adds the filter value where a mask [B T], [B S T] or [B 1 S T] is 0.

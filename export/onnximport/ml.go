@@ -11,8 +11,7 @@ import (
 const machineLearning = "ai.onnx.ml"
 
 func machineLearningTable() map[string]entry {
-	all := make(map[string]entry)
-	for name, e := range map[string]entry{
+	return inDomain(machineLearning, map[string]entry{
 		"ArrayFeatureExtractor": {1, readArrayFeatureExtractor, "of constant places"},
 		"FeatureVectorizer":     {1, readFeatureVectorizer, ""},
 		"Imputer":               {1, readImputer, "of numbers"},
@@ -21,10 +20,7 @@ func machineLearningTable() map[string]entry {
 		"Normalizer":            {1, readNormalizer, ""},
 		"SVMRegressor":          {1, readSVMRegressor, ""},
 		"Scaler":                {1, readScaler, ""},
-	} {
-		all[machineLearning+"."+name] = e
-	}
-	return all
+	})
 }
 
 // rows returns operand 0 as float rows [N D].

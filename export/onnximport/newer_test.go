@@ -184,8 +184,8 @@ func TestLinearClassifier(t *testing.T) {
 // TestBatchFirst compares the two layouts of recurrent operators.
 func TestBatchFirst(t *testing.T) {
 	args := map[string]arg{"x": v(2, 4, 3), "w": v(1, 20, 3), "r": v(1, 20, 5), "h": v(2, 1, 5), "c": small(2, 1, 5)}
-	first, inputs := model(14, args, []string{"y", "yh", "yc"}, node("LSTM", []string{"x", "w", "r", "", "", "h", "c"}, []string{"y", "yh", "yc"},
-		attrs{"hidden_size": 5, "layout": 1}))
+	first, inputs := model(14, args, []string{"y", "yh", "yc"},
+		node("LSTM", []string{"x", "w", "r", "", "", "h", "c"}, []string{"y", "yh", "yc"}, attrs{"hidden_size": 5, "layout": 1}))
 	turn := func(from, to string, perm ...int) *onnxpb.NodeProto {
 		return node("Transpose", []string{from}, []string{to}, attrs{"perm": perm})
 	}

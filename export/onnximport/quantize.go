@@ -17,6 +17,11 @@ func (c *call) perAxis(p, x *graph.Node) *graph.Node {
 	if block := c.integer("block_size", 0); block > 0 {
 		return c.perBlock(p, x, c.axis(axis, x.Rank()), block)
 	}
+	return c.repeatedAlong(p, x, axis)
+}
+
+// repeatedAlong repeats one number, or one for each place along an axis, to the shape of x.
+func (c *call) repeatedAlong(p, x *graph.Node, axis int) *graph.Node {
 	if v, ok := volume(p.Shape()); ok && v == graph.Const(1) {
 		return graph.Broadcast(graph.Reshape(p, nil), x.Shape())
 	}
@@ -47,9 +52,7 @@ func readDequantizeLinear(c *call) []*value {
 	}
 	y := real(graph.Cast(x, scale.DType()))
 	if through := c.operand(0).through; through != nil {
-		// The value of the rounded number, the derivative of the other one.
-		t := real(graph.Cast(through, scale.DType()))
-		y = graph.Add(graph.StopGradient(graph.Sub(y, t)), t)
+		y = c.straight(y, real(graph.Cast(through, scale.DType())))
 	}
 	return one(y)
 }
@@ -67,18 +70,28 @@ func readQuantizeLinear(c *call) []*value {
 		}
 	}
 	low, high := c.limits(2, dtype)
-	quotient := graph.Div(x, c.perAxis(graph.Cast(scale, x.DType()), x))
+	quotient, zero := graph.Div(x, c.perAxis(graph.Cast(scale, x.DType()), x)), (*graph.Node)(nil)
+	if c.has(2) {
+		zero = c.perAxis(graph.Cast(c.x(2), x.DType()), x)
+	}
+	q := c.quantised(quotient, zero, low, high, dtype)
+	q.kind = c.kindOf(2)
+	return []*value{q}
+}
+
+// quantised rounds a quotient and adds the zero point, nil for 0, within limits.
+func (c *call) quantised(quotient, zero *graph.Node, low, high float64, dtype tensor.DType) *value {
 	placed := func(y *graph.Node) *graph.Node {
-		if c.has(2) {
-			y = graph.Add(y, c.perAxis(graph.Cast(c.x(2), x.DType()), x))
+		if zero != nil {
+			y = graph.Add(y, zero)
 		}
 		return clamp(y, low, high)
 	}
-	q := &value{node: graph.Cast(placed(graph.Round(quotient)), dtype), kind: c.kindOf(2)}
+	q := &value{node: graph.Cast(placed(graph.Round(quotient)), dtype)}
 	if c.options.StraightThrough {
 		q.through = placed(quotient)
 	}
-	return []*value{q}
+	return q
 }
 
 // kindOf returns the narrow type of operand i in the file, see value.
@@ -115,7 +128,7 @@ func readRound(c *call) []*value {
 	x := c.float(0)
 	y := graph.Round(x)
 	if c.options.StraightThrough {
-		y = graph.Add(x, graph.StopGradient(graph.Sub(y, x)))
+		y = c.straight(y, x)
 	}
 	return one(y)
 }

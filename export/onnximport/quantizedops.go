@@ -29,14 +29,10 @@ func (c *call) parameter(i int, x *graph.Node, axis int) *graph.Node {
 		return graph.Like(x, 0)
 	}
 	p := graph.Cast(c.x(i), x.DType())
-	if v, ok := volume(p.Shape()); ok && v == graph.Const(1) {
-		return graph.Broadcast(graph.Reshape(p, nil), x.Shape())
+	if v, ok := volume(p.Shape()); p.Rank() > 1 && !(ok && v == graph.Const(1)) {
+		return c.broadcast(x, p)[1]
 	}
-	if p.Rank() != 1 {
-		both := c.broadcast(x, p)
-		return both[1]
-	}
-	return graph.BroadcastAlong(p, x.Shape(), c.axis(axis, x.Rank()))
+	return c.repeatedAlong(p, x, axis)
 }
 
 // real returns what the numbers of operand i stand for, with a scale in operand scale
@@ -54,12 +50,8 @@ func (c *call) rounded(y *graph.Node, scale int) []*value {
 		dtype = c.x(scale + 1).DType()
 	}
 	low, high := c.limits(scale+1, dtype)
-	quotient := graph.Div(y, c.parameter(scale, y, 0))
-	zero := c.parameter(scale+1, y, 0)
-	q := &value{node: graph.Cast(clamp(graph.Add(graph.Round(quotient), zero), low, high), dtype), kind: c.kindOf(scale + 1)}
-	if c.options.StraightThrough {
-		q.through = clamp(graph.Add(quotient, zero), low, high)
-	}
+	q := c.quantised(graph.Div(y, c.parameter(scale, y, 0)), c.parameter(scale+1, y, 0), low, high, dtype)
+	q.kind = c.kindOf(scale + 1)
 	return []*value{q}
 }
 
@@ -69,11 +61,7 @@ func readDynamicQuantizeLinear(c *call) []*value {
 	x := c.float(0)
 	scale, zero := c.dynamicScale(x)
 	at := func(p *graph.Node) *graph.Node { return graph.Broadcast(p, x.Shape()) }
-	quotient := graph.Div(x, at(scale))
-	q := &value{node: graph.Cast(clamp(graph.Add(graph.Round(quotient), at(zero)), 0, 255), tensor.Uint8)}
-	if c.options.StraightThrough {
-		q.through = clamp(graph.Add(quotient, at(zero)), 0, 255)
-	}
+	q := c.quantised(graph.Div(x, at(scale)), at(zero), 0, 255, tensor.Uint8)
 	return []*value{q, {node: scale}, {node: graph.Cast(zero, tensor.Uint8)}}
 }
 

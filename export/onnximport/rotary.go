@@ -47,9 +47,7 @@ func (c *call) rotated(cos, sin, ids *graph.Node) []*value {
 	}
 	y := c.turned(x, cos, sin, ids, c.integer("rotary_embedding_dim", 0), c.integer("interleaved", 0) != 0)
 	if flat {
-		y = graph.Transpose(y, 0, 2, 1, 3)
-		s := y.Shape()
-		y = graph.Reshape(y, graph.Shape{s[0], s[1], c.times(s[2], s[3])})
+		y = c.merged(y)
 	}
 	return one(y)
 }

@@ -49,7 +49,8 @@ func pictureRows() []row {
 		grid(), grid("align_corners", 1), grid("padding_mode", "border"), grid("padding_mode", "reflection"),
 		grid("padding_mode", "reflection", "align_corners", 1), grid("mode", "nearest").jumps(),
 		grid("mode", "nearest", "padding_mode", "reflection").jumps(),
-		grid("mode", "cubic"), grid("mode", "cubic", "padding_mode", "border"), grid("mode", "cubic", "padding_mode", "reflection"), grid("mode", "cubic", "align_corners", 1),
+		grid("mode", "cubic"), grid("mode", "cubic", "padding_mode", "border"),
+		grid("mode", "cubic", "padding_mode", "reflection"), grid("mode", "cubic", "align_corners", 1),
 		r("GridSample", 16, v(2, 3, 5, 6), places).with("mode", "bilinear"),
 		r("GridSample", 20, v(1, 2, 3, 4, 5), solid), r("GridSample", 20, v(1, 2, 3, 4, 5), solid).with("padding_mode", "border"),
 		r("AffineGrid", 20, v(2, 2, 3), ints(2, 3, 4, 5)), r("AffineGrid", 20, v(2, 3, 4), ints(2, 3, 2, 4, 5)).with("align_corners", 1),
@@ -121,7 +122,8 @@ func quantizedRows() []row {
 		ms("GroupQueryAttention", v(1, 6, 64), v(1, 6, 32), v(1, 6, 32), none, none, counts32(5),
 			arg{value: tensor.Of([]int32{6}, 1), fixed: true}, weight(small(8, 8)), weight(v(8, 8))).with("num_heads", 4, "kv_num_heads", 2,
 			"do_rotary", 1, "local_window_size", 3).outs(3),
-		r("RotaryEmbedding", 23, v(2, 3, 8), weight(small(9, 2)), weight(v(9, 2)), weight(whole([]int{2, 3}, 0, 1, 2, 4, 5, 6))).with("num_heads", 2),
+		r("RotaryEmbedding", 23, v(2, 3, 8), weight(small(9, 2)), weight(v(9, 2)), weight(whole([]int{2, 3}, 0, 1, 2, 4, 5, 6))).with(
+			"num_heads", 2),
 		r("RotaryEmbedding", 23, v(2, 2, 3, 6), weight(small(2, 3, 2)), weight(v(2, 3, 2))).with("interleaved", 1, "rotary_embedding_dim", 4),
 	}
 }

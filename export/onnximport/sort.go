@@ -27,11 +27,6 @@ func readTopK(c *call) []*value {
 	return []*value{{node: c.elements(x, at, a.Axis)}, {node: at}}
 }
 
-// elements takes one element of x for each index along an axis, [… k …] for [… n …].
-func (c *call) elements(x, at *graph.Node, axis int) *graph.Node {
-	return graph.Gather(c.flat(x), c.elementPlaces(x, at, axis), 0)
-}
-
 // readNonZero returns as many indices as only the values of x say: their number is a
 // symbol of its own.
 func readNonZero(c *call) []*value {

@@ -17,19 +17,9 @@ func readCol2Im(c *call) []*value {
 		c.fail("blocks %v of %v for pictures of %v", x.Type(), block, size)
 	}
 	channels := c.size(x, 1) / elements
-	list := func(name string, otherwise, n int) []int {
-		v, ok := c.integers(name)
-		if !ok {
-			return slices.Repeat([]int{otherwise}, n)
-		}
-		if len(v) != n || slices.Min(v) < otherwise {
-			c.fail("%s %v, want %d numbers of at least %d", name, v, n, otherwise)
-		}
-		return v
-	}
-	pads := list("pads", 0, 2*axes)
-	a := graph.ConvAttr{Strides: list("strides", 1, axes), Dilations: list("dilations", 1, axes), PadLo: pads[:axes], PadHi: pads[axes:],
-		Groups: channels}
+	pads := c.numbers("pads", 0, 2*axes, 0)
+	a := graph.ConvAttr{Strides: c.numbers("strides", 1, axes, 1), Dilations: c.numbers("dilations", 1, axes, 1), PadLo: pads[:axes],
+		PadHi: pads[axes:], Groups: channels}
 	out := graph.Shape{x.Shape()[0], x.Shape()[1]}
 	blocks := 1
 	for i, n := range size {

@@ -68,7 +68,8 @@ func TestFailedSealed(t *testing.T) {
 }
 
 func TestMalformedSums(t *testing.T) {
-	for _, text := range []string{"abc  x\n", strings.Repeat("0", 64) + " x\n", strings.Repeat("g", 64) + "  x\n", strings.Repeat("0", 64) + "  \n"} {
+	zeros := strings.Repeat("0", 64)
+	for _, text := range []string{"abc  x\n", zeros + " x\n", strings.Repeat("g", 64) + "  x\n", zeros + "  \n"} {
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, SumsFile), []byte(text))
 		if _, err := CheckSum(filepath.Join(dir, "x")); err == nil || !strings.Contains(err.Error(), "line 1") {

@@ -5,7 +5,6 @@ import (
 	"image"
 	"io"
 	"math"
-	"strings"
 
 	"ebm/internal/picture"
 	"ebm/models/tensor"
@@ -17,6 +16,9 @@ func Ranges() []string { return []string{"0..1", "-1..1", "0..255"} }
 // PictureArray reads the pictures of an array as bytes, in order.
 type PictureArray struct {
 	Channels, Height, Width int
+	// Hint ends the error of floats that are outside of their range: how another one is
+	// asked for.
+	Hint string
 
 	rows    *Array
 	how     placement
@@ -33,9 +35,9 @@ func NewPictureArray(rows *Array, span string) (*PictureArray, error) {
 	if min(how.height, how.width) < 1 || max(how.height, how.width) > 1<<14 {
 		return nil, fmt.Errorf("pictures of %d×%d pixels, want 1 to %d a side", how.height, how.width, 1<<14)
 	}
-	p := &PictureArray{how.channels, how.height, how.width, rows, how, colours{low: 0, high: 255}}
+	p := &PictureArray{Channels: how.channels, Height: how.height, Width: how.width, rows: rows, how: how, colours: colours{low: 0, high: 255}}
 	if rows.DType.IsFloat() {
-		switch p.colours.flag = " (--samples-range " + strings.Join(Ranges(), " or ") + ")"; span {
+		switch span {
 		case "-1..1":
 			p.colours.low, p.colours.high = -1, 1
 		case "0..255":
@@ -54,7 +56,11 @@ func (p *PictureArray) Next(n int) (*tensor.Tensor, error) {
 		return nil, err
 	}
 	if x.DType() != tensor.Uint8 {
-		if x, err = p.colours.bytes(x, first); err != nil {
+		hint := ""
+		if x.DType().IsFloat() {
+			hint = p.Hint
+		}
+		if x, err = p.colours.bytes(x, first, hint); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.rows.path, err)
 		}
 	}
@@ -75,7 +81,6 @@ func loadArray(spec Spec) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", spec.Dir, err)
 	}
-	pictures.colours.flag = "" // no flag of training says a range
 	n, channels := rows.Shape[0], spec.Channels
 	if channels == 0 {
 		channels = pictures.Channels
@@ -171,13 +176,12 @@ func (a placement) channelsFirst(x *tensor.Tensor) *tensor.Tensor {
 // colours brings numbers from low to high to bytes and counts those that are beyond.
 type colours struct {
 	low, high      float64
-	flag           string // how another range is asked for
 	beyond, values int
 }
 
 // bytes returns numbers as colours from 0 to 255. NaN and infinity are errors, and so are more than one
 // value in a hundred, of all so far, clearly beyond the range, which would be cut.
-func (c *colours) bytes(x *tensor.Tensor, first int) (*tensor.Tensor, error) {
+func (c *colours) bytes(x *tensor.Tensor, first int, hint string) (*tensor.Tensor, error) {
 	each := x.Len() / x.Shape()[0]
 	out := tensor.New(tensor.Float64, x.Shape()...)
 	for i, v := range x.Float64s() {
@@ -192,7 +196,7 @@ func (c *colours) bytes(x *tensor.Tensor, first int) (*tensor.Tensor, error) {
 	}
 	if c.values += x.Len(); c.beyond*100 > c.values {
 		return nil, fmt.Errorf("%.0f %% of the values are outside %g..%g, want colours of a range%s",
-			100*float64(c.beyond)/float64(c.values), c.low, c.high, c.flag)
+			100*float64(c.beyond)/float64(c.values), c.low, c.high, hint)
 	}
 	return picture.Bytes(out)
 }

@@ -70,7 +70,8 @@ func TestLoRAAgreesWithPeft(t *testing.T) {
 	}
 	ours, theirs := configOf(t, dir), configOf(t, "testdata/lora/adapter")
 	for key, v := range ours {
-		if has, ok := theirs[key]; !ok || key != "base_model_name_or_path" && key != "target_modules" && key != "fan_in_fan_out" && !equalJSON(has, v) {
+		if has, ok := theirs[key]; !ok ||
+			key != "base_model_name_or_path" && key != "target_modules" && key != "fan_in_fan_out" && !equalJSON(has, v) {
 			t.Errorf("adapter_config.json has %s %v, peft's has %v", key, v, has)
 		}
 	}

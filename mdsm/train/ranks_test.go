@@ -99,7 +99,8 @@ func TestRanksChangeNoBit(t *testing.T) {
 	same := func(dir, what string) {
 		t.Helper()
 		for _, file := range []string{"model.safetensors", "state.safetensors"} {
-			if !bytes.Equal(testkit.Read(t, filepath.Join(alone, file)), testkit.Read(t, filepath.Join(dir, "checkpoints", filepath.Base(alone), file))) {
+			other := filepath.Join(dir, "checkpoints", filepath.Base(alone), file)
+			if !bytes.Equal(testkit.Read(t, filepath.Join(alone, file)), testkit.Read(t, other)) {
 				t.Errorf("%s: %s differs from that of one process", what, file)
 			}
 		}

@@ -28,13 +28,13 @@ func (l *lowering) filterGradBySlices(n *graph.Node) string {
 	out := y.Shape()[2:]
 	ci, co, taps := n.Shape()[1], n.Shape()[0], a.Size.Volume()
 	padded := l.channelsLast(x, a.PadLo, a.PadHi)
-	yRows := l.rows(y)
+	yColumns := l.columns(y)
 
 	from := graph.Shape{x.Shape()[0], out[0], out[1], ci}
 	var parts []string
 	for _, s := range windows(a, a.Size.Ints(), out, false) {
 		xRows := l.reshape(l.window(padded, x, a.PadLo, a.PadHi, s), from, graph.Shape{from[:3].Volume(), ci})
-		p := l.emit("MatMul", []string{l.transpose(yRows, 1, 0), xRows})
+		p := l.emit("MatMul", []string{yColumns, xRows})
 		parts = append(parts, l.reshape(p, graph.Shape{co, ci}, graph.Shape{graph.Const(1), co.Mul(ci)}))
 	}
 	all := parts[0]

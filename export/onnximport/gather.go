@@ -48,7 +48,31 @@ func readGather(c *call) []*value {
 	}
 	x := c.x(0)
 	axis := c.axis(c.integer("axis", 0), x.Rank())
-	return one(graph.Gather(x, c.indices(1, x.Shape()[axis]), axis))
+	indices := c.indices(1, x.Shape()[axis])
+	if n := c.run(x, indices, axis); n != nil {
+		return one(n)
+	}
+	return one(graph.Gather(x, indices, axis))
+}
+
+// run returns what known indices that lie one behind the other take, as a slice; nil for others.
+// The derivative of a slice is no scattering of single elements.
+func (c *call) run(x, indices *graph.Node, axis int) *graph.Node {
+	t := c.folder.value(indices)
+	if t == nil || t.Len() == 0 || indices.Rank() > 1 {
+		return nil
+	}
+	if _, known := x.Shape()[axis].Constant(); !known {
+		return nil
+	}
+	at := tensor.Data[int64](t)
+	for i := range at {
+		if at[i] != at[0]+int64(i) {
+			return nil
+		}
+	}
+	slice := graph.Slice(x, axis, int(at[0]), int(at[0])+len(at), 1)
+	return graph.Reshape(slice, slices.Concat(x.Shape()[:axis], indices.Shape(), x.Shape()[axis+1:]))
 }
 
 // gatherSizes takes elements of a list that is followed by value.

@@ -18,29 +18,31 @@ func Gradient(y *graph.Node, xs ...*graph.Node) []*graph.Node {
 // VJP returns the products (∂y/∂x)ᵀ·cotangent for each of xs, in the shapes
 // of xs. The cotangent has the type and shape of y.
 func VJP(y, cotangent *graph.Node, xs ...*graph.Node) []*graph.Node {
-	if !y.Type().Equal(cotangent.Type()) {
-		panic(&graph.Error{
-			Op: y.Op(), Operands: []string{cotangent.Type().String()},
-			Want: fmt.Sprintf("want a cotangent of type %v", y.Type()),
-		})
-	}
-	for _, x := range xs {
-		if x.Graph() != y.Graph() {
-			panic(&graph.Error{
-				Op: y.Op(), Operands: []string{y.Type().String(), x.Type().String()},
-				Want: fmt.Sprintf("want variables of one graph, this one is of graph %q, not %q", x.Graph().Name(), y.Graph().Name()),
-			})
+	return Gradients([]*graph.Node{y}, []*graph.Node{cotangent}, xs)
+}
+
+// Gradients returns Σ (∂y/∂x)ᵀ·cotangent over ys for each of xs, which is the
+// vector-Jacobian product of a function with several results: one pass back
+// from all of them. The cotangents have the types and shapes of ys.
+func Gradients(ys, cotangents, xs []*graph.Node) []*graph.Node {
+	checkOperands(ys, cotangents, xs)
+	last := ys[0]
+	for _, y := range ys {
+		if y.ID() > last.ID() {
+			last = y
 		}
 	}
-	depends := dependents(y, xs)
-	sum := make(map[*graph.Node]*graph.Node) // node → its cotangent so far
-	sum[y] = cotangent
+	depends := dependents(last, xs)
+	back := backward{sum: make(map[*graph.Node]*graph.Node), taken: make(map[*graph.Node][]taken)}
+	for i, y := range ys {
+		back.accumulate(y, cotangents[i])
+	}
 
 	loops := make(map[*graph.Node][]*graph.Node) // Scan → the cotangents of its outputs
-	nodes := y.Graph().Nodes()
-	for id := y.ID(); id >= 0; id-- {
+	nodes := last.Graph().Nodes()
+	for id := last.ID(); id >= 0; id-- {
 		n := nodes[id]
-		bar := sum[n]
+		bar := back.cotangent(n)
 		if n.Op() == graph.OpProject && bar != nil && depends[n] && !slices.Contains(xs, n) {
 			project(loops, n, bar)
 			continue
@@ -55,6 +57,9 @@ func VJP(y, cotangent *graph.Node, xs ...*graph.Node) []*graph.Node {
 		if !slices.Contains(want, true) {
 			continue // n is one of xs
 		}
+		if n.Op() == graph.OpSlice && back.take(n, bar) {
+			continue
+		}
 		cotangents := func() []*graph.Node {
 			if n.Op() == graph.OpScan {
 				return scanRule(n, loops[n], want)
@@ -63,18 +68,34 @@ func VJP(y, cotangent *graph.Node, xs ...*graph.Node) []*graph.Node {
 		}
 		for i, g := range cotangents() {
 			if in := n.Inputs()[i]; g != nil && want[i] {
-				accumulate(sum, in, g)
+				back.accumulate(in, g)
 			}
 		}
 	}
 
 	grads := make([]*graph.Node, len(xs))
 	for i, x := range xs {
-		if grads[i] = sum[x]; grads[i] == nil {
+		if grads[i] = back.cotangent(x); grads[i] == nil {
 			grads[i] = graph.Like(x, 0)
 		}
 	}
 	return grads
+}
+
+func checkOperands(ys, cotangents, xs []*graph.Node) {
+	for i, y := range ys {
+		if c := cotangents[i]; !y.Type().Equal(c.Type()) {
+			panic(&graph.Error{Op: y.Op(), Operands: []string{c.Type().String()}, Want: fmt.Sprintf("want a cotangent of type %v", y.Type())})
+		}
+		for _, x := range xs {
+			if x.Graph() != y.Graph() {
+				panic(&graph.Error{
+					Op: y.Op(), Operands: []string{y.Type().String(), x.Type().String()},
+					Want: fmt.Sprintf("want variables of one graph, this one is of graph %q, not %q", x.Graph().Name(), y.Graph().Name()),
+				})
+			}
+		}
+	}
 }
 
 // HessianVector returns ∇²(Σ y)·v, the product of the Hessian with respect
@@ -89,16 +110,6 @@ func HessianVector(y, x, v *graph.Node) *graph.Node {
 func Has(op graph.Op) bool {
 	_, ok := rules[op]
 	return ok
-}
-
-func accumulate(sum map[*graph.Node]*graph.Node, n, g *graph.Node) {
-	if !g.Type().Equal(n.Type()) {
-		panic(fmt.Sprintf("autodiff: cotangent %v for %v", g.Type(), n))
-	}
-	if old := sum[n]; old != nil {
-		g = graph.Add(old, g)
-	}
-	sum[n] = g
 }
 
 // dependents finds the nodes up to y that depend on one of xs through

@@ -36,18 +36,6 @@ func Along(slopes, vectors []*g.Node) (sum *g.Node) {
 	return sum
 }
 
-// Gradients returns Σ (∂y/∂x)ᵀ·cotangent over ys for each of xs: the
-// vector-Jacobian product of a function with several results.
-func Gradients(ys, cotangents, xs []*g.Node) []*g.Node {
-	sums := VJP(ys[0], cotangents[0], xs...)
-	for i, y := range ys[1:] {
-		for j, part := range VJP(y, cotangents[i+1], xs...) {
-			sums[j] = g.Add(sums[j], part)
-		}
-	}
-	return sums
-}
-
 // placeholder is a node of y's type that nothing else uses, to differentiate
 // by.
 func placeholder(y *g.Node) *g.Node {

@@ -104,7 +104,7 @@ func scanRule(n *g.Node, bars []*g.Node, want []bool) []*g.Node {
 			adjoint.output(slopes[k])
 		}
 	}
-	out := g.ScanShared(adjoint.body, carried, stacks, in[shared:], !a.Reverse)
+	out := splitScan(adjoint.body, carried, stacks, in[shared:], !a.Reverse)
 
 	// Carried cotangents come first, in the order of their operands.
 	slices.SortStableFunc(places, func(i, j int) int {

@@ -16,7 +16,7 @@ KILLED      :=
 FAILED      :=
 DENSE       := 1000000
 
-.PHONY: demo quick test golden golden-go golden-python lint bench bench-growth bench-cuda bench-test microbench fuzz crash-test parity parity-runtimes parity-evaluation page-test page-picture cluster-test clean
+.PHONY: demo quick test golden golden-go golden-python lint bench bench-growth bench-cuda bench-test microbench fuzz crash-test parity parity-runtimes parity-evaluation page-test page-picture cluster-test device-test device-test-webgpu clean
 
 demo:
 	go run ./cmd/ebm demo
@@ -123,6 +123,22 @@ cluster-test:
 	deploy/mpi/test.sh bench/cluster
 	deploy/slurm/test.sh bench/cluster/ebm
 	cd deploy/kubernetes && EBM=$(CURDIR)/bench/cluster/ebm EBM_LIBRARY=$$(go list -C $(CURDIR) -m -f '{{.Dir}}' github.com/k2-fsa/sherpa-onnx-go-linux)/lib/$$(uname -m)-unknown-linux-gnu/libonnxruntime.so go test -count=1 ./...
+
+# What devices compute, against the CPU.
+device-test: device-test-webgpu
+
+# WebGPU: the build with the plugin is installed under DEVICE_DIR by pip, and Mesa's
+# software device unpacked beside it (Debian's packages) unless VK_DRIVER_FILES names the
+# driver of another device. Shaders are kept from run to run.
+DEVICE_DIR := $(abspath bench/device)
+device-test-webgpu:
+	go build -o $(DEVICE_DIR)/ebm ./cmd/ebm
+	[ -n "$$VK_DRIVER_FILES" ] || deploy/device/vulkan.sh $(DEVICE_DIR)/vulkan
+	set -e; export XDG_CACHE_HOME=$(DEVICE_DIR)/cache GOCACHE=$$(go env GOCACHE); unset EBM_ORT_LIBRARY; \
+	[ -d $(DEVICE_DIR)/cache/ebm/onnxruntime/*-webgpu ] || $(DEVICE_DIR)/ebm runtime install --provider webgpu; \
+	[ -n "$$VK_DRIVER_FILES" ] || . $(DEVICE_DIR)/vulkan/env; \
+	$(DEVICE_DIR)/ebm runtime info --provider webgpu; \
+	go test -tags device -count 1 -v -run '^TestDevice|^TestAuto' ./runtime ./cmd/ebm
 
 # Exported files under the onnx package's checker and Python's ONNX Runtime.
 parity: $(VENV)/ready

@@ -29,6 +29,9 @@ type Options struct {
 	Metadata map[string]string
 	// Sizes fixes symbolic dimensions, such as {"N": 128}; others stay dynamic.
 	Sizes map[string]int
+	// Unroll replaces Scans of a fixed number of steps by these steps, for devices,
+	// whose providers have none.
+	Unroll bool
 	// Passes replace the list of Passes when they are not nil.
 	Passes []Pass
 	// Version of the producer.
@@ -47,6 +50,9 @@ func Model(g *graph.Graph, o Options) (*onnxpb.ModelProto, error) {
 	err := graph.Catch(func() {
 		if len(o.Sizes) > 0 {
 			g = fixSizes(g, o.Sizes)
+		}
+		if o.Unroll {
+			g = unroll(g)
 		}
 		passes := o.Passes
 		if passes == nil {

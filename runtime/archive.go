@@ -39,8 +39,11 @@ type layoutName struct {
 // licences lie at the top of every package.
 var licence = regexp.MustCompile(`^(?:onnxruntime|package|onnxruntime-[^/]+)/(LICENSE|ThirdPartyNotices\.txt)$`)
 
+// pluginLicence are those of a plugin's wheel, which go beside the main library's.
+var pluginLicence = regexp.MustCompile(`^onnxruntime_ep_webgpu-[^/]+\.dist-info/licenses/(LICENSE|ThirdPartyNotices\.txt)$`)
+
 // layoutFor knows the packages that carry ONNX Runtime: PyPI wheels
-// (onnxruntime/capi), release archives (NAME/lib), npm's onnxruntime-node
+// (onnxruntime/capi, onnxruntime_ep_webgpu), release archives (NAME/lib), npm's onnxruntime-node
 // (package/bin/napi-v6/OS/ARCH) and its packages of GPU providers
 // (package/Plugins/OS/ARCH).
 func layoutFor(goos, goarch string) (layout, error) {
@@ -50,7 +53,7 @@ func layoutFor(goos, goarch string) (layout, error) {
 		return layout{}, fmt.Errorf("no package of ONNX Runtime is known for %s/%s", goos, goarch)
 	}
 	l := layout{folders: regexp.MustCompile(fmt.Sprintf(
-		`^(?:onnxruntime/capi|onnxruntime-[^/]+/lib|package/bin/napi-v[0-9]+/%s/%s|package/Plugins/%s/%s)$`,
+		`^(?:onnxruntime/capi|onnxruntime_ep_webgpu|onnxruntime-[^/]+/lib|package/bin/napi-v[0-9]+/%s/%s|package/Plugins/%s/%s)$`,
 		system[0], arch, system[1], arch))}
 	add := func(pattern, as string) {
 		l.names = append(l.names, layoutName{regexp.MustCompile(pattern), as})
@@ -67,6 +70,9 @@ func layoutFor(goos, goarch string) (layout, error) {
 		add(`^onnxruntime_providers_shared\.dll$`, "onnxruntime_providers_shared.dll")
 		add(`^onnxruntime_providers_cuda\.dll$`, "onnxruntime_providers_cuda.dll")
 	}
+	for _, name := range webgpuFilesOf(goos) {
+		add("^"+regexp.QuoteMeta(name)+"$", name)
+	}
 	return l, nil
 }
 
@@ -75,6 +81,9 @@ func layoutFor(goos, goarch string) (layout, error) {
 func (l layout) take(entry string) (as string, ok bool) {
 	if m := licence.FindStringSubmatch(entry); m != nil {
 		return m[1], true
+	}
+	if m := pluginLicence.FindStringSubmatch(entry); m != nil {
+		return "WebGPU-" + m[1], true
 	}
 	if !l.folders.MatchString(path.Dir(entry)) {
 		return "", false

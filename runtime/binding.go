@@ -26,20 +26,27 @@ type Binding struct {
 // and every output of the model by name. On the CPU nothing is copied: a run
 // reads the inputs' elements as they are at that moment and overwrites the
 // outputs'. Two bindings of one session may use each other's outputs as
-// inputs. With CUDA, the elements cross the bus at every run.
+// inputs. On a device, a run copies the inputs there and the outputs back, but for
+// those that are held there, see BindHeld.
 //
 // A tensor that does not fit is a *ValueError, as is memory that an output
 // shares with an input or with another output (ONNX Runtime would give wrong
 // numbers without an error).
 func (s *Session) Bind(inputs, outputs map[string]*tensor.Tensor) (*Binding, error) {
-	b, err := s.bind(inputs, outputs)
+	return s.BindHeld(nil, inputs, outputs)
+}
+
+// BindHeld is Bind where runs read and write the copies of the tensors that h holds on
+// the device, in place of their own elements. Close the binding before h.
+func (s *Session) BindHeld(h *Held, inputs, outputs map[string]*tensor.Tensor) (*Binding, error) {
+	b, err := s.bind(h, inputs, outputs)
 	if err != nil {
 		return nil, fmt.Errorf("bind %s: %w", s.name, err)
 	}
 	return b, nil
 }
 
-func (s *Session) bind(inputs, outputs map[string]*tensor.Tensor) (*Binding, error) {
+func (s *Session) bind(h *Held, inputs, outputs map[string]*tensor.Tensor) (*Binding, error) {
 	sizes := symbols{}
 	given, err := checkAll("input", s.inputs, inputs, sizes)
 	if err != nil {
@@ -62,8 +69,8 @@ func (s *Session) bind(inputs, outputs map[string]*tensor.Tensor) (*Binding, err
 		return nil, err
 	}
 	b := &Binding{session: s}
-	if b.in, err = newValues(given); err == nil {
-		if b.out, err = newValues(taken); err == nil {
+	if b.in, err = s.place(h, given, s.inPlace); err == nil {
+		if b.out, err = s.place(h, taken, s.outPlace); err == nil {
 			b.options, err = ort.NewRunOptions()
 		}
 	}
@@ -112,7 +119,7 @@ func (b *Binding) Run(ctx context.Context) error {
 	if b.closed || b.session.ort == nil {
 		return b.session.wrap(ErrClosed)
 	}
-	if err := b.renewScalars(); err != nil {
+	if err := errors.Join(b.renewScalars(), b.session.stage(b.in, false)); err != nil {
 		return b.session.wrap(err)
 	}
 	if _, err := b.session.run(ctx, b.options, b.in, b.out); err != nil {
@@ -121,6 +128,48 @@ func (b *Binding) Run(ctx context.Context) error {
 	for _, v := range b.out {
 		v.fetch()
 	}
+	if err := b.session.stage(b.out, true); err != nil {
+		return b.session.wrap(err)
+	}
+	return nil
+}
+
+// place returns the values of a binding's tensors: in the host where the CPU reads or
+// writes them, those of h, or copies on the device.
+func (s *Session) place(h *Held, tensors []*tensor.Tensor, onDevice []bool) ([]*value, error) {
+	if s.runtime.device == nil {
+		return newValues(tensors)
+	}
+	values := make([]*value, len(tensors))
+	for i, t := range tensors {
+		var err error
+		switch v := h.of(t); {
+		case v != nil:
+			values[i] = &value{tensor: t, ort: v, held: true}
+		case onDevice[i]:
+			if v, err = s.runtime.device.allocate(t); err == nil {
+				values[i] = &value{tensor: t, ort: v, staged: true}
+			}
+		default:
+			values[i], err = newValue(t)
+		}
+		if err != nil {
+			return values, err
+		}
+	}
+	return values, nil
+}
+
+// stage copies the elements of staged values to the device, or back.
+func (s *Session) stage(values []*value, back bool) error {
+	for _, v := range values {
+		if !v.staged {
+			continue
+		}
+		if err := s.runtime.copy(v.tensor, v.ort.(*deviceValue), back); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -128,7 +177,7 @@ func (b *Binding) Run(ctx context.Context) error {
 // which has copies of them.
 func (b *Binding) renewScalars() error {
 	for i, v := range b.in {
-		if v.tensor.Rank() > 0 {
+		if v.tensor.Rank() > 0 || v.held || v.staged {
 			continue
 		}
 		renewed, err := newValue(v.tensor)
@@ -150,8 +199,10 @@ func (b *Binding) Close() error {
 		return nil
 	}
 	b.closed = true
+	unlock := b.session.runtime.device.lock()
 	closeAll(b.in)
 	closeAll(b.out)
+	unlock()
 	b.in, b.out = nil, nil
 	if b.options != nil {
 		b.options.Destroy()

@@ -9,23 +9,24 @@ import (
 // Provider names what computes: the part of ONNX Runtime that has the kernels.
 type Provider string
 
-// The providers. Auto is CUDA where it works and the CPU elsewhere; the empty
-// Provider means Auto.
+// The providers. Auto is CUDA where it works, WebGPU where that works on hardware, and
+// the CPU elsewhere; the empty Provider means Auto.
 const (
-	Auto Provider = "auto"
-	CPU  Provider = "cpu"
-	CUDA Provider = "cuda"
+	Auto   Provider = "auto"
+	CPU    Provider = "cpu"
+	CUDA   Provider = "cuda"
+	WebGPU Provider = "webgpu"
 )
 
 // ParseProvider returns the provider called name, which is one of "auto",
-// "cpu" and "cuda" in any case; "" is Auto.
+// "cpu", "cuda" and "webgpu" in any case; "" is Auto.
 func ParseProvider(name string) (Provider, error) {
 	p := Provider(strings.ToLower(name))
 	if p == "" {
 		return Auto, nil
 	}
-	if !slices.Contains([]Provider{Auto, CPU, CUDA}, p) {
-		return "", fmt.Errorf("unknown provider %q, want auto, cpu or cuda", name)
+	if !slices.Contains([]Provider{Auto, CPU, CUDA, WebGPU}, p) {
+		return "", fmt.Errorf("unknown provider %q, want auto, cpu, cuda or webgpu", name)
 	}
 	return p, nil
 }
@@ -48,9 +49,10 @@ type Config struct {
 	// Library is the shared library's file, or the folder that holds it; ""
 	// searches.
 	Library string
-	// Provider is Auto, CPU or CUDA; "" means Auto.
+	// Provider is Auto, CPU, CUDA or WebGPU; "" means Auto. Auto takes no WebGPU device
+	// that software plays.
 	Provider Provider
-	// Device is the number of the CUDA device, from 0.
+	// Device is the number of the device, from 0.
 	Device int
 	// Threads is the number of threads that one run computes with on the CPU;
 	// 0 means as many as the Go scheduler has processors (GOMAXPROCS).
@@ -59,6 +61,8 @@ type Config struct {
 	// which is several times faster on newer devices and leaves about three
 	// digits. It means nothing on the CPU.
 	TF32 bool
+	// Traffic, when not nil, counts the runs of the runtime, and others'.
+	Traffic *Traffic
 	// Log, when not nil, gets one line when Auto falls back to the CPU though
 	// there is a CUDA build or device, and one before something is fetched.
 	Log func(line string)
@@ -91,9 +95,11 @@ type Info struct {
 	Source    Source     `json:"source"`             // which step of the search found it
 	Version   string     `json:"version"`            // ONNX Runtime's version, such as "1.28.2"
 	Providers []Provider `json:"providers"`          // the providers that work here, best first
-	Provider  Provider   `json:"provider"`           // the one in use: CPU or CUDA
+	Provider  Provider   `json:"provider"`           // the one in use: CPU, CUDA or WebGPU
 	Fallback  string     `json:"fallback,omitempty"` // why Auto took the CPU, in one line; empty otherwise
-	Device    int        `json:"device"`             // the number of the CUDA device
+	Device    int        `json:"device"`             // the number of the device
+	Adapter   string     `json:"adapter,omitempty"`  // which WebGPU device it is
+	Software  bool       `json:"software,omitempty"` // a program on the CPU plays the device
 	Threads   int        `json:"threads"`            // threads of a run on the CPU
 	TF32      bool       `json:"tf32"`               // CUDA's products may round to TF32
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	goruntime "runtime"
+	"slices"
 	"strings"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -21,15 +22,15 @@ import (
 // InstallOptions says what Install puts into the user cache.
 type InstallOptions struct {
 	// Files are archives that the user has: a release archive of ONNX Runtime
-	// (.tgz, .zip), a PyPI wheel (onnxruntime, onnxruntime-gpu) or an npm
+	// (.tgz, .zip), a PyPI wheel (onnxruntime, onnxruntime-gpu, onnxruntime-ep-webgpu) or an npm
 	// tarball (onnxruntime-node, com.github.asus4.onnxruntime.linux-x64-gpu).
 	// An archive of providers alone needs a second one of the same version
 	// that has the main library. Without files, a known build is fetched
 	// through the pip or npm client.
 	Files []string
 	// Provider is the kind of build. CPU leaves out the providers that a file
-	// holds; CUDA asks for them; Auto takes them where they are, and fetches a
-	// CPU build.
+	// holds; CUDA and WebGPU ask for one of them; Auto takes what is there, and fetches
+	// a CPU build.
 	Provider Provider
 	// Version is the build to fetch; "" is the newest that is known.
 	Version string
@@ -44,7 +45,7 @@ type Installed struct {
 	Dir      string   `json:"dir"`      // its folder
 	Library  string   `json:"library"`  // the main library's file
 	Version  string   `json:"version"`  // ONNX Runtime's version
-	Provider Provider `json:"provider"` // CPU or CUDA
+	Provider Provider `json:"provider"` // CPU, CUDA or WebGPU
 }
 
 // InstalledBuilds lists the builds that Install has put into the user cache, or
@@ -63,7 +64,7 @@ func InstalledBuilds(dir string) ([]Installed, error) {
 	var list []Installed
 	for _, e := range entries {
 		version, provider, ok := strings.Cut(e.Name(), "-")
-		if !ok || !isVersion(version) || provider != string(CPU) && provider != string(CUDA) {
+		if !ok || !isVersion(version) || !slices.Contains([]Provider{CPU, CUDA, WebGPU}, Provider(provider)) {
 			continue
 		}
 		i := Installed{Dir: filepath.Join(dir, e.Name()), Version: version, Provider: Provider(provider)}
@@ -99,7 +100,11 @@ func Wanted(opts InstallOptions) (what, dir string, err error) {
 		}
 	}
 	b := selected[0]
-	return fmt.Sprint(b.parts[0]), filepath.Join(dir, b.version+"-"+string(b.provider)), nil
+	var parts []string
+	for _, p := range b.parts {
+		parts = append(parts, fmt.Sprint(p))
+	}
+	return strings.Join(parts, " and "), filepath.Join(dir, b.version+"-"+string(b.provider)), nil
 }
 
 // Install puts a build of ONNX Runtime into the user cache, where Open finds
@@ -253,7 +258,7 @@ func unpackPackage(ctx context.Context, path, dir string, l layout) error {
 func checkUnpacked(dir string, want Provider, archives []string) (Installed, error) {
 	from := strings.Join(archives, " and ")
 	cuda := providerFiles()
-	hasCUDA := isFile(filepath.Join(dir, cuda[1]))
+	hasCUDA, hasWebGPU := isFile(filepath.Join(dir, cuda[1])), isFile(filepath.Join(dir, webgpuFiles()[0]))
 	main := filepath.Join(dir, libraryName())
 	switch {
 	case !isFile(main) && hasCUDA:
@@ -264,15 +269,29 @@ func checkUnpacked(dir string, want Provider, archives []string) (Installed, err
 		return Installed{}, fmt.Errorf("%s holds the CUDA provider of ONNX Runtime %s, but not the main library: give a second file that has "+
 			"it, of the same version, such as onnxruntime-node's",
 			from, strings.Join(versions, " or "))
+	case !isFile(main) && hasWebGPU:
+		return Installed{}, fmt.Errorf("%s holds the WebGPU plugin, but not the main library: give a second file that has it, such as the wheel of "+
+			"onnxruntime", from)
 	case !isFile(main):
 		return Installed{}, fmt.Errorf("%s holds no ONNX Runtime library for %s/%s", from, goruntime.GOOS, goruntime.GOARCH)
 	case want == CUDA && !hasCUDA:
 		return Installed{}, fmt.Errorf("%s holds no CUDA provider (%s)", from, cuda[1])
+	case want == WebGPU && !hasWebGPU:
+		return Installed{}, fmt.Errorf("%s holds no WebGPU plugin (%s)", from, webgpuFiles()[0])
 	}
 	result := Installed{Provider: CPU}
-	if hasCUDA && want != CPU {
+	var unwanted []string
+	if hasCUDA && (want == CUDA || want == Auto) {
 		result.Provider = CUDA
-	} else if err := removeAll(dir, cuda); err != nil {
+	} else {
+		unwanted = append(unwanted, cuda...)
+	}
+	if hasWebGPU && (want == WebGPU || want == Auto && !hasCUDA) {
+		result.Provider = WebGPU
+	} else {
+		unwanted = append(unwanted, webgpuFiles()...)
+	}
+	if err := removeAll(dir, unwanted); err != nil {
 		return Installed{}, err
 	}
 	lib := library{path: main}

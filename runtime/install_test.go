@@ -157,6 +157,50 @@ func TestInstallCUDA(t *testing.T) {
 	}
 }
 
+// TestInstallWebGPU has the plugin in a file beside the main library's.
+func TestInstallWebGPU(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long")
+	}
+	content, version := realLibrary(t)
+	at := "onnxruntime_ep_webgpu/" + webgpuFiles()[0]
+	plugin := write(t, "plugin.whl", zipOf(t, entry{at, "plugin", 0},
+		entry{"onnxruntime_ep_webgpu-0.4.0.dist-info/licenses/LICENSE", "its own", 0}))
+	main := write(t, "main.whl", zipOf(t, entry{"onnxruntime/capi/" + strings.Replace(versionedPattern(), "*", version, 1), content, 0},
+		entry{"onnxruntime/LICENSE", "text", 0}))
+	root := t.TempDir()
+	for _, c := range []struct {
+		files []string
+		want  string
+	}{{[]string{plugin}, "not the main library"}, {[]string{main}, "no WebGPU plugin"}} {
+		_, err := Install(t.Context(), InstallOptions{Files: c.files, Provider: WebGPU, Dir: root})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v: error %v, want %q", c.files, err, c.want)
+		}
+	}
+	for _, provider := range []Provider{WebGPU, Auto} {
+		got, err := Install(t.Context(), InstallOptions{Files: []string{plugin, main}, Provider: provider, Dir: root})
+		if err != nil || got.Provider != WebGPU || got.Version != version {
+			t.Fatalf("installed %+v, %v", got, err)
+		}
+		want := []string{"LICENSE", "WebGPU-LICENSE", libraryName(), webgpuFiles()[0]}
+		slices.Sort(want)
+		if files := listing(t, got.Dir); !slices.Equal(files, want) {
+			t.Errorf("folder holds %v, want %v", files, want)
+		}
+	}
+	if builds, err := InstalledBuilds(root); err != nil || len(builds) != 1 || builds[0].Provider != WebGPU {
+		t.Errorf("builds %+v, %v", builds, err)
+	}
+	got, err := Install(t.Context(), InstallOptions{Files: []string{plugin, main}, Provider: CPU, Dir: root})
+	if err != nil || got.Provider != CPU {
+		t.Fatalf("installed %+v, %v", got, err)
+	}
+	if _, ok := webgpuPlugin(got.Library); ok {
+		t.Error("the plugin is in a CPU build")
+	}
+}
+
 func TestInstallTriesTheMainLibraryOfCUDA(t *testing.T) {
 	content, version := realLibrary(t)
 	r, err := Open(t.Context(), Config{Provider: CPU})
@@ -214,7 +258,7 @@ func TestInstallComparesWithKnownFiles(t *testing.T) {
 
 func TestKnownBuilds(t *testing.T) {
 	for _, b := range knownBuilds() {
-		if compareVersions(b.version, minVersion) < 0 || b.provider != CPU && b.provider != CUDA {
+		if compareVersions(b.version, minVersion) < 0 || !slices.Contains([]Provider{CPU, CUDA, WebGPU}, b.provider) {
 			t.Errorf("build %+v", b)
 		}
 		for _, p := range b.parts {
@@ -224,8 +268,10 @@ func TestKnownBuilds(t *testing.T) {
 		}
 	}
 	for _, platform := range []string{"linux/amd64", "linux/arm64", "darwin/arm64", "windows/amd64"} {
-		if _, err := selectBuilds(knownBuilds(), CPU, "", platform); err != nil {
-			t.Error(err)
+		for _, provider := range []Provider{CPU, WebGPU} {
+			if _, err := selectBuilds(knownBuilds(), provider, "", platform); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 	_, err := selectBuilds(knownBuilds(), CPU, "1.2.3", "linux/amd64")

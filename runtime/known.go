@@ -25,10 +25,18 @@ type part struct {
 	sha256  string
 }
 
+// python returns the wheel's tag of Python and its interface: the plugin needs neither.
+func (p part) python() string {
+	if p.name == webgpuPackage {
+		return "py3-none"
+	}
+	return "cp311-cp311"
+}
+
 // file is the name of the file that the client writes.
 func (p part) file() string {
 	if p.client == "pip" {
-		return fmt.Sprintf("%s-%s-cp311-cp311-%s.whl", strings.ReplaceAll(p.name, "-", "_"), p.version, p.tag)
+		return fmt.Sprintf("%s-%s-%s-%s.whl", strings.ReplaceAll(p.name, "-", "_"), p.version, p.python(), p.tag)
 	}
 	return fmt.Sprintf("%s-%s.tgz", p.name, p.version)
 }
@@ -65,6 +73,15 @@ func knownBuilds() []build {
 			node("1.29.0", "cfdfb45ec4044b1fdca43e5d2e180fb6817e649ff8ad1e0dfc90e18e51b67037"),
 			{"npm", "com.github.asus4.onnxruntime.linux-x64-gpu", "0.4.9", "", "2b459e0c17f340c92970c10ed86de4f37a3009f93c14053e6ad4334cbb6be412"},
 		}},
+	}
+	for platform, plugin := range map[string]part{
+		linux:    {"pip", webgpuPackage, "0.4.0", glibc, "5d8c961eda91a88961cad1fb7621f389f006b18497d6ea9ecf96f729f066cbfb"},
+		linuxARM: {"pip", webgpuPackage, "0.4.0", glibcARM, "17f660db53b1a509c63e721ac6784a2daa1c4e91a968523ee9986505ee5b0a55"},
+		mac:      {"pip", webgpuPackage, "0.4.0", "macosx_14_0_universal2", "8d0a91d44b43d931c3068b9134aed9770f27803e353c2b58c93e1700bb68bcca"},
+		windows:  {"pip", webgpuPackage, "0.4.0", "win_amd64", "7db646669d1a2390551da675115ea125e68cb3d4d2c3a2d6e463372bf8d6ea87"},
+	} {
+		main := builds[slices.IndexFunc(builds, func(b build) bool { return b.platform == platform })]
+		builds = append(builds, build{WebGPU, main.version, platform, []part{main.parts[0], plugin}})
 	}
 	for _, platform := range []string{linux, linuxARM, mac, windows, "windows/arm64"} {
 		builds = append(builds, build{CPU, "1.30.0", platform,

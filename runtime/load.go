@@ -114,12 +114,24 @@ func (r *Runtime) load(name, path string, model io.ReaderAt, size int64, opts Se
 	}
 	defer options.Destroy()
 	var session *ort.DynamicAdvancedSession
-	r.guard(func() { session, err = create(nameList(inputs), nameList(outputs), options) })
+	r.guard(func() {
+		defer r.device.lock()()
+		session, err = create(nameList(inputs), nameList(outputs), options)
+	})
 	if err != nil {
 		r.release()
 		return nil, &ModelError{Path: path, Err: plain(err)}
 	}
-	return &Session{runtime: r, name: name, inputs: inputs, outputs: outputs, ort: session}, nil
+	s := &Session{runtime: r, name: name, inputs: inputs, outputs: outputs, ort: session}
+	if r.device != nil {
+		in, wrongIn := r.device.calls.places(session, false, len(inputs))
+		out, wrongOut := r.device.calls.places(session, true, len(outputs))
+		if err := errors.Join(wrongIn, wrongOut); err != nil {
+			return nil, errors.Join(&ModelError{Path: path, Err: err}, s.Close())
+		}
+		s.inPlace, s.outPlace = in, out
+	}
+	return s, nil
 }
 
 func nameList(infos []ValueInfo) []string {
@@ -164,6 +176,9 @@ func (r *Runtime) sessionOptions(opts SessionOptions) (_ *ort.SessionOptions, er
 	}
 	if err == nil && r.info.Provider == CUDA {
 		r.guard(func() { err = appendCUDA(o, r.info.Device, r.info.TF32, opts.CUDA) })
+	}
+	if err == nil && r.info.Provider == WebGPU {
+		err = r.device.calls.append(o, *r.device.plugin, nil)
 	}
 	if err != nil {
 		o.Destroy()

@@ -21,13 +21,19 @@ var process struct {
 	mu    sync.Mutex
 	users int
 	lib   library
+
+	calls   *calls    // what the binding lacks, nil until a device is used
+	devices []*device // of the runtimes
+	plugin  string    // the file of the plugin provider that is registered, "" for none
 }
 
 // Runtime is the opened library with a provider chosen. It may be used from
 // several goroutines at once. Close frees it; sessions that are still open
 // keep working until they are closed.
 type Runtime struct {
-	info Info
+	info    Info
+	device  *device // nil on the CPU
+	traffic *Traffic
 
 	mu     sync.Mutex
 	closed bool
@@ -48,10 +54,13 @@ func Open(ctx context.Context, cfg Config) (*Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Runtime{info: Info{
+	r := &Runtime{traffic: cfg.Traffic, info: Info{
 		Library: lib.path, Source: lib.source, Version: lib.version,
 		Providers: []Provider{CPU}, Provider: CPU, Device: cfg.Device, Threads: cfg.Threads, TF32: cfg.TF32,
 	}}
+	if r.traffic == nil {
+		r.traffic = new(Traffic)
+	}
 	if r.info.Threads == 0 {
 		r.info.Threads = goruntime.GOMAXPROCS(0)
 	}
@@ -65,18 +74,36 @@ func (r *Runtime) chooseProvider(cfg Config) error {
 	if cfg.Provider == CPU {
 		return nil
 	}
-	err := probeCUDA(r.info.Library, r.info.Version, cfg.Device)
+	use := func(p Provider) {
+		r.info.Providers = []Provider{p, CPU}
+		r.info.Provider = p
+	}
+	if cfg.Provider == WebGPU {
+		use(WebGPU)
+		if err := r.openWebGPU(cfg.Device, true); err != nil {
+			return err
+		}
+		return nil
+	}
+	err := r.openCUDA(cfg.Device)
 	switch {
 	case err == nil:
-		r.info.Providers = []Provider{CUDA, CPU}
-		r.info.Provider = CUDA
+		use(CUDA)
+		return nil
 	case cfg.Provider == CUDA:
 		return err
-	default:
-		r.info.Fallback = err.reason()
-		if hasDevice() || isFile(filepath.Join(filepath.Dir(r.info.Library), providerFiles()[1])) {
-			cfg.log("computing on the CPU, not with CUDA: 'ebm runtime info' says why")
+	}
+	r.info.Fallback = err.reason()
+	if _, ok := webgpuPlugin(r.info.Library); ok {
+		err := r.openWebGPU(cfg.Device, false)
+		if err == nil {
+			use(WebGPU)
+			return nil
 		}
+		r.info.Fallback += "; " + err.reason()
+	}
+	if hasDevice() || isFile(filepath.Join(filepath.Dir(r.info.Library), providerFiles()[1])) {
+		cfg.log("computing on the CPU, not with CUDA: 'ebm runtime info' says why")
 	}
 	return nil
 }
@@ -125,13 +152,13 @@ func (r *Runtime) release() error {
 		return nil
 	}
 	process.lib = library{}
-	return plain(ort.DestroyEnvironment())
+	return errors.Join(closeDevices(), plain(ort.DestroyEnvironment()))
 }
 
 // guard runs f, which may load or use a provider's libraries, and leaves the
 // process's signal handlers as they were before.
 func (r *Runtime) guard(f func()) {
-	if r.info.Provider == CUDA {
+	if r.info.Provider != CPU {
 		keepSignalHandlers(f)
 	} else {
 		f()

@@ -13,19 +13,35 @@ import (
 
 var update = flag.Bool("update", false, "write golden files anew")
 
-// TestProbe holds probe.onnx to the model that is written here.
+// TestProbe holds the models of files to those that are written here.
 func TestProbe(t *testing.T) {
-	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(convolution())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile("probe.onnx", b, 0o644); err != nil {
+	for name, model := range map[string]*onnxpb.ModelProto{"probe.onnx": convolution(), "identity.onnx": bytesAsTheyAre()} {
+		b, err := proto.MarshalOptions{Deterministic: true}.Marshal(model)
+		if err != nil {
 			t.Fatal(err)
 		}
+		if *update {
+			if err := os.WriteFile(name, b, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want, err := os.ReadFile(name); err != nil || !bytes.Equal(b, want) {
+			t.Errorf("%s has %d bytes (%v), want the %d of the model here: go test ./runtime -run TestProbe -update", name, len(want), err, len(b))
+		}
 	}
-	if want, err := os.ReadFile("probe.onnx"); err != nil || !bytes.Equal(b, want) {
-		t.Errorf("probe.onnx has %d bytes (%v), want the %d of the model here: go test ./runtime -run TestProbe -update", len(want), err, len(b))
+}
+
+// bytesAsTheyAre is y = x for a row of bytes.
+func bytesAsTheyAre() *onnxpb.ModelProto {
+	return &onnxpb.ModelProto{
+		IrVersion:   proto.Int64(8),
+		OpsetImport: []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(17)}},
+		Graph: &onnxpb.GraphProto{
+			Name:   proto.String("identity"),
+			Node:   []*onnxpb.NodeProto{node("Identity", []string{"x"}, "y")},
+			Input:  infos{val("x", onnxpb.TensorProto_UINT8, "N")},
+			Output: infos{val("y", onnxpb.TensorProto_UINT8, "N")},
+		},
 	}
 }
 

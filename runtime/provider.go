@@ -128,6 +128,30 @@ func hasDevice() bool {
 	return goruntime.GOOS == "windows" && err == nil
 }
 
+// openCUDA makes the runtime compute with CUDA, if that works.
+func (r *Runtime) openCUDA(number int) *ProviderError {
+	if wrong := probeCUDA(r.info.Library, r.info.Version, number); wrong != nil {
+		return wrong
+	}
+	process.mu.Lock()
+	defer process.mu.Unlock()
+	var err error
+	keepSignalHandlers(func() {
+		if process.calls == nil {
+			if process.calls, err = openCalls(r.info.Library); err != nil {
+				return
+			}
+		}
+		r.device, err = newCUDADevice(process.calls, number)
+	})
+	if err != nil {
+		return &ProviderError{Provider: CUDA, Library: r.info.Library, Err: err, Remedy: remedyLibs,
+			Problem: fmt.Sprintf("device %d cannot hold tensors", number)}
+	}
+	process.devices = append(process.devices, r.device)
+	return nil
+}
+
 // probeCUDA finds out whether CUDA works here, by running a convolution on it.
 func probeCUDA(library, version string, device int) *ProviderError {
 	if wrong := checkCUDAFiles(library, version); wrong != nil {
@@ -164,6 +188,23 @@ func tryCUDA(device int) (err error) {
 	if err := appendCUDA(options, device, false, nil); err != nil {
 		return err
 	}
+	return tryConvolution(options)
+}
+
+// tryPlugin runs a convolution on a plugin provider's device.
+func (r *Runtime) tryPlugin(d epDevice) error {
+	options, err := ort.NewSessionOptions()
+	if err != nil {
+		return plain(err)
+	}
+	defer options.Destroy()
+	if err := errors.Join(options.SetLogSeverityLevel(ort.LoggingLevelFatal), r.device.calls.append(options, d, nil)); err != nil {
+		return plain(err)
+	}
+	return tryConvolution(options)
+}
+
+func tryConvolution(options *ort.SessionOptions) error {
 	session, err := ort.NewDynamicAdvancedSessionWithONNXData(probe, []string{"x", "w"}, []string{"y"}, options)
 	if err != nil {
 		return plain(err)

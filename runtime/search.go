@@ -182,7 +182,7 @@ func cacheRoot() (string, error) {
 }
 
 // inUserCache returns the newest installed library that is of the provider's
-// kind (the CUDA kind for Auto), or else the newest of the other kind.
+// kind, or else the newest of another kind. Auto takes the kind of a device first.
 func inUserCache(provider Provider) (library, bool) {
 	root, err := cacheRoot()
 	if err != nil {
@@ -192,9 +192,12 @@ func inUserCache(provider Provider) (library, bool) {
 	if err != nil {
 		return library{}, false
 	}
-	kinds := []Provider{CUDA, CPU}
-	if provider == CPU {
-		kinds = []Provider{CPU, CUDA}
+	kinds := []Provider{CUDA, WebGPU, CPU}
+	if !hasDevice() {
+		kinds = []Provider{WebGPU, CUDA, CPU}
+	}
+	if i := slices.Index(kinds, provider); i > 0 {
+		kinds = slices.Insert(slices.Delete(kinds, i, i+1), 0, provider)
 	}
 	for _, kind := range kinds {
 		var best library

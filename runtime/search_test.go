@@ -54,6 +54,13 @@ func TestSearchOrder(t *testing.T) {
 	find(Config{Provider: CPU}, newer, FromUserCache)
 	find(Config{Provider: CUDA}, cuda, FromUserCache)
 	find(Config{}, cuda, FromUserCache)
+	webgpu := touch(t, filepath.Join(cache, "1.30.0-webgpu", libraryName()))
+	find(Config{Provider: WebGPU}, webgpu, FromUserCache)
+	find(Config{Provider: CUDA}, cuda, FromUserCache)
+	find(Config{Provider: CPU}, newer, FromUserCache)
+	if !hasDevice() {
+		find(Config{}, webgpu, FromUserCache)
+	}
 	named := touch(t, filepath.Join(t.TempDir(), libraryName()))
 	t.Setenv(libraryVariable, named)
 	find(Config{}, named, FromEnvironment)

@@ -20,6 +20,8 @@ type Session struct {
 	runtime         *Runtime
 	name            string // for errors: the file's name, or "model"
 	inputs, outputs []ValueInfo
+	// Of each input and output, whether a device reads or writes it; nil on the CPU.
+	inPlace, outPlace []bool
 
 	mu  sync.RWMutex // held for reading by every run, for writing by Close
 	ort *ort.DynamicAdvancedSession
@@ -92,7 +94,21 @@ func (s *Session) Run(ctx context.Context, inputs map[string]*tensor.Tensor) (ma
 		}
 		named[info.Name] = results[i]
 	}
+	s.runtime.traffic.up.Add(crossed(given, s.inPlace))
+	s.runtime.traffic.down.Add(crossed(results, s.outPlace))
 	return named, nil
+}
+
+// crossed returns the bytes of the tensors that ONNX Runtime copies to or from the
+// device by itself.
+func crossed(tensors []*tensor.Tensor, onDevice []bool) int64 {
+	n := 0
+	for i, there := range onDevice {
+		if there {
+			n += tensors[i].Len() * tensors[i].DType().Size()
+		}
+	}
+	return int64(n)
 }
 
 // destroyAllocated frees those of a run's output values that are not in out:
@@ -161,7 +177,11 @@ func (s *Session) run(ctx context.Context, options *ort.RunOptions, in, out []*v
 			}
 		}()
 	}
-	s.guardRun(func() { err = s.ort.RunWithOptions(inputs, outputs, options) })
+	s.guardRun(func() {
+		defer s.runtime.device.lock()()
+		err = s.ort.RunWithOptions(inputs, outputs, options)
+	})
+	s.runtime.traffic.runs.Add(1)
 	if err == nil {
 		return outputs, nil
 	}
@@ -205,7 +225,9 @@ func (s *Session) Close() error {
 	if s.ort == nil {
 		return nil
 	}
+	unlock := s.runtime.device.lock()
 	err := s.ort.Destroy()
+	unlock()
 	s.ort = nil
 	return errors.Join(err, s.runtime.release())
 }

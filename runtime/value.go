@@ -20,6 +20,9 @@ type value struct {
 	tensor *tensor.Tensor
 	ort    ort.Value
 	pin    goruntime.Pinner
+
+	held   bool // ort is that of a Held
+	staged bool // ort is a copy on the device, made anew by every run
 }
 
 // newValue wraps t without copying it. The caller closes the value.
@@ -112,10 +115,10 @@ func (v *value) fetch() {
 }
 
 func (v *value) close() {
-	if v.ort != nil {
+	if v.ort != nil && !v.held {
 		v.ort.Destroy()
-		v.ort = nil
 	}
+	v.ort = nil
 	v.pin.Unpin()
 }
 
@@ -158,32 +161,36 @@ func fromORT(v ort.Value) (*tensor.Tensor, error) {
 
 // memory returns the range of addresses of t's elements, empty for none.
 func memory(t *tensor.Tensor) (start, end uintptr) {
+	start = uintptr(elements(t))
+	return start, start + uintptr(t.Len()*t.DType().Size())
+}
+
+// elements returns where t's elements are, nil for none.
+func elements(t *tensor.Tensor) unsafe.Pointer {
 	if t.Len() == 0 {
-		return 0, 0
+		return nil
 	}
-	var p unsafe.Pointer
 	switch d := t.Raw().(type) {
 	case []float32:
-		p = unsafe.Pointer(&d[0])
+		return unsafe.Pointer(&d[0])
 	case []float64:
-		p = unsafe.Pointer(&d[0])
+		return unsafe.Pointer(&d[0])
 	case []tensor.Float16Bits:
-		p = unsafe.Pointer(&d[0])
+		return unsafe.Pointer(&d[0])
 	case []tensor.BFloat16Bits:
-		p = unsafe.Pointer(&d[0])
+		return unsafe.Pointer(&d[0])
 	case []int8:
-		p = unsafe.Pointer(&d[0])
+		return unsafe.Pointer(&d[0])
 	case []int16:
-		p = unsafe.Pointer(&d[0])
+		return unsafe.Pointer(&d[0])
 	case []int32:
-		p = unsafe.Pointer(&d[0])
+		return unsafe.Pointer(&d[0])
 	case []int64:
-		p = unsafe.Pointer(&d[0])
+		return unsafe.Pointer(&d[0])
 	case []uint8:
-		p = unsafe.Pointer(&d[0])
+		return unsafe.Pointer(&d[0])
 	case []bool:
-		p = unsafe.Pointer(&d[0])
+		return unsafe.Pointer(&d[0])
 	}
-	start = uintptr(p)
-	return start, start + uintptr(t.Len()*t.DType().Size())
+	return nil
 }

@@ -30,6 +30,8 @@ type app struct {
 	tf32       bool
 	ortLibrary string
 	quiet      bool
+	profile    bool
+	counts     runtime.Traffic
 
 	rt    *runtime.Runtime
 	bar   *terminal.Progress
@@ -37,11 +39,12 @@ type app struct {
 }
 
 func (a *app) addFlags(f *pflag.FlagSet) {
-	f.StringVar(&a.provider, "provider", "auto", "what computes: cpu, cuda, or auto for the best there is")
-	f.IntVar(&a.device, "device", 0, "number of the CUDA device")
+	f.StringVar(&a.provider, "provider", "auto", "what computes: cpu, cuda, webgpu, or auto for the best there is")
+	f.IntVar(&a.device, "device", 0, "number of the device")
 	f.IntVar(&a.threads, "threads", 0, "threads of ONNX Runtime on the CPU (default all cores)")
 	f.BoolVar(&a.tf32, "tf32", false, "let CUDA round products to TF32: faster, about three digits")
 	f.StringVar(&a.ortLibrary, "ort-library", "", "ONNX Runtime's shared library, or its folder (default: found by itself)")
+	f.BoolVar(&a.profile, "profile", false, "at the end, say how many runs were made and what crossed to and from the device")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress on standard error")
 }
 
@@ -67,7 +70,8 @@ func (a *app) config() (runtime.Config, error) {
 	if a.threads < 0 || a.device < 0 {
 		return runtime.Config{}, usagef("--threads %d --device %d, want numbers from 0", a.threads, a.device)
 	}
-	return runtime.Config{Library: a.ortLibrary, Provider: p, Device: a.device, Threads: a.threads, TF32: a.tf32, Log: a.log}, nil
+	return runtime.Config{Library: a.ortLibrary, Provider: p, Device: a.device, Threads: a.threads, TF32: a.tf32, Log: a.log,
+		Traffic: &a.counts}, nil
 }
 
 // load finds a model and says when it took a part of a file.
@@ -111,6 +115,17 @@ func (a *app) printJSON(v any) error {
 	}
 	_, err = a.stdout.Write(append(data, '\n'))
 	return err
+}
+
+// printProfile says what --profile asks for, on standard error.
+func (a *app) printProfile() {
+	runs := a.counts.Runs()
+	if !a.profile || runs == 0 {
+		return
+	}
+	a.endProgress()
+	up, down := a.counts.ToDevice(), a.counts.FromDevice()
+	fmt.Fprintf(a.stderr, "profile: %d runs, %d bytes to the device (%d a run), %d from it (%d a run)\n", runs, up, up/runs, down, down/runs)
 }
 
 func (a *app) endProgress() {

@@ -99,7 +99,7 @@ func flagValues(command, flag string) func() []string {
 	}
 	switch flag {
 	case "provider":
-		return wordsOf(runtime.Auto, runtime.CPU, runtime.CUDA)
+		return wordsOf(runtime.Auto, runtime.CPU, runtime.CUDA, runtime.WebGPU)
 	case "run", "start":
 		return references
 	case "checkpoint":

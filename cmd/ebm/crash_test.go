@@ -40,16 +40,6 @@ var (
 	dense  = flag.Int("dense", 1<<30, "so many calls of a kind are failed one by one; later ones 1, 2, 4, 8 … apart")
 )
 
-// victim in the environment makes the test's own program ebm.
-const victim = "EBM_CRASH_VICTIM"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(victim) != "" {
-		main()
-	}
-	os.Exit(m.Run())
-}
-
 // crashJob is a command that fills a folder. What it makes is a function of its
 // arguments, and giving it again finishes it.
 type crashJob struct {

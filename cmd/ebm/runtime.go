@@ -43,13 +43,20 @@ folder, the user cache (see 'ebm runtime install') and the Go module cache.`,
 			}
 			a.printf("library    %s\nfound      %s\nversion    %s\nproviders  %s\nin use     %s\n",
 				i.Library, i.Source, i.Version, strings.Join(providers, ", "), i.Provider)
-			if i.Provider == runtime.CUDA {
-				a.printf("device     %d\n", i.Device)
-			} else {
+			if i.Provider == runtime.CPU {
 				a.printf("threads    %d\n", i.Threads)
+			} else {
+				a.printf("device     %d\n", i.Device)
+			}
+			if i.Adapter != "" {
+				played := ""
+				if i.Software {
+					played = ", played by software on the CPU"
+				}
+				a.printf("adapter    %s%s\n", i.Adapter, played)
 			}
 			if i.Fallback != "" {
-				a.printf("no CUDA    %s\n", i.Fallback)
+				a.printf("no device  %s\n", i.Fallback)
 			}
 			return nil
 		},
@@ -69,15 +76,17 @@ func newRuntimeInstall(a *app) *cobra.Command {
 		Use:   "install [FILE…]",
 		Short: "Put a build of ONNX Runtime into the user cache",
 		Long: `install takes ONNX Runtime from archives that you have: a release archive
-(.tgz, .zip), a PyPI wheel (onnxruntime, onnxruntime-gpu) or an npm tarball
-(onnxruntime-node, or the GPU providers with a main library of the same
-version). Without files it fetches a known build through the pip or npm client,
-by version and SHA-256; where neither --provider nor --version says which, it
-asks first. --provider cuda asks for the CUDA providers, and --provider web for
-onnxruntime-web, which pages are made with. Commands then use what is installed
-in place of the library that comes with the program.`,
+(.tgz, .zip), a PyPI wheel (onnxruntime, onnxruntime-gpu, or onnxruntime with
+onnxruntime-ep-webgpu) or an npm tarball (onnxruntime-node, or the GPU providers
+with a main library of the same version). Without files it fetches a known build
+through the pip or npm client, by version and SHA-256; where neither --provider
+nor --version says which, it asks first. --provider cuda asks for the CUDA
+providers, --provider webgpu for the plugin that computes on any GPU, and
+--provider web for onnxruntime-web, which pages are made with. Commands then use
+what is installed in place of the library that comes with the program.`,
 		Example: `  ebm runtime install onnxruntime-linux-x64-gpu-1.29.0.tgz
-  ebm runtime install --provider cuda`,
+  ebm runtime install --provider cuda
+  ebm runtime install --provider webgpu`,
 		RunE: func(cmd *cobra.Command, files []string) error {
 			if a.provider == forPages {
 				dir, err := runtime.InstallWeb(cmd.Context(), runtime.InstallOptions{Files: files, Log: a.log})

@@ -110,6 +110,12 @@ func (s *Sampler) chain(ctx context.Context, p *plan, group int, stage progress.
 	if err != nil {
 		return nil, err
 	}
+	if s.device != nil {
+		if c.on, err = s.device.place(c.state, s.sigma0); err != nil {
+			return nil, fmt.Errorf("samples %d to %d: %w", c.index(lo), c.index(hi)-1, err)
+		}
+		defer c.on.close()
+	}
 	stage.Add(int64(done * (hi - lo)))
 	step := func(at int) (n int, err error) {
 		if err := c.look(ctx, at); err != nil {
@@ -122,7 +128,12 @@ func (s *Sampler) chain(ctx context.Context, p *plan, group int, stage progress.
 		stage.Add(int64(n * (hi - lo)))
 		return n, nil
 	}
-	save := func(done int) error { return kept.Write(c.arrays(done)) }
+	save := func(done int) error {
+		if err := c.fetch(done); err != nil {
+			return err
+		}
+		return kept.Write(c.arrays(done))
+	}
 	if err := states.Keep(ctx, done, len(p.updates), step, save); err != nil {
 		return nil, err
 	}
@@ -130,7 +141,7 @@ func (s *Sampler) chain(ctx context.Context, p *plan, group int, stage progress.
 		return nil, err
 	}
 	if !p.Raw {
-		clean, _, err := s.stepper.Denoise(ctx, c.x, c.hidden)
+		clean, _, err := c.jump(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("denoising jump of samples %d to %d: %w", c.index(lo), c.index(hi)-1, err)
 		}
@@ -138,6 +149,8 @@ func (s *Sampler) chain(ctx context.Context, p *plan, group int, stage progress.
 			return nil, err
 		}
 		c.x = clean
+	} else if err := c.fetch(len(p.updates)); err != nil {
+		return nil, err
 	}
 	return &batch{first: c.index(lo), x: c.places(c.x, hi), seen: c.seen}, nil
 }
@@ -152,6 +165,28 @@ type chain struct {
 	base, rows int
 	state      // [rows …]
 	seen       *seen
+	on         *resident // where the chains are between fetches, nil for the host
+}
+
+// fetch brings the chains to the host after so many steps.
+func (c *chain) fetch(steps int) error {
+	if c.on == nil {
+		return nil
+	}
+	at, err := c.on.fetch()
+	if err != nil {
+		return fmt.Errorf("samples %d to %d: %w", c.index(c.lo), c.index(c.hi)-1, err)
+	}
+	c.x, c.memory = at.x, at.memory
+	return c.check(c.x, steps)
+}
+
+// jump makes the denoising jump of eq. (9).
+func (c *chain) jump(ctx context.Context) (clean, energy *tensor.Tensor, err error) {
+	if c.on != nil {
+		return c.on.jump(ctx, c.hidden != nil)
+	}
+	return c.stepper.Denoise(ctx, c.x, c.hidden)
 }
 
 // index returns the index of the sample at a place of the group.
@@ -215,6 +250,9 @@ func (c *chain) start() {
 // until returns the number of steps from step at that the next run makes: up to
 // StepsPerRun of one size, and not beyond a snapshot.
 func (c *chain) until(at int) int {
+	if c.on != nil {
+		return 1 // so that a chain that is stopped is where its last step left it
+	}
 	end := min(at+c.StepsPerRun, len(c.updates))
 	for k, u := range c.updates[at:end] {
 		if !c.remember && u.StepSize != c.updates[at].StepSize {
@@ -235,6 +273,9 @@ func (c *chain) until(at int) int {
 
 // steps makes n steps from step at.
 func (c *chain) steps(ctx context.Context, at, n int) error {
+	if c.on != nil {
+		return c.stepOnDevice(ctx, at)
+	}
 	noise := tensor.New(tensor.Float32, append([]int{n}, c.x.Shape()...)...)
 	for k := range n {
 		c.normal(tensor.Data[float32](noise)[k*c.x.Len():(k+1)*c.x.Len()], rng.SampleNoise, at+k)
@@ -250,6 +291,26 @@ func (c *chain) steps(ctx context.Context, at, n int) error {
 		}
 	}
 	return c.check(c.x, at+n)
+}
+
+// looksEvery is the number of steps on a device after which the energies, where they are
+// not watched, come to the host: they say whether x is still finite.
+const looksEvery = 50
+
+// stepOnDevice makes step at.
+func (c *chain) stepOnDevice(ctx context.Context, at int) error {
+	c.normal(tensor.Data[float32](c.on.noise), rng.SampleNoise, at)
+	if err := c.on.step(ctx, c.updates[at]); err != nil {
+		return fmt.Errorf("samples %d to %d, step %d: %w", c.index(c.lo), c.index(c.hi)-1, at, err)
+	}
+	if c.seen == nil && (at+1)%looksEvery != 0 {
+		return nil
+	}
+	energy, err := c.on.energies()
+	if err != nil {
+		return err
+	}
+	return c.record(energy, at, 1)
 }
 
 // side makes updates of the group's chains, in parts side by side where there are more
@@ -339,9 +400,12 @@ func (c *chain) look(ctx context.Context, steps int) error {
 	if i := slices.Index(c.Watch.Snapshots, steps); i < len(c.seen.snapshots) {
 		return nil // none, or taken before the run was stopped
 	}
+	if err := c.fetch(steps); err != nil {
+		return err
+	}
 	end := c.lo + c.seen.n
 	taken := snapshot{x: c.places(c.x, end)}
-	clean, energy, err := c.stepper.Denoise(ctx, c.x, c.hidden)
+	clean, energy, err := c.jump(ctx)
 	if err != nil {
 		return fmt.Errorf("snapshot after %d steps: %w", steps, err)
 	}

@@ -29,6 +29,12 @@ type Files struct {
 	// loaded when such chains are first drawn; nil for none. It fills in, too.
 	Updates func() ([]byte, error)
 
+	// Fixed makes a model of one step, or of the jump, for a batch of a fixed size and
+	// without a Scan: "sampler", "denoise", "inpaint", "denoise_hidden" or "updates", of
+	// the graphs above. Chains then stay in the memory of the device, where one computes;
+	// nil for models whose chains pass through the host at every run.
+	Fixed func(model string, batch int) ([]byte, error)
+
 	// Score is any model x [N …] → score (of x's shape) and perhaps energy [N].
 	// Its steps are made one by one in Go, and its jump is x + Sigma0²·score.
 	Score  []byte
@@ -71,6 +77,7 @@ func NewFiles(n energy.Network, w energy.Weights, sigma0 float64, options func(g
 	f.Updates = func() ([]byte, error) {
 		return bytesOf(options, func() *graph.Graph { return mdsm.UpdatesGraph(n, w) })
 	}
+	f.Fixed = fixed(n, w, sigma0)
 	// Side by side, since who wants one sample waits for both.
 	var denoise error
 	var wait sync.WaitGroup
@@ -91,6 +98,7 @@ func NewFillFiles(n energy.Network, w energy.Weights, sigma0 float64) (f Files, 
 		return f, err
 	}
 	f.Updates = func() ([]byte, error) { return bytesOf(nil, func() *graph.Graph { return mdsm.UpdatesGraph(n, w) }) }
+	f.Fixed = fixed(n, w, sigma0)
 	f.DenoiseHidden, err = bytesOf(nil, func() *graph.Graph { return mdsm.DenoiseHiddenGraph(n, w, sigma0) })
 	return f, err
 }
@@ -101,6 +109,23 @@ func NewFillFiles(n energy.Network, w energy.Weights, sigma0 float64) (f Files, 
 func anyBatch(n energy.Network) bool {
 	net, ok := n.(energy.ResNet)
 	return ok && slices.Contains([]energy.Activation{"", energy.ELU, energy.ReLU}, net.Activation)
+}
+
+// fixed returns Files.Fixed of a network.
+func fixed(n energy.Network, w energy.Weights, sigma0 float64) func(model string, batch int) ([]byte, error) {
+	graphs := map[string]func() *graph.Graph{
+		"sampler":        func() *graph.Graph { return mdsm.SamplerGraph(n, w) },
+		"inpaint":        func() *graph.Graph { return mdsm.InpaintGraph(n, w, sigma0) },
+		"updates":        func() *graph.Graph { return mdsm.UpdatesGraph(n, w) },
+		"denoise":        func() *graph.Graph { return mdsm.DenoiseGraph(n, w, sigma0) },
+		"denoise_hidden": func() *graph.Graph { return mdsm.DenoiseHiddenGraph(n, w, sigma0) },
+	}
+	return func(model string, batch int) ([]byte, error) {
+		options := func(string) export.Options {
+			return export.Options{Sizes: map[string]int{"N": batch, "K": 1}, Unroll: true}
+		}
+		return bytesOf(options, graphs[model])
+	}
 }
 
 // bytesOf exports a graph. A network of no use is an error, as it is at other

@@ -2,6 +2,7 @@ package langevin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -19,8 +20,9 @@ type Sampler struct {
 	Progress progress.Progress
 
 	stepper Stepper
-	shape   []int // of one x
-	fixed   int   // the batch that the models are fixed to, 0 for none
+	device  *deviceModels // of chains that stay on a device, nil where they do not
+	shape   []int         // of one x
+	fixed   int           // the batch that the models are fixed to, 0 for none
 	info    runtime.Info
 	hash    string
 	jumps   bool // there is a model of the denoising jump
@@ -34,6 +36,10 @@ func New(rt *runtime.Runtime, m Files) (*Sampler, error) {
 	s := &Sampler{info: rt.Info(), hash: m.Hash(), jumps: m.Denoise != nil || m.DenoiseHidden != nil || m.Score != nil && m.Sigma0 > 0}
 	s.sigma0 = m.Sigma0
 	s.free = m.AnyBatch && s.info.Provider == runtime.CPU
+	if m.Fixed != nil && s.info.Provider != runtime.CPU {
+		s.device = newDeviceModels(rt, m.Fixed)
+		m.Sampler, m.Inpaint, m.Updates, m.Fast = nil, nil, nil, nil // jumps of other pictures are all that is left
+	}
 	stepper, x, err := load(rt, m, parallel.Threads(s.info))
 	if err != nil {
 		return nil, err
@@ -47,7 +53,7 @@ func New(rt *runtime.Runtime, m Files) (*Sampler, error) {
 }
 
 // Close frees the models.
-func (s *Sampler) Close() error { return s.stepper.Close() }
+func (s *Sampler) Close() error { return errors.Join(s.device.close(), s.stepper.Close()) }
 
 // Shape returns the shape of one sample.
 func (s *Sampler) Shape() []int { return slices.Clone(s.shape) }

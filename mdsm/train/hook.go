@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"ebm/models/energy"
+	"ebm/runtime"
 )
 
 // Hook is called after every update, and the run waits for it. It may look at
@@ -55,12 +56,34 @@ func (s *state) after(ctx context.Context, u Update, current int) (logged map[st
 		return nil, false, nil
 	}
 	u.log = make(map[string]float64)
-	u.weights = func() energy.Weights { return s.weights(current) }
+	var lost error
+	u.weights = func() energy.Weights {
+		lost = errors.Join(lost, s.fetch(current))
+		return s.weights(current)
+	}
 	err = s.Hook(ctx, u)
+	if lost != nil {
+		return u.log, false, lost
+	}
 	if errors.Is(err, ErrStop) {
 		return u.log, true, nil
 	}
 	return u.log, false, err
+}
+
+// hold moves the state to the memory of the device, where one computes: the first set,
+// and room for the other.
+func (s *state) hold(rt *runtime.Runtime) (err error) {
+	first := slices.Collect(maps.Values(s.values[0]))
+	if s.held, err = rt.Hold(slices.Concat(first, slices.Collect(maps.Values(s.values[1])))...); err != nil {
+		return err
+	}
+	return s.held.Upload(first...)
+}
+
+// fetch brings a set of the state from the device.
+func (s *state) fetch(set int) error {
+	return s.held.Download(slices.Collect(maps.Values(s.values[set]))...)
 }
 
 // weights returns copies of the weights of one set, averaged where the run

@@ -113,6 +113,10 @@ func Run(ctx context.Context, rt *runtime.Runtime, p Problem, l Loop) (Result, e
 	if err != nil {
 		return Result{}, err
 	}
+	if err := s.hold(rt); err != nil {
+		return Result{}, err
+	}
+	defer s.held.Close()
 	u, err := s.newUpdater(rt)
 	if err != nil {
 		return Result{}, err
@@ -161,6 +165,7 @@ type state struct {
 	engine         string // what computes
 	step           int    // updates made so far
 	values         [2]map[string]*tensor.Tensor
+	held           *runtime.Held // both sets where a device computes; values are then as old as the last fetch
 	rate, loss     *tensor.Tensor
 	gradNorm       *tensor.Tensor
 	t              *tensor.Tensor
@@ -298,7 +303,11 @@ func (s *state) run(ctx context.Context, u updater, log *log) (Result, error) {
 		}
 	}
 	result.Seconds += window.seconds
-	result.Step, result.Made, result.Checkpoint, result.Weights = s.step, s.step-began, s.lastCheckpoint, s.weights(current)
+	result.Step, result.Made, result.Checkpoint = s.step, s.step-began, s.lastCheckpoint
+	if err := s.fetch(current); err != nil {
+		return result, err
+	}
+	result.Weights = s.weights(current)
 	return result, stopped
 }
 
@@ -352,6 +361,9 @@ func (s *state) checkpoint(log *log, current int) error {
 		return nil
 	}
 	if err := log.sync(); err != nil {
+		return err
+	}
+	if err := s.fetch(current); err != nil {
 		return err
 	}
 	dir, err := save(s.Dir, s.step, slices.Concat(s.Order, s.States), s.values[current], s.Describe, s.engine)

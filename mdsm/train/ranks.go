@@ -119,7 +119,7 @@ func newRanked(rt *runtime.Runtime, s *state) (_ *ranked, err error) {
 		u.vectors = append(u.vectors, vector)
 		grads := s.views(vector)
 		b := bound{session: loaded}
-		err := b.bind(func(from int) (in, out map[string]*tensor.Tensor) {
+		err := b.bind(s.held, func(from int) (in, out map[string]*tensor.Tensor) {
 			in, out = maps.Clone(parts[i]), map[string]*tensor.Tensor{"loss": tensor.Of(vector[length-n+i:length-n+i+1], 1)}
 			for _, name := range s.Order {
 				in[name], out[name+".grad"] = s.values[from][name], grads[name]
@@ -135,7 +135,7 @@ func newRanked(rt *runtime.Runtime, s *state) (_ *ranked, err error) {
 		return nil, err
 	}
 	sum := s.views(u.total)
-	return u, u.last.bind(func(from int) (in, out map[string]*tensor.Tensor) {
+	return u, u.last.bind(s.held, func(from int) (in, out map[string]*tensor.Tensor) {
 		in, out = s.updated(from)
 		for name, t := range sum {
 			in[name+".grad/0"] = t

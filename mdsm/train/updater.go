@@ -76,9 +76,10 @@ type bound struct {
 	bindings [2]*runtime.Binding
 }
 
-func (b *bound) bind(tensors func(from int) (in, out map[string]*tensor.Tensor)) error {
+func (b *bound) bind(held *runtime.Held, tensors func(from int) (in, out map[string]*tensor.Tensor)) error {
 	for i := range b.bindings {
-		binding, err := b.session.Bind(tensors(i))
+		in, out := tensors(i)
+		binding, err := b.session.BindHeld(held, in, out)
 		if err != nil {
 			return err
 		}
@@ -105,7 +106,7 @@ func newWhole(rt *runtime.Runtime, s *state) (*whole, error) {
 		return nil, err
 	}
 	w := &whole{bound{session: loaded}}
-	err = w.bind(func(from int) (in, out map[string]*tensor.Tensor) {
+	err = w.bind(s.held, func(from int) (in, out map[string]*tensor.Tensor) {
 		in, out = s.updated(from)
 		for name, t := range s.Batch {
 			in[name] = t
@@ -160,7 +161,7 @@ func newSharded(rt *runtime.Runtime, s *state) (_ *sharded, err error) {
 	for i := range n {
 		u.losses = append(u.losses, tensor.New(tensor.Float32, 1))
 		b := bound{session: loaded}
-		err := b.bind(func(from int) (in, out map[string]*tensor.Tensor) {
+		err := b.bind(s.held, func(from int) (in, out map[string]*tensor.Tensor) {
 			in, out = make(map[string]*tensor.Tensor), map[string]*tensor.Tensor{"loss": u.losses[i]}
 			for name, t := range parts[i] {
 				in[name] = t
@@ -183,7 +184,7 @@ func newSharded(rt *runtime.Runtime, s *state) (_ *sharded, err error) {
 	if u.last.session, err = load(rt, s.Shards.Update, nil, 0); err != nil {
 		return nil, err
 	}
-	return u, u.last.bind(func(from int) (in, out map[string]*tensor.Tensor) {
+	return u, u.last.bind(s.held, func(from int) (in, out map[string]*tensor.Tensor) {
 		in, out = s.updated(from)
 		for name, t := range grads {
 			in[name] = t

@@ -270,8 +270,8 @@ func checkUnpacked(dir string, want Provider, archives []string) (Installed, err
 			"it, of the same version, such as onnxruntime-node's",
 			from, strings.Join(versions, " or "))
 	case !isFile(main) && hasWebGPU:
-		return Installed{}, fmt.Errorf("%s holds the WebGPU plugin, but not the main library: give a second file that has it, such as the wheel of "+
-			"onnxruntime", from)
+		return Installed{}, fmt.Errorf("%s holds the WebGPU plugin, but not the main library: give a second file that has it, such as "+
+			"onnxruntime's wheel", from)
 	case !isFile(main):
 		return Installed{}, fmt.Errorf("%s holds no ONNX Runtime library for %s/%s", from, goruntime.GOOS, goruntime.GOARCH)
 	case want == CUDA && !hasCUDA:

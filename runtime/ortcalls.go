@@ -56,7 +56,8 @@ static ebm_device ebm_describe(void **table, const OrtEpDevice *d) {
 	return r;
 }
 
-static void ebm_metadata(void **table, const OrtEpDevice *d, int of_hardware, const char *const **keys, const char *const **values, size_t *n) {
+static void ebm_metadata(void **table, const OrtEpDevice *d, int of_hardware, const char *const **keys, const char *const **values,
+		size_t *n) {
 	ORT(GetKeyValuePairs)(of_hardware ? ORT(HardwareDevice_Metadata)(ORT(EpDevice_Device)(d)) : ORT(EpDevice_EpMetadata)(d), keys, values, n);
 }
 

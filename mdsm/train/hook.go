@@ -78,12 +78,20 @@ func (s *state) hold(rt *runtime.Runtime) (err error) {
 	if s.held, err = rt.Hold(slices.Concat(first, slices.Collect(maps.Values(s.values[1])))...); err != nil {
 		return err
 	}
+	s.fetched = s.step
 	return s.held.Upload(first...)
 }
 
-// fetch brings a set of the state from the device.
+// fetch brings the state after the step at hand, a set of values, from the device.
 func (s *state) fetch(set int) error {
-	return s.held.Download(slices.Collect(maps.Values(s.values[set]))...)
+	if s.fetched == s.step {
+		return nil
+	}
+	err := s.held.Download(slices.Collect(maps.Values(s.values[set]))...)
+	if err == nil {
+		s.fetched = s.step
+	}
+	return err
 }
 
 // weights returns copies of the weights of one set, averaged where the run

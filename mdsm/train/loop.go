@@ -165,7 +165,8 @@ type state struct {
 	engine         string // what computes
 	step           int    // updates made so far
 	values         [2]map[string]*tensor.Tensor
-	held           *runtime.Held // both sets where a device computes; values are then as old as the last fetch
+	held           *runtime.Held // both sets where a device computes; values are then those after step fetched
+	fetched        int
 	rate, loss     *tensor.Tensor
 	gradNorm       *tensor.Tensor
 	t              *tensor.Tensor

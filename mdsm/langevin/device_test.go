@@ -1,0 +1,118 @@
+package langevin
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+
+	"ebm/internal/testkit"
+	"ebm/mdsm"
+	"ebm/mdsm/samples"
+	"ebm/models/energy"
+	"ebm/models/rng"
+	"ebm/models/tensor"
+	"ebm/runtime/progress"
+)
+
+// onDevice returns a sampler whose chains go through the models of devices. Where the
+// CPU computes, what a device would hold is held in the host.
+func onDevice(t *testing.T, f Files) *Sampler {
+	t.Helper()
+	rt := testkit.Open(t, 2)
+	s, err := New(rt, Files{Denoise: f.Denoise, DenoiseHidden: f.DenoiseHidden, Sigma0: f.Sigma0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.device = newDeviceModels(rt, f.Fixed)
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// TestDeviceModels compares chains whose steps are runs of their own, from one place to
+// the other and back, with those of Scans: with and without a memory, filled in, watched,
+// and stopped within.
+func TestDeviceModels(t *testing.T) {
+	w := energy.Init(small, rng.New(3))
+	fill := fillModels(t, small, w)
+	given := tensor.New(tensor.Float32, 1, 1, 16, 16)
+	hidden := tensor.New(tensor.Float32, 1, 1, 16, 16)
+	for i := range 128 {
+		tensor.Data[float32](hidden)[i] = 1
+	}
+	plain := short(20, 7)
+	plain.Watch = samples.Watch{Chains: 3, Snapshots: []int{0, 3, 7}}
+	plain.StepsPerRun = 2
+	raw := short(5, 4)
+	raw.Raw = true
+	remembering := short(6, 4)
+	remembering.Updates = []mdsm.Update{mdsm.Underdamped(0.02, 1, 0.5), mdsm.Underdamped(0.01, 0.5, 0.5), mdsm.Jump(sigma0)}
+	filled := short(6, 5)
+	filled.Fill = &Fill{Pictures: given, Hidden: hidden, Completions: 6}
+	filledRemembering := remembering
+	filledRemembering.Fill = filled.Fill
+	for name, c := range map[string]struct {
+		files Files
+		set   Settings
+	}{
+		"plain": {models(t, small), plain}, "raw": {models(t, small), raw}, "memory": {models(t, small), remembering},
+		"fill": {fill, filled}, "fill with a memory": {fill, filledRemembering},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want, process := all(t, sampler(t, 2, c.files), c.set)
+			got, seen := all(t, onDevice(t, c.files), c.set)
+			if off := testkit.Apart(got, want); !(off < 1e-5) {
+				t.Errorf("samples differ by %g", off)
+			}
+			if process == nil {
+				return
+			}
+			for i, energies := range process.Energy {
+				for k, e := range energies {
+					testkit.Within(t, "energy", float64(seen.Energy[i][k]), float64(e), 1e-3)
+				}
+			}
+			for i, s := range process.Snapshots {
+				if off := testkit.Apart(seen.Snapshots[i].X, s.X); !(off < 1e-5) {
+					t.Errorf("snapshot %d differs by %g", i, off)
+				}
+			}
+		})
+	}
+}
+
+// stopping is a progress that stops the work after some steps of chains.
+type stopping struct {
+	progress.Silent
+	left *atomic.Int64
+	stop func()
+}
+
+func (p stopping) Stage(string, int64, string) progress.Stage { return p }
+func (p stopping) Add(n int64) {
+	if p.left.Add(-n) <= 0 {
+		p.stop()
+	}
+}
+
+// TestDeviceChainsGoOn stops chains that a device holds in their midst, once and again:
+// what is kept is where their last step left them.
+func TestDeviceChainsGoOn(t *testing.T) {
+	s := onDevice(t, models(t, small))
+	set := short(20, 9)
+	set.Watch = samples.Watch{Chains: 3, Snapshots: []int{0, 7}}
+	whole, stopped := samples.Folder{Dir: t.TempDir()}, samples.Folder{Dir: t.TempDir(), ShardTime: every}
+	write(t, s, set, whole)
+	for range 2 {
+		ctx, cancel := context.WithCancel(t.Context())
+		limited := *s
+		left := new(atomic.Int64)
+		left.Store(40)
+		limited.Progress = stopping{left: left, stop: cancel}
+		if _, err := limited.Write(ctx, set, stopped); !errors.Is(err, context.Canceled) {
+			t.Fatalf("error %v, want one of the stop", err)
+		}
+	}
+	write(t, s, set, stopped)
+	testkit.SameFiles(t, stopped.Dir, whole.Dir, samples.ArchiveFile, samples.TraceFile, samples.SnapshotsFile, samples.RecordFile)
+}

@@ -17,7 +17,7 @@ func TestEigenvaluesAreGonums(t *testing.T) {
 	}
 	defer multiplier.Close()
 	r := rand.New(rand.NewPCG(1, 2))
-	for _, n := range []int{1, 2, 3, 31, 32, 33, 64, 100, 150} {
+	for _, n := range []int{1, 2, 3, 31, 32, 33, 34, 64, 100, 150} {
 		for _, rank := range []int{n, (n + 1) / 2} {
 			x := mat.NewDense(n, rank, nil)
 			for i := range n {

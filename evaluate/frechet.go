@@ -7,6 +7,9 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/lapack/lapack64"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -73,9 +76,9 @@ func (s *Statistics) fewSamples(which string) []string {
 	}
 }
 
-// sharedTrace returns Tr √(ΣaΣb), the sum of the roots of the eigenvalues of LᵀΣbL, where Σa = LLᵀ. The columns of a
+// sharedTrace returns Tr √(ΣaΣb), the sum of the roots of the eigenvalues of U·Σb·Uᵀ, where Σa = UᵀU. The rows of a
 // pivoted Cholesky factor get shorter one after the other and so do the rows and columns of the product, which the
-// reduction to three diagonals goes over from the longest on: small eigenvalues keep their digits (Barlow and
+// reduction to a band goes over from the longest on: small eigenvalues keep their digits (Barlow and
 // Demmel 1990), where those of a matrix without that order would be rounding errors of the largest.
 func (m *Multiplier) sharedTrace(ctx context.Context, a, b *Statistics) (float64, error) {
 	if !a.fromSamples && b.fromSamples || b.Count > 0 && b.Count < a.Count {
@@ -86,21 +89,20 @@ func (m *Multiplier) sharedTrace(ctx context.Context, a, b *Statistics) (float64
 	go func() {
 		defer close(done)
 		if !b.fromSamples {
-			_, unchecked = b.factor()
+			unchecked = b.factor().check(b)
 		}
 	}()
-	l, err := a.factor()
+	u := a.factor()
+	var err error
+	if !a.fromSamples {
+		err = u.check(a)
+	}
 	<-done
-	if err = errors.Join(err, unchecked); err != nil || l == nil {
+	if err = errors.Join(err, unchecked); err != nil || u.rank == 0 {
 		return 0, err
 	}
-	d := len(b.Mean)
-	left := mat.DenseCopyOf(l.T())
-	product, err := m.times(ctx, left, mat.NewDense(d, d, b.Covariance))
+	product, err := m.congruent(ctx, u, b.Covariance)
 	if err != nil {
-		return 0, err
-	}
-	if product, err = m.times(ctx, product, left); err != nil {
 		return 0, err
 	}
 	values, err := eigenvalues(ctx, product, m)
@@ -116,46 +118,76 @@ func (m *Multiplier) sharedTrace(ctx context.Context, a, b *Statistics) (float64
 	return sum, nil
 }
 
-// factor returns L [d, rank] with Σ = L·Lᵀ, nil for a rank of 0.
-func (s *Statistics) factor() (*mat.Dense, error) {
-	d := len(s.Mean)
-	sigma := mat.NewSymDense(d, append([]float64(nil), s.Covariance...))
-	var cholesky mat.PivotedCholesky
-	cholesky.Factorize(sigma, -1)
-	rank := cholesky.Rank()
-	if rank == 0 {
-		return nil, s.checkFactor(nil)
-	}
-	pivots := cholesky.ColumnPivots(nil)
-	upper := cholesky.RawU()
-	l := mat.NewDense(d, rank, nil)
-	for k := range rank {
-		for i := k; i < d; i++ {
-			l.Set(pivots[i], k, upper.At(k, i))
-		}
-	}
-	if rank < d {
-		return l, s.checkFactor(l)
-	}
-	return l, nil
+// factor is U of Σ = UᵀU with its columns, and those of Σ, in the order of the pivots.
+type factor struct {
+	upper  *mat.Dense // [rank d], zeros below the diagonal; nil for a rank of 0
+	pivots []int      // of the columns
+	rank   int
 }
 
-// checkFactor finds covariances with negative eigenvalues, where the
-// factorization stops as if the rest were 0. Those that samples gave have none.
-func (s *Statistics) checkFactor(l *mat.Dense) error {
-	if s.fromSamples {
+func (s *Statistics) factor() factor {
+	d := len(s.Mean)
+	data, f := slices.Clone(s.Covariance), factor{pivots: make([]int, d)}
+	sigma := blas64.Symmetric{N: d, Stride: d, Data: data, Uplo: blas.Upper}
+	if _, f.rank, _ = lapack64.Pstrf(sigma, f.pivots, -1, make([]float64, 2*d)); f.rank == 0 {
+		return f
+	}
+	for k := range f.rank {
+		clear(data[k*d : k*d+k])
+	}
+	f.upper = mat.NewDense(f.rank, d, data[:f.rank*d])
+	return f
+}
+
+// congruent returns U·Σ·Uᵀ [rank rank]. Of the products of blocks of U, those with zeros alone are left out.
+func (m *Multiplier) congruent(ctx context.Context, u factor, covariance []float64) (*mat.Dense, error) {
+	d := len(u.pivots)
+	sigma := mat.NewDense(d, d, nil) // in the order of the pivots
+	for i, p := range u.pivots {
+		row := sigma.RawRowView(i)
+		for j, q := range u.pivots {
+			row[j] = covariance[p*d+q]
+		}
+	}
+	out := mat.NewDense(u.rank, u.rank, nil)
+	block := (u.rank + 3) / 4
+	for first := 0; first < u.rank; first += block {
+		end := min(first+block, u.rank)
+		rows := mat.DenseCopyOf(u.upper.Slice(first, end, first, d))
+		half, err := m.times(ctx, rows, mat.DenseCopyOf(sigma.Slice(0, d, first, d)))
+		if err != nil {
+			return nil, err
+		}
+		// The columns from first on: those before are the same by symmetry.
+		for from := first; from < u.rank; from += block {
+			to := min(from+block, u.rank)
+			part, err := m.times(ctx, mat.DenseCopyOf(half.Slice(0, end-first, from, d)), mat.DenseCopyOf(u.upper.Slice(from, to, from, d)))
+			if err != nil {
+				return nil, err
+			}
+			out.Slice(first, end, from, to).(*mat.Dense).Copy(part)
+			out.Slice(from, to, first, end).(*mat.Dense).Copy(part.T())
+		}
+	}
+	return out, nil
+}
+
+// check finds covariances with negative eigenvalues, where the factorization
+// stops as if the rest were 0. Those that samples gave have none.
+func (f factor) check(s *Statistics) error {
+	d := len(s.Mean)
+	if f.rank == d {
 		return nil
 	}
-	d := len(s.Mean)
 	product := mat.NewDense(d, d, nil)
-	if l != nil {
-		product.Mul(l, l.T())
+	if f.upper != nil {
+		product.Mul(f.upper.T(), f.upper)
 	}
 	largest, rest := 0.0, 0.0
-	for i := range d {
-		largest = max(largest, math.Abs(s.Covariance[i*d+i]))
-		for j := range d {
-			rest = max(rest, math.Abs(s.Covariance[i*d+j]-product.At(i, j)))
+	for i, p := range f.pivots {
+		largest = max(largest, math.Abs(s.Covariance[p*d+p]))
+		for j, q := range f.pivots {
+			rest = max(rest, math.Abs(s.Covariance[p*d+q]-product.At(i, j)))
 		}
 	}
 	// Statistics in float32 have negative eigenvalues of its rounding.

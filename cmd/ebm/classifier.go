@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -82,7 +83,9 @@ func classifierKnobs() knobs[train.ClassifierSettings] {
 		real("learning-rate", "Adam's learning rate at the start; it falls as a cosine",
 			func(s *settings) *float64 { return &s.Optimiser.LearningRate.Initial }),
 		real("ema", "decay of averaged weights, 0 for none", func(s *settings) *float64 { return &s.Optimiser.EMA }),
-		number("checkpoint-every", "steps between checkpoints", func(s *settings) *int { return &s.Output.CheckpointEvery }),
+		checkpointEvery(func(s *settings) *train.Interval { return &s.Output.CheckpointEvery }),
+		span("mtbf", "mean time between failures of the run, such as 12h, for --checkpoint-every auto (default 24h)",
+			func(s *settings) *time.Duration { return &s.Output.MTBF }),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -153,7 +154,9 @@ func fitKnobs() knobs[train.FitSettings] {
 			func(s *settings) *float64 { return &s.Optimiser.LearningRate.Final }),
 		word("schedule", "learning rate over the run: cosine, steps (a tenth after each sixth) or constant",
 			func(s *settings) *train.Schedule { return &s.Optimiser.LearningRate.Schedule }),
-		number("checkpoint-every", "steps between checkpoints", func(s *settings) *int { return &s.Output.CheckpointEvery }),
+		checkpointEvery(func(s *settings) *train.Interval { return &s.Output.CheckpointEvery }),
+		span("mtbf", "mean time between failures of the run, such as 12h, for --checkpoint-every auto (default 24h)",
+			func(s *settings) *time.Duration { return &s.Output.MTBF }),
 		number("keep-checkpoints", "checkpoints to keep, 0 for all", func(s *settings) *int { return &s.Output.KeepCheckpoints }),
 		number("log-every", "steps between lines of metrics", func(s *settings) *int { return &s.Output.LogEvery }),
 		number("validate-every", "steps between measurements on what is held out (default: an epoch)",
@@ -202,11 +205,15 @@ func (f *fitFlags) settings(flags *pflag.FlagSet) (s train.FitSettings, err erro
 }
 
 func (f *fitFlags) fit(ctx context.Context, a *app, flags *pflag.FlagSet) error {
+	ranks, err := a.ranks()
+	if err != nil {
+		return err
+	}
 	s, err := f.settings(flags)
 	if err != nil {
 		return err
 	}
-	o := train.FitOptions{Options: train.Options{Dir: f.out, Resume: f.resume, Progress: a.progress(), Log: a.log}}
+	o := train.FitOptions{Options: train.Options{Dir: f.out, Resume: f.resume, Ranks: ranks, Progress: a.progress(), Log: a.log}}
 	if o.Import, err = importOptions(s.Model.Sizes, f.values); err != nil {
 		return err
 	}
@@ -300,7 +307,7 @@ func importOptions(sizes, values []string) (o onnximport.Options, err error) {
 func (f *fitFlags) print(a *app, r train.Fitted) error {
 	path := filepath.Join(f.out, train.FitModelFile)
 	if f.asJSON {
-		result := trained(r.Result, map[string]any{"run": f.out, "checkpoint": r.Checkpoint, "path": path})
+		result := trained(r.Result, a.traffic(map[string]any{"run": f.out, "checkpoint": r.Checkpoint, "path": path}))
 		if r.Best != nil {
 			result["best"] = r.Best
 		}

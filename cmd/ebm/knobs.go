@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -45,6 +46,34 @@ func real[S any](name, help string, field func(*S) *float64) knob[S] {
 func toggle[S any](name, help string, field func(*S) *bool) knob[S] {
 	return newKnob(name, field, func(fs *pflag.FlagSet, p *bool) { fs.BoolVar(p, name, *p, help) })
 }
+
+func span[S any](name, help string, field func(*S) *time.Duration) knob[S] {
+	return newKnob(name, field, func(fs *pflag.FlagSet, p *time.Duration) { fs.DurationVar(p, name, *p, help) })
+}
+
+// checkpointEvery is the flag of the steps between checkpoints.
+func checkpointEvery[S any](field func(*S) *train.Interval) knob[S] {
+	const name = "checkpoint-every"
+	return newKnob(name, field, func(fs *pflag.FlagSet, p *train.Interval) {
+		fs.Var(intervalValue{p}, name, "steps between checkpoints, or auto: as far apart as is best for what one takes and for --mtbf")
+	})
+}
+
+type intervalValue struct{ p *train.Interval }
+
+func (v intervalValue) String() string {
+	if v.p == nil {
+		return ""
+	}
+	return v.p.String()
+}
+
+func (v intervalValue) Set(s string) (err error) {
+	*v.p, err = train.ParseInterval(s)
+	return err
+}
+
+func (v intervalValue) Type() string { return "steps" }
 
 // word is a flag for a setting that is text, such as one of a few names.
 func word[S any, T ~string](name, help string, field func(*S) *T) knob[S] {

@@ -50,6 +50,8 @@ train --preset mnist --beta2 2
 train --preset mnist --epsilon -1
 train --preset mnist --ema 2
 train --preset mnist --checkpoint-every -1
+train --preset mnist --checkpoint-every often
+train --preset mnist --mtbf -1h
 train --preset mnist --keep-checkpoints -1
 train --preset mnist --log-every -1
 train --preset mnist --channels 2

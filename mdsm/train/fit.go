@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"ebm/mdsm"
 	"ebm/models/tensor"
@@ -108,10 +109,11 @@ func (o FitOptimiser) Optimiser() (mdsm.Optimiser, error) {
 
 // FitOutput says what is kept while training.
 type FitOutput struct {
-	CheckpointEvery int `toml:"checkpoint_every"`
-	KeepCheckpoints int `toml:"keep_checkpoints"` // 0 keeps all
-	LogEvery        int `toml:"log_every"`
-	ValidateEvery   int `toml:"validate_every"` // steps between measurements on what is held out, 0 for one at the end
+	CheckpointEvery Interval      `toml:"checkpoint_every"`
+	MTBF            time.Duration `toml:"mtbf,omitzero"`    // see Loop
+	KeepCheckpoints int           `toml:"keep_checkpoints"` // 0 keeps all
+	LogEvery        int           `toml:"log_every"`
+	ValidateEvery   int           `toml:"validate_every"` // steps between measurements on what is held out, 0 for one at the end
 }
 
 // DefaultFit returns the settings that a run begins with.
@@ -145,7 +147,7 @@ func (s FitSettings) Validate() error {
 }
 
 func (o FitOutput) common() OutputSettings {
-	return OutputSettings{CheckpointEvery: o.CheckpointEvery, KeepCheckpoints: o.KeepCheckpoints, LogEvery: o.LogEvery,
+	return OutputSettings{CheckpointEvery: o.CheckpointEvery, MTBF: o.MTBF, KeepCheckpoints: o.KeepCheckpoints, LogEvery: o.LogEvery,
 		ValidateEvery: o.ValidateEvery}
 }
 

@@ -191,7 +191,8 @@ type Fitted struct {
 // Fit trains an ONNX model by the settings in a run's folder, as Train does with a
 // network. The model with the weights of the last step is model.onnx there, and
 // best.onnx has those of the lowest loss on what is held out, measured every
-// Output.ValidateEvery steps and at the end. All but the weights is as it was.
+// Output.ValidateEvery steps and at the end. All but the weights is as it was. Of several
+// ranks, rank 0 measures and writes.
 func Fit(ctx context.Context, rt *runtime.Runtime, s FitSettings, o FitOptions) (Fitted, error) {
 	if err := s.Validate(); err != nil {
 		return Fitted{}, err
@@ -212,7 +213,7 @@ func Fit(ctx context.Context, rt *runtime.Runtime, s FitSettings, o FitOptions) 
 	sum := sha256.Sum256(w.model)
 	s.Model.Hash = hex.EncodeToString(sum[:])
 	w.s = s
-	if o.Held != nil {
+	if o.Held != nil && leads(o.Ranks) {
 		// In use, running statistics are inputs as the parameters are.
 		read := o.Import
 		read.InUse = true
@@ -242,7 +243,7 @@ func Fit(ctx context.Context, rt *runtime.Runtime, s FitSettings, o FitOptions) 
 		}.Problem()
 	})
 	out := Fitted{Result: r, Best: w.best}
-	if err != nil || r.Weights == nil {
+	if err != nil || r.Weights == nil || !leads(o.Ranks) {
 		return out, err
 	}
 	return out, w.write(FitModelFile, FitAdapterDir, r.Weights)

@@ -79,7 +79,7 @@ type config[S any] interface {
 func newLoop(steps int, o OptimiserSettings, out OutputSettings) Loop {
 	return Loop{
 		Steps: steps, LearningRate: o.LearningRate,
-		CheckpointEvery: out.CheckpointEvery, KeepCheckpoints: out.KeepCheckpoints, LogEvery: out.LogEvery,
+		CheckpointEvery: out.CheckpointEvery, MTBF: out.MTBF, KeepCheckpoints: out.KeepCheckpoints, LogEvery: out.LogEvery,
 	}
 }
 
@@ -100,7 +100,7 @@ func trainIn[S config[S]](ctx context.Context, rt *runtime.Runtime, s S, o Optio
 			return Result{}, err
 		}
 		if l := s.loop(); newest.Step >= l.Steps {
-			if o.Ranks == nil || o.Ranks.Rank() == 0 {
+			if leads(o.Ranks) {
 				if err := tidy(o.Dir, l.KeepCheckpoints, o.Log); err != nil {
 					return Result{}, err
 				}

@@ -49,7 +49,8 @@ type Loop struct {
 	Budget          time.Duration // stop after this time even if steps are left, 0 for never
 	LearningRate    LearningRate
 	Dir             string            // the run's folder, made if it is not there; "" leaves nothing on the disk
-	CheckpointEvery int               // steps between checkpoints, 0 for none but that of the last step
+	CheckpointEvery Interval          // steps between checkpoints, 0 for none but that of the last step
+	MTBF            time.Duration     // mean time between failures of the run, for Auto; 0 means DefaultMTBF
 	KeepCheckpoints int               // how many to keep, 0 for all
 	LogEvery        int               // steps between lines of metrics, 0 for none but that of the last step
 	Resume          bool              // go on from the newest checkpoint, if there is one
@@ -171,6 +172,7 @@ type state struct {
 	gradNorm       *tensor.Tensor
 	t              *tensor.Tensor
 	lastCheckpoint string
+	pace           pace
 	filled         int // the step whose batch was filled ahead, 0 for none
 }
 
@@ -292,7 +294,7 @@ func (s *state) run(ctx context.Context, u updater, log *log) (Result, error) {
 		if err := log.add(t, logged); err != nil {
 			return result, err
 		}
-		if every(t, s.CheckpointEvery) || last {
+		if last || s.pace.due(t, s.Loop, time.Now()) {
 			if err := s.checkpoint(log, current); err != nil {
 				return result, err
 			}
@@ -361,6 +363,7 @@ func (s *state) checkpoint(log *log, current int) error {
 	if s.Dir == "" || !s.writes() {
 		return nil
 	}
+	begun := time.Now()
 	if err := log.sync(); err != nil {
 		return err
 	}
@@ -372,7 +375,9 @@ func (s *state) checkpoint(log *log, current int) error {
 		return err
 	}
 	s.lastCheckpoint = dir
-	return prune(s.Dir, s.KeepCheckpoints)
+	err = prune(s.Dir, s.KeepCheckpoints)
+	s.pace.add(s.Loop, begun, time.Now())
+	return err
 }
 
 // window gathers what happened since the last line of metrics.

@@ -23,7 +23,10 @@ type Ranks interface {
 }
 
 // writes reports whether the process is the one that writes the run's files.
-func (l Loop) writes() bool { return l.Ranks == nil || l.Ranks.Rank() == 0 }
+func (l Loop) writes() bool { return leads(l.Ranks) }
+
+// leads reports whether the process is rank 0, or alone.
+func leads(r Ranks) bool { return r == nil || r.Rank() == 0 }
 
 // checkRanks refuses more ranks than shards.
 func checkRanks(r Ranks, s *Shards) error {

@@ -11,6 +11,8 @@ import (
 
 	"ebm/internal/testkit"
 	"ebm/mdsm/train"
+	"ebm/models/tensor"
+	"ebm/runtime"
 )
 
 // chain is a rank of several in one process: vectors go from each to the next, and the
@@ -153,4 +155,53 @@ func TestRanksThatCannotBe(t *testing.T) {
 	for _, err := range errs {
 		testkit.WantError(t, "ranks of other settings", err, "rank 1 begins after step 0", "one set of flags")
 	}
+}
+
+// rows are examples with an array for each input.
+type rows map[string]*tensor.Tensor
+
+func (r rows) Len() int { return r["x"].Shape()[0] }
+
+func (r rows) Fill(batch map[string]*tensor.Tensor, index []int) {
+	for name, x := range r {
+		var list []*tensor.Tensor
+		for _, i := range index {
+			list = append(list, x.Rows(i, i+1))
+		}
+		batch[name].CopyFrom(tensor.Concat(list...))
+	}
+}
+
+// TestRanksOfFit trains an ONNX model by one process and by two ranks, of which the first
+// measures and writes: to the same model, and the same best one.
+func TestRanksOfFit(t *testing.T) {
+	testkit.Long(t)
+	arrays, data := testkit.Arrays(t, "testdata/steps_lstm.npz"), rows{}
+	for name, of := range map[string]string{"x": "x", train.TargetInput: "target"} {
+		shape := arrays[of].Shape()
+		data[name] = arrays[of].Reshape(append([]int{shape[0] * shape[1]}, shape[2:]...)...)
+	}
+	s := train.DefaultFit()
+	s.Model.Path, s.Data.Path = filepath.Join("testdata", "steps_lstm.onnx"), "arrays"
+	s.Loss.Name = train.MSE
+	s.Steps, s.Batch, s.Shards, s.Output.ValidateEvery = 4, arrays["x"].Shape()[1], 2, 2
+	fit := func(dir string, rt *runtime.Runtime, r train.Ranks) error {
+		_, err := train.Fit(t.Context(), rt, s, train.FitOptions{Options: train.Options{Dir: dir, Ranks: r}, Train: data, Held: data})
+		return err
+	}
+	alone, shared := t.TempDir(), t.TempDir()
+	if err := fit(alone, testkit.Open(t, 2), nil); err != nil {
+		t.Fatal(err)
+	}
+	errs := make([]error, 2)
+	var wait sync.WaitGroup
+	for i, c := range newChains(2) {
+		rt := testkit.Open(t, 1)
+		wait.Go(func() { errs[i] = fit(shared, rt, c) })
+	}
+	wait.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	testkit.SameFiles(t, shared, alone, train.FitModelFile, train.FitBestFile, train.FitBestScore)
 }

@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"ebm/mdsm"
 	"ebm/models/energy"
@@ -88,9 +89,10 @@ type OptimiserSettings struct {
 
 // OutputSettings say what is kept while training.
 type OutputSettings struct {
-	CheckpointEvery int `toml:"checkpoint_every"`
-	KeepCheckpoints int `toml:"keep_checkpoints"` // 0 keeps all
-	LogEvery        int `toml:"log_every"`
+	CheckpointEvery Interval      `toml:"checkpoint_every"`
+	MTBF            time.Duration `toml:"mtbf,omitzero"`    // see Loop
+	KeepCheckpoints int           `toml:"keep_checkpoints"` // 0 keeps all
+	LogEvery        int           `toml:"log_every"`
 	// ValidateEvery is the number of steps between measurements on held-out
 	// pictures, 0 for none, and EarlyStop the number of these without a lower
 	// loss after which a run ends, 0 for never.

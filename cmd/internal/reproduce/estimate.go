@@ -72,7 +72,7 @@ func count(items []Item, o Options) (Cost, error) {
 					return c, err
 				}
 				chosen = append(chosen, preset)
-				each.samples += selected * (set.Steps / set.Output.CheckpointEvery)
+				each.samples += selected * (set.Steps / int(set.Output.CheckpointEvery))
 			}
 			flops, err := chainFLOPs(preset, each)
 			if err != nil {

@@ -84,6 +84,6 @@ func (s Scale) settings(preset string) (train.Settings, error) {
 	if s == Smoke {
 		set.Net.Dim, set.Batch, set.Steps = 4, 4, 4
 	}
-	set.Output.CheckpointEvery, set.Output.KeepCheckpoints = max(set.Steps/4, 1), 1
+	set.Output.CheckpointEvery, set.Output.KeepCheckpoints = train.Interval(max(set.Steps/4, 1)), 1
 	return set, nil
 }

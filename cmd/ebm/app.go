@@ -14,9 +14,11 @@ import (
 	"golang.org/x/term"
 
 	"ebm"
+	"ebm/cmd/internal/parts"
 	"ebm/cmd/internal/terminal"
 	"ebm/runtime"
 	"ebm/runtime/mpi"
+	"ebm/runtime/progress"
 )
 
 // app is what commands share: where they write, the flags they have in
@@ -35,7 +37,8 @@ type app struct {
 
 	rt    *runtime.Runtime
 	bar   *terminal.Progress
-	world *mpi.World // of a command that ranks share, nil before it began
+	world *mpi.World  // of a command that ranks share, nil before it began
+	work  *parts.Work // of a command that computes a part of a job, nil of others
 }
 
 func (a *app) addFlags(f *pflag.FlagSet) {
@@ -88,12 +91,13 @@ func (a *app) log(line string) {
 	}
 }
 
-// progress returns the progress display, on standard error.
-func (a *app) progress() *terminal.Progress {
+// progress returns the progress display, on standard error; of a part of a job, the folder
+// that parts share learns it too.
+func (a *app) progress() progress.Progress {
 	if a.bar == nil {
 		a.bar = terminal.New(a.stderr, a.quiet)
 	}
-	return a.bar
+	return a.work.Over(a.bar)
 }
 
 // printf prints results on standard output, after the progress display ends.

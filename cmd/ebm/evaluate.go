@@ -274,7 +274,7 @@ func (f *evaluateFlags) evaluateSets(ctx context.Context, a *app, cmd *cobra.Com
 		}
 	}
 	if !f.metrics.Share.Part.Whole() && f.metrics.WriteSums == "" {
-		if err := jobOf(cmd, "").claim(cache); err != nil {
+		if err := a.begin(cmd, cache, ""); err != nil {
 			return err
 		}
 	}

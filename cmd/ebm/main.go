@@ -69,6 +69,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return err
 	}
 	err := root.ExecuteContext(ctx)
+	a.endWork(err)
 	a.printProfile()
 	a.close()
 	if err == nil {

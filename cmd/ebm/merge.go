@@ -13,10 +13,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"ebm/cmd/internal/parts"
 	"ebm/evaluate/sets"
 	"ebm/internal/atomicfile"
 	"ebm/internal/files"
@@ -31,7 +33,7 @@ type sharedCommand struct {
 
 func (a *app) sharing() map[string]sharedCommand {
 	return map[string]sharedCommand{
-		sampleCommand: {newSample, "out"}, "likelihood": {newLikelihood, "out"}, "inpaint": {newInpaint, "out"},
+		parts.SampleCommand: {newSample, "out"}, "likelihood": {newLikelihood, "out"}, "inpaint": {newInpaint, "out"},
 		"restore": {newRestore, "out"}, "evaluate": {newEvaluate, "cache"},
 	}
 }
@@ -62,33 +64,33 @@ of the pictures are joined as well, in any order, with the same bits.`,
 	return cmd
 }
 
-func (a *app) merge(ctx context.Context, parts []string, out string, asJSON bool) error {
-	if len(parts) > 1 && out == "" {
-		return usagef("want --out DIR, the folder to join %d parts in", len(parts))
+func (a *app) merge(ctx context.Context, dirs []string, out string, asJSON bool) error {
+	if len(dirs) > 1 && out == "" {
+		return usagef("want --out DIR, the folder to join %d parts in", len(dirs))
 	}
-	if filepath.Ext(parts[0]) == ".npz" {
-		return a.mergeSums(parts, out, asJSON)
+	if filepath.Ext(dirs[0]) == ".npz" {
+		return a.mergeSums(dirs, out, asJSON)
 	}
-	j, err := readJob(parts[0])
+	j, err := parts.ReadJob(dirs[0])
 	if errors.Is(err, fs.ErrNotExist) {
 		// Folders of samples that are complete, of an older version or of one process.
 		f := sampleFlags{out: out, grid: 64, crop: -1, asJSON: asJSON}
-		if len(parts) == 1 {
-			return fmt.Errorf("%s has no %s, want a folder that parts of a job left", parts[0], partsFile)
+		if len(dirs) == 1 {
+			return fmt.Errorf("%s has no %s, want a folder that parts of a job left", dirs[0], parts.JobFile)
 		}
-		return f.merge(ctx, a, parts)
+		return f.merge(ctx, a, dirs)
 	}
 	if err != nil {
 		return err
 	}
 	command, ok := a.sharing()[j.Command]
 	if !ok {
-		return fmt.Errorf("%s: parts of %q, want one of %s", filepath.Join(parts[0], partsFile), j.Command,
+		return fmt.Errorf("%s: parts of %q, want one of %s", filepath.Join(dirs[0], parts.JobFile), j.Command,
 			strings.Join(slices.Sorted(maps.Keys(a.sharing())), ", "))
 	}
-	dir := parts[0]
+	dir := dirs[0]
 	if out != "" {
-		if dir, err = out, gather(ctx, parts, out); err != nil {
+		if dir, err = out, gather(ctx, dirs, out); err != nil {
 			return err
 		}
 	}
@@ -97,7 +99,7 @@ func (a *app) merge(ctx context.Context, parts []string, out string, asJSON bool
 	a.addFlags(cmd.Flags()) // which sets their defaults
 	for name, values := range j.Flags {
 		if err := setFlag(cmd.Flags(), name, values); err != nil {
-			return fmt.Errorf("%s: --%s: %w", filepath.Join(dir, partsFile), name, err)
+			return fmt.Errorf("%s: --%s: %w", filepath.Join(dir, parts.JobFile), name, err)
 		}
 	}
 	if a.quiet, a.threads, a.device, a.ortLibrary = quiet, threads, device, library; provider != "auto" {
@@ -109,15 +111,23 @@ func (a *app) merge(ctx context.Context, parts []string, out string, asJSON bool
 		}
 	}
 	cmd.SetContext(ctx)
-	return cmd.RunE(cmd, nil)
+	err = cmd.RunE(cmd, nil)
+	if errors.As(err, new(*samples.MissingError)) {
+		if s, unread := parts.Read(dir, time.Now()); unread == nil {
+			for _, line := range s.Lines() {
+				a.log(line)
+			}
+		}
+	}
+	return err
 }
 
 // mergeSums joins statistics of parts of the samples.
-func (a *app) mergeSums(parts []string, out string, asJSON bool) error {
+func (a *app) mergeSums(sums []string, out string, asJSON bool) error {
 	if out == "" {
 		return usagef("want --out FILE, the .npz file of statistics")
 	}
-	n, err := sets.MergeSums(parts, out)
+	n, err := sets.MergeSums(sums, out)
 	if err != nil {
 		return err
 	}
@@ -146,23 +156,23 @@ func setFlag(fs *pflag.FlagSet, name string, values []string) error {
 
 // gather copies what several parts have into a new folder. Of files that several have,
 // which are equal but for chains in progress, it takes the last.
-func gather(ctx context.Context, parts []string, out string) error {
+func gather(ctx context.Context, dirs []string, out string) error {
 	if entries, err := os.ReadDir(out); err == nil && len(entries) > 0 {
 		return fmt.Errorf("merge into %s: it is not empty", out)
 	}
-	first, err := readJob(parts[0])
+	first, err := parts.ReadJob(dirs[0])
 	if err != nil {
 		return err
 	}
-	record, err := samples.ReadRecord(parts[0])
+	record, err := samples.ReadRecord(dirs[0])
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	sampled := err == nil
-	for _, p := range parts[1:] {
-		j, err := readJob(p)
+	for _, p := range dirs[1:] {
+		j, err := parts.ReadJob(p)
 		if err == nil {
-			err = j.same(first, p)
+			err = j.Same(first, p)
 		}
 		if err == nil && sampled {
 			err = record.SameSet(p)
@@ -172,7 +182,7 @@ func gather(ctx context.Context, parts []string, out string) error {
 		}
 	}
 	return atomicfile.Dir(out, func(tmp string) error {
-		for _, p := range parts {
+		for _, p := range dirs {
 			if err := copyParts(ctx, p, tmp); err != nil {
 				return err
 			}

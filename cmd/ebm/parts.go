@@ -1,24 +1,19 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"ebm/cmd/internal/parts"
 	"ebm/internal/atomicfile"
-	"ebm/internal/files"
 	"ebm/mdsm/samples"
 	"ebm/runtime/parallel"
 )
@@ -47,6 +42,7 @@ func (f *partFlags) share(a *app) (samples.Share, error) {
 		if err != nil {
 			return samples.Share{}, usagef("--part %w", err)
 		}
+		a.work = parts.NewWork(p)
 		return samples.Share{Part: p}, nil
 	}
 	p, from, err := partOf(os.Getenv)
@@ -56,6 +52,7 @@ func (f *partFlags) share(a *app) (samples.Share, error) {
 	if !p.Whole() {
 		a.log(fmt.Sprintf("part %v, from %s (--part 1/1 computes all)", p, from))
 	}
+	a.work = parts.NewWork(p)
 	return samples.Share{Part: p}, nil
 }
 
@@ -105,24 +102,24 @@ func atoi(text string, before error) (int, error) {
 	return n, cmp.Or(before, err)
 }
 
-// partsFile says in a folder that parts share what they are parts of.
-const partsFile = "parts.json"
-
-// sharedJob is what the parts of a job have in common.
-type sharedJob struct {
-	Command string              `json:"command"`
-	Flags   map[string][]string `json:"flags"`         // as they were given, but for those of one process
-	Key     string              `json:"key,omitempty"` // hash of all that the results follow from, where no file of the command has it
-}
-
 // ownFlags are those that may differ between the parts of a job, and the folder.
 func ownFlags() []string {
 	return []string{"out", "cache", "write-sums", "part", "shard", "join", "json", "quiet", "threads", "device", "ort-library", "times"}
 }
 
+// begin makes a folder that of the parts of a command's job, if it is not of another, and
+// says there from now on how far this part is.
+func (a *app) begin(cmd *cobra.Command, dir, key string) error {
+	if err := jobOf(cmd, key).Claim(dir); err != nil {
+		return err
+	}
+	a.work.Begin(dir)
+	return nil
+}
+
 // jobOf returns the job of a command.
-func jobOf(cmd *cobra.Command, key string) sharedJob {
-	j := sharedJob{Command: cmd.Name(), Flags: make(map[string][]string), Key: key}
+func jobOf(cmd *cobra.Command, key string) parts.Job {
+	j := parts.Job{Command: cmd.Name(), Flags: make(map[string][]string), Key: key}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if slices.Contains(ownFlags(), f.Name) {
 			return
@@ -136,75 +133,23 @@ func jobOf(cmd *cobra.Command, key string) sharedJob {
 	return j
 }
 
-// claim makes a folder one of the parts of a job, if it is not that of another.
-func (j sharedJob) claim(dir string) error {
-	had, err := readJob(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		data, err := json.MarshalIndent(j, "", "  ")
-		if err == nil {
-			err = atomicfile.MkdirAll(dir)
-		}
-		if err != nil {
-			return err
-		}
-		return atomicfile.WriteFile(filepath.Join(dir, partsFile), append(data, '\n'))
-	}
-	if err != nil {
-		return err
-	}
-	return had.same(j, dir)
-}
-
-// same reports what differs between the job of a folder and another, with which it is to
-// be joined. Flags say nothing where the keys are equal: one may be another's default.
-func (j sharedJob) same(other sharedJob, dir string) error {
-	if j.Command == other.Command && j.Key == other.Key && j.Key != "" {
-		return nil
-	}
-	var list []string
-	if j.Command != other.Command {
-		list = append(list, fmt.Sprintf("command %s, want %s", j.Command, other.Command))
-	}
-	all := maps.Clone(j.Flags)
-	maps.Copy(all, other.Flags)
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if a, b := strings.Join(j.Flags[name], ","), strings.Join(other.Flags[name], ","); a != b {
-			list = append(list, fmt.Sprintf("%s %s, want %s", name, cmp.Or(a, "not given"), cmp.Or(b, "not given")))
-		}
-	}
-	if j.Key != other.Key && len(list) == 0 {
-		list = append(list, fmt.Sprintf("model, data or engine of hash %.12s, want %.12s", j.Key, other.Key))
-	}
-	if len(list) == 0 || j.Command == other.Command && j.Key == "" && j.Command == sampleCommand {
-		return nil // what makes samples differ is in samples.json
-	}
-	return &samples.MismatchError{Dir: dir, Differences: list}
-}
-
-const sampleCommand = "sample"
-
-func readJob(dir string) (sharedJob, error) {
-	path := filepath.Join(dir, partsFile)
-	data, err := files.ReadFile(path)
-	if err != nil {
-		return sharedJob{}, err
-	}
-	var j sharedJob
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&j); err != nil {
-		return j, fmt.Errorf("%s, want what parts of a job have in common: %w", path, err)
-	}
-	return j, nil
-}
-
 // shared begins the work of a process in a folder: of a part the folder is claimed, and
 // else locked. release ends it.
 func (a *app) shared(cmd *cobra.Command, s samples.Share, dir, key string) (release func(), err error) {
 	if s.Part.Whole() {
 		return atomicfile.Fill(dir, "write", "ebm "+cmd.Name())
 	}
-	return func() {}, jobOf(cmd, key).claim(dir)
+	return func() {}, a.begin(cmd, dir, key)
+}
+
+// endWork says in the folder that parts share how this one ended.
+func (a *app) endWork(err error) {
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
+	}
+	if err := a.work.End(err); err != nil {
+		a.log("other machines cannot see how far the part is: " + err.Error())
+	}
 }
 
 // finishedPart says that a part is finished, where err says so, and how to go on.

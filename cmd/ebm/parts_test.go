@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/cmd/internal/watch"
 	"ebm/internal/testkit"
 	"ebm/runtime/parallel"
 )
@@ -108,6 +109,7 @@ func TestPartsOfCommands(t *testing.T) {
 		if code != 1 || !strings.Contains(stderr, "seed") || !strings.Contains(stderr, "9") {
 			t.Errorf("%s: a part of another seed: status %d, %s", name, code, stderr)
 		}
+		wantDone(t, "o", c.args[0], 3)
 		mustRun(t, "merge", "o")
 		t.Chdir(root)
 		for _, i := range []string{"1", "2"} {
@@ -117,13 +119,26 @@ func TestPartsOfCommands(t *testing.T) {
 		t.Chdir(filepath.Join(name, "apart"))
 		mustRun(t, "merge", "p2", "p1", "--out", "o")
 		code, _, stderr = ebmRun(t, "merge", "p1", "--out", "half")
-		if code != 1 || !strings.Contains(stderr, "lacks") {
+		if code != 1 || !strings.Contains(stderr, "lacks") || !strings.Contains(stderr, "1 of 2 parts have not begun") {
 			t.Errorf("%s: half of the parts: status %d, %s", name, code, stderr)
 		}
 		t.Chdir(root)
 		for _, other := range []string{"shared", "apart"} {
 			testkit.SameFiles(t, filepath.Join(name, other, "o"), filepath.Join(name, "whole", "o"), c.files...)
 		}
+	}
+}
+
+// wantDone has the list of ebm watch say that so many parts in a folder are finished, and
+// with them all of the job.
+func wantDone(t *testing.T, dir, command string, parts int) {
+	t.Helper()
+	found := decode[watch.Found](t, mustRun(t, "watch", dir, "--json"))
+	if len(found.Shared) != 1 {
+		t.Fatalf("parts %+v below %s, want those of one job", found.Shared, dir)
+	}
+	if s := found.Shared[0]; s.Command != command || s.Parts != parts || s.Finished != parts || s.Done != s.Total || s.Total == 0 || s.Share != 1 {
+		t.Errorf("%s: %+v, want all of %d parts finished", command, s, parts)
 	}
 }
 
@@ -142,6 +157,7 @@ func TestPartsOfFeatures(t *testing.T) {
 		}
 		mustRun(t, slices.Concat(args, []string{"--cache", "cache", "--part", p.String()})...)
 	}
+	wantDone(t, "cache", "evaluate", 2)
 	if got := mustRun(t, "merge", "cache", "--json"); got != want {
 		t.Errorf("joined\n%s\nwant\n%s", got, want)
 	}

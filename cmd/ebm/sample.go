@@ -132,7 +132,7 @@ func (f *sampleFlags) sample(ctx context.Context, a *app, cmd *cobra.Command) er
 		f.out = filepath.Join(folder, "samples")
 	}
 	if !f.share.Part.Whole() {
-		if err := jobOf(cmd, "").claim(f.out); err != nil {
+		if err := a.begin(cmd, f.out, ""); err != nil {
 			return err
 		}
 	}

@@ -20,6 +20,7 @@ func newWatch(a *app) *cobra.Command {
 		Short: "Show the runs below a folder on a page, while they go on",
 		Long: `watch prints the address of a page on this machine that shows the runs below DIR:
 progress, loss, held-out loss, speed and time left, folders of samples as they fill,
+parts of jobs (--part) with what all of them have done together and the time left,
 and for each run, or several beside each other, all metrics, the newest grids and
 the settings that differ. It reads only, and answers this machine only. It ends with
 Ctrl+C.
@@ -69,31 +70,37 @@ func listRuns(a *app, o watch.Options, asJSON bool) error {
 	if asJSON {
 		return a.printJSON(found)
 	}
-	if len(found.Runs)+len(found.Drawings) == 0 {
-		return errors.New("no runs and no samples below " + o.Dir)
-	}
-	value := func(v *float64) string {
-		if v == nil {
-			return ""
-		}
-		return fmt.Sprintf("%.4g", *v)
+	if len(found.Runs)+len(found.Drawings)+len(found.Shared) == 0 {
+		return errors.New("no runs, samples or parts of jobs below " + o.Dir)
 	}
 	var b strings.Builder
 	if len(found.Runs) > 0 {
 		b.WriteString("run\tdata\tstep\tof\tloss\theld out\tsteps/s\tstate\n")
 	}
 	for _, r := range found.Runs {
-		fmt.Fprintf(&b, "%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", r.ID, r.Data, r.Step, r.Steps, value(r.Loss), value(r.HeldOut),
-			value(r.Speed), r.State())
+		fmt.Fprintf(&b, "%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", r.ID, r.Data, r.Step, r.Steps, numberCell(r.Loss), numberCell(r.HeldOut),
+			numberCell(r.Speed), r.State())
 	}
 	if len(found.Drawings) > 0 {
-		b.WriteString("samples\tdone\tof\ta second\tseconds left\n")
+		b.WriteString("samples\tdone\tof\ta second\tleft\n")
 	}
 	for _, j := range found.Jobs {
 		fmt.Fprintf(&b, "together: %s\t%d\t%d\t\t\n", strings.Join(j.Parts, ", "), j.Done, j.Count)
 	}
 	for _, d := range found.Drawings {
-		fmt.Fprintf(&b, "%s\t%d\t%d\t%s\t%s\n", d.ID, d.Done, d.Count, value(d.Rate), value(d.Left))
+		fmt.Fprintf(&b, "%s\t%d\t%d\t%s\t%s\n", d.ID, d.Done, d.Count, numberCell(d.Rate), timeCell(d.Left))
+	}
+	if len(found.Shared) > 0 {
+		b.WriteString("parts of\tcommand\tfinished\tof\trunning\tstopped\tdone\tof\tunit\ta second\tleft\n")
+	}
+	for _, s := range found.Shared {
+		fmt.Fprintf(&b, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", s.ID, s.Command, s.Finished, s.Parts, s.Running, s.Stopped, s.Done,
+			s.Total, s.Unit, numberCell(s.Rate), timeCell(s.Left))
+	}
+	for _, s := range found.Shared {
+		for _, line := range s.Lines() {
+			fmt.Fprintf(&b, "%s: %s\n", s.ID, line)
+		}
 	}
 	// Names of folders may hold what a terminal obeys.
 	a.table(strings.Map(func(r rune) rune {
@@ -103,4 +110,20 @@ func listRuns(a *app, o watch.Options, asJSON bool) error {
 		return unicode.ReplacementChar
 	}, b.String()))
 	return nil
+}
+
+// numberCell is a number in a table, "" where it is not known.
+func numberCell(v *float64) string {
+	if v == nil {
+		return ""
+	}
+	return fmt.Sprintf("%.4g", *v)
+}
+
+// timeCell is a time in a table, "" where it is not known.
+func timeCell(seconds *float64) string {
+	if seconds == nil {
+		return ""
+	}
+	return time.Duration(*seconds * float64(time.Second)).Round(time.Second).String()
 }

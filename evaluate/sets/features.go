@@ -100,7 +100,7 @@ func (x extraction) pictures(ctx context.Context, what string, out *side, n need
 			return err
 		}
 	}
-	stage := progress.Begin(x.progress, what+" features", int64(s.Count), "pictures")
+	stage := progress.Begin(x.progress, what+" features", x.work(s), pictureUnit)
 	defer stage.Done()
 	keep := collector{needs: n, count: s.Count, multiplier: x.multiplier}
 	var same sameness
@@ -119,7 +119,6 @@ func (x extraction) pictures(ctx context.Context, what string, out *side, n need
 			same.look(p)
 		}
 		if b := first / Block; b < begin || b >= end {
-			stage.Skip(int64(min(Block, s.Count-first)))
 			continue
 		}
 		started := time.Now()
@@ -180,6 +179,15 @@ func (x extraction) blocks(s *Source) (begin, end int) {
 	const leaf = evaluate.SumRows / Block
 	begin, end = x.share.Part.Range((s.Count + evaluate.SumRows - 1) / evaluate.SumRows)
 	return leaf * begin, leaf * end
+}
+
+// pictureUnit is the unit of work.
+const pictureUnit = "pictures"
+
+// work returns how many of a source's pictures the share has.
+func (x extraction) work(s *Source) int64 {
+	begin, end := x.blocks(s)
+	return int64(min(end*Block, s.Count) - min(begin*Block, s.Count))
 }
 
 // block returns the features of a block; none where they are to be joined and missing.

@@ -142,6 +142,17 @@ func (r *run) features(ctx context.Context, x extraction) (err error) {
 			x.other = s
 		}
 	}
+	of := needs{statistics: distance, features: pairs && o.Samples.Kind != Statistics} // the reference
+	if !o.Share.Part.Whole() {
+		var all int64
+		if o.Samples.Kind == Pictures && n != (needs{}) {
+			all = x.work(o.Samples)
+		}
+		if o.Reference != nil && o.Reference.Kind == Pictures && of != (needs{}) {
+			all += x.work(o.Reference)
+		}
+		progress.Expect(x.progress, all, pictureUnit)
+	}
 	if r.samples, err = x.side(ctx, "samples'", o.Samples, n); err != nil {
 		return err
 	}
@@ -149,10 +160,7 @@ func (r *run) features(ctx context.Context, x extraction) (err error) {
 		return samples.ErrPart
 	}
 	if o.Reference != nil {
-		if r.reference, err = x.side(ctx, "reference's", o.Reference, needs{
-			statistics: distance,
-			features:   pairs && o.Samples.Kind != Statistics,
-		}); err != nil {
+		if r.reference, err = x.side(ctx, "reference's", o.Reference, of); err != nil {
 			return err
 		}
 		if a, b := r.samples.maker, r.reference.maker; a != nil && b != nil {

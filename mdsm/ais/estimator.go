@@ -136,9 +136,8 @@ func (e *Estimator) run(ctx context.Context, d direction, chains int, start func
 		return Weights{}, err
 	}
 	size := e.layout.Size
-	begin, end := e.Share.Part.Range((chains + size - 1) / size)
-	mine := max(min(end*size, chains)-begin*size, 0)
-	stage := progress.Begin(e.Progress, "ais "+string(d), int64(mine)*int64(e.set.Distributions), "steps")
+	begin, end := e.groups(chains)
+	stage := progress.Begin(e.Progress, "ais "+string(d), e.work(chains), stepUnit)
 	defer stage.Done()
 	var w Weights
 	var missing []int
@@ -163,6 +162,20 @@ func (e *Estimator) run(ctx context.Context, d direction, chains int, start func
 		return w, err
 	}
 	return w, samples.Missing(e.Dir, string(d)+" chains", missing, size, chains)
+}
+
+// groups returns which groups of so many chains of a direction the share has.
+func (e *Estimator) groups(chains int) (begin, end int) {
+	return e.Share.Part.Range((chains + e.layout.Size - 1) / e.layout.Size)
+}
+
+// stepUnit is the unit of work.
+const stepUnit = "steps"
+
+// work returns the steps of all chains of the share.
+func (e *Estimator) work(chains int) int64 {
+	begin, end := e.groups(chains)
+	return int64(max(min(end*e.layout.Size, chains)-begin*e.layout.Size, 0)) * int64(e.set.Distributions)
 }
 
 // chainGroup is a group of chains on its way.
@@ -202,7 +215,7 @@ func (c *chainGroup) run(ctx context.Context, start func(chain int, dst []float3
 		}
 		c.atModel = c.state.Energy
 	}
-	stage.Add(int64(c.done) * int64(c.used))
+	stage.Skip(int64(c.done) * int64(c.used))
 	if c.done == c.set.Distributions {
 		return nil
 	}

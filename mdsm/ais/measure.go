@@ -5,6 +5,7 @@ import (
 
 	"ebm/mdsm/samples"
 	"ebm/models/tensor"
+	"ebm/runtime/progress"
 )
 
 // Measurement is what chains say of a model. What was not measured is nil.
@@ -50,6 +51,11 @@ func (e *Estimator) Measure(ctx context.Context, chains int, points *tensor.Tens
 
 // part runs a part of the chains of both directions, whose states it leaves.
 func (e *Estimator) part(ctx context.Context, chains int, points *tensor.Tensor) error {
+	steps := e.work(chains)
+	if points != nil {
+		steps += e.work(points.Shape()[0])
+	}
+	progress.Expect(e.Progress, steps, stepUnit)
 	if chains > 0 {
 		if _, err := e.Forward(ctx, chains); err != nil {
 			return err

@@ -18,7 +18,7 @@ type line struct {
 	done, total      int64
 }
 
-func (l *line) Skip(n int64)     { l.done = n }
+func (l *line) Skip(n int64)     { l.done += n }
 func (l *line) Add(n int64)      { l.done += n }
 func (l *line) Set(n int64)      { l.done = n }
 func (l *line) Note(text string) { l.note = text }

@@ -17,8 +17,8 @@ type Progress interface {
 // Stage is one part of the work, with units that are done one after the other.
 // Its methods may be called from several goroutines.
 type Stage interface {
-	// Skip says that n units were done before the stage began, as when a run
-	// is resumed: they are no part of the rate.
+	// Skip says that n further units were done before the stage began, as when a
+	// run is resumed: they are no part of the rate.
 	Skip(n int64)
 	// Add says that n more units are done.
 	Add(n int64)
@@ -37,6 +37,16 @@ func Begin(p Progress, name string, total int64, unit string) Stage {
 		return Silent{}
 	}
 	return p.Stage(name, total, unit)
+}
+
+// Expect tells p, where it has a method Expect for that, how many units of a kind the
+// stages that follow have together.
+func Expect(p Progress, total int64, unit string) {
+	if e, ok := p.(interface {
+		Expect(total int64, unit string)
+	}); ok {
+		e.Expect(total, unit)
+	}
 }
 
 // Silent is a Stage that shows nothing.

@@ -64,6 +64,7 @@ async function watched(browser, name) {
     assert.match(await page.evaluate("document.getElementById('state').textContent"), /^3 runs, 1 going on/);
     assert.equal(await page.evaluate("document.body.dataset.broken ?? ''"), "", "a name ran as a script");
     assert((await page.evaluate(cell(hostile, 1))).startsWith(hostile), "a hostile name is not shown as it is");
+    assert.equal(await page.evaluate(cell(hostile, 3)) + await page.evaluate(cell(hostile, 8)), "cannot be read", "a run without settings that can be read");
     await page.screenshot({ path: join(out, `${name}-watch.png`) });
 
     // The run beside the other, with its curves growing, until it is ended.
@@ -85,6 +86,8 @@ async function watched(browser, name) {
     await until(page, "the first part", "document.getElementById('samples').textContent.includes('before/part1')");
     await ended(start(...count, "--shard", "2/2", "--out", join(dir, "before", "part2")));
     await until(page, "both parts", "document.getElementById('samples').textContent.includes('together: before/part1, before/part2')");
+    const part = "document.getElementById('parts').textContent";
+    await until(page, "the parts of a job", `${part}.includes('ebm sample') && ${part}.includes('1 / 2')`);
     const samples = join(dir, "before", "samples");
     await ended(start("merge", "--quiet", join(dir, "before", "part1"), join(dir, "before", "part2"), "--out", samples));
     cpSync(join(samples, "grid.png"), join(dir, "before", "grid.png"));

@@ -30,9 +30,17 @@ type point struct {
 	current int64
 }
 
-func (m *meter) begin(now time.Time, skipped int64) {
-	m.start, m.skipped, m.current = now, skipped, skipped
-	m.recent = []point{{now, skipped}}
+func (m *meter) begin(now time.Time) {
+	m.start, m.recent = now, []point{{at: now}}
+}
+
+// skip takes in units that are no part of the rate.
+func (m *meter) skip(n int64) {
+	m.skipped += n
+	m.current += n
+	for i := range m.recent {
+		m.recent[i].current += n
+	}
 }
 
 func (m *meter) set(now time.Time, current int64) {

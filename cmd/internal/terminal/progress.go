@@ -98,7 +98,7 @@ func (p *Progress) Stage(name string, total int64, unit string) progress.Stage {
 		meter: meter{total: max(total, 0)},
 		next:  p.now().Add(firstLine),
 	}
-	s.meter.begin(p.now(), 0)
+	s.meter.begin(p.now())
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {

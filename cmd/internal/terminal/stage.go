@@ -22,12 +22,12 @@ type stage struct {
 	ended bool
 }
 
-// Skip says that n units were done before the stage began, as when a run is
+// Skip says that n further units were done before the stage began, as when a run is
 // resumed: they are shown and left out of the rate.
 func (s *stage) Skip(n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.meter.begin(s.progress.now(), n)
+	s.meter.skip(n)
 }
 
 // Add says that n more units are done.

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"ebm/cmd/internal/parts"
 	"ebm/cmd/internal/report"
 	"ebm/internal/metrics"
 	"ebm/mdsm/samples"
@@ -52,6 +53,12 @@ type Drawing struct {
 	Left *float64 `json:"seconds_left"`
 }
 
+// Shared is a folder that the parts of a job share.
+type Shared struct {
+	ID string `json:"id"`
+	parts.State
+}
+
 // Job is a set of samples that several folders have parts of.
 type Job struct {
 	Parts []string `json:"parts"` // the folders
@@ -64,6 +71,7 @@ type Found struct {
 	Runs     []Run     `json:"runs"`
 	Drawings []Drawing `json:"samples"`
 	Jobs     []Job     `json:"jobs"`
+	Shared   []Shared  `json:"parts"`
 }
 
 // Scan lists the runs and folders of samples in dir and below it.
@@ -92,7 +100,7 @@ type lately struct {
 func (s *scanner) scan(dir string, now time.Time) (Found, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found := Found{Runs: []Run{}, Drawings: []Drawing{}, Jobs: []Job{}}
+	found := Found{Runs: []Run{}, Drawings: []Drawing{}, Jobs: []Job{}, Shared: []Shared{}}
 	jobs := map[string]*Job{}
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) && path != dir {
@@ -115,7 +123,15 @@ func (s *scanner) scan(dir string, now time.Time) (Found, error) {
 		if o, err := train.ReadOutline(path); !errors.Is(err, fs.ErrNotExist) {
 			found.Runs = append(found.Runs, s.run(path, id, o, err, now))
 		}
+		state, err := parts.Read(path, now)
+		shared := err == nil
+		if shared {
+			found.Shared = append(found.Shared, Shared{id, state})
+		}
 		p, err := samples.ReadProgress(path)
+		if err != nil && shared {
+			return fs.SkipDir // results alone, maybe thousands
+		}
 		if err != nil {
 			return nil
 		}
@@ -123,6 +139,9 @@ func (s *scanner) scan(dir string, now time.Time) (Found, error) {
 		if rate, left, ok := p.Rate(); ok {
 			seconds := left.Seconds()
 			d.Rate, d.Left = &rate, &seconds
+		}
+		if shared && state.Parts > 0 {
+			d.Rate, d.Left = state.Rate, state.Left
 		}
 		found.Drawings = append(found.Drawings, d)
 		p.Record.First, p.Record.Count = 0, 0

@@ -177,8 +177,12 @@ func (s *server) document(ids []string) (*report.Document, error) {
 			return nil, err
 		}
 		all = append(all, records)
-		facts.Items = append(facts.Items, report.Fact{Name: id, Value: fmt.Sprintf("step %d of %d", r.Step, r.Steps),
-			Note: fmt.Sprintf("%s on %s, %s", r.Network, r.Data, r.State())})
+		fact := report.Fact{Name: id, Value: fmt.Sprintf("step %d of %d", r.Step, r.Steps),
+			Note: fmt.Sprintf("%s on %s, %s", r.Network, r.Data, r.State())}
+		if problem != nil {
+			fact.Value, fact.Note = "cannot be read", r.Problem
+		}
+		facts.Items = append(facts.Items, fact)
 		settings = append(settings, o.Values)
 	}
 	doc.Sections = append(doc.Sections, facts)

@@ -60,6 +60,12 @@ func folder(t *testing.T) (dir, secret string) {
 	part := strings.Replace(strings.Replace(record, `"first": 0`, `"first": 8`, 1), `"count": 8`, `"count": 40`, 1)
 	testkit.Write(t, filepath.Join(testkit.Mkdir(t, dir, "drawing2"), "samples.json"), []byte(part))
 	testkit.Write(t, filepath.Join(testkit.Mkdir(t, dir, "<b>bad"), "config.toml"), []byte("steps = \"<script>alert(1)</script>\"\n"))
+	testkit.Write(t, filepath.Join(dir, "job", "parts.json"), []byte(`{"command": "restore", "flags": {}}`))
+	beat := testkit.Write(t, filepath.Join(dir, "job", "parts", "000001-of-000002.json"),
+		[]byte(`{"part": "1/2", "host": "n1", "done": 4, "total": 30, "unit": "steps", "rate": 4}`+"\n"))
+	if err := os.Chtimes(beat, lastLine, lastLine.Add(50*time.Second)); err != nil {
+		t.Fatal(err)
+	}
 	secret = testkit.Write(t, filepath.Join(top, "report.html"), []byte("a secret"))
 	testkit.Write(t, filepath.Join(dir, "a", "run", "notes.txt"), []byte("not shown"))
 	if err := os.Symlink(secret, filepath.Join(dir, "a", "report.html")); err != nil {
@@ -115,6 +121,10 @@ func TestRuns(t *testing.T) {
 	if run.ID != "a/run" || run.Step != 6 || run.Steps != 6 || run.Loss == nil || *run.Loss < 200 || run.Running || run.Data != "mnist" {
 		t.Errorf("the run is %+v, want the six steps of mnist that ended", run)
 	}
+	shared := found.Shared
+	if len(shared) != 1 || shared[0].ID != "job" || shared[0].Running != 1 || shared[0].Left == nil || *shared[0].Left != 14 {
+		t.Errorf("parts are %+v, want one that runs, and what is left of two of its size", shared)
+	}
 	for _, d := range found.Drawings {
 		if want := map[string]int{"a/run/samples": 6, "drawing": 8, "drawing2": 40}[d.ID]; d.Count != want || d.Done != want &&
 			d.ID != "drawing2" || d.Whole != (d.ID == "a/run/samples") {
@@ -132,7 +142,8 @@ func TestRunPages(t *testing.T) {
 		}
 	}
 	status, body = get(t, h, "/report?id=a/run&id=%3Cb%3Ebad", nil)
-	if status != http.StatusOK || strings.Contains(body, "<b>bad") || !strings.Contains(body, "&lt;b&gt;bad") {
+	if status != http.StatusOK || strings.Contains(body, "<b>bad") || !strings.Contains(body, "&lt;b&gt;bad") ||
+		!strings.Contains(body, "cannot be read") || strings.Contains(body, "step 0 of 0") {
 		t.Errorf("status %d: the hostile name is not escaped", status)
 	}
 	if status, body = get(t, h, "/", nil); status != http.StatusOK || !strings.Contains(body, "watch.js") {

@@ -21,13 +21,14 @@ function make(tag, properties = {}) {
 
 // A column fills in a cell: start makes what stays in it, show what changes.
 const text = (of, className = "") => ({ start: (td) => { td.className = className; }, show: (td, item) => say(td, of(item)) });
-const link = (of, href, note) => ({
+const link = (of, href, note, wrong) => ({
   start: (td) => { td.className = "name"; td.append(make("a"), make("br"), make("small", { className: "soft" })); },
-  show: (td, item) => { say(td.firstChild, of(item)); td.firstChild.href = href(item); say(td.lastChild, note(item)); },
+  show: (td, item) => { say(td.firstChild, of(item)); td.firstChild.href = href(item); say(td.lastChild, note(item)); td.lastChild.className = wrong(item) ? "wrong" : "soft"; },
 });
 const bar = (value, max, label) => ({
   start: (td) => td.append(make("progress")),
   show: (td, item) => {
+    td.firstChild.hidden = item.problem != null;
     Object.assign(td.firstChild, { max: Math.max(max(item), 1), value: value(item) });
     td.firstChild.setAttribute("aria-label", label(item));
   },
@@ -77,14 +78,14 @@ const curve = {
 
 const runColumns = [
   choice,
-  link((run) => run.id, (run) => `/run?id=${encodeURIComponent(run.id)}`, (run) => run.problem ?? `${run.network} on ${run.data}`),
+  link((run) => run.id, (run) => `/run?id=${encodeURIComponent(run.id)}`, (run) => run.problem ?? `${run.network} on ${run.data}`, (run) => run.problem),
   bar((run) => run.step, (run) => run.steps, (run) => `${run.id}: step ${run.step} of ${run.steps}`),
-  text((run) => `${run.step} / ${run.steps}`, "number"),
+  text((run) => (run.steps ? `${run.step} / ${run.steps}` : ""), "number"),
   text((run) => number(run.loss), "number"),
   text((run) => number(run.held_out_loss), "number"),
   curve,
   text((run) => number(run.steps_per_second, 3), "number"),
-  text((run) => (run.problem ? "" : run.running ? left(run.seconds_left) : run.step >= run.steps ? "done" : "stopped")),
+  text((run) => (run.problem ? "cannot be read" : run.running ? left(run.seconds_left) : run.step >= run.steps ? "done" : "stopped")),
   { start: (td) => td.append(make("a")), show: (td, run) => { if (run.report) { say(td.firstChild, "report"); td.firstChild.href = `/file/${path(run.id)}/report.html`; } } },
 ];
 
@@ -105,16 +106,34 @@ const sampleColumns = [
   text((s) => (s.whole ? "whole" : s.done === s.count ? "all drawn" : rate(s) > 0 ? left((s.count - s.done) / rate(s)) : ""), "soft"),
 ];
 
+const partColumns = [
+  {
+    start: (td) => { td.className = "name"; td.append(make("span"), make("br"), make("small", { className: "soft" })); },
+    show: (td, p) => { say(td.firstChild, p.id); say(td.lastChild, [`ebm ${p.command}`, ...p.open.filter((o) => !o.running).map(stopped)].join("; ")); },
+  },
+  bar((p) => p.share, () => 1, (p) => `${p.id}: ${p.done} of ${p.total} ${p.unit}`),
+  text((p) => (p.total ? `${p.done} / ${p.total} ${p.unit}` : ""), "number"),
+  text((p) => (p.parts ? `${p.finished} / ${p.parts}` : ""), "number"),
+  text((p) => String(p.running), "number"),
+  text((p) => String(p.stopped), "number"),
+  text((p) => number(p.units_per_second, 3), "number"),
+  text((p) => (p.parts > 0 && p.finished === p.parts ? "done" : left(p.seconds_left)), "soft"),
+];
+
+const stopped = (o) => `part ${o.part} on ${o.host}: ${o.problem || `no word since ${new Date(o.last).toLocaleString()}`}`;
+
 const plural = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
 
 async function refresh() {
   try {
     const answer = await fetch("/runs.json");
     if (!answer.ok) throw new Error(await answer.text());
-    const { runs, samples, jobs } = await answer.json();
+    const { runs, samples, jobs, parts } = await answer.json();
     rows($("runs"), runs, (run) => run.id, runColumns);
     const whole = jobs.map((j) => ({ ...j, key: `job ${j.parts[0]}`, name: `together: ${j.parts.join(", ")}` }));
     rows($("samples"), [...whole, ...samples.map((s) => ({ ...s, key: s.id, name: s.id }))], (s) => s.key, sampleColumns);
+    rows($("parts"), parts, (p) => p.id, partColumns);
+    $("jobs").hidden = parts.length === 0;
     say($("state"), `${plural(runs.length, "run")}, ${runs.filter((r) => r.running).length} going on; ${plural(samples.length, "folder")} of samples`);
     document.body.dataset.ready = "yes";
   } catch (error) {

@@ -59,6 +59,9 @@ type Model struct {
 	// Sampler, when it is not nil, is what the kind sampler is of: the whole chain, in
 	// place of K steps of eq. (8).
 	Sampler *langevin.Recipe
+	// NoiseSeed, when it is not nil, has the file of the kind sampler draw its noise
+	// itself, by the index of the sample and of the step ([export.CountNoise]).
+	NoiseSeed *uint64
 
 	settings *train.Settings // of the run it came from, if it did
 	folder   string          // of that run

@@ -8,6 +8,7 @@ import (
 	"ebm/export"
 	"ebm/mdsm"
 	"ebm/models/graph"
+	"ebm/models/rng"
 )
 
 // Kind is a function of a model that leaves as an ONNX file of its own.
@@ -136,6 +137,10 @@ func (m *Model) ExportOptions(k Kind, batch int) export.Options {
 		m.describeSampler(meta)
 	}
 	o := export.Options{Docs: valueDocs, Metadata: meta}
+	if k == SamplerKind && m.NoiseSeed != nil {
+		meta["noise"], meta["seed"] = "squares", fmt.Sprint(*m.NoiseSeed)
+		o.Count = &export.Counted{Input: "noise", Key: rng.SquaresKey(*m.NoiseSeed)}
+	}
 	for _, row := range kinds {
 		if row.kind == k {
 			o.Doc = fmt.Sprintf("%s (%v, σ₀ = %g)", row.about, m.Network, m.Sigma0)

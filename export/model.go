@@ -36,10 +36,19 @@ type Options struct {
 	Passes []Pass
 	// Version of the producer.
 	Version string
+	// Count, when not nil, has the model draw one of its inputs from counters. See CountNoise.
+	Count *Counted
 	// Block is the number of channels in a block of ONNX Runtime's own layout
 	// on the processor at hand, for a model that is loaded at once and never
 	// leaves as a file: it is no standard ONNX. 0 is for files.
 	Block int
+}
+
+// Counted says which input a model draws from counters, and under which key, such as
+// [rng.SquaresKey] makes.
+type Counted struct {
+	Input string
+	Key   uint64
 }
 
 // Model returns the ONNX model of g. The error is a *graph.Error when an
@@ -77,6 +86,11 @@ func Model(g *graph.Graph, o Options) (*onnxpb.ModelProto, error) {
 	})
 	if err = cmp.Or(err, wrongOrder); err != nil {
 		return nil, fmt.Errorf("export %s: %w", g.Name(), err)
+	}
+	if o.Count != nil {
+		if err := CountNoise(m, o.Count.Input, o.Count.Key); err != nil {
+			return nil, fmt.Errorf("export: %w", err)
+		}
 	}
 	if o.Doc != "" {
 		m.DocString = proto.String(o.Doc)

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -166,6 +167,8 @@ func newExport(a *app) *cobra.Command {
 The batch N and the number of steps K are dynamic. With --fast or a --sampler of few
 evaluations the sampler is a whole chain, x, noise [K N …] → x_next, energy [K N],
 whose K steps end with the denoising jump; its metadata say what x begins as.
+With --draw-noise it takes samples [N], the index of each sample, and steps [K], that
+of each step, in place of noise (samples alone for a whole chain).
 
 With --for it writes what another program wants:
 
@@ -204,6 +207,13 @@ With --for it writes what another program wants:
 			}
 			if m.Sampler, err = other.few(m); err != nil {
 				return err
+			}
+			if other.draw {
+				if !slices.Contains(list, ebm.SamplerKind) {
+					return usagef("--draw-noise is for the kind sampler, want it among --kinds %s", strings.Join(kinds, ","))
+				}
+				seed := uint64(other.seed)
+				m.NoiseSeed = &seed
 			}
 			return exportKinds(a, m, out, list, batch, asked)
 		},

@@ -26,6 +26,7 @@ type otherFlags struct {
 	steps    int
 	stepSize float64
 	seed     uint32
+	draw     bool
 	page     pageFlags
 }
 
@@ -39,8 +40,10 @@ func (f *otherFlags) add(fs *pflag.FlagSet) {
 		fs.StringVar(&f.name, "name", "", "the model's name in files (default: from its reference)")
 	})
 	group(fs, "With --for torch-fidelity, page", f.addChain)
-	group(fs, "With --for torch-fidelity", func(fs *pflag.FlagSet) {
-		fs.Uint32Var(&f.seed, "seed", 0, "seed of the chain's noise, below 2^24")
+	fs.BoolVar(&f.draw, "draw-noise", false, "have sampler.onnx draw its noise itself, each sample's by its index, the step's and --seed alone, "+
+		"whatever the batch")
+	group(fs, "With --draw-noise, --for torch-fidelity", func(fs *pflag.FlagSet) {
+		fs.Uint32Var(&f.seed, "seed", 0, "seed of the noise, below 2^24")
 	})
 	group(fs, "With --for page", f.page.add)
 }
@@ -71,10 +74,13 @@ func (f *otherFlags) check(fs *pflag.FlagSet) error {
 			return usagef("--%w", err)
 		}
 	}
+	if f.draw && f.target != "" {
+		return usagef("--draw-noise and --for exclude each other: it is sampler.onnx that draws")
+	}
 	of := forAlone()
 	for _, name := range slices.Sorted(maps.Keys(of)) {
 		switch {
-		case !fs.Changed(name):
+		case !fs.Changed(name), name == "seed" && f.draw:
 		case f.target == "":
 			return usagef("--%s belongs to --for", name)
 		case len(of[name]) > 0 && !slices.Contains(of[name], f.target):

@@ -26,4 +26,5 @@ const (
 	ChainStart  Purpose = 18 // where chains inside a training step begin; sample: position in the batch, step: training step
 	ChainNoise  Purpose = 19 // noise of these chains; sample: position in the batch, step: training step
 	Measure     Purpose = 20 // noise of measurements; sample: picture
+	Key         Purpose = 21 // keys of Squares; sample: half of the key
 )

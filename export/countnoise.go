@@ -1,0 +1,219 @@
+package export
+
+import (
+	bin "encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"ebm/export/onnxpb"
+	"ebm/models/graph"
+	"ebm/models/rng"
+	"ebm/models/tensor"
+)
+
+// The inputs of a model with counted noise.
+const (
+	SamplesInput = "samples" // int64 [N], the index of each sample, below 2^28
+	StepsInput   = "steps"   // int64 [K], the index of each step, below 2^16, where the model leaves K open
+)
+
+// CountNoise makes a model draw one of its inputs by itself, as DrawNoise does, but from
+// counters: element i of the noise of a sample at a step is a function of the key, the
+// sample's index, the step's and i alone, whatever else is in the batch and in whatever
+// order batches come. In place of the input, which is [K N …], the model takes the samples'
+// indices, and the steps' where K is not fixed or one. A Scan over the input draws each step
+// by itself.
+//
+// The integers are those of [rng.Squares], bit for bit: words j and j + 2^19 of a sample and
+// step, both through operators that CUDA has for uint64. From each pair, Box and Muller's
+// transformation makes two normals, elements j and j + n/2 of n. Their last bits are those of
+// the device's logarithm, sine and cosine.
+func CountNoise(m *onnxpb.ModelProto, input string, key uint64) error {
+	at := slices.IndexFunc(m.Graph.Input, func(v *onnxpb.ValueInfoProto) bool { return v.GetName() == input })
+	if at < 0 {
+		return wantedOfNoise(m, input, "there is no such input")
+	}
+	shape := m.Graph.Input[at].GetType().GetTensorType().GetShape().GetDim()
+	if len(shape) < 3 {
+		return wantedOfNoise(m, input, "want steps, samples and elements")
+	}
+	each := 1
+	for _, d := range shape[2:] {
+		if d.GetDimValue() <= 0 {
+			return wantedOfNoise(m, input, "want samples of a fixed shape")
+		}
+		each *= int(d.GetDimValue())
+	}
+	if each > 1<<rng.SquaresWordBits {
+		return wantedOfNoise(m, input, fmt.Sprintf("a sample has %d elements, want at most %d", each, 1<<rng.SquaresWordBits))
+	}
+	for _, v := range m.Graph.Input {
+		if name := v.GetName(); name == SamplesInput || name == StepsInput {
+			return wantedOfNoise(m, input, fmt.Sprintf("there is an input %q already", name))
+		}
+	}
+	c := &counting{graph: m.Graph, prefix: "counted_" + input + "_", steps: StepsInput, shape: shape[2:], each: each}
+	c.scanned = slices.ContainsFunc(m.Graph.Node, func(n *onnxpb.NodeProto) bool {
+		return n.GetOpType() == "Scan" && slices.Contains(n.Input, input)
+	})
+	var s *scanned
+	if c.scanned {
+		var err error
+		if s, err = findScanned(m, input); err != nil {
+			return err
+		}
+	}
+	given := shape[0].GetDimValue() < 2
+	if !given {
+		c.steps = c.prefix + "steps"
+		m.Graph.Initializer = append(m.Graph.Initializer, tensorProto(c.steps, countUp(int(shape[0].GetDimValue()))))
+	}
+	out := input
+	if c.scanned {
+		s.remove(m.Graph)
+		out = s.slice.GetName()
+		s.scan.Input = append(s.scan.Input, c.steps)
+		s.count.I = proto.Int64(s.count.GetI() + 1)
+		c.graph, c.steps = s.body, c.prefix+"step"
+		s.body.Input = append(s.body.Input, valueInfo(c.steps, ofIndices(), ""))
+	} else {
+		m.Graph.Input = slices.Delete(m.Graph.Input, at, at+1)
+	}
+	m.Graph.Input = append(m.Graph.Input, valueInfo(SamplesInput, ofIndices(shape[1]), "the index of each sample"))
+	if given {
+		m.Graph.Input = append(m.Graph.Input, valueInfo(StepsInput, ofIndices(shape[0]), "the index of each step"))
+	}
+	c.normals(c.words(key), out)
+	c.graph.Node = append(c.nodes, c.graph.Node...)
+	return nil
+}
+
+// counting adds nodes and constants to a graph, in the order of computation.
+type counting struct {
+	graph   *onnxpb.GraphProto
+	nodes   []*onnxpb.NodeProto
+	prefix  string
+	steps   string                               // the value with the steps' indices, or one of them in a Scan
+	scanned bool                                 // a Scan draws each step
+	shape   []*onnxpb.TensorShapeProto_Dimension // of a sample
+	each    int                                  // its elements
+}
+
+// pairs is the number of pairs of words of a sample.
+func (c *counting) pairs() int { return (c.each + 1) / 2 }
+
+func (c *counting) emit(op string, inputs []string, outputs []string, attributes ...*onnxpb.AttributeProto) {
+	c.nodes = append(c.nodes, &onnxpb.NodeProto{
+		OpType: proto.String(op), Name: proto.String(op + "_" + outputs[0]), Input: inputs, Output: outputs, Attribute: attributes})
+}
+
+func (c *counting) one(op string, inputs []string, attributes ...*onnxpb.AttributeProto) string {
+	out := fmt.Sprintf("%s%d", c.prefix, len(c.nodes))
+	c.emit(op, inputs, []string{out}, attributes...)
+	return out
+}
+
+func (c *counting) constant(t *onnxpb.TensorProto) string {
+	t.Name = proto.String(fmt.Sprintf("%sconst_%d", c.prefix, len(c.graph.Initializer)))
+	c.graph.Initializer = append(c.graph.Initializer, t)
+	return t.GetName()
+}
+
+func (c *counting) float(v float64) string {
+	return c.constant(tensorProto("", tensor.Of([]float32{float32(v)}, 1)))
+}
+
+func (c *counting) ints(v ...int64) string { return c.constant(tensorProto("", tensor.Of(v, len(v)))) }
+
+func (c *counting) uint64s(v ...uint64) string {
+	t := &onnxpb.TensorProto{DataType: proto.Int32(int32(onnxpb.TensorProto_UINT64)), Dims: []int64{int64(len(v))}}
+	for _, n := range v {
+		t.RawData = bin.LittleEndian.AppendUint64(t.RawData, n)
+	}
+	return c.constant(t)
+}
+
+// words emits the words of Squares, two for each pair: [N …] for the step of a Scan, [K N …]
+// otherwise. The second half of each row is that of the counters from 2^19. ONNX has no
+// rotation that CUDA computes: halves are exchanged by a quotient and a product, whose bits do
+// not meet.
+func (c *counting) words(key uint64) string {
+	const wide = 1 << 32
+	of := func(name string, unit uint64) string {
+		whole := c.one("Cast", []string{name}, intAttr("to", int(onnxpb.TensorProto_UINT64)))
+		return c.one("Mul", []string{whole, c.uint64s(unit)})
+	}
+	sample, step := of(SamplesInput, rng.SquaresCounter(1, 0, 0)), of(c.steps, rng.SquaresCounter(0, 1, 0))
+	if !c.scanned {
+		step = c.one("Unsqueeze", []string{step, c.ints(1)})
+	}
+	row := c.one("Unsqueeze", []string{c.one("Add", []string{sample, step}), c.ints(-1)})
+	var places []uint64
+	for lane := range uint64(2) {
+		for j := range uint64(c.pairs()) {
+			places = append(places, lane<<(rng.SquaresWordBits-1)|j)
+		}
+	}
+	counters := c.one("Add", []string{row, c.uint64s(places...)})
+
+	k, exchange := c.uint64s(key), c.uint64s(wide)
+	y := c.one("Mul", []string{counters, k})
+	z := c.one("Add", []string{y, k})
+	x := y
+	for _, w := range []string{y, z, y} {
+		x = c.one("Add", []string{c.one("Mul", []string{x, x}), w})
+		x = c.one("Add", []string{c.one("Div", []string{x, exchange}), c.one("Mul", []string{x, exchange})})
+	}
+	x = c.one("Add", []string{c.one("Mul", []string{x, x}), z})
+	return c.one("Div", []string{x, exchange})
+}
+
+// normals emits the value out: normals made of the words, as many in each row as a sample
+// has elements, and in its shape.
+func (c *counting) normals(words, out string) {
+	f := c.one("Cast", []string{words}, intAttr("to", int(onnxpb.TensorProto_FLOAT)))
+	lanes := []string{c.prefix + "radius_word", c.prefix + "angle_word"}
+	c.emit("Split", []string{f}, lanes, intAttr("axis", -1))
+	// (w + ½)/2³² is never 0, so that the logarithm is finite.
+	part := c.one("Add", []string{c.one("Mul", []string{lanes[0], c.float(0x1p-32)}), c.float(0x1p-33)})
+	radius := c.one("Sqrt", []string{c.one("Mul", []string{c.one("Log", []string{part}), c.float(-2)})})
+	angle := c.one("Mul", []string{lanes[1], c.float(2 * math.Pi * 0x1p-32)})
+	both := c.one("Concat", []string{c.one("Mul", []string{radius, c.one("Cos", []string{angle})}),
+		c.one("Mul", []string{radius, c.one("Sin", []string{angle})})}, intAttr("axis", -1))
+	if c.each%2 == 1 {
+		both = c.one("Slice", []string{both, c.ints(0), c.ints(int64(c.each)), c.ints(-1)})
+	}
+	dims := []int64{0} // as it is
+	if !c.scanned {
+		dims = append(dims, 0)
+	}
+	for _, d := range c.shape {
+		dims = append(dims, d.GetDimValue())
+	}
+	c.emit("Reshape", []string{both, c.ints(dims...)}, []string{out})
+}
+
+// countUp returns 0, 1, … n−1.
+func countUp(n int) *tensor.Tensor {
+	t := tensor.New(tensor.Int64, n)
+	for i := range tensor.Data[int64](t) {
+		tensor.Data[int64](t)[i] = int64(i)
+	}
+	return t
+}
+
+// ofIndices returns the type of indices along dimensions of a model's input.
+func ofIndices(dims ...*onnxpb.TensorShapeProto_Dimension) graph.Type {
+	t := graph.Type{DType: tensor.Int64}
+	for _, d := range dims {
+		if n := d.GetDimValue(); n > 0 {
+			t.Shape = append(t.Shape, graph.Const(int(n)))
+		} else {
+			t.Shape = append(t.Shape, graph.Sym(d.GetDimParam()))
+		}
+	}
+	return t
+}

@@ -15,8 +15,11 @@ KILLS       := 200
 KILLED      :=
 FAILED      :=
 DENSE       := 1000000
+ARCHITECTURE := 90
+PLATFORMS    :=
+VERSION      = $(shell git describe --always --dirty)
 
-.PHONY: demo quick test golden golden-go golden-python lint bench bench-growth bench-cuda bench-test microbench fuzz crash-test parity parity-runtimes parity-evaluation page-test page-picture cluster-test device-test device-test-webgpu clean
+.PHONY: demo quick test golden golden-go golden-python lint bench bench-growth bench-cuda-kit bench-cuda bench-test device-test device-test-cuda device-test-webgpu platforms release runtimes microbench fuzz crash-test parity parity-runtimes parity-evaluation page-test page-picture cluster-test clean
 
 demo:
 	go run ./cmd/ebm demo
@@ -67,23 +70,36 @@ bench: bench-test bench/ebm
 bench-growth: bench/ebm
 	$(PYTHON) cmd/internal/bench/python/growth.py --ebm bench/ebm $(if $(QUICK),--quick)
 
-# On a machine with an NVIDIA device: ONNX Runtime's CUDA build and PyTorch are
-# installed, the score is checked on the device, copies inside the step and the
-# sampler are counted, both sides are timed by turns, and 50,000 digits drawn.
-bench-cuda: bench/ebm
-	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r cmd/internal/bench/python/requirements.txt -r cmd/internal/bench/python/requirements-cuda.txt
-	bench/ebm runtime info --provider cuda >/dev/null 2>&1 || bench/ebm runtime install --provider cuda
-	bench/ebm runtime info --provider cuda
-	bench/ebm verify --provider cuda --run mnist16
-	bench/ebm export --provider cuda --run mnist16 --kinds score,train,sampler --out bench/cuda
-	-$(VENV)/bin/python cmd/internal/bench/python/memcpy.py bench/cuda/score.onnx bench/cuda/train.onnx bench/cuda/sampler.onnx
-	$(VENV)/bin/python cmd/internal/bench/python/compare.py --ebm bench/ebm --device cuda $(if $(QUICK),--quick)
-	$(VENV)/bin/python cmd/internal/bench/python/compare.py --ebm bench/ebm --device cuda --tf32 $(if $(QUICK),--quick)
-	bench/ebm sample --provider cuda --run mnist16 --count 50000 --steps 270 --batch 512 --out bench/cuda/samples
+# All that a machine with an NVIDIA device needs, without a network and without Go, to
+# measure this program beside the PyTorch that is there: a script, and the program with
+# ONNX Runtime's CUDA build in parts below 60 MB. ARCHITECTURE is the device's compute
+# capability (90: H100, H200; 0: all, which takes 160 MB).
+bench-cuda-kit: bench/ebm
+	$(PYTHON) cmd/internal/bench/cuda/kit.py --ebm bench/ebm --library "$$(cmd/internal/bench/cuda/install.sh bench/ebm bench/device)" \
+		--out bench/cuda-kit --architecture $(ARCHITECTURE)
+
+# The same on this machine, in parts of some minutes each, which print as they go.
+bench-cuda: bench-cuda-kit
+	$(PYTHON) bench/cuda-kit/run.py --out bench/cuda-results --minutes 120
+
+# ONNX Runtime's CUDA build (250 MB, once) over stub libraries that count.
+device-test-cuda: bench/ebm
+	cmd/internal/bench/cuda/test.sh bench/ebm bench/device
+
+# The program built for other platforms and run there, as far as emulators go, with its
+# numbers compared; archives for people without Go; and every version of ONNX Runtime.
+platforms:
+	$(PYTHON) deploy/platforms/platforms.py bench/platforms $(PLATFORMS)
+
+release:
+	$(PYTHON) deploy/release.py bench/release $(VERSION)
+
+runtimes: bench/ebm
+	$(PYTHON) deploy/platforms/runtimes.py --ebm bench/ebm --out bench/runtimes
 
 bench-test:
 	cd cmd/internal/bench/python && $(PYTHON) -m unittest -q compare_test
+	cd cmd/internal/bench/cuda && $(PYTHON) -m unittest -q cuda_test
 
 .PHONY: bench/ebm
 bench/ebm:
@@ -124,8 +140,8 @@ cluster-test:
 	deploy/slurm/test.sh bench/cluster/ebm
 	cd deploy/kubernetes && EBM=$(CURDIR)/bench/cluster/ebm EBM_LIBRARY=$$(go list -C $(CURDIR) -m -f '{{.Dir}}' github.com/k2-fsa/sherpa-onnx-go-linux)/lib/$$(uname -m)-unknown-linux-gnu/libonnxruntime.so go test -count=1 ./...
 
-# What devices compute, against the CPU.
-device-test: device-test-webgpu
+# What devices compute, against the CPU; and CUDA without a device, up to arithmetic.
+device-test: device-test-webgpu device-test-cuda
 
 # WebGPU: the build with the plugin is installed under DEVICE_DIR by pip, and Mesa's
 # software device unpacked beside it (Debian's packages) unless VK_DRIVER_FILES names the

@@ -128,6 +128,22 @@ func TestCUDAOnACPUBuild(t *testing.T) {
 	}
 }
 
+// TestInspectRefusesAnotherCLibrary: programs of tests are built for glibc.
+func TestInspectRefusesAnotherCLibrary(t *testing.T) {
+	if cLibrary() != glibc {
+		t.Skip("the test is built for another C library")
+	}
+	dir := t.TempDir()
+	c := filepath.Join(dir, "libc.musl-x86_64.so.1")
+	compile(t, c, "int musl(void) { return 1; }", "-nostdlib", "-Wl,-soname,libc.musl-x86_64.so.1")
+	lib := library{path: filepath.Join(dir, libraryName())}
+	compile(t, lib.path, "int musl(void); int use(void) { return musl(); }", "-nostdlib", c)
+	err := lib.inspect()
+	if err == nil || !strings.Contains(err.Error(), "systems with musl") || !strings.Contains(err.Error(), "built for one with glibc") {
+		t.Errorf("error %v, want that it is for musl", err)
+	}
+}
+
 func TestInspectRefusesAnotherProcessor(t *testing.T) {
 	info := open(t).Info()
 	data, err := os.ReadFile(info.Library)

@@ -3,6 +3,12 @@ package runtime
 // #cgo LDFLAGS: -ldl
 // #include <dlfcn.h>
 // #include <stdlib.h>
+//
+// #ifdef __GLIBC__
+// enum { glibc = 1 };
+// #else
+// enum { glibc = 0 };
+// #endif
 import "C"
 
 import "unsafe"
@@ -18,4 +24,13 @@ func loadable(name string) bool {
 	}
 	C.dlclose(handle)
 	return true
+}
+
+// cLibrary is the C library that the program was built with, which is the one that
+// every library in the process must be for.
+func cLibrary() string {
+	if C.glibc == 1 {
+		return glibc
+	}
+	return musl
 }

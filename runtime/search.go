@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	goruntime "runtime"
 	"slices"
@@ -76,11 +77,8 @@ func findLibrary(ctx context.Context, cfg Config) (library, error) {
 	if path := os.Getenv(libraryVariable); path != "" {
 		return named(path, FromEnvironment)
 	}
-	if program, err := os.Executable(); err == nil {
-		if resolved, err := filepath.EvalSymlinks(program); err == nil {
-			program = resolved
-		}
-		if path, ok := inFolder(filepath.Dir(program)); ok {
+	if folder, ok := programFolder(); ok {
+		if path, ok := inFolder(folder); ok {
 			return library{path: path, source: FromProgram}, nil
 		}
 	}
@@ -88,6 +86,25 @@ func findLibrary(ctx context.Context, cfg Config) (library, error) {
 		return lib, nil
 	}
 	return inModuleCache(ctx, cfg)
+}
+
+// programFolder returns the folder that the program's file is in. Linux says where
+// that is in /proc, which a container need not have: what the program was started
+// by is looked up as a shell does then.
+func programFolder() (string, bool) {
+	program, err := os.Executable()
+	if err != nil {
+		if program, err = exec.LookPath(os.Args[0]); err != nil {
+			return "", false
+		}
+		if program, err = filepath.Abs(program); err != nil {
+			return "", false
+		}
+	}
+	if resolved, err := filepath.EvalSymlinks(program); err == nil {
+		program = resolved
+	}
+	return filepath.Dir(program), true
 }
 
 // named is the library at path, a file or a folder.

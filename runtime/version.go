@@ -75,6 +75,11 @@ func (l *library) inspect() error {
 	if problem := foreign(object); problem != "" {
 		return wrong(problem, nil)
 	}
+	if of, own := neededCLibrary(object), cLibrary(); of != "" && of != own {
+		return &LibraryError{Path: l.path, Source: l.source,
+			Problem: fmt.Sprintf("is for systems with %s, and this program was built for one with %s", of, own),
+			Remedy:  fmt.Sprintf("build and run the program where the C library is %s, or name an ONNX Runtime for %s with %s", of, own, libraryVariable)}
+	}
 	if version := elfVersion(object); version != "" {
 		l.version = version
 		if compareVersions(version, minVersion) < 0 {
@@ -109,6 +114,29 @@ func foreign(f *elf.File) string {
 	}
 	if ok && f.Machine != machine {
 		return fmt.Sprintf("is for another processor (%v), want %v", f.Machine, machine)
+	}
+	return ""
+}
+
+// The C libraries of Linux. A shared library for one does not load with the other.
+const (
+	glibc = "glibc"
+	musl  = "musl"
+)
+
+// neededCLibrary is the C library that a shared library wants, "" where it says none.
+func neededCLibrary(f *elf.File) string {
+	needed, err := f.ImportedLibraries()
+	if err != nil {
+		return ""
+	}
+	for _, name := range needed {
+		switch {
+		case name == "libc.so.6":
+			return glibc
+		case strings.HasPrefix(name, "libc.musl-"):
+			return musl
+		}
 	}
 	return ""
 }

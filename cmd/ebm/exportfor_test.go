@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"ebm/export/bundle"
 	"ebm/internal/testkit"
+	"ebm/models/tensor"
 	"ebm/runtime"
 )
 
@@ -87,5 +89,41 @@ func TestExportForEveryTarget(t *testing.T) {
 	mustRun(t, "export", "--weights", tiny, "--out", out, "--for", "triton", "--name", "digits", "--kinds", "hvp")
 	if !isFile(filepath.Join(out, "digits_hvp", "1", "model.onnx")) {
 		t.Error("there is no digits_hvp/1/model.onnx")
+	}
+}
+
+// TestExportDrawNoise: a sampler that draws its noise takes indices in its place, and gives
+// a sample the same x whatever is beside it.
+func TestExportDrawNoise(t *testing.T) {
+	out := t.TempDir()
+	mustRun(t, "export", "--quiet", "--run", "mnist16", "--kinds", "sampler", "--draw-noise", "--seed", "3", "--out", out)
+	rt := testkit.Open(t, 1)
+	s := testkit.Load(t, rt, testkit.Read(t, out, "sampler.onnx"))
+	run := func(samples ...int64) []float32 {
+		n := len(samples)
+		x := testkit.Run(t, s, map[string]*tensor.Tensor{
+			"x": tensor.New(tensor.Float32, n, 1, 16, 16), "step_size": tensor.Of([]float32{0.02}, 1), "temperature": tensor.Of([]float32{1, 0.5}, 2),
+			"samples": tensor.Of(samples, n), "steps": tensor.Of([]int64{0, 1}, 2)})["x_next"]
+		return tensor.Data[float32](x)
+	}
+	both := run(8, 5)
+	// Kernels may round differently for another batch; noise of another sample is far away.
+	for i, v := range run(5) {
+		if d := v - both[256+i]; d > 1e-5 || d < -1e-5 {
+			t.Fatalf("element %d of sample 5 is %g alone and %g beside another", i, v, both[256+i])
+		}
+	}
+	if slices.Equal(both[:256], both[256:]) {
+		t.Error("samples 8 and 5 are equal")
+	}
+	for want, args := range map[string][]string{
+		"kind sampler":       {"--kinds", "score", "--draw-noise"},
+		"exclude each other": {"--for", "triton", "--draw-noise"},
+		"belongs to --for":   {"--seed", "1"},
+	} {
+		code, _, stderr := ebmRun(t, append([]string{"export", "--run", "mnist16", "--out", t.TempDir()}, args...)...)
+		if code != 2 || !strings.Contains(stderr, want) {
+			t.Errorf("%v: exit status %d, %q, want 2 and %q", args, code, stderr, want)
+		}
 	}
 }

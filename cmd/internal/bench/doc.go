@@ -11,6 +11,8 @@
 // time is comparable between programs, the second between machines, as a
 // fraction of what their cores can do.
 //
-// The other side of a comparison is in the folder pytorch: it alternates the
-// two programs run by run. docs/performance.md has the method and the tables.
+// The other side of a comparison is in the folder python: it alternates the
+// two programs run by run. docs/performance.md has the method and the tables. The
+// folder cuda has what measures on a machine with a device, and what stands in for
+// one.
 package bench

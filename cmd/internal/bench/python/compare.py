@@ -59,19 +59,22 @@ def options(case, *names):
     return [text for name in names if name in case for text in ("--" + name, str(case[name]))]
 
 
+# How each side is asked for the precision of products; results of both are float32.
+PRECISIONS = {"fp32": [], "tf32": ["--tf32"], "bf16": ["--precision", "bf16"]}
+
+
 def ours_on(o):
-    return ["--provider", o.device, "--threads", str(o.threads), *(["--tf32"] if o.tf32 else [])]
+    return ["--provider", o.device, "--threads", str(o.threads), *PRECISIONS[o.precision]]
 
 
 def our_command(o, case):
-    return [o.ebm, "bench", "--turns", "--quiet", *ours_on(o),
+    return [*o.ebm, "bench", "--turns", "--quiet", *ours_on(o),
             *options(case, "job", "net", "channels", "dim", "size", "batch", "steps", "shards")]
 
 
 def torch_command(o, case, form):
-    tf32 = ["--tf32"] if o.tf32 else []
-    return [sys.executable, str(HERE / "torchside.py"), "--form", form, "--threads", str(o.threads), "--device", o.device, *tf32,
-            *options(case, "job", "net", "channels", "dim", "size", "batch", "steps")]
+    return [sys.executable, str(HERE / "torchside.py"), "--form", form, "--threads", str(o.threads), "--device", o.device,
+            "--precision", o.precision, *options(case, "job", "net", "channels", "dim", "size", "batch", "steps")]
 
 
 def take_turns(sides, rounds, say=lambda done: None):
@@ -131,7 +134,7 @@ def startup(o, rounds):
         folder = pathlib.Path(folder)
         torch_command = [sys.executable, str(HERE / "startup.py"), str(folder / "w.pt"), str(folder / "t.npz"), "10"]
         for i in range(rounds + 1):  # the first is for the files to be in memory
-            ours = [o.ebm, "sample", "--quiet", *ours_on(o), "--run", "mnist16",
+            ours = [*o.ebm, "sample", "--quiet", *ours_on(o), "--run", "mnist16",
                     "--count", "1", "--steps", "10", "--grid", "0", "--chains", "0", "--out", str(folder / f"s{i}")]
             for key, command in (("here", ours), ("torch", torch_command)):
                 time.sleep(PAUSE)
@@ -150,7 +153,7 @@ def startup(o, rounds):
 
 def chain_over_score(o, quick):
     """Our chain's step over a bare score, as `ebm bench` finds it."""
-    command = [o.ebm, "bench", "--json", "--quiet", *ours_on(o), "--job", "sample",
+    command = [*o.ebm, "bench", "--json", "--quiet", *ours_on(o), "--job", "sample",
                *options(SMALL, "net", "channels", "dim", "size"), "--batch", "64",
                "--steps", "9" if quick else "135", "--runs", "2" if quick else "4"]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -174,14 +177,14 @@ def log(text):
 
 def arguments(argv):
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument("--ebm", required=True, help="the program ebm")
+    p.add_argument("--ebm", required=True, nargs=1, help="the program ebm")
     p.add_argument("--quick", action="store_true", help="the smaller jobs, a few rounds, without torch.compile")
     p.add_argument("--only", nargs="+", default=[], help="names of jobs, startup and chain among them")
     p.add_argument("--forms", nargs="+", choices=FORMS, help="forms of PyTorch (default: all)")
     p.add_argument("--rounds", type=int, default=0, help="rounds of every job (default: by job)")
     p.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of both sides (default: all cores)")
     p.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="what both sides compute on")
-    p.add_argument("--tf32", action="store_true", help="let CUDA round products to TF32 on both sides")
+    p.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of products on both sides (default: fp32)")
     p.add_argument("--out", help="file of JSON (default bench/comparison-TIME.json)")
     o = p.parse_args(argv)
     o.forms = o.forms or (FORMS[:2] if o.quick else FORMS)
@@ -196,7 +199,7 @@ def main(argv=None):
     wanted = lambda name: not o.only or name in o.only
     begin = datetime.datetime.now(datetime.timezone.utc)
     result = {"kind": "comparison", "date": begin.isoformat(timespec="seconds"), "commit": side.commit(), "quick": o.quick,
-              "threads": o.threads, "device": o.device, "tf32": o.tf32, "machine": side.machine(), "load_before": side.load(), "cases": []}
+              "threads": o.threads, "device": o.device, "precision": o.precision, "machine": side.machine(), "load_before": side.load(), "cases": []}
     if result["load_before"] and result["load_before"][0] > 0.5:
         log(f"the load average is {result['load_before'][0]:g}: other programs compute, and the times will be noisy")
     peak = side.Peak(o.threads)

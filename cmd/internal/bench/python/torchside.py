@@ -28,16 +28,30 @@ import make_golden  # noqa: E402  the energy networks and the objective, which t
 
 FORMS = ("eager", "channels_last", "compile")
 STEP_SIZE, HOT = 0.02, 100.0
+# How far a form may be from eager's result, as a part of its largest element.
+TOLERANCES = {"fp32": 1e-3, "tf32": 2e-2, "bf16": 1e-1}
 
 
 def memory_format(form):
     return torch.channels_last if form == "channels_last" else torch.contiguous_format
 
 
+class Halved(torch.nn.Module):
+    """A network whose products are in bfloat16, by PyTorch's own rules of what may be."""
+
+    def __init__(self, net, device):
+        super().__init__()
+        self.net, self.device = net, device
+
+    def forward(self, x):
+        with torch.autocast(self.device, torch.bfloat16):
+            return self.net(x).float()
+
+
 def network(o):
     torch.manual_seed(1)
-    net = make_golden.Energy(o.net, o.channels, o.dim, o.size)
-    return net.to(memory_format=memory_format(o.form))
+    net = make_golden.Energy(o.net, o.channels, o.dim, o.size).to(memory_format=memory_format(o.form))
+    return Halved(net, o.device) if o.precision == "bf16" else net
 
 
 def picture_batch(o, n):
@@ -52,9 +66,9 @@ def gradient(energy, x):
     return e.detach(), g
 
 
-def check(what, got, want):
+def check(o, what, got, want):
     error = ((got - want).abs().max() / want.abs().max()).item()
-    if not error < 1e-3:
+    if not error < TOLERANCES[o.precision]:
         raise RuntimeError(f"{what} differs by {error:g} of the largest element from eager's")
 
 
@@ -62,7 +76,7 @@ def score(o):
     net = network(o).requires_grad_(False)
     energy = torch.compile(net) if o.form == "compile" else net
     x = picture_batch(o, o.batch)
-    check("score", gradient(energy, x)[1], gradient(net, x)[1])
+    check(o, "score", gradient(energy, x)[1], gradient(net, x)[1])
     return lambda: gradient(energy, x), {}
 
 
@@ -71,7 +85,7 @@ def sample(o):
     net = network(o).requires_grad_(False)
     energy = torch.compile(net) if o.form == "compile" else net
     picture = picture_batch(o, o.batch)
-    check("score", gradient(energy, picture)[1], gradient(net, picture)[1])
+    check(o, "score", gradient(energy, picture)[1], gradient(net, picture)[1])
 
     def chains(steps=o.steps):
         x = 0.5 + torch.randn_like(picture)
@@ -112,7 +126,7 @@ def train(o):
 
     x, noise = data[: o.batch].clone(), torch.randn_like(data[: o.batch])
     want = gradients(net, loss_of(net, x, noise, sigma))
-    check("gradient of the loss", gradients(net, loss(net, x, noise, sigma)), want)
+    check(o, "gradient of the loss", gradients(net, loss(net, x, noise, sigma)), want)
 
     parameters = list(net.parameters())
     optimiser, kind = fastest_adam(parameters)
@@ -161,7 +175,7 @@ def features(o):
             return torch.cat([net(prepared(i, o.chunk))[0][:, :, 0, 0] for i in range(0, o.batch, o.chunk)])
 
     if o.form == "compile":
-        check("features", run(), run(net))
+        check(o, "features", run(), run(net))
     return run, {"chunk": o.chunk}
 
 
@@ -185,7 +199,7 @@ def arguments():
     p.add_argument("--job", choices=JOBS, required=True)
     p.add_argument("--form", choices=FORMS, default="eager")
     p.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    p.add_argument("--tf32", action="store_true", help="let CUDA round products to TF32")
+    p.add_argument("--precision", choices=TOLERANCES, default="fp32", help="of products; CUDA alone has TF32")
     p.add_argument("--net", default="res12")
     for name, value in (("dim", 16), ("channels", 1), ("size", 32), ("batch", 128), ("steps", 2700),
                         ("chunk", 16), ("threads", 0)):
@@ -198,7 +212,7 @@ def main():
     if o.threads:
         torch.set_num_threads(o.threads)
     torch.set_default_device(o.device)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = o.tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = o.precision == "tf32"
     finish = torch.cuda.synchronize if o.device == "cuda" else lambda: None
     run, notes = JOBS[o.job](o)
     warm = notes.pop("warm", run)

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# ONNX Runtime's CUDA build over stub libraries (stubs.py), on a machine without a device: what
+# is placed where, what is copied and launched, and the script of the kit, up to arithmetic.
+#
+#   cmd/internal/bench/cuda/test.sh EBM FOLDER
+#
+# `ebm runtime install` puts the build below FOLDER (250 MB, once).
+set -euo pipefail
+ebm=$(realpath "$1")
+folder=$(mkdir -p "$2" && realpath "$2")
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../../../.." && pwd)
+fail() { echo "test.sh: $*" >&2; exit 1; }
+
+library=$("$here/install.sh" "$ebm" "$folder")
+provider=$library/libonnxruntime_providers_cuda.so
+
+export EBM_ORT_LIBRARY=$library
+
+echo "== without CUDA's libraries: one clear line"
+if "$ebm" runtime info --provider cuda >"$folder/out" 2>"$folder/err"; then
+	fail "the provider started without CUDA's libraries"
+fi
+cat "$folder/err"
+[ "$(wc -l <"$folder/err")" = 1 ] || fail "more than one line"
+for word in libcublasLt.so libcudart.so LD_LIBRARY_PATH '--provider cpu'; do
+	grep -qF -- "$word" "$folder/err" || fail "the line does not name $word"
+done
+"$ebm" runtime info | grep -F 'no CUDA' || fail "auto does not say why it took the CPU"
+
+echo "== over stubs"
+python3 "$here/stubs.py" "$provider" "$folder/stubs"
+export LD_LIBRARY_PATH=$folder/stubs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} EBM_CUDA_COUNTS=$folder/counts
+rm -f "$folder/counts"
+"$ebm" runtime info --provider cuda
+(cd "$root" && go test -tags device -count=1 -v -run '^TestCUDA' ./cmd/internal/bench)
+
+echo "== the commands"
+"$ebm" train --quiet --provider cuda --data rings --steps 3 --checkpoint-every 0 --validate-every 0 --out "$folder/train" >/dev/null
+"$ebm" sample --quiet --provider cuda --run mnist16 --count 4 --steps 3 --out "$folder/samples" >/dev/null
+rm -rf "$folder/train" "$folder/samples"
+
+echo "== the kit's script"
+rm -rf "$folder/kit" "$folder/results"
+env -u LD_LIBRARY_PATH python3 "$here/kit.py" --ebm "$ebm" --library "$library" --out "$folder/kit" --preset 0
+python3 "$folder/kit/run.py" --stub --tiny --libraries "$folder/stubs" --forms --parts where score train sample count digits --out "$folder/results"
+for part in where score train sample count digits; do
+	grep -q "\"$part\"" "$folder/results/results.json" || fail "the kit's script has no result of $part"
+done
+rm -rf "$folder/kit" "$folder/results"
+echo "all passed"

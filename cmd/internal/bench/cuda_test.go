@@ -1,0 +1,258 @@
+//go:build device
+
+package bench
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"ebm"
+	"ebm/export"
+	"ebm/models/energy"
+	"ebm/models/rng"
+	"ebm/models/tensor"
+	"ebm/runtime"
+)
+
+// These tests want a CUDA build of ONNX Runtime over the stub libraries of cuda/stubs.py, which
+// count into the file that EBM_CUDA_COUNTS names: cuda/test.sh makes all of that. Kernels do
+// nothing there, so that nothing here looks at a value.
+
+// counters are those of cuda/counts.h, in its order.
+type counters struct {
+	Up, Ups, Down, Downs, Inside, Insides, Launches, Graphs, Library, Memory, Peak uint64
+}
+
+func seenSoFar(t *testing.T) (c counters) {
+	t.Helper()
+	path := os.Getenv("EBM_CUDA_COUNTS")
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatalf("the counters of EBM_CUDA_COUNTS: %v", err)
+	}
+	defer f.Close()
+	if err := binary.Read(f, binary.LittleEndian, &c); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return c
+}
+
+// since returns what was counted after c, memory apart.
+func since(t *testing.T, c counters) counters {
+	now := seenSoFar(t)
+	return counters{Up: now.Up - c.Up, Ups: now.Ups - c.Ups, Down: now.Down - c.Down, Downs: now.Downs - c.Downs,
+		Inside: now.Inside - c.Inside, Insides: now.Insides - c.Insides, Launches: now.Launches - c.Launches,
+		Graphs: now.Graphs - c.Graphs, Library: now.Library - c.Library}
+}
+
+func cuda(t *testing.T) *runtime.Runtime {
+	t.Helper()
+	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CUDA})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { rt.Close() })
+	return rt
+}
+
+// place is where ONNX Runtime ran the nodes of a file, by its own profile.
+type place struct {
+	device, host int
+	onHost       map[string]int // operators on the CPU
+	copies       int            // nodes that copy between them
+}
+
+func placed(t *testing.T, prefix string) (p place) {
+	t.Helper()
+	found, err := filepath.Glob(prefix + "*")
+	if err != nil || len(found) != 1 {
+		t.Fatalf("profiles %v (%v), want one", found, err)
+	}
+	data, err := os.ReadFile(found[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var events []struct {
+		Cat, Name string
+		Args      struct{ Op_name, Provider, Node_index string }
+	}
+	if err := json.Unmarshal(data, &events); err != nil {
+		t.Fatal(err)
+	}
+	p.onHost = map[string]int{}
+	seen := map[string]bool{}
+	for _, e := range events {
+		if e.Cat != "Node" || !strings.HasSuffix(e.Name, "_kernel_time") || seen[e.Name] {
+			continue
+		}
+		seen[e.Name] = true // each node once, however often it ran
+		switch {
+		case strings.HasPrefix(e.Args.Op_name, "Memcpy"):
+			p.copies++
+		case e.Args.Provider == "CUDAExecutionProvider":
+			p.device++
+		default:
+			p.host++
+			p.onHost[e.Args.Op_name]++
+		}
+	}
+	return p
+}
+
+func (p place) String() string {
+	var names []string
+	for _, op := range slices.Sorted(maps.Keys(p.onHost)) {
+		names = append(names, fmt.Sprintf("%s %d", op, p.onHost[op]))
+	}
+	return fmt.Sprintf("%d nodes on the device, %d on the CPU (%s), %d copies", p.device, p.host, strings.Join(names, ", "), p.copies)
+}
+
+const cudaBatch, cudaSteps = 4, 3
+
+// feeds makes the inputs of a session, and counts their bytes.
+func feeds(s *runtime.Session) (in map[string]*tensor.Tensor, bytes int) {
+	in = map[string]*tensor.Tensor{}
+	for _, v := range s.Inputs() {
+		t := tensor.New(v.DType, shaped(v)...)
+		if v.DType == tensor.Int64 {
+			for i := range t.Len() {
+				tensor.Data[int64](t)[i] = int64(i + 1)
+			}
+		}
+		in[v.Name] = t
+		bytes += t.Len() * t.DType().Size()
+	}
+	return in, bytes
+}
+
+func shaped(v runtime.ValueInfo) []int {
+	shape := slices.Clone(v.Shape)
+	for i, d := range shape {
+		switch {
+		case d >= 0:
+		case v.Symbols[i] == "K":
+			shape[i] = cudaSteps
+		default:
+			shape[i] = cudaBatch
+		}
+	}
+	return shape
+}
+
+// Every kind of file runs on the device: the CPU has at most what finds out shapes, nothing once
+// the batch is fixed, no node copies, and a run sends its inputs and fetches its outputs: no weight.
+func TestCUDAFiles(t *testing.T) {
+	rt := cuda(t)
+	n := energy.ResNet{Net: "res6", Channels: 1, Dim: 4, Size: 8}
+	seed := uint64(1)
+	for _, kind := range ebm.Kinds() {
+		for _, draw := range []bool{false, true} {
+			if draw && kind != ebm.SamplerKind {
+				continue
+			}
+			for _, batch := range []int{0, cudaBatch} {
+				m := &ebm.Model{Name: "random", Network: n, Weights: energy.Init(n, rng.New(1)), Meta: ebm.PaperMeta()}
+				name := fmt.Sprintf("%s, batch %d", kind, batch)
+				if draw {
+					m.NoiseSeed = &seed
+					name = fmt.Sprintf("%s with noise of its own, batch %d", kind, batch)
+				}
+				g, err := m.Graph(kind)
+				if err != nil {
+					t.Fatal(err)
+				}
+				model, err := export.Bytes(g, m.ExportOptions(kind, batch))
+				if err != nil {
+					t.Fatal(err)
+				}
+				checkCUDAFile(t, rt, name, kind, batch, model)
+			}
+		}
+	}
+}
+
+func checkCUDAFile(t *testing.T, rt *runtime.Runtime, name string, kind ebm.Kind, batch int, model []byte) {
+	t.Helper()
+	prefix := filepath.Join(t.TempDir(), "profile")
+	s, err := rt.Load(model, runtime.SessionOptions{Profile: prefix})
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	in, sent := feeds(s)
+	fetched := 0
+	for _, v := range s.Outputs() {
+		fetched += tensor.Volume(shaped(v)) * v.DType.Size()
+	}
+	var each counters
+	for range 2 { // the first also sets up what stays
+		before := seenSoFar(t)
+		if _, err := s.Run(t.Context(), in); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		each = since(t, before)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p := placed(t, prefix)
+
+	captured := true
+	if graphs, err := rt.Load(model, runtime.SessionOptions{CUDA: map[string]string{"enable_cuda_graph": "1"}}); err != nil {
+		captured = false
+	} else {
+		graphs.Close()
+	}
+	t.Logf("%s: %v; a run: %d B up, %d B down, %d B inside, %d launches, %d of libraries; as a CUDA graph: %v",
+		name, p, each.Up, each.Down, each.Inside, each.Launches, each.Library, captured)
+
+	if p.copies > 0 {
+		t.Errorf("%s: %d nodes copy between host and device, want none", name, p.copies)
+	}
+	if batch > 0 && p.host > 0 {
+		t.Errorf("%s: %v, want all on the device", name, p)
+	}
+	for op := range p.onHost {
+		if op != "Slice" {
+			t.Errorf("%s: %s on the CPU, want nothing but the Slice of a shape there", name, op)
+		}
+	}
+	if each.Down != uint64(fetched) {
+		t.Errorf("%s: a run brings %d bytes to the host, want the %d of its outputs", name, each.Down, fetched)
+	}
+	// Concat sends tables of its operands' places, some hundred bytes each.
+	if tables := 4096; each.Up < uint64(sent) || each.Up > uint64(sent+tables) {
+		t.Errorf("%s: a run takes %d bytes to the device, want the %d of its inputs and tables of at most %d", name, each.Up, sent, tables)
+	}
+	if want := kind != ebm.SamplerKind; captured != want { // a Scan is control flow
+		t.Errorf("%s: CUDA graphs %v, want %v", name, captured, want)
+	}
+}
+
+// What a training step and a step of a chain cost on the bus, as the program makes them.
+func TestCUDASteps(t *testing.T) {
+	rt := cuda(t)
+	for _, job := range []Job{Score, Train, Sample} {
+		const batch = 4
+		w := ready(t, rt, tiny(t, job, batch))
+		if _, err := w.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		before := seenSoFar(t)
+		if _, err := w.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		each := since(t, before)
+		t.Logf("%s: %d B up in %d copies, %d B down in %d, %d B inside; %d launches, %d of libraries", job,
+			each.Up, each.Ups, each.Down, each.Downs, each.Inside, each.Launches, each.Library)
+		if x := uint64(4 * batch * tensor.Volume(w.Settings.Network().InputShape())); job == Score && (each.Up != x || each.Down != x+4*batch) {
+			t.Errorf("score: %d B up and %d B down, want x alone, %d, and as much with the energies", each.Up, each.Down, x)
+		}
+	}
+}

@@ -78,7 +78,8 @@ func (l *library) inspect() error {
 	if of, own := neededCLibrary(object), cLibrary(); of != "" && of != own {
 		return &LibraryError{Path: l.path, Source: l.source,
 			Problem: fmt.Sprintf("is for systems with %s, and this program was built for one with %s", of, own),
-			Remedy:  fmt.Sprintf("build and run the program where the C library is %s, or name an ONNX Runtime for %s with %s", of, own, libraryVariable)}
+			Remedy: fmt.Sprintf("build and run the program where the C library is %s, or name an ONNX Runtime for %s with %s",
+				of, own, libraryVariable)}
 	}
 	if version := elfVersion(object); version != "" {
 		l.version = version

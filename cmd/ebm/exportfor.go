@@ -40,8 +40,8 @@ func (f *otherFlags) add(fs *pflag.FlagSet) {
 		fs.StringVar(&f.name, "name", "", "the model's name in files (default: from its reference)")
 	})
 	group(fs, "With --for torch-fidelity, page", f.addChain)
-	fs.BoolVar(&f.draw, "draw-noise", false, "have sampler.onnx draw its noise itself, each sample's by its index, the step's and --seed alone, "+
-		"whatever the batch")
+	fs.BoolVar(&f.draw, "draw-noise", false, "have sampler.onnx draw its noise itself, each sample's by its index, the step's and "+
+		"--seed alone, whatever the batch")
 	group(fs, "With --draw-noise, --for torch-fidelity", func(fs *pflag.FlagSet) {
 		fs.Uint32Var(&f.seed, "seed", 0, "seed of the noise, below 2^24")
 	})

@@ -112,7 +112,7 @@ func (e *Engine) Fill(ctx context.Context, pictures, hidden *tensor.Tensor, comp
 }
 
 func (e *Engine) draw(ctx context.Context, files langevin.Files, set langevin.Settings, show progress.Progress) (*tensor.Tensor, error) {
-	sampler, err := langevin.New(e.rt, files)
+	sampler, err := langevin.New(e.rt, files.For(set))
 	if err != nil {
 		return nil, err
 	}

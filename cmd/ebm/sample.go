@@ -156,7 +156,7 @@ func (f *sampleFlags) sample(ctx context.Context, a *app, cmd *cobra.Command) er
 	if err != nil {
 		return err
 	}
-	sampler, err := a.sampler(ctx, m, files)
+	sampler, err := a.sampler(ctx, m, files.For(set))
 	if err != nil {
 		return err
 	}

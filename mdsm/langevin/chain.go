@@ -41,10 +41,7 @@ func (s *Sampler) plan(set Settings) (*plan, error) {
 	}
 	p := &plan{Settings: set, updates: updates, size: s.layout(set.Batch).Size, shape: s.shape, source: rng.New(set.Seed)}
 	p.StepSize = updates[0].StepSize
-	for _, u := range updates {
-		// Given pixels have the noise of a level that is not the temperature's.
-		p.remember = p.remember || !u.Plain() || set.Fill != nil && u.Level != 0
-	}
+	p.remember = set.remembers(updates)
 	p.Watch.Chains = min(p.Watch.Chains, p.Count)
 	if p.StepsPerRun == 0 {
 		// Bounds the noise to 16 MB for each group in progress.

@@ -29,6 +29,10 @@ type Files struct {
 	// loaded when such chains are first drawn; nil for none. It fills in, too.
 	Updates func() ([]byte, error)
 
+	// Memory says that the chains to come have one: the model of their updates is loaded at
+	// once, beside the jump, in place of Sampler. For sets it.
+	Memory bool
+
 	// Fixed makes a model of one step, or of the jump, for a batch of a fixed size and
 	// without a Scan: "sampler", "denoise", "inpaint", "denoise_hidden" or "updates", of
 	// the graphs above. Chains then stay in the memory of the device, where one computes;
@@ -51,6 +55,20 @@ type Files struct {
 	// Fast, if there is one, makes the same models in the form that is fastest
 	// on a runtime, which no file need have. Hash is that of the models above.
 	Fast func(rt *runtime.Runtime) (Files, error)
+}
+
+// For returns the files for chains of some settings alone, of which no model is loaded that they have no use for.
+func (f Files) For(set Settings) Files {
+	f.Memory = f.Updates != nil && f.Denoise != nil && set.remembers(set.Updates)
+	return f
+}
+
+// remembers reports whether chains have a memory.
+func (s Settings) remembers(updates []mdsm.Update) bool {
+	return slices.ContainsFunc(updates, func(u mdsm.Update) bool {
+		// Given pixels have the noise of a level that is not the temperature's.
+		return !u.Plain() || s.Fill != nil && u.Level != 0
+	})
 }
 
 // Hash returns the SHA-256 of the files, in hexadecimal.

@@ -54,10 +54,12 @@ func (s state) slice(lo, hi int) state {
 // load makes the stepper of the models and describes its x.
 func load(rt *runtime.Runtime, m Files, threads int) (Stepper, runtime.ValueInfo, error) {
 	if m.Fast != nil {
+		memory := m.Memory
 		var err error
 		if m, err = m.Fast(rt); err != nil {
 			return nil, runtime.ValueInfo{}, err
 		}
+		m.Memory = memory
 	}
 	o := runtime.SessionOptions{Threads: threads}
 	switch {
@@ -89,6 +91,15 @@ func loadGraphs(rt *runtime.Runtime, m Files, o runtime.SessionOptions) (_ Stepp
 			g.Close()
 		}
 	}()
+	updates := make(chan error, 1)
+	if m.Memory {
+		m.Sampler = nil
+		go func() {
+			_, err := g.updates()
+			updates <- err
+		}()
+		defer func() { err = errors.Join(err, <-updates) }()
+	}
 	chain := []string{"x", "noise", "step_size", "temperature"}
 	parts := slices.DeleteFunc([]part{
 		{"denoising model", &g.denoise, m.Denoise, []string{"x"}, []string{"denoised"}},

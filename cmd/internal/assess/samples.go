@@ -74,7 +74,7 @@ func (a *assessment) drawn(ctx context.Context) error {
 // there, and returns them as pictures [n C H W].
 func draw(ctx context.Context, rt *runtime.Runtime, files langevin.Files, set langevin.Settings, folder samples.Folder,
 	show progress.Progress) (*tensor.Tensor, error) {
-	sampler, err := langevin.New(rt, files)
+	sampler, err := langevin.New(rt, files.For(set))
 	if err != nil {
 		return nil, err
 	}

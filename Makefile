@@ -154,7 +154,7 @@ device-test-webgpu:
 	[ -d $(DEVICE_DIR)/cache/ebm/onnxruntime/*-webgpu ] || $(DEVICE_DIR)/ebm runtime install --provider webgpu; \
 	[ -n "$$VK_DRIVER_FILES" ] || . $(DEVICE_DIR)/vulkan/env; \
 	$(DEVICE_DIR)/ebm runtime info --provider webgpu; \
-	go test -tags device -count 1 -v -run '^TestDevice|^TestAuto' ./runtime ./cmd/ebm
+	go test -tags device -count 1 -timeout 30m -v -run '^TestDevice|^TestAutoTakes' ./runtime ./cmd/ebm
 
 # Exported files under the onnx package's checker and Python's ONNX Runtime.
 parity: $(VENV)/ready

@@ -4,6 +4,7 @@ package runtime
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -11,11 +12,15 @@ import (
 )
 
 // The tests of devices (make device-test) want a build with the WebGPU plugin and a
-// device, which software may play.
+// device, which software may play; or with EBM_TEST_PROVIDER=cuda one with CUDA.
 
 func openDevice(t *testing.T) *Runtime {
 	t.Helper()
-	r, err := Open(t.Context(), Config{Provider: WebGPU})
+	provider := Provider(os.Getenv("EBM_TEST_PROVIDER"))
+	if provider == "" {
+		provider = WebGPU
+	}
+	r, err := Open(t.Context(), Config{Provider: provider})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -143,9 +143,17 @@ func (d epDevice) software() bool {
 	return !d.gpu || slices.Contains([]uint32{0x10005, 0x1ae0, 0x1414}, d.vendorID)
 }
 
-// name says which device it is, in a few words.
+// name says which device it is, in a few words. One that software plays has the name of
+// the processor otherwise.
 func (d epDevice) name() string {
-	return strings.TrimSpace(fmt.Sprintf("%s %#04x:%#04x", d.vendor, d.vendorID, d.deviceID))
+	if !d.gpu {
+		return "software on the CPU"
+	}
+	name := strings.TrimSpace(fmt.Sprintf("%s %s %#04x:%#04x", d.vendor, d.metadata["Description"], d.vendorID, d.deviceID))
+	if d.software() {
+		name += ", software on the CPU"
+	}
+	return name
 }
 
 // closeDevices frees the devices of all runtimes and what the binding lacks; the caller

@@ -115,12 +115,19 @@ func weightsOf(t *testing.T, run string) map[string]*tensor.Tensor {
 	return w
 }
 
-// TestDeviceTrains compares the losses of every step and the last weights of a run that
+// TestDevice takes a small network through training, sampling and a certificate.
+func TestDevice(t *testing.T) {
+	run := filepath.Join(t.TempDir(), "cpu")
+	runOn(t, "cpu", trainArgs(run)...)
+	t.Run("train", func(t *testing.T) { trainsOnDevice(t, run) })
+	t.Run("sample", func(t *testing.T) { samplesOnDevice(t, run) })
+	t.Run("verify", func(t *testing.T) { scoresOnDevice(t, run) })
+}
+
+// trainsOnDevice compares the losses of every step and the last weights of a run that
 // was killed on the device, and resumed there, with those of the CPU.
-func TestDeviceTrains(t *testing.T) {
-	dir := t.TempDir()
-	cpu, gpu := filepath.Join(dir, "cpu"), filepath.Join(dir, "gpu")
-	runOn(t, "cpu", trainArgs(cpu)...)
+func trainsOnDevice(t *testing.T, cpu string) {
+	gpu := filepath.Join(t.TempDir(), "gpu")
 	stderr := killAndResume(t, filepath.Join(gpu, "checkpoints", "step-00000100"), trainArgs(gpu)...)
 	var losses [2][]float64
 	for i, run := range []string{cpu, gpu} {
@@ -160,13 +167,10 @@ func TestDeviceTrains(t *testing.T) {
 	}
 }
 
-// TestDeviceSamples compares samples by the paper's steps and by few, fills, and chains
-// that were killed on the device with those that were not.
-func TestDeviceSamples(t *testing.T) {
+// samplesOnDevice compares samples by the paper's steps, from chains that were killed on
+// the device and resumed there, by few steps, and fills.
+func samplesOnDevice(t *testing.T, run string) {
 	dir := t.TempDir()
-	run := filepath.Join(dir, "run")
-	args := trainArgs(run)
-	runOn(t, "cpu", args...)
 	for name, c := range map[string]struct {
 		args  []string
 		array string
@@ -200,10 +204,8 @@ func TestDeviceSamples(t *testing.T) {
 	}
 }
 
-// TestDeviceScore certifies a network on the device, against the interpreter.
-func TestDeviceScore(t *testing.T) {
-	run := filepath.Join(t.TempDir(), "run")
-	runOn(t, "cpu", trainArgs(run)...)
+// scoresOnDevice certifies the network on the device, against the interpreter.
+func scoresOnDevice(t *testing.T, run string) {
 	stdout, _ := runOn(t, "webgpu", "verify", "--run", run, "--json")
 	var certificate struct {
 		Checks []struct {

@@ -49,11 +49,7 @@ folder, the user cache (see 'ebm runtime install') and the Go module cache.`,
 				a.printf("device     %d\n", i.Device)
 			}
 			if i.Adapter != "" {
-				played := ""
-				if i.Software {
-					played = ", played by software on the CPU"
-				}
-				a.printf("adapter    %s%s\n", i.Adapter, played)
+				a.printf("adapter    %s\n", i.Adapter)
 			}
 			if i.Fallback != "" {
 				a.printf("no device  %s\n", i.Fallback)

@@ -191,3 +191,18 @@ func TestHash(t *testing.T) {
 		t.Error("a folder has a hash")
 	}
 }
+
+func TestStandIn(t *testing.T) {
+	for start, says := range map[string]string{
+		"\n<!DOCTYPE html><html>": "(HTML)",
+		"<HTML>":                  "(HTML)",
+		"version https://git-lfs.github.com/spec/v1\nx": "Git LFS",
+	} {
+		if err := StandIn([]byte(start)); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v, want it to say %s", start, err, says)
+		}
+	}
+	if err := StandIn([]byte("PK\x03\x04")); err != nil {
+		t.Errorf("an archive: %v", err)
+	}
+}

@@ -2,6 +2,7 @@ package npz
 
 import (
 	"archive/zip"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -54,8 +55,12 @@ func (a *Archive) index() error {
 	a.size = info.Size()
 	z, err := zip.NewReader(a.file, a.size)
 	if errors.Is(err, zip.ErrFormat) {
-		start := make([]byte, 4) // of an archive's first member
-		if n, _ := a.file.ReadAt(start, 0); n == len(start) && string(start) == "PK\x03\x04" {
+		start := make([]byte, 64)
+		n, _ := a.file.ReadAt(start, 0)
+		if err := files.StandIn(start[:n]); err != nil {
+			return err
+		}
+		if bytes.HasPrefix(start[:n], []byte("PK\x03\x04")) { // an archive's first member
 			return fmt.Errorf("%d bytes that begin an archive and lack its end, want the whole file: it was cut short", a.size)
 		}
 	}

@@ -95,7 +95,10 @@ func (f *File) open(path string) error {
 
 // read reads all but the elements of a file that begins with start.
 func (f *File) read(in *os.File, size int64, start []byte) error {
-	text := strings.ToLower(string(bytes.TrimSpace(start)))
+	if err := files.StandIn(start); err != nil {
+		return err
+	}
+	text := string(bytes.TrimSpace(start))
 	switch {
 	case len(start) > 8 && start[8] == '{' && !strings.HasPrefix(text, "{"): // a zip archive has its method there, 0 or 8
 		return f.readSafetensors(in, size)
@@ -105,10 +108,6 @@ func (f *File) read(in *os.File, size int64, start []byte) error {
 		return f.pickled(readPickle(in, size))
 	case strings.HasPrefix(string(start), "\x93NUMPY"):
 		return f.readObjectArray(in, size)
-	case strings.HasPrefix(text, "version https://git-lfs"):
-		return errors.New("the file is a pointer of Git LFS, want the file that it stands for (git lfs pull)")
-	case strings.HasPrefix(text, "<!doctype") || strings.HasPrefix(text, "<html"):
-		return errors.New("the file is a page of a web site (HTML), want the file that the page links to")
 	case strings.HasPrefix(string(start), "\x89HDF"):
 		return errors.New("the file is HDF5, as Keras writes it, want a safetensors, PyTorch or NumPy file")
 	case strings.HasPrefix(text, "{"):

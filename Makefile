@@ -137,7 +137,7 @@ cluster-test:
 	CC=mpicc.openmpi go build -tags mpi -o bench/cluster/ebm-openmpi ./cmd/ebm
 	CC=mpicc.mpich go build -tags mpi -o bench/cluster/ebm-mpich ./cmd/ebm
 	deploy/mpi/test.sh bench/cluster
-	deploy/slurm/test.sh bench/cluster/ebm
+	deploy/slurm/test.sh bench/cluster/ebm bench/cluster/ebm-openmpi
 	cd deploy/kubernetes && EBM=$(CURDIR)/bench/cluster/ebm EBM_LIBRARY=$$(go list -C $(CURDIR) -m -f '{{.Dir}}' github.com/k2-fsa/sherpa-onnx-go-linux)/lib/$$(uname -m)-unknown-linux-gnu/libonnxruntime.so go test -count=1 ./...
 
 # What devices compute, against the CPU; and CUDA without a device, up to arithmetic.

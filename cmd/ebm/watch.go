@@ -91,11 +91,11 @@ func listRuns(a *app, o watch.Options, asJSON bool) error {
 		fmt.Fprintf(&b, "%s\t%d\t%d\t%s\t%s\n", d.ID, d.Done, d.Count, numberCell(d.Rate), timeCell(d.Left))
 	}
 	if len(found.Shared) > 0 {
-		b.WriteString("parts of\tcommand\tfinished\tof\trunning\tstopped\tdone\tof\tunit\ta second\tleft\n")
+		b.WriteString("parts of\tcommand\tfinished\tof\trunning\tstopped\tdone\tof\tunit\t%\ta second\tleft\n")
 	}
 	for _, s := range found.Shared {
-		fmt.Fprintf(&b, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", s.ID, s.Command, s.Finished, s.Parts, s.Running, s.Stopped, s.Done,
-			s.Total, s.Unit, numberCell(s.Rate), timeCell(s.Left))
+		fmt.Fprintf(&b, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%.0f\t%s\t%s\n", s.ID, s.Command, s.Finished, s.Parts, s.Running, s.Stopped, s.Done,
+			s.Total, s.Unit, 100*s.Share, numberCell(s.Rate), timeCell(s.Left))
 	}
 	for _, s := range found.Shared {
 		for _, line := range s.Lines() {

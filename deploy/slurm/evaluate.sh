@@ -5,5 +5,6 @@
 #SBATCH --output=%x-%j.log
 . "$EBM_JOB"
 
-ebm evaluate --quiet --samples "$OUT" --reference "$REFERENCE" $EVALUATE_FLAGS --times "$OUT/times.json" --json >"$OUT/.evaluation.json" &&
+ebm evaluate --quiet --threads "${SLURM_CPUS_PER_TASK:-0}" --samples "$OUT" --reference "$REFERENCE" $EVALUATE_FLAGS \
+	--times "$OUT/times.json" --json >"$OUT/.evaluation.json" &&
 	mv "$OUT/.evaluation.json" "$OUT/evaluation.json"

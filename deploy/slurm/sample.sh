@@ -8,10 +8,10 @@
 #SBATCH --output=%x-%A_%a.log
 . "$EBM_JOB"
 
-ebm sample --quiet --run "$RUN" --count "$COUNT" --seed "$SEED" --out "$OUT" $SAMPLE_FLAGS
+ebm sample --quiet --threads "${SLURM_CPUS_PER_TASK:-0}" --run "$RUN" --count "$COUNT" --seed "$SEED" --out "$OUT" $SAMPLE_FLAGS
 status=$?
-# Killed by a signal, as by the kernel when memory is short: three more tries.
-if [ $status -gt 128 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt 3 ]; then
+# Killed with -9, as by the kernel when memory is short: three more tries.
+if [ $status -eq 137 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt 3 ]; then
 	scontrol requeue "$SLURM_JOB_ID"
 	sleep 60 # the requeue ends this
 fi

@@ -2,11 +2,13 @@
 # Runs the scripts of this folder in a Slurm of its own on this machine: munged,
 # slurmctld and three slurmd on the loopback device, in a temporary folder. Of an
 # array of four, one task is killed with -9 and requeued, and one node drained in
-# the middle; what comes out has the bytes of one process.
-# Usage, as root: test.sh EBM, a program whose path all nodes see.
+# the middle; of a training by several ranks, one is killed, and it goes on. What comes
+# out has the bytes of one process.
+# Usage, as root: test.sh EBM EBM-OPENMPI, programs whose paths all nodes see.
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")
 ebm=$(realpath "$1")
+ranked=$(realpath "$2")
 dir=$(mktemp -d /tmp/ebm-slurm.XXXXXX)
 host=$(hostname)
 pids=()
@@ -31,8 +33,9 @@ until_() {
 	done
 }
 
-mkdir -p "$dir"/{state,spool,jobs,bin}
+mkdir -p "$dir"/{state,spool,jobs,bin,ranked}
 ln -s "$ebm" "$dir/bin/ebm"
+ln -s "$ranked" "$dir/ranked/ebm"
 head -c 1024 /dev/urandom >"$dir/munge.key"
 chmod 400 "$dir/munge.key"
 chmod 755 "$dir"
@@ -98,23 +101,27 @@ ENV
 sample=$(sed 's/sample \([0-9]*\),.*/\1/' jobs)
 evaluate=$(sed 's/.*evaluate //' jobs)
 shards() { ls samples/shards/*.npy 2>/dev/null | wc -l; }
-# The second task is killed where it is, and a node drained.
+# task VARIABLE=VALUE PROGRAM: the process that runs it with that in its environment.
 task() {
-	{ grep -lzx "SLURM_ARRAY_TASK_ID=2" /proc/[0-9]*/environ 2>/dev/null || true; } | cut -d/ -f3 | while read -r p; do
-		[ "$(readlink "/proc/$p/exe")" != "$ebm" ] || { echo "$p"; break; }
+	{ grep -lzx "$1" /proc/[0-9]*/environ 2>/dev/null || true; } | cut -d/ -f3 | while read -r p; do
+		[ "$(readlink "/proc/$p/exe")" != "$2" ] || { echo "$p"; break; }
 	done
 }
-alive() { [ -n "$(task)" ] && [ -f samples/samples.json ]; }
+# The second task is killed where it is, and a node drained.
+alive() { [ -n "$(task SLURM_ARRAY_TASK_ID=2 "$ebm")" ] && [ -f samples/samples.json ]; }
 until_ 120 alive
-victim=$(task)
+victim=$(task SLURM_ARRAY_TASK_ID=2 "$ebm")
 kill -9 "$victim"
 echo "killed task 2, process $victim, with $(shards) shards in the folder"
 scontrol update NodeName=n2 State=DRAIN Reason=test
 echo "drained n2: $(sinfo -h -n n2 -o %T)"
+ebm watch samples --once
 until_ 240 sh -c "test -s samples/evaluation.json || squeue -h -j $evaluate -o %r | grep -q Never"
 test -s samples/evaluation.json || { echo "test.sh: the chain did not end" >&2; exit 1; }
 restarts=$(scontrol show job "${sample}_2" | sed -n 's/.*Restarts=\([0-9]*\).*/\1/p')
 [ "$restarts" = 1 ] || { echo "test.sh: task 2 was requeued $restarts times, want 1" >&2; exit 1; }
+
+ebm watch samples --once | grep -P 'sample\t4\t4\t0\t0' # finished, of, running, stopped
 
 env -u SLURM_CONF ebm sample --quiet --run mnist16 --count "${COUNT:-128}" --seed 3 --steps "${STEPS:-60}" --out alone
 cp alone/samples.npz one.npz
@@ -123,3 +130,25 @@ for f in samples.npz samples.json trace.json snapshots.npz grid.png; do cmp "sam
 diff <(sed "s|$dir/jobs/samples|X|" samples/evaluation.json) <(sed 's|\balone\b|X|' alone/evaluation.json)
 sha256sum samples/samples.npz alone/samples.npz
 echo "slurm: an array of 4, one task killed and requeued, one node drained: the bytes of one process"
+
+# A training of two ranks, one of which is killed when there are checkpoints: Slurm runs
+# the job again, and it goes on from the newest.
+scontrol update NodeName=n2 State=RESUME
+flags="--preset mnist --net res6 --dim 8 --batch 16 --shards 4 --steps ${UPDATES:-120} --checkpoint-every 10 --threads 1"
+cat >train.env <<ENV
+OUT=$dir/jobs/run
+TRAIN_FLAGS="$flags"
+ENV
+train=$(EBM_JOB=$PWD/train.env PATH=$dir/ranked:$PATH sbatch --parsable --nodes=1 --ntasks=2 "$here/train.sh")
+until_ 120 sh -c 'ls run/checkpoints/step-*20'
+victim=$(task SLURM_PROCID=1 "$ranked")
+kill -9 "$victim"
+echo "killed rank 1 of 2, process $victim, after $(ls run/checkpoints | tail -n 1)"
+state() { scontrol show job "$train" | sed -n "s/.*$1=\([^ ]*\).*/\1/p"; }
+ended() { [ "$(state JobState)" = COMPLETED ] || [ "$(state JobState)" = FAILED ]; }
+until_ 240 ended
+[ "$(state JobState) $(state Restarts)" = "COMPLETED 1" ] || { echo "test.sh: the training is $(state JobState) after $(state Restarts) restarts" >&2; exit 1; }
+env -u SLURM_CONF ebm train --quiet $flags --out one >/dev/null
+for f in model.safetensors state.safetensors; do cmp "$(ls -d run/checkpoints/step-* | tail -n 1)/$f" "$(ls -d one/checkpoints/step-* | tail -n 1)/$f"; done
+sha256sum {run,one}/checkpoints/step-*"${UPDATES:-120}"/model.safetensors
+echo "slurm: a training of 2 ranks, one killed, the job requeued: the bytes of one process"

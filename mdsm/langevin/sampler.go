@@ -38,7 +38,7 @@ func New(rt *runtime.Runtime, m Files) (*Sampler, error) {
 	s.free = m.AnyBatch && s.info.Provider == runtime.CPU
 	if m.Fixed != nil && s.info.Provider != runtime.CPU {
 		s.device = newDeviceModels(rt, m.Fixed)
-		m.Sampler, m.Inpaint, m.Updates, m.Fast = nil, nil, nil, nil // jumps of other pictures are all that is left
+		m.Sampler, m.Inpaint, m.Updates, m.Fast, m.Memory = nil, nil, nil, nil, false // jumps of other pictures are all that is left
 	}
 	stepper, x, err := load(rt, m, parallel.Threads(s.info))
 	if err != nil {

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"ebm/models/tensor"
@@ -23,9 +24,12 @@ func NewTrial(rt *runtime.Runtime, p Problem, learningRate float64) (*Trial, err
 	if err != nil {
 		return nil, err
 	}
+	if err := s.hold(rt); err != nil {
+		return nil, err
+	}
 	u, err := s.newUpdater(rt)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.held.Close())
 	}
 	return &Trial{state: s, updater: u}, nil
 }
@@ -43,8 +47,11 @@ func (t *Trial) Step(ctx context.Context) error {
 // Loss returns the loss of the last step's batch before its update.
 func (t *Trial) Loss() float64 { return float64(tensor.Data[float32](t.state.loss)[0]) }
 
-// Close frees the trial's sessions.
-func (t *Trial) Close() { t.updater.close() }
+// Close frees the trial's sessions, and its state where a device holds it.
+func (t *Trial) Close() {
+	t.updater.close()
+	t.state.held.Close()
+}
 
 // timed is how long StepsWithin measures, and the least number of steps of it.
 const (

@@ -26,7 +26,7 @@ cat "$folder/err"
 for word in libcublasLt.so libcudart.so LD_LIBRARY_PATH '--provider cpu'; do
 	grep -qF -- "$word" "$folder/err" || fail "the line does not name $word"
 done
-"$ebm" runtime info | grep -F 'no CUDA' || fail "auto does not say why it took the CPU"
+"$ebm" runtime info | grep -F 'no device  provider cuda' || fail "auto does not say why it took the CPU"
 
 echo "== over stubs"
 python3 "$here/stubs.py" "$provider" "$folder/stubs"

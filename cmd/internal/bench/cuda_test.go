@@ -235,24 +235,40 @@ func checkCUDAFile(t *testing.T, rt *runtime.Runtime, name string, kind ebm.Kind
 	}
 }
 
-// What a training step and a step of a chain cost on the bus, as the program makes them.
+// What jobs cost on the bus, as the program makes them: a score sends x and fetches energies and
+// scores; a training step sends its batch and fetches two numbers, a chain sends noise and fetches
+// samples. The runtime's own count is the stub's.
 func TestCUDASteps(t *testing.T) {
 	rt := cuda(t)
+	const batch, tables = 4, 4096 // Concat sends tables of its operands' places
 	for _, job := range []Job{Score, Train, Sample} {
-		const batch = 4
 		w := ready(t, rt, tiny(t, job, batch))
 		if _, err := w.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		before := seenSoFar(t)
+		before, up, down := seenSoFar(t), rt.Traffic().ToDevice(), rt.Traffic().FromDevice()
 		if _, err := w.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		each := since(t, before)
+		up, down = rt.Traffic().ToDevice()-up, rt.Traffic().FromDevice()-down
 		t.Logf("%s: %d B up in %d copies, %d B down in %d, %d B inside; %d launches, %d of libraries", job,
 			each.Up, each.Ups, each.Down, each.Downs, each.Inside, each.Launches, each.Library)
-		if x := uint64(4 * batch * tensor.Volume(w.Settings.Network().InputShape())); job == Score && (each.Up != x || each.Down != x+4*batch) {
-			t.Errorf("score: %d B up and %d B down, want x alone, %d, and as much with the energies", each.Up, each.Down, x)
+		x := uint64(4 * batch * tensor.Volume(w.Settings.Network().InputShape()))
+		var wantUp, wantDown uint64
+		switch job {
+		case Score:
+			wantUp, wantDown = x, x+4*batch
+		case Train: // x, noise, sigma, learning rate and step; loss and norm of the gradient
+			wantUp, wantDown = 2*x+4*batch+4+8, 8
+		case Sample:
+			continue
+		}
+		if each.Down != wantDown || each.Up < wantUp || each.Up > wantUp+tables {
+			t.Errorf("%s: %d B up and %d B down, want %d (and tables of at most %d) and %d", job, each.Up, each.Down, wantUp, tables, wantDown)
+		}
+		if uint64(up) > each.Up || uint64(up)+tables < each.Up || uint64(down) != each.Down {
+			t.Errorf("%s: the runtime counts %d B up and %d B down, the stub %d and %d", job, up, down, each.Up, each.Down)
 		}
 	}
 }

@@ -18,14 +18,15 @@ import (
 const (
 	SamplesInput = "samples" // int64 [N], the index of each sample, below 2^28
 	StepsInput   = "steps"   // int64 [K], the index of each step, below 2^16, where the model leaves K open
+	KeyInput     = "key"     // int64 [1], the bits of the key, where the model has none of its own
 )
 
 // CountNoise makes a model draw one of its inputs by itself, as DrawNoise does, but from
 // counters: element i of the noise of a sample at a step is a function of the key, the
 // sample's index, the step's and i alone, whatever else is in the batch and in whatever
 // order batches come. In place of the input, which is [K N …], the model takes the samples'
-// indices, and the steps' where K is not fixed or one. A Scan over the input draws each step
-// by itself.
+// indices, and the steps' where K is not fixed or one, and the key where that is 0, which is
+// none. A Scan over the input draws each step by itself.
 //
 // The integers are those of [rng.Squares], bit for bit: words j and j + 2^19 of a sample and
 // step, both through operators that CUDA has for uint64. From each pair, Box and Muller's
@@ -51,7 +52,7 @@ func CountNoise(m *onnxpb.ModelProto, input string, key uint64) error {
 		return wantedOfNoise(m, input, fmt.Sprintf("a sample has %d elements, want at most %d", each, 1<<rng.SquaresWordBits))
 	}
 	for _, v := range m.Graph.Input {
-		if name := v.GetName(); name == SamplesInput || name == StepsInput {
+		if name := v.GetName(); slices.Contains([]string{SamplesInput, StepsInput, KeyInput}, name) {
 			return wantedOfNoise(m, input, fmt.Sprintf("there is an input %q already", name))
 		}
 	}
@@ -85,6 +86,9 @@ func CountNoise(m *onnxpb.ModelProto, input string, key uint64) error {
 	m.Graph.Input = append(m.Graph.Input, valueInfo(SamplesInput, ofIndices(shape[1]), "the index of each sample"))
 	if given {
 		m.Graph.Input = append(m.Graph.Input, valueInfo(StepsInput, ofIndices(shape[0]), "the index of each step"))
+	}
+	if key == 0 {
+		m.Graph.Input = append(m.Graph.Input, valueInfo(KeyInput, graph.Type{DType: tensor.Int64, Shape: graph.Dims(1)}, "the bits of the key"))
 	}
 	c.normals(c.words(key), out)
 	c.graph.Node = append(c.nodes, c.graph.Node...)
@@ -159,7 +163,12 @@ func (c *counting) words(key uint64) string {
 	}
 	counters := c.one("Add", []string{row, c.uint64s(places...)})
 
-	k, exchange := c.uint64s(key), c.uint64s(wide)
+	k, exchange := "", c.uint64s(wide)
+	if key == 0 {
+		k = c.one("Cast", []string{KeyInput}, intAttr("to", int(onnxpb.TensorProto_UINT64)))
+	} else {
+		k = c.uint64s(key)
+	}
 	y := c.one("Mul", []string{counters, k})
 	z := c.one("Add", []string{y, k})
 	x := y

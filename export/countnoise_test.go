@@ -155,6 +155,10 @@ func TestCountNoiseWithoutScan(t *testing.T) {
 	in["scale"] = allOnes(6)
 	want := testkit.Run(t, session(t, rt, counted(t, g.Sym("K"), 3, 5)), in)["drawn"]
 	testkit.SameBits(t, "noise without a Scan", tensor.Data[float32](got), tensor.Data[float32](want))
+	keyed := session(t, rt, model(t, f, export.Options{Count: &export.Counted{Input: "noise"}}))
+	delete(in, "scale")
+	in[export.KeyInput] = tensor.Of([]int64{countedKey}, 1)
+	testkit.SameBits(t, "noise with a key from outside", tensor.Data[float32](testkit.Run(t, keyed, in)["drawn"]), tensor.Data[float32](want))
 }
 
 // The noise is standard normal, and neither neighbours nor samples nor steps are correlated.

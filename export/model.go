@@ -45,7 +45,7 @@ type Options struct {
 }
 
 // Counted says which input a model draws from counters, and under which key, such as
-// [rng.SquaresKey] makes.
+// [rng.SquaresKey] makes; 0 makes the key an input too.
 type Counted struct {
 	Input string
 	Key   uint64

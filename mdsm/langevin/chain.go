@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"ebm/export"
 	"ebm/mdsm"
 	"ebm/mdsm/samples"
 	"ebm/models/rng"
@@ -108,7 +109,7 @@ func (s *Sampler) chain(ctx context.Context, p *plan, group int, stage progress.
 		return nil, err
 	}
 	if s.device != nil {
-		if c.on, err = s.device.place(c.state, s.sigma0); err != nil {
+		if c.on, err = s.device.place(c.state, s.sigma0, c.counters()); err != nil {
 			return nil, fmt.Errorf("samples %d to %d: %w", c.index(lo), c.index(hi)-1, err)
 		}
 		defer c.on.close()
@@ -294,9 +295,25 @@ func (c *chain) steps(ctx context.Context, at, n int) error {
 // not watched, come to the host: they say whether x is still finite.
 const looksEvery = 50
 
+// counters returns what a device draws the group's noise from, nil where the host draws it:
+// where the device lacks the operators, or a counter has no room for so many samples, steps or
+// elements.
+func (c *chain) counters() *counters {
+	first := c.index(c.base)
+	if !c.device.counts || first+c.rows > 1<<rng.SquaresSampleBits || len(c.updates) > 1<<rng.SquaresStepBits ||
+		tensor.Volume(c.plan.shape) > 1<<rng.SquaresWordBits {
+		return nil
+	}
+	return &counters{key: rng.SquaresKey(c.source.Seed()), first: first}
+}
+
 // stepOnDevice makes step at.
 func (c *chain) stepOnDevice(ctx context.Context, at int) error {
-	c.normal(tensor.Data[float32](c.on.noise), rng.SampleNoise, at)
+	if noise := c.on.noise["noise"]; noise != nil {
+		c.normal(tensor.Data[float32](noise), rng.SampleNoise, at)
+	} else {
+		tensor.Data[int64](c.on.noise[export.StepsInput])[0] = int64(at)
+	}
 	if err := c.on.step(ctx, c.updates[at]); err != nil {
 		return fmt.Errorf("samples %d to %d, step %d: %w", c.index(c.lo), c.index(c.hi)-1, at, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"ebm/export"
 	"ebm/mdsm"
 	"ebm/models/tensor"
 	"ebm/runtime"
@@ -17,25 +18,28 @@ import (
 // fixed number of chains, without a Scan, which devices do not have.
 type deviceModels struct {
 	rt    *runtime.Runtime
-	model func(name string, batch int) ([]byte, error)
+	model func(name string, batch int, counted bool) ([]byte, error)
+	// counts says that models draw noise themselves: CUDA has the operators, WebGPU has no
+	// 64-bit integers.
+	counts bool
 
 	mu       sync.Mutex
 	sessions map[string]*runtime.Session
 }
 
-func newDeviceModels(rt *runtime.Runtime, model func(name string, batch int) ([]byte, error)) *deviceModels {
-	return &deviceModels{rt: rt, model: model, sessions: make(map[string]*runtime.Session)}
+func newDeviceModels(rt *runtime.Runtime, model func(name string, batch int, counted bool) ([]byte, error)) *deviceModels {
+	return &deviceModels{rt: rt, model: model, counts: rt.Info().Provider == runtime.CUDA, sessions: make(map[string]*runtime.Session)}
 }
 
 // session returns that of a model for a batch, loaded when it is first wanted.
-func (m *deviceModels) session(name string, batch int) (*runtime.Session, error) {
+func (m *deviceModels) session(name string, batch int, counted bool) (*runtime.Session, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	key := fmt.Sprintf("%s %d", name, batch)
+	key := fmt.Sprintf("%s %d %t", name, batch, counted)
 	if s := m.sessions[key]; s != nil {
 		return s, nil
 	}
-	model, err := m.model(name, batch)
+	model, err := m.model(name, batch, counted)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +67,7 @@ func (m *deviceModels) close() error {
 
 // resident is a batch of chains whose x, and memory, stay on a device, in turn in two
 // places: a step reads one and writes the other. What a step takes of the host is its
-// noise and its size.
+// number and size, or its noise where the model does not draw that.
 type resident struct {
 	models *deviceModels
 	sigma0 float64
@@ -74,18 +78,37 @@ type resident struct {
 	jumps  [2]*runtime.Binding // nil until the first
 	moved  bool                // since the host has seen the chains
 
-	noise, stepSize, temperature, row *tensor.Tensor
-	energy                            *tensor.Tensor // before the last step, on the device
-	clean, cleanEnergy                *tensor.Tensor // of the last jump
+	noise                      map[string]*tensor.Tensor // the inputs that noise is made of: itself, or counters
+	stepSize, temperature, row *tensor.Tensor
+	energy                     *tensor.Tensor // before the last step, on the device
+	clean, cleanEnergy         *tensor.Tensor // of the last jump
 }
 
-// place moves chains to the device.
-func (m *deviceModels) place(at state, sigma0 float64) (_ *resident, err error) {
+// counters are what a model draws the noise of a batch of chains from.
+type counters struct {
+	key   uint64
+	first int // the index of the first chain's sample
+}
+
+// inputs makes the inputs of a model that draws the noise of n chains.
+func (c counters) inputs(n int) map[string]*tensor.Tensor {
+	samples := tensor.New(tensor.Int64, n)
+	for i := range n {
+		tensor.Data[int64](samples)[i] = int64(c.first + i)
+	}
+	return map[string]*tensor.Tensor{
+		export.SamplesInput: samples, export.StepsInput: tensor.New(tensor.Int64, 1), export.KeyInput: tensor.Of([]int64{int64(c.key)}, 1),
+	}
+}
+
+// place moves chains to the device. Their noise is drawn there from counters, unless those are
+// nil.
+func (m *deviceModels) place(at state, sigma0 float64, from *counters) (_ *resident, err error) {
 	like := func(t *tensor.Tensor) *tensor.Tensor { return tensor.New(tensor.Float32, t.Shape()...) }
 	n := at.x.Shape()[0]
 	r := &resident{
 		models: m, sigma0: sigma0, places: [2]state{at, {x: like(at.x), hidden: at.hidden}},
-		noise: tensor.New(tensor.Float32, append([]int{1}, at.x.Shape()...)...), stepSize: tensor.New(tensor.Float32, 1),
+		stepSize:    tensor.New(tensor.Float32, 1),
 		temperature: tensor.New(tensor.Float32, 1), row: tensor.New(tensor.Float32, 1, mdsm.Coefficients),
 		energy: tensor.New(tensor.Float32, 1, n), clean: like(at.x), cleanEnergy: tensor.New(tensor.Float32, n),
 	}
@@ -95,6 +118,12 @@ func (m *deviceModels) place(at state, sigma0 float64) (_ *resident, err error) 
 		}
 	}()
 	first := []*tensor.Tensor{at.x}
+	if from != nil {
+		r.noise = from.inputs(n)
+		first = append(first, r.noise[export.SamplesInput], r.noise[export.KeyInput])
+	} else {
+		r.noise = map[string]*tensor.Tensor{"noise": tensor.New(tensor.Float32, append([]int{1}, at.x.Shape()...)...)}
+	}
 	if at.memory != nil {
 		r.places[1].memory = like(at.memory)
 		if at.hidden == nil { // the model of chains with a memory wants a mask
@@ -125,14 +154,15 @@ func (m *deviceModels) place(at state, sigma0 float64) (_ *resident, err error) 
 
 // bind ties the model of a step to both places.
 func (r *resident) bind(n int) error {
-	name, in := "sampler", map[string]*tensor.Tensor{"noise": r.noise, "step_size": r.stepSize, "temperature": r.temperature}
+	name, in := "sampler", map[string]*tensor.Tensor{"step_size": r.stepSize, "temperature": r.temperature}
 	switch {
 	case r.places[0].memory != nil:
-		name, in = "updates", map[string]*tensor.Tensor{"noise": r.noise, "updates": r.row, "hidden": r.places[0].hidden}
+		name, in = "updates", map[string]*tensor.Tensor{"updates": r.row, "hidden": r.places[0].hidden}
 	case r.places[0].hidden != nil:
 		name, in["hidden"] = "inpaint", r.places[0].hidden
 	}
-	session, err := r.models.session(name, n)
+	maps.Copy(in, r.noise)
+	session, err := r.models.session(name, n, r.noise["noise"] == nil)
 	if err != nil {
 		return err
 	}
@@ -150,7 +180,7 @@ func (r *resident) bind(n int) error {
 	return nil
 }
 
-// step makes one update with the noise that r.noise has.
+// step makes one update with the noise that r.noise has or makes.
 func (r *resident) step(ctx context.Context, u mdsm.Update) error {
 	tensor.Data[float32](r.stepSize)[0], tensor.Data[float32](r.temperature)[0] = float32(u.StepSize), float32(u.Temperature)
 	copy(tensor.Data[float32](r.row), u.Row(r.sigma0))
@@ -190,7 +220,7 @@ func (r *resident) jump(ctx context.Context, masked bool) (clean, energy *tensor
 		if masked {
 			name, in["hidden"] = "denoise_hidden", at.hidden
 		}
-		session, err := r.models.session(name, at.x.Shape()[0])
+		session, err := r.models.session(name, at.x.Shape()[0], false)
 		if err != nil {
 			return nil, nil, err
 		}

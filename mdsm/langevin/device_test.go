@@ -81,6 +81,46 @@ func TestDeviceModels(t *testing.T) {
 	}
 }
 
+// TestCountedNoise has models draw the noise of chains: a sample is the same whatever is
+// drawn beside it, with a memory and filled in too, and another seed gives others.
+func TestCountedNoise(t *testing.T) {
+	w := energy.Init(small, rng.New(3))
+	given, hidden := tensor.New(tensor.Float32, 1, 1, 16, 16), tensor.New(tensor.Float32, 1, 1, 16, 16)
+	tensor.Data[float32](hidden)[7] = 1
+	plain := short(20, 7)
+	remembering := short(20, 4)
+	remembering.Updates = []mdsm.Update{mdsm.Underdamped(0.02, 1, 0.5), mdsm.Underdamped(0.01, 0.5, 0.5), mdsm.Jump(sigma0)}
+	filled := short(20, 5)
+	filled.Fill = &Fill{Pictures: given, Hidden: hidden, Completions: 20}
+	for name, c := range map[string]struct {
+		files Files
+		set   Settings
+	}{
+		"plain": {models(t, small), plain}, "memory": {models(t, small), remembering}, "fill": {fillModels(t, small, w), filled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := onDevice(t, c.files)
+			host, _ := all(t, s, c.set)
+			s.device.counts = true
+			whole, _ := all(t, s, c.set)
+			if off := testkit.Apart(whole, host); off < 1e-3 {
+				t.Errorf("samples of counted noise are those of the host's, %g apart", off)
+			}
+			part := c.set
+			part.First, part.Count = 13, 5
+			got, _ := all(t, s, part)
+			if off := testkit.Apart(got, whole.Rows(13, 18)); !(off < 1e-5) {
+				t.Errorf("samples 13 to 17 differ by %g from those among others", off)
+			}
+			other := c.set
+			other.Seed++
+			if got, _ := all(t, s, other); testkit.Apart(got, whole) < 1e-3 {
+				t.Error("another seed gives the same samples")
+			}
+		})
+	}
+}
+
 // stopping is a progress that stops the work after some steps of chains.
 type stopping struct {
 	progress.Silent
@@ -98,7 +138,15 @@ func (p stopping) Add(n int64) {
 // TestDeviceChainsGoOn stops chains that a device holds in their midst, once and again:
 // what is kept is where their last step left them.
 func TestDeviceChainsGoOn(t *testing.T) {
-	s := onDevice(t, models(t, small))
+	for _, counts := range []bool{false, true} {
+		s := onDevice(t, models(t, small))
+		s.device.counts = counts
+		chainsGoOn(t, s)
+	}
+}
+
+func chainsGoOn(t *testing.T, s *Sampler) {
+	t.Helper()
 	set := short(20, 9)
 	set.Watch = samples.Watch{Chains: 3, Snapshots: []int{0, 7}}
 	whole, stopped := samples.Folder{Dir: t.TempDir()}, samples.Folder{Dir: t.TempDir(), ShardTime: every}

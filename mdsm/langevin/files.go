@@ -36,8 +36,9 @@ type Files struct {
 	// Fixed makes a model of one step, or of the jump, for a batch of a fixed size and
 	// without a Scan: "sampler", "denoise", "inpaint", "denoise_hidden" or "updates", of
 	// the graphs above. Chains then stay in the memory of the device, where one computes;
-	// nil for models whose chains pass through the host at every run.
-	Fixed func(model string, batch int) ([]byte, error)
+	// nil for models whose chains pass through the host at every run. A counted one draws
+	// its noise itself ([export.CountNoise]), and takes the key.
+	Fixed func(model string, batch int, counted bool) ([]byte, error)
 
 	// Score is any model x [N …] → score (of x's shape) and perhaps energy [N].
 	// Its steps are made one by one in Go, and its jump is x + Sigma0²·score.
@@ -130,7 +131,7 @@ func anyBatch(n energy.Network) bool {
 }
 
 // fixed returns Files.Fixed of a network.
-func fixed(n energy.Network, w energy.Weights, sigma0 float64) func(model string, batch int) ([]byte, error) {
+func fixed(n energy.Network, w energy.Weights, sigma0 float64) func(model string, batch int, counted bool) ([]byte, error) {
 	graphs := map[string]func() *graph.Graph{
 		"sampler":        func() *graph.Graph { return mdsm.SamplerGraph(n, w) },
 		"inpaint":        func() *graph.Graph { return mdsm.InpaintGraph(n, w, sigma0) },
@@ -138,9 +139,13 @@ func fixed(n energy.Network, w energy.Weights, sigma0 float64) func(model string
 		"denoise":        func() *graph.Graph { return mdsm.DenoiseGraph(n, w, sigma0) },
 		"denoise_hidden": func() *graph.Graph { return mdsm.DenoiseHiddenGraph(n, w, sigma0) },
 	}
-	return func(model string, batch int) ([]byte, error) {
+	return func(model string, batch int, counted bool) ([]byte, error) {
 		options := func(string) export.Options {
-			return export.Options{Sizes: map[string]int{"N": batch, "K": 1}, Unroll: true}
+			o := export.Options{Sizes: map[string]int{"N": batch, "K": 1}, Unroll: true}
+			if counted {
+				o.Count = &export.Counted{Input: "noise"}
+			}
+			return o
 		}
 		return bytesOf(options, graphs[model])
 	}

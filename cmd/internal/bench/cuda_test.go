@@ -262,7 +262,10 @@ func TestCUDASteps(t *testing.T) {
 		case Train: // x, noise, sigma, learning rate and step; loss and norm of the gradient
 			wantUp, wantDown = 2*x+4*batch+4+8, 8
 		case Sample:
-			continue
+			// A group of chains, of which some are wanted: x, the samples' indices and the key once; a
+			// step's number, size and temperature each; at the end the samples and their energies.
+			const group, steps = 128, 7
+			wantUp, wantDown = x/batch*group+8*group+8+steps*(8+4+4), x/batch*group+4*group
 		}
 		if each.Down != wantDown || each.Up < wantUp || each.Up > wantUp+tables {
 			t.Errorf("%s: %d B up and %d B down, want %d (and tables of at most %d) and %d", job, each.Up, each.Down, wantUp, tables, wantDown)

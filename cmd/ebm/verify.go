@@ -43,7 +43,7 @@ func (f *verifyFlags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.each, "each", 1, "pictures for each noise level")
 	fs.Uint64Var(&f.seed, "seed", 0, "seed of pictures, noise and directions")
 	fs.Float64Var(&f.tolerance, "tolerance", 0, "largest score error that passes, relative to the largest score (default 1e-6, or what "+
-		"float32 sums of the network's length allow; 1e-5 for --reference and --runtimes)")
+		"float32 sums of the network's length allow; 1e-5 on a device, and for --reference and --runtimes)")
 	fs.StringVar(&f.out, "out", "", "also write the certificate to this file, as JSON")
 	fs.BoolVar(&f.asJSON, "json", false, "print the certificate as JSON")
 }

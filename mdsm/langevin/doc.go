@@ -25,6 +25,6 @@
 // depend on batch and threads, by one unit in the last place, so groups at the ends of a
 // range are padded, but for networks of kernels that do not (Files.AnyBatch): of these
 // no more is computed than is wanted, and fewer groups than threads are shared between
-// them. One thread to a group was also found to be faster than two threads to a batch. With CUDA the size of the groups is a setting, and
+// them. One thread to a group was also found to be faster than two threads to a batch. On a device the size of the groups is a setting, and
 // samples are the same for one size.
 package langevin

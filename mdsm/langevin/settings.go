@@ -30,7 +30,7 @@ type Settings struct {
 	Count int // number of samples
 
 	// Batch bounds the samples that are computed at once; 0 is as many as the
-	// threads take. With CUDA it is the number of samples in a run of the model,
+	// threads take. On a device it is the number of samples in a run of the model,
 	// 128 when it is 0, and samples depend on it in their last bits.
 	Batch int
 	// StepsPerRun is the number of steps in a run of the model; 0 chooses. It

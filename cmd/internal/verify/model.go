@@ -41,7 +41,7 @@ func Model(ctx context.Context, rt *runtime.Runtime, path string, o Options) (Ce
 		}
 	}
 	if s.graph != nil {
-		o = o.withTolerances(needed(s.graph, s.outputs...))
+		o = o.withTolerances(rt.Info(), needed(s.graph, s.outputs...))
 	}
 	s.options = o
 	return s.certify(ctx)

@@ -10,6 +10,7 @@ import (
 	"ebm/mdsm"
 	"ebm/models/graph"
 	"ebm/models/tensor"
+	"ebm/runtime"
 	"ebm/runtime/progress"
 )
 
@@ -50,7 +51,8 @@ type Options struct {
 	Python        string
 	// ScoreTolerance is that of the score in float32. The default is 1e-6, or
 	// 2⁻²⁴·√n where that is larger, with n the number of terms of the network's
-	// longest sum: what rounding makes of sums whose terms have random signs.
+	// longest sum: what rounding makes of sums whose terms have random signs. On a device,
+	// whose exponentials are less exact, it is 1e-5 or more.
 	ScoreTolerance float64
 	// Tolerance is that of energy and training step in float32, ten times the
 	// score's by default.
@@ -94,11 +96,15 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// withTolerances fills in the defaults that depend on the network, whose
-// energy takes the given nodes.
-func (o Options) withTolerances(energy []*graph.Node) Options {
+// withTolerances fills in the defaults that depend on what computes and on the network,
+// whose energy takes the given nodes.
+func (o Options) withTolerances(on runtime.Info, energy []*graph.Node) Options {
 	if o.ScoreTolerance == 0 {
-		o.ScoreTolerance = math.Max(1e-6, math.Sqrt(longestSum(energy))/(1<<24))
+		least := 1e-6
+		if on.Provider != runtime.CPU {
+			least = 1e-5
+		}
+		o.ScoreTolerance = math.Max(least, math.Sqrt(longestSum(energy))/(1<<24))
 	}
 	if o.Tolerance == 0 {
 		o.Tolerance = 10 * o.ScoreTolerance

@@ -50,7 +50,7 @@ func Score(ctx context.Context, rt *runtime.Runtime, net energy.Network, w energ
 		return Certificate{}, err
 	}
 	s.Subject = describe(net)
-	s.options = o.withTolerances(needed(s.graph, "energy"))
+	s.options = o.withTolerances(rt.Info(), needed(s.graph, "energy"))
 	return s.certify(ctx)
 }
 

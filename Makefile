@@ -19,7 +19,7 @@ ARCHITECTURE := 90
 PLATFORMS    :=
 VERSION      = $(shell git describe --always --dirty)
 
-.PHONY: demo quick test golden golden-go golden-python lint bench bench-growth bench-cuda-kit bench-cuda bench-test device-test device-test-cuda device-test-webgpu platforms release runtimes microbench fuzz crash-test parity parity-runtimes parity-evaluation page-test page-picture cluster-test clean
+.PHONY: demo quick test golden golden-go golden-python lint bench bench-growth bench-cuda-kit bench-cuda bench-test device-test device-test-cuda device-test-webgpu platforms release runtimes microbench fuzz crash-test parity parity-runtimes parity-evaluation page-test page-picture cluster-test container-test clean
 
 demo:
 	go run ./cmd/ebm demo
@@ -155,6 +155,13 @@ device-test-webgpu:
 	[ -n "$$VK_DRIVER_FILES" ] || . $(DEVICE_DIR)/vulkan/env; \
 	$(DEVICE_DIR)/ebm runtime info --provider webgpu; \
 	go test -tags device -count 1 -timeout 30m -v -run '^TestDevice|^TestAutoTakes' ./runtime ./cmd/ebm
+
+# deploy/Containerfile built and run by buildah, which is installed where it is missing (as
+# root), on stand-ins for its base images, since no registry is asked.
+container-test:
+	@command -v buildah >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends buildah; }
+	go build -o bench/cluster/ebm ./cmd/ebm
+	EBM_LIBRARY=$$(go list -m -f '{{.Dir}}' github.com/k2-fsa/sherpa-onnx-go-linux)/lib/$$(uname -m)-unknown-linux-gnu/libonnxruntime.so deploy/container-test.sh bench/cluster/ebm
 
 # Exported files under the onnx package's checker and Python's ONNX Runtime.
 parity: $(VENV)/ready

@@ -82,8 +82,11 @@ func (a *app) load(ref string) (*ebm.Model, error) {
 	return ebm.LoadWith(ref, ebm.LoadOptions{Log: a.log})
 }
 
-// log prints a line on standard error, above the progress bars.
+// log prints a line on standard error, above the progress bars; of several ranks, one does.
 func (a *app) log(line string) {
+	if a.world != nil && a.world.Rank() > 0 {
+		return
+	}
 	if a.bar != nil {
 		fmt.Fprintln(a.bar, line)
 	} else if !a.quiet {

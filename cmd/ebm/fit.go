@@ -213,7 +213,7 @@ func (f *fitFlags) fit(ctx context.Context, a *app, flags *pflag.FlagSet) error 
 	if err != nil {
 		return err
 	}
-	o := train.FitOptions{Options: train.Options{Dir: f.out, Resume: f.resume, Ranks: ranks, Progress: a.progress(), Log: a.log}}
+	o := train.FitOptions{Options: train.Options{Dir: f.out, Resume: f.resume, Ranks: ranks, Log: a.log}}
 	if o.Import, err = importOptions(s.Model.Sizes, f.values); err != nil {
 		return err
 	}
@@ -231,6 +231,7 @@ func (f *fitFlags) fit(ctx context.Context, a *app, flags *pflag.FlagSet) error 
 	}
 	a.log(fmt.Sprintf("training %s on %d examples, %d held out, batches of %d, %d steps", s.Model.Path, o.Train.Len(),
 		heldCount(o.Held), s.Batch, s.Steps))
+	o.Progress = a.progress()
 	r, err := train.Fit(ctx, rt, s, o)
 	if err != nil {
 		a.interrupted(err, r.Result, "fit", f.out)

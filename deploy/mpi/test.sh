@@ -1,11 +1,12 @@
 #!/bin/bash
 # Trains with Open MPI and with MPICH on 1, 2 and 4 ranks of this machine: weights and
-# optimiser state are those of the build without MPI. A rank is killed with -9: the
+# optimiser state are those of the build without MPI, and so is what fit makes of a model. A rank is killed with -9: the
 # job ends within seconds with a status that is not 0, and its folder goes on from the
 # last checkpoint on another number of ranks, to the same bytes.
 # Usage: test.sh FOLDER with the programs ebm, ebm-openmpi and ebm-mpich.
 set -euo pipefail
 bin=$(realpath "$1")
+model=$(dirname "$(realpath "$0")")/../../mdsm/train/testdata/fit.onnx
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir"
@@ -21,7 +22,14 @@ hashes() { (cd "$1/checkpoints" && sha256sum */*.safetensors | tail -n 2); }
 
 "$bin/ebm" "${flags[@]}" --out alone >/dev/null
 hashes alone | tee alone.sum
+awk 'BEGIN { print "a;b;c;d;inside"; for (i = 0; i < 200; i++) {
+	a = rand() * 2 - 1; b = rand() * 2 - 1; print a ";" b ";" rand() ";" rand() ";" (a * a + b * b < 0.6) } }' >points.csv
+fit=(fit "$model" --quiet --data points.csv --mode inference --shards 4 --steps 30 --validate-every 10)
+"$bin/ebm" "${fit[@]}" --out fitted >/dev/null
 for mpi in openmpi mpich; do
+	(run $mpi 3 "${fit[@]}" --out $mpi-fitted) >/dev/null
+	for f in model.onnx best.onnx best.json; do cmp fitted/$f $mpi-fitted/$f; done
+	echo "$mpi: fit by 3 ranks: the same bytes"
 	for ranks in 1 2 4; do
 		(run $mpi $ranks "${flags[@]}" --out $mpi-$ranks) >/dev/null
 		diff alone.sum <(hashes $mpi-$ranks)

@@ -38,7 +38,7 @@ def contents(name, work):
     """The files of an archive, by name."""
     goos, goarch, compiler, library = TARGETS[name]
     program = "ebm.exe" if goos == "windows" else "ebm"
-    platforms.build(work / program, goos, goarch, compiler)
+    platforms.build(work / program, goos, goarch, compiler, "-trimpath")
     module = platforms.module(goos)
     files = {program: work / program, pathlib.Path(library).name: module / "lib" / library, "LICENSE": ROOT / "LICENSE",
              "README.md": ROOT / "README.md", "CHANGELOG.md": ROOT / "CHANGELOG.md"}

@@ -65,9 +65,9 @@ def module(goos):
     return pathlib.Path(command("go", "list", "-m", "-f", "{{.Dir}}", path, cwd=ROOT).strip())
 
 
-def build(out, goos, goarch, compiler, package="./cmd/ebm", args=("build",), **more):
-    environment = dict(os.environ, CGO_ENABLED="1", GOOS=goos, GOARCH=goarch, CC=compiler, **more)
-    command("go", *args, "-trimpath", *(["-o", str(out)] if out else []), *([package] if isinstance(package, str) else package), cwd=ROOT, env=environment)
+def build(out, goos, goarch, compiler, *args, packages=("./cmd/ebm",)):
+    environment = dict(os.environ, CGO_ENABLED="1", GOOS=goos, GOARCH=goarch, CC=compiler)
+    command("go", "build", *args, *(["-o", str(out)] if out else []), *packages, cwd=ROOT, env=environment)
 
 
 def place(folder, program, library):
@@ -209,7 +209,7 @@ def darwin(folder, _):
         compiler.write_text(f'#!/bin/sh\nexec "{tools}/ziglang/zig" cc -target {target} "$@"\n')
         compiler.chmod(0o755)
         listed = command("go", "list", "-f", "{{if ne .Name \"main\"}}{{.ImportPath}}{{end}}", "./...", cwd=ROOT).split()
-        build(None, "darwin", arch, str(compiler), listed)
+        build(None, "darwin", arch, str(compiler), packages=listed)
         print(f"  {arch}: all {len(listed)} packages but the programs themselves compile, cgo included; linking wants Apple's libraries")
 
 

@@ -12,7 +12,7 @@ sys.dont_write_bytecode = True
 import numpy as np
 import torch
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "models/energy/testdata"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[4] / "models/energy/testdata"))
 import make_golden  # noqa: E402
 
 NET, CHANNELS, DIM, SIZE = "res12", 1, 32, 16

@@ -23,7 +23,7 @@ import torch
 import torch._inductor.config
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "models/energy/testdata"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[4] / "models/energy/testdata"))
 import make_golden  # noqa: E402  the energy networks and the objective, which tests hold ours to
 
 FORMS = ("eager", "channels_last", "compile")

@@ -76,7 +76,7 @@ def outputs(program, folder):
     program.run("train", *PLACE, "--data", "rings", "--steps", "10", "--checkpoint-every", "10", "--out", at("mlp"))
     program.run("train", *PLACE, "--data", at("chains/samples.npz"), "--net", "res6", "--dim", "4", "--batch", "4", "--steps", "3", "--shards", "1",
                 "--checkpoint-every", "3", "--out", at("conv"))
-    program.run("export", *PLACE, "--run", at("conv"), "--out", at("onnx"))
+    program.run("export", *PLACE, "--run", "mnist16", "--out", at("onnx"))
     arrays = {"chains": npy(folder / "chains/samples_float32.npy"), "few-step samples": npy(folder / "few/samples_float32.npy"),
               "weights of an MLP": weights(folder / "mlp"), "weights of a network": weights(folder / "conv")}
     files = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted((folder / "onnx").glob("*.onnx"))}

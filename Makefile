@@ -73,7 +73,7 @@ bench-growth: bench/ebm
 # All that a machine with an NVIDIA device needs, without a network and without Go, to
 # measure this program beside the PyTorch that is there: a script, and the program with
 # ONNX Runtime's CUDA build in parts below 60 MB. ARCHITECTURE is the device's compute
-# capability (90: H100, H200; 0: all, which takes 160 MB).
+# capability (90: H100, H200; 0: all, which takes a few parts more).
 bench-cuda-kit: bench/ebm
 	$(PYTHON) cmd/internal/bench/cuda/kit.py --ebm bench/ebm --library "$$(cmd/internal/bench/cuda/install.sh bench/ebm bench/device)" \
 		--out bench/cuda-kit --architecture $(ARCHITECTURE)

@@ -224,4 +224,5 @@ def main():
         print(name, sum(p.numel() for p in model.parameters()), "parameters", arrays["adam/loss"][[0, -1]])
 
 
-main()
+if __name__ == "__main__":
+    main()

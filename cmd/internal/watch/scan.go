@@ -185,6 +185,9 @@ func depth(id string) int {
 func (s *scanner) run(dir, id string, o train.Outline, err error, now time.Time) Run {
 	r := Run{ID: id, Network: o.Model, Data: o.Data, Steps: o.Steps, Losses: []float64{}}
 	r.Report = isFile(filepath.Join(dir, report.HTMLFile))
+	if err == nil && o.Steps <= 0 {
+		err = fmt.Errorf("%s: its settings have steps %d, want those of a training", dir, o.Steps)
+	}
 	if err != nil {
 		r.Problem = err.Error()
 		return r

@@ -60,6 +60,7 @@ func folder(t *testing.T) (dir, secret string) {
 	part := strings.Replace(strings.Replace(record, `"first": 0`, `"first": 8`, 1), `"count": 8`, `"count": 40`, 1)
 	testkit.Write(t, filepath.Join(testkit.Mkdir(t, dir, "drawing2"), "samples.json"), []byte(part))
 	testkit.Write(t, filepath.Join(testkit.Mkdir(t, dir, "<b>bad"), "config.toml"), []byte("steps = \"<script>alert(1)</script>\"\n"))
+	testkit.Write(t, filepath.Join(testkit.Mkdir(t, dir, "without steps"), "config.toml"), []byte("preset = \"<b>\"\n"))
 	testkit.Write(t, filepath.Join(dir, "job", "parts.json"), []byte(`{"command": "restore", "flags": {}}`))
 	beat := testkit.Write(t, filepath.Join(dir, "job", "parts", "000001-of-000002.json"),
 		[]byte(`{"part": "1/2", "host": "n1", "done": 4, "total": 30, "unit": "steps", "rate": 4}`+"\n"))
@@ -105,8 +106,8 @@ func TestRuns(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &found); err != nil || status != http.StatusOK {
 		t.Fatalf("status %d, %v: %s", status, err, body)
 	}
-	if len(found.Runs) != 3 || len(found.Drawings) != 3 {
-		t.Fatalf("found %+v, want three runs and three folders of samples", found)
+	if len(found.Runs) != 4 || len(found.Drawings) != 3 {
+		t.Fatalf("found %+v, want four runs and three folders of samples", found)
 	}
 	bad, run, stopped := found.Runs[0], found.Runs[1], found.Runs[2]
 	if stopped.Step != 3 || stopped.HeldOut == nil || *stopped.HeldOut != 2 || len(stopped.Losses) != 3 || run.HeldOut != nil {
@@ -117,6 +118,9 @@ func TestRuns(t *testing.T) {
 	}
 	if bad.ID != "<b>bad" || !strings.Contains(bad.Problem, "config.toml") {
 		t.Errorf("the hostile run is %+v, want its problem", bad)
+	}
+	if empty := found.Runs[3]; empty.ID != "without steps" || !strings.Contains(empty.Problem, "steps 0") {
+		t.Errorf("the run without steps is %+v, want its problem", empty)
 	}
 	if run.ID != "a/run" || run.Step != 6 || run.Steps != 6 || run.Loss == nil || *run.Loss < 200 || run.Running || run.Data != "mnist" {
 		t.Errorf("the run is %+v, want the six steps of mnist that ended", run)

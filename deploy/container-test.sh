@@ -32,8 +32,9 @@ chmod 777 "$root/data" "$root/tmp"
 buildah commit -q "$base" ebm-base >/dev/null
 
 mkdir "$dir/source"
+home=~root # of the container, whose caches are this machine's
 git archive HEAD | tar x -C "$dir/source"
-buildah build -q --pull=never --network=host -v /usr:/usr:ro -v "$(go env GOMODCACHE)":/root/go/pkg/mod -v "$(go env GOCACHE)":/root/.cache/go-build \
+buildah build -q --pull=never --network=host -v /usr:/usr:ro -v "$(go env GOMODCACHE)":"$home/go/pkg/mod" -v "$(go env GOCACHE)":"$home/.cache/go-build" \
 	-f "$dir/source/deploy/Containerfile" --build-arg BASE=ebm-base -t ebm-test "$dir/source" >/dev/null
 echo "container: built by $(buildah --version | cut -d' ' -f1-3)"
 image=$(buildah from --pull=never ebm-test)

@@ -150,7 +150,8 @@ func TestCountNoiseWithoutScan(t *testing.T) {
 	noise := f.Input("noise", tensor.Float32, append(g.Shape{g.Sym("K")}, x.Shape()...))
 	f.Output("drawn", g.Add(noise, g.Broadcast(x, noise.Shape())))
 	plain := session(t, rt, model(t, f, export.Options{Count: &export.Counted{Input: "noise", Key: countedKey}}))
-	in := map[string]*tensor.Tensor{"x": tensor.New(tensor.Float32, 4, 3, 5), export.SamplesInput: countFrom(7, 4), export.StepsInput: countFrom(2, 6)}
+	in := map[string]*tensor.Tensor{"x": tensor.New(tensor.Float32, 4, 3, 5),
+		export.SamplesInput: countFrom(7, 4), export.StepsInput: countFrom(2, 6)}
 	got := testkit.Run(t, plain, in)["drawn"]
 	in["scale"] = allOnes(6)
 	want := testkit.Run(t, session(t, rt, counted(t, g.Sym("K"), 3, 5)), in)["drawn"]

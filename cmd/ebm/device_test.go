@@ -89,7 +89,8 @@ func crossed(t *testing.T, stderr string) (runs, up, down int) {
 const deviceSteps = 200
 
 func trainArgs(out string) []string {
-	return []string{"train", "--preset", "demo", "--net", "res6", "--dim", "4", "--size", "16", "--batch", "8", "--steps", fmt.Sprint(deviceSteps),
+	return []string{"train", "--preset", "demo", "--net", "res6", "--dim", "4", "--size", "16", "--batch", "8",
+		"--steps", fmt.Sprint(deviceSteps),
 		"--log-every", "1", "--checkpoint-every", "50", "--seed", "3", "--resume", "--out", out}
 }
 

@@ -137,7 +137,8 @@ func wantDone(t *testing.T, dir, command string, parts int) {
 	if len(found.Shared) != 1 {
 		t.Fatalf("parts %+v below %s, want those of one job", found.Shared, dir)
 	}
-	if s := found.Shared[0]; s.Command != command || s.Parts != parts || s.Finished != parts || s.Done != s.Total || s.Total == 0 || s.Share != 1 {
+	if s := found.Shared[0]; s.Command != command || s.Parts != parts || s.Finished != parts ||
+		s.Done != s.Total || s.Total == 0 || s.Share != 1 {
 		t.Errorf("%s: %+v, want all of %d parts finished", command, s, parts)
 	}
 }

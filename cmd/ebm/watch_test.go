@@ -28,7 +28,8 @@ func TestWatchOnce(t *testing.T) {
 	testkit.Write(t, filepath.Join(dir, "job", "parts", "000002-of-000003.json"),
 		[]byte(`{"part": "2/3", "host": "n7", "done": 20, "total": 30, "unit": "steps", "rate": 5, "problem": "no space left"}`))
 	out = mustRun(t, "watch", dir, "--once")
-	for _, want := range []string{"job\trestore\t0\t3\t0\t1\t20\t90\tsteps\t22\t\t\n", "job: part 2/3 on n7, 66 % done, ended: no space left\n",
+	for _, want := range []string{"job\trestore\t0\t3\t0\t1\t20\t90\tsteps\t22\t\t\n",
+		"job: part 2/3 on n7, 66 % done, ended: no space left\n",
 		"job: 2 of 3 parts have not begun\n"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the table is %q, want %q in it", out, want)

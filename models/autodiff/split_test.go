@@ -13,7 +13,8 @@ import (
 func TestSplitScan(t *testing.T) {
 	whole := func(reverse bool, scan func(body *g.Graph, state, stacked, shared []*g.Node, reverse bool) []*g.Node) *g.Graph {
 		f := g.New("f")
-		h, w, total := f.Input("h", tensor.Float64, g.Dims(2, 3)), f.Input("w", tensor.Float64, g.Dims(3, 3)), f.Input("total", tensor.Float64, g.Dims(3, 3))
+		h, w := f.Input("h", tensor.Float64, g.Dims(2, 3)), f.Input("w", tensor.Float64, g.Dims(3, 3))
+		total := f.Input("total", tensor.Float64, g.Dims(3, 3))
 		xs := f.Input("xs", tensor.Float64, g.Shape{g.Sym("K"), g.Const(2), g.Const(3)})
 
 		body := g.New("body")

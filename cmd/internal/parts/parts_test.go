@@ -98,7 +98,8 @@ func TestTogether(t *testing.T) {
 		t.Errorf("rate %v, left %v, want 3 a second and the 32 units at that rate", s.Rate, s.Left)
 	}
 	lines := strings.Join(s.Lines(), "\n")
-	for _, want := range []string{"part 3/6", "ended: disk\ufffd[2J full", "part 4/6", "no word since", "1 of 6 parts are running", "2 of 6 parts have not begun"} {
+	for _, want := range []string{"part 3/6", "ended: disk\ufffd[2J full", "part 4/6", "no word since",
+		"1 of 6 parts are running", "2 of 6 parts have not begun"} {
 		if !strings.Contains(lines, want) {
 			t.Errorf("the lines are\n%s\nwant %q", lines, want)
 		}

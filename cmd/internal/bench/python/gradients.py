@@ -16,7 +16,6 @@ import pathlib
 import statistics
 import subprocess
 import tempfile
-import time
 import warnings
 
 import numpy as np
@@ -26,6 +25,8 @@ import torch
 import torchvision
 import transformers as tf
 from torch import nn
+
+from turns import timed
 
 warnings.filterwarnings("ignore")
 
@@ -67,14 +68,6 @@ def networks():
     yield "GPT-2, 4 layers", OverEmbeddings(), torch.randn(4, 64, 256)
     yield "LSTM, 100 steps", Recurrent(nn.LSTM), torch.randn(16, 100, 64)
     yield "GRU, 100 steps", Recurrent(nn.GRU), torch.randn(16, 100, 64)
-
-
-def timed(run):
-    time.sleep(0.1)  # threads of the other side stop spinning
-    run()
-    begin = time.perf_counter()
-    run()
-    return time.perf_counter() - begin
 
 
 def main():

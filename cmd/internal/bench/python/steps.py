@@ -18,7 +18,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import warnings
 
 import numpy as np
@@ -29,6 +28,7 @@ from torch import nn
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[4] / "mdsm/train/testdata"))
 from make_steps import GPT2, Recurrent, ResNet18, export  # noqa: E402
+from turns import timed  # noqa: E402
 
 warnings.filterwarnings("ignore")
 
@@ -94,14 +94,6 @@ class Ours:
             if name + ".next" in out:
                 self.values[name] = out[name + ".next"]
         return float(out["loss"].numpy()[0])
-
-
-def timed(run):
-    time.sleep(0.1)  # threads of the other side stop spinning
-    run()
-    begin = time.perf_counter()
-    run()
-    return time.perf_counter() - begin
 
 
 def memory():

@@ -17,7 +17,7 @@ set -- "-oDir::State::lists=$dir/lists" "-oDir::Cache::archives=$dir/archives" "
 if [ "${VERSION_CODENAME:-}" = bookworm ]; then
 	release=bookworm-backports
 	key=/usr/share/keyrings/debian-archive-keyring.gpg
-	mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' | head -n 1)
+	mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Codename: bookworm' | sed -n 1p)
 	for suite in bookworm $release; do
 		echo "deb [signed-by=$key] $mirror $suite main"
 	done >"$dir/sources.list"
@@ -28,7 +28,7 @@ apt-get "$@" ${release:+-t $release} --yes --download-only --no-install-recommen
 for package in "$dir"/archives/*.deb; do
 	dpkg-deb --extract "$package" "$dir/root"
 done
-libraries=$(dirname "$(find "$dir/root" -name 'libvulkan_lvp.so' | head -n 1)")
+libraries=$(dirname "$(find "$dir/root" -name 'libvulkan_lvp.so' | sed -n 1p)")
 [ -f "$libraries/libvulkan_lvp.so" ] || { echo "no software device in Debian's mesa-vulkan-drivers for $arch" >&2; exit 1; }
 cat >"$dir/lvp.json" <<EOF
 {"file_format_version": "1.0.0", "ICD": {"library_path": "$libraries/libvulkan_lvp.so", "api_version": "1.4.0"}}

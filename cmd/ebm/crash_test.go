@@ -58,6 +58,8 @@ func crashJobs() []crashJob {
 		},
 			[]string{"fit", stepData + "/fit.onnx", "--data", "OUT/points.csv", "--steps", "24", "--batch", "8", "--checkpoint-every", "4",
 				"--keep-checkpoints", "2", "--log-every", "2", "--validate-every", "6", "--resume", "--out", "OUT"}},
+		{"sweep", nil, []string{"sweep", "--data", "moons", "--points", "120", "--hidden", "4", "--set", "batch=8,16", "--steps", "8",
+			"--checkpoint-every", "2", "--keep-checkpoints", "1", "--log-every", "1", "--out", "OUT"}},
 		{"sample", nil, []string{"sample", "--run", "RUN", "--count", "12", "--steps", "300", "--batch", "2", "--float32",
 			"--png", "--out", "OUT"}},
 		{"evaluate", nil, []string{"evaluate", "RUN", "--count", "4", "--steps", "10", "--limit", "64", "--pictures", "16",

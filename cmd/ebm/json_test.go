@@ -71,7 +71,7 @@ func TestJSON(t *testing.T) {
 	}
 	// Trainings and the paper's experiments take longer; their own tests read
 	// what they print.
-	tested := []string{"train", "fit", "classifier", "demo", "reproduce"}
+	tested := []string{"train", "sweep", "fit", "classifier", "demo", "reproduce"}
 	for _, c := range commands() {
 		name := strings.Fields(c.CommandPath())[1]
 		if name == "help" || name == "completion" {

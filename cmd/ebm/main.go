@@ -124,7 +124,7 @@ Begin with:  ebm demo`,
 		commands []*cobra.Command
 	}{
 		{"Begin", []*cobra.Command{newDemo(a), newModels(a)}},
-		{"Train", []*cobra.Command{newTrain(a), newFit(a), newTrainingStep(a), newClassifier(a)}},
+		{"Train", []*cobra.Command{newTrain(a), newSweep(a), newFit(a), newTrainingStep(a), newClassifier(a)}},
 		{"Use a model", []*cobra.Command{newSample(a), newMerge(a), newTuneSampler(a), newDenoise(a),
 			newInpaint(a), newRestore(a), newCompose(a)}},
 		{"Measure", []*cobra.Command{newEvaluate(a), newCompare(a), newScore(a), newWatch(a), newLikelihood(a), newReproduce(a), newBench(a)}},

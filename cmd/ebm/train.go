@@ -16,6 +16,7 @@ import (
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/train"
 	"ebm/models/energy"
+	"ebm/runtime"
 )
 
 // trainFlags are the flags of train: where settings come from, and a flag for
@@ -54,13 +55,23 @@ Flags change single settings of a preset, a config file or these.`,
 }
 
 func (f *trainFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.preset, "preset", "", "settings to begin with, by name (see above)")
-	fs.StringVar(&f.config, "config", "", "settings to begin with, a file like a run's config.toml")
+	f.addSource(fs)
 	fs.StringVar(&f.out, "out", "", "the run's folder (default runs/PRESET, or runs/ and the name of the folder of --data)")
 	fs.BoolVar(&f.resume, "resume", false, "go on from the newest checkpoint in --out, or begin if there is none")
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
 	fs.DurationVar(&f.time, "time", 0, "train for as long as this, such as 2h or 45m: the steps that fit are timed first, and the learning "+
 		"rate falls over them")
+	f.addSettings(fs)
+}
+
+// addSource adds where settings come from.
+func (f *trainFlags) addSource(fs *pflag.FlagSet) {
+	fs.StringVar(&f.preset, "preset", "", "settings to begin with, by name (see above)")
+	fs.StringVar(&f.config, "config", "", "settings to begin with, a file like a run's config.toml")
+}
+
+// addSettings adds the settings.
+func (f *trainFlags) addSettings(fs *pflag.FlagSet) {
 	fs.StringVar(&f.model, "model", "", "an energy to train in place of a network of this program: an ONNX file, with whose weights "+
 		"training begins")
 	trainKnobs().add(fs, &f.s)
@@ -251,51 +262,21 @@ func (f *trainFlags) train(ctx context.Context, a *app, flags *pflag.FlagSet) er
 	if err != nil {
 		return err
 	}
-	if data == nil {
-		spec := dataset.Spec{Name: s.Data.Name, Dir: s.Data.Dir, Size: s.Data.Size, Channels: s.Net.Channels, Seed: s.Seed, Log: a.log}
-		if err := spec.Check(); err != nil {
-			return usageError{err}
-		}
-		if data, err = dataset.Load(ctx, spec); err != nil {
-			return err
-		}
-	}
-	data, held, err := f.heldOut(ctx, a, s, data)
+	t, err := f.prepare(ctx, a, s, data, begun)
 	if err != nil {
 		return err
 	}
-	if err := a.inTurn(ctx, func() error { return f.placeModel(&s, begun) }); err != nil {
-		return err
-	}
-	var first energy.Weights
-	if s.Start != "" && !begun {
-		m, err := a.load(s.Start)
-		if err != nil {
-			return err
-		}
-		first = m.Weights
-	}
 	if f.time > 0 {
-		net, own, err := s.Open(f.out)
+		n, err := t.within(ctx, rt, f.out, f.time, nil)
 		if err != nil {
 			return err
 		}
-		if first == nil {
-			first = own
-		}
-		problem, err := s.Problem(net, data, first)
-		if err != nil {
-			return err
-		}
-		n, err := train.StepsWithin(ctx, rt, problem, f.time)
-		if err != nil {
-			return err
-		}
-		s.Steps = newest.Step + n
+		t.Steps = newest.Step + n
 	}
-	a.log(fmt.Sprintf("training %v on %d x of %s, batches of %d, %d steps", s.NetworkName(), data.Len(), s.Data.Name, s.Batch, s.Steps))
-	r, err := train.Train(ctx, rt, s, data, train.Options{
-		Ranks: ranks, Dir: f.out, Resume: f.resume, Start: first, Held: held, Budget: f.time, Progress: a.progress(), Log: a.log,
+	s = t.Settings
+	a.log(fmt.Sprintf("training %v on %d x of %s, batches of %d, %d steps", s.NetworkName(), t.data.Len(), s.Data.Name, s.Batch, s.Steps))
+	r, err := train.Train(ctx, rt, s, t.data, train.Options{
+		Ranks: ranks, Dir: f.out, Resume: f.resume, Start: t.first, Held: t.held, Budget: f.time, Progress: a.progress(), Log: a.log,
 	})
 	if err != nil {
 		a.interrupted(err, r, "train", f.out)
@@ -310,6 +291,60 @@ func (f *trainFlags) train(ctx context.Context, a *app, flags *pflag.FlagSet) er
 	}
 	a.printf("%s\tstep %d\tloss %.5g\n", r.Checkpoint, r.Step, r.Loss)
 	return nil
+}
+
+// training is a run that can begin.
+type training struct {
+	train.Settings
+	data, held dataset.Data
+	first      energy.Weights // nil for random ones, or those of a checkpoint
+}
+
+// prepare loads what a run of the settings needs, into its folder too. data is what
+// is there already, nil for nothing; begun says whether the run has a checkpoint.
+func (f *trainFlags) prepare(ctx context.Context, a *app, s train.Settings, data dataset.Data, begun bool) (t training, err error) {
+	if data == nil {
+		spec := dataset.Spec{Name: s.Data.Name, Dir: s.Data.Dir, Size: s.Data.Size, Channels: s.Net.Channels, Seed: s.Seed, Log: a.log}
+		if err := spec.Check(); err != nil {
+			return t, usageError{err}
+		}
+		if data, err = dataset.Load(ctx, spec); err != nil {
+			return t, err
+		}
+	}
+	if t.data, t.held, err = f.heldOut(ctx, a, s, data); err != nil {
+		return t, err
+	}
+	if err := a.inTurn(ctx, func() error { return f.placeModel(&s, begun) }); err != nil {
+		return t, err
+	}
+	t.Settings = s
+	if s.Start != "" && !begun {
+		m, err := a.load(s.Start)
+		if err != nil {
+			return t, err
+		}
+		t.first = m.Weights
+	}
+	return t, nil
+}
+
+// within returns how many steps of the run, whose folder is dir, fit into a time by a
+// clock, nil for that of the wall.
+func (t training) within(ctx context.Context, rt *runtime.Runtime, dir string, limit time.Duration,
+	clock func() time.Duration) (int, error) {
+	net, own, err := t.Open(dir)
+	if err != nil {
+		return 0, err
+	}
+	if t.first != nil {
+		own = t.first
+	}
+	problem, err := t.Problem(net, t.data, own)
+	if err != nil {
+		return 0, err
+	}
+	return train.StepsWithin(ctx, rt, problem, limit, clock)
 }
 
 // heldPictures is the number of held-out pictures that are measured.

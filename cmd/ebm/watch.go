@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -19,7 +20,7 @@ func newWatch(a *app) *cobra.Command {
 		Use:   "watch DIR",
 		Short: "Show the runs below a folder on a page, while they go on",
 		Long: `watch prints the address of a page on this machine that shows the runs below DIR:
-progress, loss, held-out loss, speed and time left, folders of samples as they fill,
+progress, loss, held-out loss, speed and time left, sweeps, folders of samples as they fill,
 parts of jobs (--part) with what all of them have done together and the time left,
 and for each run, or several beside each other, all metrics, the newest grids and
 the settings that differ. It reads only, and answers this machine only. It ends with
@@ -70,7 +71,7 @@ func listRuns(a *app, o watch.Options, asJSON bool) error {
 	if asJSON {
 		return a.printJSON(found)
 	}
-	if len(found.Runs)+len(found.Drawings)+len(found.Shared) == 0 {
+	if len(found.Runs)+len(found.Sweeps)+len(found.Drawings)+len(found.Shared) == 0 {
 		return errors.New("no runs, samples or parts of jobs below " + o.Dir)
 	}
 	var b strings.Builder
@@ -80,6 +81,12 @@ func listRuns(a *app, o watch.Options, asJSON bool) error {
 	for _, r := range found.Runs {
 		fmt.Fprintf(&b, "%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", r.ID, r.Data, r.Step, r.Steps, numberCell(r.Loss), numberCell(r.HeldOut),
 			numberCell(r.Speed), r.State())
+	}
+	if len(found.Sweeps) > 0 {
+		b.WriteString("sweep\tdone\tof\tbest\theld out\n")
+	}
+	for _, s := range found.Sweeps {
+		fmt.Fprintf(&b, "%s\t%d\t%d\t%s\t%s\n", s.ID, s.Done, s.Count, cmp.Or(s.Problem, s.Best), numberCell(s.HeldOut))
 	}
 	if len(found.Drawings) > 0 {
 		b.WriteString("samples\tdone\tof\ta second\tleft\n")

@@ -46,7 +46,7 @@ type Score struct {
 
 // Values returns the score as metrics.
 func (s Score) Values() map[string]float64 {
-	values := map[string]float64{"validation_loss": s.Loss}
+	values := map[string]float64{HeldOutLoss: s.Loss}
 	if s.Accuracy != nil {
 		values["validation_accuracy"] = *s.Accuracy
 	}

@@ -28,6 +28,9 @@ type Options struct {
 	Log      func(line string) // gets a line for what a person should know, nil for none
 	// Held has what the settings' ValidateEvery measures on, nil for nothing.
 	Held dataset.Data
+	// HeldNoise has the noise levels and weights of these measurements, nil for those
+	// of the training: runs of other levels compare by it.
+	HeldNoise *NoiseSettings
 }
 
 // Train trains an energy network on pictures by the settings' objective, in a
@@ -53,7 +56,12 @@ func Train(ctx context.Context, rt *runtime.Runtime, s Settings, data dataset.Da
 		if err := s.Validate(); err != nil {
 			return Result{}, err
 		}
-		v, err := s.matching(net, data, nil).Validation(rt, o.Held)
+		m := s.matching(net, data, nil)
+		if o.HeldNoise != nil {
+			m.Noise = *o.HeldNoise
+			m.Noise.Sigma0 = s.Noise.Sigma0
+		}
+		v, err := m.Validation(rt, o.Held)
 		if err != nil {
 			return Result{}, err
 		}

@@ -37,6 +37,7 @@ type Update struct {
 	Loss         float64 // of its batch, before the update
 	GradNorm     float64 // of the gradient that the optimiser saw
 	LearningRate float64
+	Last         bool // of the steps that the run was to make
 
 	weights func() energy.Weights
 	log     map[string]float64

@@ -318,7 +318,7 @@ func (s *state) run(ctx context.Context, u updater, log *log) (Result, error) {
 // writes the other, and adds it to the window.
 func (s *state) update(ctx context.Context, u updater, from int, w *window) (Update, error) {
 	t := s.step + 1
-	made := Update{Step: t, LearningRate: s.LearningRate.At(t, s.Steps)}
+	made := Update{Step: t, LearningRate: s.LearningRate.At(t, s.Steps), Last: t == s.Steps}
 	tensor.Data[float32](s.rate)[0] = float32(made.LearningRate)
 	tensor.Data[int64](s.t)[0] = int64(t)
 	begin := time.Now()

@@ -59,9 +59,14 @@ const (
 	timedSteps = 3
 )
 
-// StepsWithin measures some updates of a problem and returns how many fit into
-// a time, one or more, with a thirtieth of it left for checkpoints.
-func StepsWithin(ctx context.Context, rt *runtime.Runtime, p Problem, limit time.Duration) (int, error) {
+// StepsWithin measures some updates of a problem and returns how many fit into a time,
+// one or more, with a thirtieth of it left for checkpoints. clock tells the time that is
+// counted, nil for that of the wall.
+func StepsWithin(ctx context.Context, rt *runtime.Runtime, p Problem, limit time.Duration, clock func() time.Duration) (int, error) {
+	if clock == nil {
+		begin := time.Now()
+		clock = func() time.Duration { return time.Since(begin) }
+	}
 	trial, err := NewTrial(rt, p, 1e-12)
 	if err != nil {
 		return 0, err
@@ -70,12 +75,12 @@ func StepsWithin(ctx context.Context, rt *runtime.Runtime, p Problem, limit time
 	if err := trial.Step(ctx); err != nil { // the first makes room
 		return 0, err
 	}
-	begin, n := time.Now(), 0
-	for n < timedSteps || time.Since(begin) < min(timed, limit/30) {
+	begin, n := clock(), 0
+	for n < timedSteps || clock()-begin < min(timed, limit/30) {
 		if err := trial.Step(ctx); err != nil {
 			return 0, err
 		}
 		n++
 	}
-	return max(int(float64(limit)*29/30*float64(n)/float64(time.Since(begin))), 1), nil
+	return max(int(float64(limit)*29/30*float64(n)/float64(max(clock()-begin, 1))), 1), nil
 }

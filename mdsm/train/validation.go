@@ -1,11 +1,14 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 
 	"ebm/export/session"
 	"ebm/mdsm"
@@ -100,23 +103,45 @@ func (v *Validation) Measure(ctx context.Context, w energy.Weights) (Losses, err
 // Close frees the session.
 func (v *Validation) Close() error { return v.session.Close() }
 
+// HeldOutLoss is the metric of the objective on held-out x's. Behind it, with a slash,
+// are those of each noise level.
+const HeldOutLoss = "validation_loss"
+
 // Values returns the losses as metrics: validation_loss, and validation_loss/σ
 // with each level's σ to three digits.
 func (l Losses) Values() map[string]float64 {
-	values := map[string]float64{"validation_loss": l.Mean}
+	values := map[string]float64{HeldOutLoss: l.Mean}
 	for k, sigma := range l.Sigmas {
-		values[fmt.Sprintf("validation_loss/%.3g", sigma)] = l.Levels[k]
+		values[fmt.Sprintf("%s/%.3g", HeldOutLoss, sigma)] = l.Levels[k]
 	}
 	return values
 }
 
+// LevelsOf returns the noise levels σ of a line of metrics, as they are in the names,
+// the smallest first.
+func LevelsOf(values map[string]float64) []string {
+	var levels []string
+	for name := range values {
+		if level, ok := strings.CutPrefix(name, HeldOutLoss+"/"); ok {
+			levels = append(levels, level)
+		}
+	}
+	slices.SortFunc(levels, func(a, b string) int { return cmp.Compare(number(a), number(b)) })
+	return levels
+}
+
+func number(text string) float64 {
+	v, _ := strconv.ParseFloat(text, 64) // a name of another kind is 0
+	return v
+}
+
 // Every returns a hook that measures the averaged weights after every n-th
-// update and logs the losses. With patience above 0 it ends the run when the
+// update, and after the last one, and logs the losses. With patience above 0 it ends the run when the
 // mean has not fallen below its least for so many measurements.
 func (v *Validation) Every(n, patience int) Hook {
 	least, since := math.Inf(1), 0
 	return func(ctx context.Context, u Update) error {
-		if u.Step%n != 0 {
+		if u.Step%n != 0 && !u.Last {
 			return nil
 		}
 		l, err := v.Measure(ctx, u.Weights())

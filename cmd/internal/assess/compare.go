@@ -23,6 +23,9 @@ type Run struct {
 	Step     int               // the last that metrics were written of; 0 when there are none
 	Loss     float64           // mean of the last lines of metrics, NaN without any
 	Lines    int               // that it is the mean of
+	HeldOut  float64           // loss on held-out x's, the last that was measured, NaN without any
+	Levels   string            // the noise levels of HeldOut
+	Seconds  float64           // spent in updates, as far as metrics say
 	Metrics  []report.Metric   // of report.json
 }
 
@@ -33,7 +36,7 @@ const lossLines = 20
 // report.json, of which some may be missing. A folder without settings and
 // without a report is no run, which is an error.
 func ReadRun(dir string) (Run, error) {
-	r := Run{Name: dir, Loss: math.NaN()}
+	r := Run{Name: dir, Loss: math.NaN(), HeldOut: math.NaN()}
 	settings, err := train.ReadSettings(dir)
 	hasSettings := err == nil
 	switch {
@@ -65,8 +68,18 @@ func ReadRun(dir string) (Run, error) {
 	return r, nil
 }
 
-// progress takes the step and the loss from lines of metrics.
+// progress takes the step, the losses and the time from lines of metrics.
 func (r *Run) progress(records []metrics.Record) {
+	before := int64(0) // the step that the last line with a speed was about
+	for _, record := range records {
+		if speed := record.Values["steps_per_second"]; speed > 0 {
+			r.Seconds += float64(record.Step-before) / speed
+			before = record.Step
+		}
+		if loss, ok := record.Values[train.HeldOutLoss]; ok {
+			r.HeldOut, r.Levels = loss, strings.Join(train.LevelsOf(record.Values), ", ")
+		}
+	}
 	if len(records) == 0 {
 		return
 	}
@@ -214,16 +227,27 @@ func (r Run) numbers() []report.Metric {
 	if r.Step > 0 {
 		step = float64(r.Step)
 	}
-	condition := fmt.Sprintf("mean of the last %d lines of metrics", r.Lines)
-	for _, name := range []string{
-		"data.name", "data.size", "data.pad", "net.channels", "noise.sigma0", "noise.min", "noise.max", "noise.spacing", "noise.weighting",
-	} {
-		condition += fmt.Sprintf(", %s %s", name, r.Settings[name])
-	}
-	return append([]report.Metric{
+	data := r.having("data.name", "data.size", "data.pad", "net.channels")
+	weighting := r.having("noise.weighting")
+	list := []report.Metric{
 		{Key: "step", Name: "training step", Value: step, Deviation: math.NaN()},
-		{Key: "loss", Name: "loss", Value: r.Loss, Deviation: math.NaN(), Better: "lower", Features: condition},
-	}, r.Metrics...)
+		{Key: "loss", Name: "loss", Value: r.Loss, Deviation: math.NaN(), Better: "lower",
+			Features: fmt.Sprintf("mean of the last %d lines of metrics", r.Lines) + data +
+				r.having("noise.sigma0", "noise.min", "noise.max", "noise.spacing") + weighting},
+	}
+	if r.Levels != "" {
+		list = append(list, report.Metric{Key: train.HeldOutLoss, Name: "held-out loss", Value: r.HeldOut, Deviation: math.NaN(),
+			Better: "lower", Features: "noise levels " + r.Levels + data + weighting})
+	}
+	return append(list, r.Metrics...)
+}
+
+// having says settings by their names.
+func (r Run) having(names ...string) (text string) {
+	for _, name := range names {
+		text += fmt.Sprintf(", %s %s", name, r.Settings[name])
+	}
+	return text
 }
 
 // Text returns a cell for people: –, or the number with its deviation, a letter for

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"ebm/cmd/internal/assess"
 	"ebm/cmd/internal/parts"
 	"ebm/cmd/internal/report"
 	"ebm/internal/metrics"
@@ -66,9 +67,21 @@ type Job struct {
 	Count int      `json:"count"`
 }
 
+// Sweep is a search over settings, whose runs are among the others.
+type Sweep struct {
+	ID      string   `json:"id"`
+	Done    int      `json:"done"`
+	Count   int      `json:"count"`
+	Best    string   `json:"best"`          // the setting of the lowest held-out loss so far, "" for none
+	HeldOut *float64 `json:"held_out_loss"` // of it, the mean over its seeds
+	Report  bool     `json:"report"`
+	Problem string   `json:"problem,omitempty"` // why it cannot be read
+}
+
 // Found is all that lies below a folder.
 type Found struct {
 	Runs     []Run     `json:"runs"`
+	Sweeps   []Sweep   `json:"sweeps"`
 	Drawings []Drawing `json:"samples"`
 	Jobs     []Job     `json:"jobs"`
 	Shared   []Shared  `json:"parts"`
@@ -100,7 +113,7 @@ type lately struct {
 func (s *scanner) scan(dir string, now time.Time) (Found, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found := Found{Runs: []Run{}, Drawings: []Drawing{}, Jobs: []Job{}, Shared: []Shared{}}
+	found := Found{Runs: []Run{}, Sweeps: []Sweep{}, Drawings: []Drawing{}, Jobs: []Job{}, Shared: []Shared{}}
 	jobs := map[string]*Job{}
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) && path != dir {
@@ -122,6 +135,9 @@ func (s *scanner) scan(dir string, now time.Time) (Found, error) {
 		}
 		if o, err := train.ReadOutline(path); !errors.Is(err, fs.ErrNotExist) {
 			found.Runs = append(found.Runs, s.run(path, id, o, err, now))
+		}
+		if of, err := assess.ReadSweep(path); !errors.Is(err, fs.ErrNotExist) {
+			found.Sweeps = append(found.Sweeps, sweep(path, id, of, err))
 		}
 		state, err := parts.Read(path, now)
 		shared := err == nil
@@ -209,6 +225,21 @@ func (s *scanner) run(dir, id string, o train.Outline, err error, now time.Time)
 	return r
 }
 
+// sweep returns what the list shows of a sweep, or of the error that it could not be
+// read with.
+func sweep(dir, id string, of assess.Sweep, err error) Sweep {
+	s := Sweep{ID: id, Report: isFile(filepath.Join(dir, report.HTMLFile))}
+	if err != nil {
+		s.Problem = err.Error()
+		return s
+	}
+	s.Done, s.Count = of.Count()
+	if list := of.Results(); len(list) > 0 && list[0].Rank > 0 {
+		s.Best, s.HeldOut = assess.Label(list[0].Set), list[0].HeldOut
+	}
+	return s
+}
+
 // metrics reads a file of metrics, if it has changed.
 func (s *scanner) metrics(path string) lately {
 	info, err := os.Stat(path)
@@ -222,7 +253,7 @@ func (s *scanner) metrics(path string) lately {
 	m := lately{size: info.Size(), modified: info.ModTime(), lines: len(records), err: err, losses: []float64{}}
 	const points = 60 // of the small curve
 	for i, r := range records {
-		if v := finite(r, heldOut); v != nil {
+		if v := finite(r, train.HeldOutLoss); v != nil {
 			m.heldOut = v
 		}
 		v := finite(r, "loss")

@@ -186,7 +186,7 @@ func (s *server) document(ids []string) (*report.Document, error) {
 		settings = append(settings, o.Values)
 	}
 	doc.Sections = append(doc.Sections, facts)
-	if panels := curves(ids, all); len(panels) > 0 {
+	if panels := report.Curves(ids, all); len(panels) > 0 {
 		doc.Sections = append(doc.Sections, report.Chart{Title: "Metrics", X: report.Axis{Label: "step"}, Panels: panels})
 	}
 	for _, id := range ids {

@@ -67,6 +67,10 @@ func folder(t *testing.T) (dir, secret string) {
 	if err := os.Chtimes(beat, lastLine, lastLine.Add(50*time.Second)); err != nil {
 		t.Fatal(err)
 	}
+	testkit.Write(t, filepath.Join(testkit.Mkdir(t, dir, "search"), "sweep.json"), []byte(`{"base": {}, "runs": [`+
+		`{"name": "batch=8,seed=1", "set": {"batch": "8"}, "seed": 1, "steps": 9, "done": true, "held_out_loss": 3},`+
+		`{"name": "batch=4,seed=1", "set": {"batch": "4"}, "seed": 1, "steps": 9, "done": true, "held_out_loss": 2},`+
+		`{"name": "batch=2,seed=1", "set": {"batch": "2"}, "seed": 1, "steps": 9}]}`))
 	secret = testkit.Write(t, filepath.Join(top, "report.html"), []byte("a secret"))
 	testkit.Write(t, filepath.Join(dir, "a", "run", "notes.txt"), []byte("not shown"))
 	if err := os.Symlink(secret, filepath.Join(dir, "a", "report.html")); err != nil {
@@ -108,6 +112,10 @@ func TestRuns(t *testing.T) {
 	}
 	if len(found.Runs) != 4 || len(found.Drawings) != 3 {
 		t.Fatalf("found %+v, want four runs and three folders of samples", found)
+	}
+	two := 2.0
+	if want := []watch.Sweep{{ID: "search", Done: 2, Count: 3, Best: "batch 4", HeldOut: &two}}; !reflect.DeepEqual(found.Sweeps, want) {
+		t.Errorf("sweeps are %+v, want %+v", found.Sweeps, want)
 	}
 	bad, run, stopped := found.Runs[0], found.Runs[1], found.Runs[2]
 	if stopped.Step != 3 || stopped.HeldOut == nil || *stopped.HeldOut != 2 || len(stopped.Losses) != 3 || run.HeldOut != nil {

@@ -76,6 +76,11 @@ const curve = {
   },
 };
 
+const report = {
+  start: (td) => td.append(make("a")),
+  show: (td, item) => { if (item.report) { say(td.firstChild, "report"); td.firstChild.href = `/file/${path(item.id)}/report.html`; } },
+};
+
 const runColumns = [
   choice,
   link((run) => run.id, (run) => `/run?id=${encodeURIComponent(run.id)}`, (run) => run.problem ?? `${run.network} on ${run.data}`, (run) => run.problem),
@@ -86,7 +91,16 @@ const runColumns = [
   curve,
   text((run) => number(run.steps_per_second, 3), "number"),
   text((run) => (run.problem ? "cannot be read" : run.running ? left(run.seconds_left) : run.step >= run.steps ? "done" : "stopped")),
-  { start: (td) => td.append(make("a")), show: (td, run) => { if (run.report) { say(td.firstChild, "report"); td.firstChild.href = `/file/${path(run.id)}/report.html`; } } },
+  report,
+];
+
+const sweepColumns = [
+  text((s) => s.id, "name"),
+  bar((s) => s.done, (s) => s.count, (s) => `${s.id}: ${s.done} of ${s.count} runs`),
+  text((s) => (s.count ? `${s.done} / ${s.count} runs` : ""), "number"),
+  text((s) => s.problem ?? s.best, "name"),
+  text((s) => number(s.held_out_loss), "number"),
+  report,
 ];
 
 // Of folders of samples: when they were first seen, and how far they were.
@@ -128,8 +142,10 @@ async function refresh() {
   try {
     const answer = await fetch("/runs.json");
     if (!answer.ok) throw new Error(await answer.text());
-    const { runs, samples, jobs, parts } = await answer.json();
+    const { runs, sweeps, samples, jobs, parts } = await answer.json();
     rows($("runs"), runs, (run) => run.id, runColumns);
+    rows($("sweeps"), sweeps, (s) => s.id, sweepColumns);
+    $("searches").hidden = sweeps.length === 0;
     const whole = jobs.map((j) => ({ ...j, key: `job ${j.parts[0]}`, name: `together: ${j.parts.join(", ")}` }));
     rows($("samples"), [...whole, ...samples.map((s) => ({ ...s, key: s.id, name: s.id }))], (s) => s.key, sampleColumns);
     rows($("parts"), parts, (p) => p.id, partColumns);

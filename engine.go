@@ -135,13 +135,16 @@ func (m *Model) Files() (langevin.Files, error) {
 	if m.file != nil {
 		return langevin.Files{Score: m.file.score, Sigma0: m.Sigma0}, nil
 	}
-	files, err := m.files(0)
-	files.Fast = func(rt *runtime.Runtime) (langevin.Files, error) { return m.files(session.Block(rt)) }
+	options := func(block int) func(graph string) export.Options {
+		return func(graph string) export.Options { return m.sessionOptions(Kind(graph), block) }
+	}
+	files, err := langevin.NewFiles(m.Network, m.Weights, m.Sigma0, options(0))
+	files.Fast = func(rt *runtime.Runtime, memory bool) (langevin.Files, error) {
+		newFiles := langevin.NewFiles
+		if memory {
+			newFiles = langevin.NewMemoryFiles
+		}
+		return newFiles(m.Network, m.Weights, m.Sigma0, options(session.Block(rt))) // laid out in blocks of channels
+	}
 	return files, err
-}
-
-// files returns those of a network, laid out in blocks of channels for a session
-// if block is not 0.
-func (m *Model) files(block int) (langevin.Files, error) {
-	return langevin.NewFiles(m.Network, m.Weights, m.Sigma0, func(graph string) export.Options { return m.sessionOptions(Kind(graph), block) })
 }

@@ -130,8 +130,8 @@ func recipes(ofLayers bool) (names []string) {
 func (f *evaluateFlags) addMetrics(fs *pflag.FlagSet) {
 	m := &f.metrics
 	fs.StringSliceVar(&m.Metrics, "metrics", nil, "some of fid, is, kid, pr (precision, recall, density, coverage), mifid (with a penalty of "+
-		"memorized samples), vendi (diversity of the samples), cmmd and classes (distances of each class) (default those of the first four "+
-		"that can be had)")
+		"memorized samples), vendi (diversity of the samples), cmmd, classes (distances of each class) and balance (how often a classifier "+
+		"finds each class) (default those of the first four that can be had)")
 	fs.IntVar(&m.Subsets, "kid-subsets", 100, "subsets of the kernel distance")
 	fs.IntVar(&m.SubsetSize, "kid-subset-size", 0, "samples in each (default 1000, or half of them where there are fewer)")
 	fs.Float64Var(&m.KernelSigma, "kid-sigma", 0, "a Gaussian kernel of this width for the kernel distance, as torch-fidelity's rbf (default "+

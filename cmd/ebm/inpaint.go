@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"ebm"
 	"ebm/internal/atomicfile"
 	"ebm/internal/npz"
 	"ebm/internal/picture"
@@ -62,7 +63,8 @@ func newInpaint(a *app) *cobra.Command {
 Langevin dynamics and one denoising jump that move the hidden pixels alone,
 while the given ones have noise of σ₀√T at temperature T (section 4 of the
 paper); or, with --fast or --sampler, a sampler of few evaluations, where they have
-noise of the level of its steps. It writes
+noise of the level of its steps. It is the short form of restore --task inpaint, whose
+samples these are with the same sampler and seed. It writes
 
   inpaint.png       a row for each picture: it, what is given, its completions
   completions.npy   float32 [pictures·completions C H W], a picture's one after another
@@ -149,29 +151,11 @@ func (f *inpaintFlags) inpaint(ctx context.Context, a *app, cmd *cobra.Command) 
 		return err
 	}
 	set.Fill = &langevin.Fill{Pictures: pictures, Hidden: hidden, Completions: f.completions}
-	set.Count = set.Fill.Count()
-	files, err := langevin.NewFillFiles(m.Network, m.Weights, m.Sigma0)
-	if err != nil {
-		return err
-	}
-	sampler, err := a.sampler(ctx, m, files)
-	if err != nil {
-		return err
-	}
-	defer sampler.Close()
-	key, err := sampler.FillKey(set)
-	if err != nil {
-		return err
-	}
-	release, err := a.shared(cmd, share, f.out, key)
-	if err != nil {
-		return err
-	}
-	defer release()
-	filled, err := sampler.AllIn(ctx, set, samples.Results{Dir: filepath.Join(f.out, "chains"), Share: share, Log: a.log})
+	filled, release, err := a.fill(ctx, m, set, share, f.out, cmd)
 	if err != nil {
 		return a.finishedPart(err, share, f.out, f.asJSON)
 	}
+	defer release()
 	r := inpainted{
 		Path: f.out, Model: f.run, Images: f.images, Mask: f.mask, Completions: f.completions, Seed: f.seed,
 		Schedule: set.Schedule, StepSize: f.stepSize, Temperature: f.temperature, Recipe: recipe, Sigma0: m.Sigma0,
@@ -194,6 +178,34 @@ func (f *inpaintFlags) inpaint(ctx context.Context, a *app, cmd *cobra.Command) 
 	a.printf("%s\t%d pictures, %d completions each\trms error %.4f, of their mean %.4f\n", filepath.Join(f.out, "inpaint.png"),
 		len(r.Pictures), f.completions, r.RMSE, r.RMSEOfMean)
 	return nil
+}
+
+// fill runs the chains that fill in the settings' pictures, and keeps what is finished below
+// out, which is the process's until release.
+func (a *app) fill(ctx context.Context, m *ebm.Model, set langevin.Settings, share samples.Share, out string, cmd *cobra.Command) (
+	filled *tensor.Tensor, release func(), err error) {
+	set.Count = set.Fill.Count()
+	files, err := langevin.NewFillFiles(m.Network, m.Weights, m.Sigma0)
+	if err != nil {
+		return nil, nil, err
+	}
+	sampler, err := a.sampler(ctx, m, files)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer sampler.Close()
+	key, err := sampler.FillKey(set)
+	if err != nil {
+		return nil, nil, err
+	}
+	if release, err = a.shared(cmd, share, out, key); err != nil {
+		return nil, nil, err
+	}
+	filled, err = sampler.AllIn(ctx, set, samples.Results{Dir: filepath.Join(out, "chains"), Share: share, Log: a.log})
+	if err != nil {
+		release()
+	}
+	return filled, release, err
 }
 
 // write leaves the results, without the padding of the model's pictures.

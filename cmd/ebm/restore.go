@@ -190,7 +190,14 @@ func (f *restoreFlags) restore(ctx context.Context, a *app, cmd *cobra.Command) 
 		return err
 	}
 	chains.Share = share
-	x, release, err := f.draw(ctx, a, m, problem, chains, cmd)
+	var x *tensor.Tensor
+	var release func()
+	if fill := problem.Fill(f.samples); fill != nil && !f.exact {
+		set.Fill = fill
+		x, release, err = a.fill(ctx, m, set, share, f.out, cmd)
+	} else {
+		x, release, err = f.draw(ctx, a, m, problem, chains, cmd)
+	}
 	if err != nil {
 		return a.finishedPart(err, share, f.out, f.asJSON)
 	}

@@ -20,7 +20,7 @@ func TestRestore(t *testing.T) {
 	known := filepath.Join(dir, "known")
 	run := func(out string, args ...string) restored {
 		t.Helper()
-		text := mustRun(t, append([]string{"restore", "--run", "mnist16", "--samples", "2", "--evaluations", "12", "--json", "--out",
+		text := mustRun(t, append([]string{"restore", "--run", "mnist16", "--samples", "2", "--json", "--out",
 			filepath.Join(dir, out)}, args...)...)
 		var r restored
 		if err := json.Unmarshal([]byte(text), &r); err != nil {
@@ -28,7 +28,7 @@ func TestRestore(t *testing.T) {
 		}
 		return r
 	}
-	r := run("known", "--images", "mnist:test", "--count", "3", "--task", "superres")
+	r := run("known", "--images", "mnist:test", "--count", "3", "--task", "superres", "--evaluations", "12")
 	if r.Measured != 49 || r.Rank != 49 || r.Recipe == nil || r.Quality == nil || r.Residual > 1e-5 {
 		t.Fatalf("%+v", r)
 	}
@@ -56,7 +56,8 @@ func TestRestore(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := testkit.Write(t, filepath.Join(dir, "a.npy"), file.Bytes())
-	other := run("other", "--measured", filepath.Join(known, "measured.npy"), "--task", "matrix", "--matrix", path)
+	other := run("other", "--measured", filepath.Join(known, "measured.npy"), "--task", "matrix", "--matrix", path,
+		"--evaluations", "12")
 	if other.Quality != nil {
 		t.Errorf("nobody knows the pictures, but %+v", other.Quality)
 	}
@@ -65,6 +66,22 @@ func TestRestore(t *testing.T) {
 		t.Fatal(err)
 	}
 	testkit.SameBits(t, "samples of the matrix", tensor.Data[float32](again), tensor.Data[float32](samples))
+
+	// inpaint is the short form: the same samples of the same sampler.
+	run("hidden", "--images", "mnist:test", "--count", "3", "--task", "inpaint", "--mask", "left", "--sampler", "heun", "--levels", "4")
+	mustRun(t, "inpaint", "--run", "mnist16", "--images", "mnist:test", "--count", "3", "--mask", "left", "--completions", "2",
+		"--sampler", "heun", "--levels", "4", "--out", filepath.Join(dir, "short"))
+	for i, file := range []string{"hidden/samples.npy", "short/completions.npy"} {
+		x, err := npz.ReadNpyFile(filepath.Join(dir, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			samples = x
+		} else {
+			testkit.SameBits(t, file, tensor.Data[float32](x), tensor.Data[float32](samples))
+		}
+	}
 
 	code, _, errs := ebmRun(t, "restore", "--run", "mnist16", "--measured", path, "--task", "missing", "--out", filepath.Join(dir, "bad"))
 	if code != 1 {

@@ -2,6 +2,7 @@ package sets
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -113,6 +114,30 @@ func (r *run) classes(ctx context.Context) ([]Value, error) {
 		values = append(values, mean)
 	}
 	return values, nil
+}
+
+// balance compares how often the network of the features finds each class. Its parts are the
+// degrees of freedom, the probability of such a χ² or a larger one where the classes are as
+// frequent on both sides, and the pictures of each class.
+func (r *run) balance(context.Context) ([]Value, error) {
+	if r.reference == nil {
+		return nil, missing{errors.New("it needs a reference")}
+	}
+	for _, s := range []*side{r.samples, r.reference} {
+		if s.logits == nil {
+			return nil, missing{fmt.Errorf("%s has no logits", s.source.Name)}
+		}
+	}
+	b, err := evaluate.ClassBalance(r.samples.logits, r.reference.logits)
+	if err != nil {
+		return nil, err
+	}
+	v := Value{Quantity: BalanceTest, Value: b.ChiSquared, Parts: map[string]float64{"freedom": float64(b.Freedom), "p": b.P}}
+	for class := range b.Samples {
+		v.Parts[fmt.Sprintf("samples_%d", class)] = float64(b.Samples[class])
+		v.Parts[fmt.Sprintf("reference_%d", class)] = float64(b.Reference[class])
+	}
+	return []Value{v}, nil
 }
 
 // ofClass returns the rows of a class.

@@ -24,10 +24,13 @@ const (
 	Diversity      = "vendi"
 	MeanDistance   = "cmmd"
 	Classes        = "classes" // Fréchet and kernel distance of each class
+	ClassShares    = "balance" // how often a classifier finds each class
 )
 
 // Names returns the names of all metrics.
-func Names() []string { return append(usual(), Memorized, Diversity, MeanDistance, Classes) }
+func Names() []string {
+	return append(usual(), Memorized, Diversity, MeanDistance, Classes, ClassShares)
+}
 
 // usual returns those that are computed where none is named.
 func usual() []string { return []string{Frechet, InceptionScore, Kernel, Manifold} }
@@ -134,14 +137,14 @@ func (r *run) features(ctx context.Context, x extraction) (err error) {
 		statistics: distance && o.Reference != nil || o.WriteStatistics != "",
 		features: pairs && compared || r.wants(Diversity) ||
 			r.wants(Frechet) && o.Extrapolate && o.Reference != nil || o.WriteFeatures != "",
-		logits: r.wants(InceptionScore) || o.WriteFeatures != "",
+		logits: r.wants(InceptionScore) || r.wants(ClassShares) || o.WriteFeatures != "",
 	}
 	for _, s := range []*Source{o.Samples, o.Reference} {
 		if s != nil && s.maker != nil {
 			x.other = s
 		}
 	}
-	of := needs{statistics: distance, features: pairs && o.Samples.Kind != Statistics} // the reference
+	of := needs{statistics: distance, features: pairs && o.Samples.Kind != Statistics, logits: r.wants(ClassShares)} // the reference
 	if !o.Share.Part.Whole() {
 		var all int64
 		if o.Samples.Kind == Pictures && n != (needs{}) {
@@ -191,6 +194,7 @@ func (r *run) metrics(ctx context.Context) error {
 	compute := map[string]func(context.Context) ([]Value, error){
 		Frechet: r.frechet, InceptionScore: r.score, Kernel: r.kernel, Manifold: r.manifold,
 		Memorized: r.memorized, Diversity: r.diversity, MeanDistance: r.meanDistance, Classes: r.classes,
+		ClassShares: r.balance,
 	}
 	for _, metric := range Names() {
 		if !r.wants(metric) {

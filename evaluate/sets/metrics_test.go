@@ -195,6 +195,8 @@ func TestErrors(t *testing.T) {
 			Metrics: []string{Kernel}}, "statistics alone"},
 		{"a score without logits", Options{Samples: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 4))),
 			Metrics: []string{InceptionScore}}, "has no logits"},
+		{"a balance without logits", Options{Samples: open(t, npy(t, "f.npy", tensor.New(tensor.Float32, 6, 4))),
+			Reference: open(t, npy(t, "g.npy", tensor.New(tensor.Float32, 6, 4))), Metrics: []string{ClassShares}}, "has no logits"},
 		{"large subsets", Options{Samples: open(t, a), Reference: open(t, a), Network: net, Metrics: []string{Kernel}, SubsetSize: 21},
 			"20 samples for subsets of 21"},
 		{"few for neighbours", Options{Samples: open(t, drawnSamples(t, drawn(5, 8, 0))), Reference: open(t, a), Network: net,
@@ -436,10 +438,27 @@ func TestFurtherNumbers(t *testing.T) {
 		Metrics: []string{Classes}})
 	testkit.WantError(t, "no classes", err, "has no classes, want folders of classes")
 	x := open(t, labelled)
-	r = compare(t, rt, Options{Samples: open(t, labelled), Reference: x, Network: net, Metrics: []string{Kernel, Frechet, MeanDistance}})
+	r = compare(t, rt, Options{Samples: open(t, labelled), Reference: x, Network: net,
+		Metrics: []string{Kernel, Frechet, MeanDistance, ClassShares}})
 	for _, v := range r.Metrics {
 		if v.Value != 0 {
 			t.Errorf("%s of a set and itself is %g, want 0", v.Metric, v.Value)
 		}
+	}
+
+	// The counts are those of the logits' largest.
+	r = compare(t, rt, Options{Samples: Held("a", a), Reference: Held("b", b), Network: net, Metrics: []string{ClassShares}})
+	v, counted := value(t, r, "balance"), 0.0
+	for name, n := range v.Parts {
+		if strings.HasPrefix(name, "samples_") || strings.HasPrefix(name, "reference_") {
+			counted += n
+		}
+	}
+	if !(v.Value > 0) || !(v.Parts["p"] > 0 && v.Parts["p"] < 1) || counted != 120 || v.Better != "lower" {
+		t.Errorf("%+v", v)
+	}
+	var text strings.Builder
+	if err := r.WriteText(&text); err != nil || !strings.Contains(text.String(), "degrees of freedom") {
+		t.Errorf("%q, error %v", text.String(), err)
 	}
 }

@@ -49,6 +49,7 @@ const (
 	MemorizedMeasure Quantity = "mifid"
 	VendiScore       Quantity = "vendi"
 	MeanDiscrepancy  Quantity = "cmmd"
+	BalanceTest      Quantity = "balance"
 )
 
 // describe returns the quantity's name in Inception features, "" where that is
@@ -68,6 +69,8 @@ func (q Quantity) describe() (name, there, elsewhere, better string) {
 		return "", "Vendi score", "Vendi score", "higher"
 	case MeanDiscrepancy:
 		return "", "CMMD", "CMMD", "lower"
+	case BalanceTest:
+		return "", "χ² of the classes", "χ² of the classes", "lower"
 	}
 	return "", string(q), string(q), "higher"
 }
@@ -254,6 +257,9 @@ func (r *Result) WriteText(w io.Writer) error {
 			} else {
 				line += fmt.Sprintf(" over %d splits", v.Splits)
 			}
+		}
+		if v.Quantity == BalanceTest {
+			line += fmt.Sprintf(" p = %.3g, %g degrees of freedom", v.Parts["p"], v.Parts["freedom"])
 		}
 		if v.Interval != nil {
 			line += fmt.Sprintf("  95 %% in %.5g … %.5g", v.Interval[0], v.Interval[1])

@@ -54,8 +54,9 @@ type Files struct {
 	Shape []int
 
 	// Fast, if there is one, makes the same models in the form that is fastest
-	// on a runtime, which no file need have. Hash is that of the models above.
-	Fast func(rt *runtime.Runtime) (Files, error)
+	// on a runtime, which no file need have; without Sampler for chains with a memory. Hash is
+	// that of the models above.
+	Fast func(rt *runtime.Runtime, memory bool) (Files, error)
 }
 
 // For returns the files for chains of some settings alone, of which no model is loaded that they have no use for.
@@ -92,20 +93,26 @@ func (f Files) Hash() string {
 // NewFiles exports the chain and the jump of a network. options says what a file
 // carries, by the name of its graph ("sampler", "denoise"); nil for nothing.
 func NewFiles(n energy.Network, w energy.Weights, sigma0 float64, options func(graph string) export.Options) (f Files, err error) {
+	// Side by side, since who wants one sample waits for both.
+	var wait sync.WaitGroup
+	var sampler []byte
+	var other error
+	wait.Go(func() { sampler, other = bytesOf(options, func() *graph.Graph { return mdsm.SamplerGraph(n, w) }) })
+	f, err = NewMemoryFiles(n, w, sigma0, options)
+	wait.Wait()
+	f.Sampler = sampler
+	return f, cmp.Or(other, err)
+}
+
+// NewMemoryFiles is NewFiles for chains with a memory alone.
+func NewMemoryFiles(n energy.Network, w energy.Weights, sigma0 float64, options func(graph string) export.Options) (f Files, err error) {
 	f.Sigma0, f.AnyBatch = sigma0, anyBatch(n)
 	f.Updates = func() ([]byte, error) {
 		return bytesOf(options, func() *graph.Graph { return mdsm.UpdatesGraph(n, w) })
 	}
 	f.Fixed = fixed(n, w, sigma0)
-	// Side by side, since who wants one sample waits for both.
-	var denoise error
-	var wait sync.WaitGroup
-	wait.Go(func() {
-		f.Denoise, denoise = bytesOf(options, func() *graph.Graph { return mdsm.DenoiseGraph(n, w, sigma0) })
-	})
-	f.Sampler, err = bytesOf(options, func() *graph.Graph { return mdsm.SamplerGraph(n, w) })
-	wait.Wait()
-	return f, cmp.Or(err, denoise)
+	f.Denoise, err = bytesOf(options, func() *graph.Graph { return mdsm.DenoiseGraph(n, w, sigma0) })
+	return f, err
 }
 
 // NewFillFiles exports the chain and the jump of a network that move hidden

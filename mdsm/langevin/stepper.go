@@ -56,7 +56,7 @@ func load(rt *runtime.Runtime, m Files, threads int) (Stepper, runtime.ValueInfo
 	if m.Fast != nil {
 		memory := m.Memory
 		var err error
-		if m, err = m.Fast(rt); err != nil {
+		if m, err = m.Fast(rt, memory); err != nil {
 			return nil, runtime.ValueInfo{}, err
 		}
 		m.Memory = memory

@@ -30,7 +30,7 @@ func TestGaussianPosterior(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := sampler(t, n, nil, a, sigma0, 2)
-		x, err := s.Run(t.Context(), p, Settings{Updates: langevin(0.06, []float64{9, 4, 2}, 700), Exact: true, Spread: 1,
+		x, err := s.Run(t.Context(), p, Settings{Updates: eq8(0.06, []float64{9, 4, 2}, 700), Exact: true, Spread: 1,
 			Samples: count, Seed: 3})
 		if err != nil {
 			t.Fatal(err)
@@ -116,7 +116,7 @@ func TestMixturePosterior(t *testing.T) {
 		hot = append(hot, math.Pow(30, 1-float64(k)/200))
 	}
 	p := Problem{Operator: a, Measured: tensor.Of([]float64{y}, 1, 1), Sigma: sigma}
-	x, err := s.Run(t.Context(), p, Settings{Updates: langevin(0.08, hot, 500), Exact: true, Spread: 1, Samples: count, Seed: 5})
+	x, err := s.Run(t.Context(), p, Settings{Updates: eq8(0.08, hot, 500), Exact: true, Spread: 1, Samples: count, Seed: 5})
 	if err != nil {
 		t.Fatal(err)
 	}

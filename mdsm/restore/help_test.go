@@ -40,8 +40,8 @@ func matrix(t testing.TB, rows ...[]float64) *Operator {
 	return a
 }
 
-// langevin returns n steps of eq. (8) at temperature 1 after some that fall to it.
-func langevin(stepSize float64, hot []float64, n int) []mdsm.Update {
+// eq8 returns n steps of eq. (8) at temperature 1 after some that fall to it.
+func eq8(stepSize float64, hot []float64, n int) []mdsm.Update {
 	var list []mdsm.Update
 	for _, t := range hot {
 		list = append(list, mdsm.Update{StepSize: stepSize, Temperature: t})

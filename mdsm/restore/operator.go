@@ -3,6 +3,7 @@ package restore
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -19,10 +20,39 @@ type Operator struct {
 	Rows     int       // M
 	Singular []float64 // s [R], all positive
 
-	shape []int     // of x, of D values
-	left  []float64 // U in rows [M R]; nil where component j measures row from[j] alone
-	from  []int     // [R]
-	right []float64 // Vᵀ in rows [R D]
+	shape []int       // of x, of D values
+	left  []float64   // U in rows [M R]; nil where component j measures row from[j] alone
+	from  []int       // [R]
+	right []direction // the rows of Vᵀ [R]
+}
+
+// direction is a vector of x's values that are not 0.
+type direction struct {
+	at      []int // places in x, ascending; nil for all
+	factors []float64
+}
+
+// dot returns the product with x.
+func (v direction) dot(x []float64) (sum float64) {
+	for i, f := range v.factors {
+		if v.at == nil {
+			sum += f * x[i]
+		} else {
+			sum += f * x[v.at[i]]
+		}
+	}
+	return sum
+}
+
+// addTo adds c times the vector to x.
+func (v direction) addTo(x []float64, c float64) {
+	for i, f := range v.factors {
+		if v.at == nil {
+			x[i] += c * f
+		} else {
+			x[v.at[i]] += c * f
+		}
+	}
 }
 
 // mostEntries bounds a dense matrix: 2 GB of float64.
@@ -58,13 +88,6 @@ func FromMatrix(name string, matrix *tensor.Tensor, shape []int) (*Operator, err
 // fromRows returns the operator of sparse rows.
 func fromRows(name string, rows []Row, shape []int) (*Operator, error) {
 	a := &Operator{Name: name, Rows: len(rows), shape: slices.Clone(shape)}
-	d := tensor.Volume(shape)
-	if err := memory.Check("values of the matrix of "+name, len(rows)*d, 32); err != nil {
-		return nil, err
-	}
-	if len(rows)*d > mostEntries {
-		return nil, fmt.Errorf("%s is a matrix of %d by %d, want at most %d numbers", name, len(rows), d, mostEntries)
-	}
 	if apart(rows) {
 		a.takeRows(rows)
 	} else if err := a.decompose(rows); err != nil {
@@ -93,42 +116,33 @@ func apart(rows []Row) bool {
 
 // takeRows makes each of orthogonal rows a component.
 func (a *Operator) takeRows(rows []Row) {
-	d := tensor.Volume(a.shape)
 	for i, r := range rows {
-		sum := 0.0
-		for _, v := range values(r) {
-			sum += v * v
+		v := direction{at: slices.Sorted(maps.Keys(r))} // in order, so that sums have the same bits each time
+		square := 0.0
+		for _, at := range v.at {
+			v.factors = append(v.factors, r[at])
+			square += r[at] * r[at]
 		}
-		if sum == 0 {
+		if square == 0 {
 			continue
 		}
-		norm := math.Sqrt(sum)
-		v := make([]float64, d)
-		for j, f := range r {
-			v[j] = f / norm
+		norm := math.Sqrt(square)
+		for k := range v.factors {
+			v.factors[k] /= norm
 		}
-		a.Singular, a.from, a.right = append(a.Singular, norm), append(a.from, i), append(a.right, v...)
+		a.Singular, a.from, a.right = append(a.Singular, norm), append(a.from, i), append(a.right, v)
 	}
-}
-
-// values returns the factors of a row in the order of their places, so that sums
-// have the same bits each time.
-func values(r Row) []float64 {
-	at := make([]int, 0, len(r))
-	for j := range r {
-		at = append(at, j)
-	}
-	slices.Sort(at)
-	list := make([]float64, len(at))
-	for i, j := range at {
-		list[i] = r[j]
-	}
-	return list
 }
 
 // decompose finds the singular values of any rows.
 func (a *Operator) decompose(rows []Row) error {
 	d := tensor.Volume(a.shape)
+	if err := memory.Check("values of the matrix of "+a.Name, len(rows)*d, 32); err != nil {
+		return err
+	}
+	if len(rows)*d > mostEntries {
+		return fmt.Errorf("%s is a matrix of %d by %d, want at most %d numbers", a.Name, len(rows), d, mostEntries)
+	}
 	dense := mat.NewDense(len(rows), d, nil)
 	for i, r := range rows {
 		for j, v := range r {
@@ -152,9 +166,8 @@ func (a *Operator) decompose(rows []Row) error {
 	for i := range rows {
 		a.left = append(a.left, u.RawRowView(i)[:rank]...)
 	}
-	a.right = make([]float64, rank*d)
 	for j := range rank {
-		mat.Col(a.right[j*d:(j+1)*d], j, &v)
+		a.right = append(a.right, direction{factors: mat.Col(nil, j, &v)})
 	}
 	return nil
 }
@@ -169,9 +182,12 @@ func (a *Operator) Rank() int { return len(a.Singular) }
 func (a *Operator) Basis() *tensor.Tensor {
 	d, r := tensor.Volume(a.shape), a.Rank()
 	out := make([]float32, d*r)
-	for j := range r {
-		for i, v := range a.right[j*d : (j+1)*d] {
-			out[i*r+j] = float32(v)
+	for j, v := range a.right {
+		for i, f := range v.factors {
+			if v.at != nil {
+				i = v.at[i]
+			}
+			out[i*r+j] = float32(f)
 		}
 	}
 	return tensor.Of(out, d, r)
@@ -179,24 +195,18 @@ func (a *Operator) Basis() *tensor.Tensor {
 
 // Components returns Vᵀx of one x.
 func (a *Operator) Components(x []float64) []float64 {
-	d := len(x)
 	out := make([]float64, a.Rank())
-	for j := range out {
-		for i, v := range a.right[j*d : (j+1)*d] {
-			out[j] += v * x[i]
-		}
+	for j, v := range a.right {
+		out[j] = v.dot(x)
 	}
 	return out
 }
 
 // Compose returns V c of components c.
 func (a *Operator) Compose(c []float64) []float64 {
-	d := tensor.Volume(a.shape)
-	out := make([]float64, d)
+	out := make([]float64, tensor.Volume(a.shape))
 	for j, f := range c {
-		for i, v := range a.right[j*d : (j+1)*d] {
-			out[i] += f * v
-		}
+		a.right[j].addTo(out, f)
 	}
 	return out
 }

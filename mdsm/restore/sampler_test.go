@@ -191,7 +191,7 @@ func TestErrors(t *testing.T) {
 	a := matrix(t, []float64{1, 0})
 	s := sampler(t, energy.Known{Density: prior}, nil, a, 0.1, 1)
 	sound := Problem{Operator: a, Measured: tensor.New(tensor.Float64, 1, 1)}
-	set := Settings{Updates: langevin(0.01, nil, 1), Samples: 1}
+	set := Settings{Updates: eq8(0.01, nil, 1), Samples: 1}
 	for what, c := range map[string]struct {
 		p    Problem
 		set  Settings
@@ -203,7 +203,7 @@ func TestErrors(t *testing.T) {
 		"samples":      {sound, Settings{Updates: set.Updates}, "0 samples"},
 		"spread":       {sound, Settings{Updates: set.Updates, Samples: 1, Spread: -1}, "-1, want"},
 		"memory":       {sound, Settings{Updates: mdsm.Heun(1, 0.5, 0.1), Samples: 1, Exact: true}, "want steps of eq. (8)"},
-		"diverging":    {sound, Settings{Updates: langevin(1e30, nil, 9), Samples: 1}, "not finite"},
+		"diverging":    {sound, Settings{Updates: eq8(1e30, nil, 9), Samples: 1}, "not finite"},
 	} {
 		_, err := s.Run(t.Context(), c.p, c.set)
 		testkit.WantError(t, what, err, c.says)

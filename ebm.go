@@ -21,6 +21,7 @@
 package ebm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -42,7 +43,7 @@ import (
 // network of its own needs Network, Weights and Sigma0.
 type Model struct {
 	Name string // the reference it was loaded by
-	// Network is the energy as a function of graphs: an energy.ResNet, or what an
+	// Network is the energy as a function of graphs: an energy.Picture, or what an
 	// ONNX file computes, which is imported when a graph is first built of it.
 	Network energy.Network
 	Weights energy.Weights // of Network's parameters; an ONNX file has none
@@ -87,6 +88,7 @@ func Load(ref string) (*Model, error) { return LoadWith(ref, LoadOptions{}) }
 type LoadOptions struct {
 	Activation energy.Activation // "" for the file's, or ELU
 	Head       energy.Head       // "" for the one that names and shapes show
+	Size       int               // height and width of pictures where weights do not show them, 0 for the file's
 	Log        func(line string) // gets a line when a file holds more than was taken; may be nil
 	ONNX       *ONNXOptions      // of an ONNX file, nil for one with x and energy or score
 }
@@ -174,17 +176,24 @@ func fromFound(name string, found *energy.Found, o LoadOptions) (*Model, error) 
 	if o.Activation != "" {
 		m.About["activation"] = string(o.Activation)
 	}
-	net := found.Network
+	plan := found.Network.Plan()
 	if a := energy.Activation(m.About["activation"]); a != "" {
-		net.Activation = a
+		plan.Activation = a
 	}
-	return m, m.complete(net)
+	if plan.Size == 0 {
+		said, _ := strconv.Atoi(m.About["size"])
+		if plan.Size = cmp.Or(o.Size, said); plan.Size == 0 {
+			return nil, fmt.Errorf("%s: %v, want the size of the pictures (--size), which weights of a %s head do not show", name,
+				found.Network, plan.Head)
+		}
+	}
+	return m, m.complete(plan.Network())
 }
 
 // complete sets the network, checks the weights and reads what About says.
 func (m *Model) complete(net energy.Network) (err error) {
 	m.Network = net
-	if n, ok := net.(energy.ResNet); ok {
+	if n, ok := net.(energy.Picture); ok {
 		if err := n.Validate(); err != nil {
 			return fmt.Errorf("%s: %w", m.Name, err)
 		}
@@ -211,10 +220,10 @@ func (m *Model) Crop() int {
 	return 0
 }
 
-// ResNet returns the network of a model of the project's own, which has weights
+// Picture returns the network of a model of the project's own, which has weights
 // to export, to train on and to certify. The error says what another model is.
-func (m *Model) ResNet() (energy.ResNet, error) {
-	n, ok := m.Network.(energy.ResNet)
+func (m *Model) Picture() (energy.Picture, error) {
+	n, ok := m.Network.(energy.Picture)
 	if !ok {
 		return n, fmt.Errorf("%s: %v, want a run or a file of weights", m.Name, m.Network)
 	}

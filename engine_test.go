@@ -131,8 +131,8 @@ func TestOwnNetwork(t *testing.T) {
 	if _, err := m.Graph(ebm.TrainKind); err == nil {
 		t.Error("there is a training step without parameters")
 	}
-	if _, err := m.ResNet(); err == nil {
-		t.Error("a normal distribution is a ResNet")
+	if _, err := m.Picture(); err == nil {
+		t.Error("a normal distribution is a network of pictures")
 	}
 }
 

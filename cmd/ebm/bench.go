@@ -17,7 +17,7 @@ import (
 // benchFlags are the flags of bench.
 type benchFlags struct {
 	run    string
-	net    energy.ResNet
+	net    energy.Plan
 	job    string
 	batch  int
 	steps  int
@@ -34,10 +34,12 @@ func (f *benchFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.run, "run", "", "the model: a run's folder, one of its checkpoints, a file of weights, or a shipped model (default: "+
 		"one of random weights)")
 	group(fs, "Without --run", func(fs *pflag.FlagSet) {
-		fs.StringVar(&f.net.Net, "net", "res12", "the network: res6, res12, res18 or res34")
+		fs.StringVar(&f.net.Net, "net", "res12", "the network: res6, res12, res18, res34 or unet")
 		fs.IntVar(&f.net.Dim, "dim", 16, "channels after the first convolution")
 		fs.IntVar(&f.net.Channels, "channels", 1, "channels of the pictures")
 		fs.IntVar(&f.net.Size, "size", 32, "height and width of the pictures in pixels")
+		addMultipliers(fs, &f.net.Multipliers)
+		fs.IntVar(&f.net.Blocks, "blocks", 0, blocksHelp)
 	})
 	fs.IntVar(&f.batch, "batch", 0, "pictures in a run, chains for sample (default: 128, 64 for sample, 32 for features)")
 	fs.IntVar(&f.steps, "steps", 2700, "for sample, Langevin steps of a chain")
@@ -50,7 +52,7 @@ func (f *benchFlags) add(fs *pflag.FlagSet) {
 }
 
 // randomAlone are the flags that mean something without --run alone.
-var randomAlone = []string{"net", "dim", "channels", "size"}
+var randomAlone = []string{"net", "dim", "channels", "size", "multipliers", "blocks"}
 
 func newBench(a *app) *cobra.Command {
 	var f benchFlags
@@ -135,7 +137,7 @@ func (f *benchFlags) spec(a *app) (bench.Spec, error) {
 		return bench.Spec{}, err
 	}
 	s := bench.Spec{Job: job, Weights: m.Weights, Steps: f.steps}
-	n, err := m.ResNet()
+	n, err := m.Picture()
 	if err != nil {
 		return s, err
 	}
@@ -153,14 +155,15 @@ func (f *benchFlags) model(a *app) (*ebm.Model, error) {
 	if f.run != "" {
 		return a.load(f.in(f.run))
 	}
-	if err := f.net.Validate(); err != nil {
+	net := f.net.Network()
+	if err := net.Validate(); err != nil {
 		return nil, usageError{err}
 	}
-	return &ebm.Model{Name: "random", Network: f.net, Weights: energy.Init(f.net, rng.New(1)), Meta: ebm.PaperMeta()}, nil
+	return &ebm.Model{Name: "random", Network: net, Weights: energy.Init(net, rng.New(1)), Meta: ebm.PaperMeta()}, nil
 }
 
 // settings are the run's own, or the paper's, with what the flags change.
-func (f *benchFlags) settings(n energy.ResNet) (s train.Settings, err error) {
+func (f *benchFlags) settings(n energy.Picture) (s train.Settings, err error) {
 	if folder := runFolder(f.run); f.run != "" && folder != "" {
 		s, err = train.ReadSettings(folder)
 		s.Batch = f.batch

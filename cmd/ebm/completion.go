@@ -111,9 +111,9 @@ func flagValues(command, flag string) func() []string {
 	case "images", "samples", "reference", "against":
 		return dataSets
 	case "net":
-		return energy.Nets
+		return energy.Names
 	case "head":
-		return wordsOf(energy.Quadratic, energy.LinearSum)
+		return wordsOf(energy.Heads(energy.UNetName)...)
 	case "activation":
 		return func() []string { return texts(energy.Activations()) }
 	case "sigma-spacing":

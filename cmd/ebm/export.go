@@ -19,7 +19,7 @@ import (
 // modelFlags say which model a command works with.
 type modelFlags struct {
 	run, weights string
-	net          energy.ResNet
+	net          energy.Plan
 	act, head    string
 	finite       bool // weights that are not finite are refused
 	any          bool // energies of any origin are taken, not the project's networks alone
@@ -36,13 +36,13 @@ func (f *modelFlags) add(fs *pflag.FlagSet) {
 }
 
 func (f *modelFlags) addNetwork(fs *pflag.FlagSet) {
-	fs.StringVar(&f.net.Net, "net", "", "the network: res6, res12, res18 or res34 (default: recognised)")
+	fs.StringVar(&f.net.Net, "net", "", "the network: res6, res12, res18, res34 or unet (default: recognised)")
 	fs.IntVar(&f.net.Dim, "dim", 0, "channels after the first convolution (default: recognised)")
 	fs.IntVar(&f.net.Channels, "channels", 0, "channels of the pictures (default: recognised)")
-	fs.Var(sizeValue{f}, "size", "height and width of the pictures in pixels (default: recognised); of an ONNX file of another program a "+
-		"symbolic size, such as T=64, several times if need be")
+	fs.Var(sizeValue{f}, "size", "height and width of the pictures in pixels (default: recognised; of a residual head what the file says); of "+
+		"an ONNX file of another program a symbolic size, such as T=64, several times if need be")
 	fs.StringVar(&f.act, "activation", "", "elu, relu, softplus, swish or tanh (default elu, or what the file says)")
-	fs.StringVar(&f.head, "head", "", "the network's head: quadratic or linear (default: recognised)")
+	fs.StringVar(&f.head, "head", "", "the network's head: quadratic, linear or residual (default: recognised)")
 }
 
 // sizeValue is the flag --size: a number of pixels, or the size of a symbol.
@@ -97,7 +97,7 @@ func (f *modelFlags) load(a *app) (*ebm.Model, error) {
 		}
 	}
 	if f.act != "" || f.head != "" { // a wrong name is wrong usage, before any file is read
-		named := energy.ResNet{Net: "res6", Channels: 1, Dim: 1, Size: 8, Activation: energy.Activation(f.act), Head: energy.Head(f.head)}
+		named := energy.UNet{Channels: 1, Dim: 1, Size: 8, Activation: energy.Activation(f.act), Head: energy.Head(f.head)}
 		if err := named.Validate(); err != nil {
 			return nil, usageError{err}
 		}
@@ -106,17 +106,21 @@ func (f *modelFlags) load(a *app) (*ebm.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := ebm.LoadWith(f.in(ref), ebm.LoadOptions{Activation: energy.Activation(f.act), Head: energy.Head(f.head), Log: a.log, ONNX: onnx})
+	m, err := ebm.LoadWith(f.in(ref), ebm.LoadOptions{
+		Activation: energy.Activation(f.act), Head: energy.Head(f.head), Size: f.net.Size, Log: a.log, ONNX: onnx,
+	})
 	if err != nil || onnx != nil {
 		return m, err
 	}
-	n, err := m.ResNet()
+	net, err := m.Picture()
+	said := f.net.Net != "" || f.net.Dim != 0 || f.net.Channels != 0 || f.net.Size != 0 || f.act != "" || f.head != ""
 	switch {
-	case err != nil && (f.any || len(m.Network.Parameters()) > 0) && f.net == (energy.ResNet{}) && f.act == "" && f.head == "":
+	case err != nil && (f.any || len(m.Network.Parameters()) > 0) && !said:
 		return m, nil
 	case err != nil:
 		return nil, err
 	}
+	n := net.Plan()
 	var differ []string
 	check := func(flag string, said, found any, given bool) {
 		if given && said != found {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"ebm"
 	"ebm/mdsm"
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/train"
@@ -93,7 +94,7 @@ func trainKnobs() knobs[train.Settings] {
 		number("batch", "pictures in a batch, each with a noise level of its own", func(s *train.Settings) *int { return &s.Batch }),
 		number("shards", "parts of a batch whose gradients are computed side by side (changes the last bits), 1 for none",
 			func(s *train.Settings) *int { return &s.Shards }),
-		word("net", "network: res6, res12, res18 or res34; of points mlp", func(s *train.Settings) *string { return &s.Net.Name }),
+		word("net", "network: res6, res12, res18, res34 or unet; of points mlp", func(s *train.Settings) *string { return &s.Net.Name }),
 		list("hidden", "", func(s *train.Settings) *[]int { return &s.Net.Hidden }, func(fs *pflag.FlagSet, p *[]int) {
 			fs.IntSliceVar(p, "hidden", *p, "mlp: units of each hidden layer, such as 128,128")
 		}),
@@ -103,7 +104,10 @@ func trainKnobs() knobs[train.Settings] {
 			func(s *train.Settings) *mdsm.Value { return &s.Net.Value }),
 		number("points", "points to draw of a set that --data names", func(s *train.Settings) *int { return &s.Data.Points }),
 		number("dim", "channels after the network's first convolution", func(s *train.Settings) *int { return &s.Net.Dim }),
-		word("head", "the network's head: quadratic (the paper's) or linear", func(s *train.Settings) *energy.Head { return &s.Net.Head }),
+		list("multipliers", "", func(s *train.Settings) *[]int { return &s.Net.Multipliers }, addMultipliers),
+		number("blocks", blocksHelp, func(s *train.Settings) *int { return &s.Net.Blocks }),
+		word("head", "the network's head: quadratic (the paper's), linear, or of a unet residual (½‖x − f(x)‖²)",
+			func(s *train.Settings) *energy.Head { return &s.Net.Head }),
 		word("activation", "elu (the paper's), relu, softplus, swish or tanh",
 			func(s *train.Settings) *energy.Activation { return &s.Net.Activation }),
 		natural("seed", "seed of the first weights, the order of the data and the noise", func(s *train.Settings) *uint64 { return &s.Seed }),
@@ -143,6 +147,14 @@ func trainKnobs() knobs[train.Settings] {
 		number("early-stop", "end after so many of these measurements without a lower loss, 0 for never",
 			func(s *train.Settings) *int { return &s.Output.EarlyStop }),
 	}
+}
+
+// blocksHelp is of the flag --blocks of a unet.
+const blocksHelp = "unet: residual blocks of a level, on each way (default 1)"
+
+// addMultipliers adds the flag --multipliers of a unet.
+func addMultipliers(fs *pflag.FlagSet, p *[]int) {
+	fs.IntSliceVar(p, "multipliers", *p, "unet: channels of each level, from the pictures' size down, as multiples of --dim (default 1,2,2)")
 }
 
 // settings puts together what a preset, a file, a folder of pictures or an
@@ -320,7 +332,7 @@ func (f *trainFlags) prepare(ctx context.Context, a *app, s train.Settings, data
 	}
 	t.Settings = s
 	if s.Start != "" && !begun {
-		m, err := a.load(s.Start)
+		m, err := ebm.LoadWith(s.Start, ebm.LoadOptions{Log: a.log, Size: s.Data.Size})
 		if err != nil {
 			return t, err
 		}

@@ -157,7 +157,7 @@ func (t Target) Write(ctx context.Context, out string, s Source, o Options) (Res
 	}
 	w := &writer{Source: s, Options: o, dir: out}
 	var own bool
-	if w.net, own = s.Network.(energy.ResNet); !own && !t.Any {
+	if w.net, own = s.Network.(energy.Picture); !own && !t.Any {
 		return Result{}, fmt.Errorf("%s for %s: it is %v, want a run or a file of weights", s.Name, t.Name, s.Network)
 	}
 	if t.File {
@@ -205,7 +205,7 @@ func NameOf(ref string) string {
 type writer struct {
 	Source
 	Options
-	net    energy.ResNet // the network, but for targets that take any
+	net    energy.Picture // the network, but for targets that take any
 	dir    string
 	file   string // the one to write, of a target that is a file
 	result Result

@@ -11,6 +11,7 @@ import (
 	"text/template"
 
 	"ebm/export/onnxpb"
+	"ebm/models/energy"
 	"ebm/models/weights"
 )
 
@@ -68,10 +69,13 @@ func writeHub(ctx context.Context, w *writer) error {
 
 // config is config.json: the network's fields and what else is known.
 func (w *writer) config() ([]byte, error) {
-	n := w.net
+	n := w.net.Plan()
 	values := map[string]any{
 		"model_type": "ebm", "architecture": n.Net, "dim": n.Dim, "channels": n.Channels, "size": n.Size,
 		"head": string(n.Head), "activation": string(n.Activation), "pad": w.Pad, "sigma0": w.Sigma0,
+	}
+	if n.Net == energy.UNetName {
+		values["multipliers"], values["blocks"] = n.Multipliers, n.Blocks
 	}
 	for key, value := range w.Metadata {
 		if _, taken := values[key]; !taken {

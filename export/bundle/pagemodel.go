@@ -24,7 +24,7 @@ func Precisions() []string { return []string{"int8", "float16", "float32"} }
 
 // precision is the one that a model has on a page unless another is chosen.
 func (w *writer) precision() string {
-	if _, own := w.Network.(energy.ResNet); own || w.Metadata["composition"] != "" {
+	if _, own := w.Network.(energy.Picture); own || w.Metadata["composition"] != "" {
 		return "int8"
 	}
 	return "float32"

@@ -24,9 +24,9 @@ func writeWeb(_ context.Context, w *writer) error {
 	if err := w.putModel("model.onnx", m); err != nil {
 		return err
 	}
-	n := w.net
+	n := w.net.Plan()
 	about, err := json.MarshalIndent(map[string]any{
-		"name": w.Name, "network": n.String(), "channels": n.Channels, "size": n.Size, "sigma0": w.Sigma0, "pad": w.Pad,
+		"name": w.Name, "network": w.net.String(), "channels": n.Channels, "size": n.Size, "sigma0": w.Sigma0, "pad": w.Pad,
 	}, "", "  ")
 	if err != nil {
 		return err

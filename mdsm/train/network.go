@@ -117,14 +117,33 @@ func (s Settings) validateNet() error {
 			when(s.Objective != Likelihood, "objective", s.Objective, "denoising for points"),
 		)
 	}
-	net := s.Network()
 	return firstOf(
-		oneOf("net.name", s.Net.Name, append(energy.Nets(), MLP)...),
+		oneOf("net.name", s.Net.Name, append(energy.Names(), MLP)...),
 		atLeast("net.channels", s.Net.Channels, 1), atLeast("net.dim", s.Net.Dim, 1), atLeast("data.size", s.Data.Size, 1),
-		when(s.Data.Size%net.SizeMultiple() == 0, "data.size", s.Data.Size,
-			fmt.Sprintf("a multiple of %d for %s", net.SizeMultiple(), s.Net.Name)),
-		oneOf("net.head", s.Net.Head, energy.Quadratic, energy.LinearSum, ""),
+		s.validateUNet(), s.validateSize(),
+		oneOf("net.head", s.Net.Head, append(energy.Heads(s.Net.Name), "")...),
 	)
+}
+
+// validateUNet checks what an energy.UNet alone has.
+func (s Settings) validateUNet() error {
+	if s.Net.Name != energy.UNetName {
+		want := "none for " + s.Net.Name + ", but for " + energy.UNetName
+		return firstOf(when(len(s.Net.Multipliers) == 0, "net.multipliers", s.Net.Multipliers, want),
+			when(s.Net.Blocks == 0, "net.blocks", s.Net.Blocks, want))
+	}
+	m := s.Net.Multipliers
+	return firstOf(
+		when(len(m) == 0 || len(m) <= 16 && slices.Min(m) > 0 && slices.Max(m) <= 1<<10, "net.multipliers", m,
+			"up to 16 numbers from 1 to 1024, one for each level"),
+		when(s.Net.Blocks >= 0 && s.Net.Blocks <= 1<<10, "net.blocks", s.Net.Blocks, "a number up to 1024, 0 for the default"),
+	)
+}
+
+// validateSize checks that the network can halve the pictures.
+func (s Settings) validateSize() error {
+	multiple := s.Network().SizeMultiple()
+	return when(s.Data.Size%multiple == 0, "data.size", s.Data.Size, fmt.Sprintf("a multiple of %d for %s", multiple, s.Net.Name))
 }
 
 // describePoints enters what files of the weights of a network of points, or of a
@@ -142,11 +161,16 @@ func (s Settings) describePoints(d map[string]string) {
 		d["mean"], d["deviation"] = numbers(s.Data.Mean), numbers(s.Data.Deviation)
 	}
 	if s.Net.Name == MLP {
-		d["inputs"], d["hidden"] = strconv.Itoa(s.Net.Inputs), strings.Trim(strings.ReplaceAll(fmt.Sprint(s.Net.Hidden), " ", ","), "[]")
+		d["inputs"], d["hidden"] = strconv.Itoa(s.Net.Inputs), commas(s.Net.Hidden)
 	} else {
 		d["file_sha256"] = s.Net.File
 		delete(d, "activation")
 	}
+}
+
+// commas writes whole numbers with commas between them.
+func commas(list []int) string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(list), " ", ","), "[]")
 }
 
 // numbers writes numbers with commas between them.

@@ -52,11 +52,14 @@ type DataSettings struct {
 
 // NetSettings describe the network; its channels and size are the data's.
 type NetSettings struct {
-	Name       string            `toml:"name"` // a residual network, MLP or FileNet
+	Name       string            `toml:"name"` // one of energy.Names, MLP or FileNet
 	Dim        int               `toml:"dim"`
 	Channels   int               `toml:"channels"`
 	Head       energy.Head       `toml:"head"`
 	Activation energy.Activation `toml:"activation"`
+	// Of energy.UNetName, whose defaults they have when they are not set.
+	Multipliers []int `toml:"multipliers,omitempty"`
+	Blocks      int   `toml:"blocks,omitzero"`
 	// Of MLP: how many values a point has, filled in when a run begins, and the units
 	// of each hidden layer.
 	Inputs int   `toml:"inputs,omitzero"`
@@ -101,11 +104,11 @@ type OutputSettings struct {
 }
 
 // Network returns the description of the network that s trains.
-func (s Settings) Network() energy.ResNet {
-	return energy.ResNet{
+func (s Settings) Network() energy.Picture {
+	return energy.Plan{
 		Net: s.Net.Name, Channels: s.Net.Channels, Dim: s.Net.Dim, Size: s.Data.Size,
-		Head: s.Net.Head, Activation: s.Net.Activation,
-	}
+		Head: s.Net.Head, Activation: s.Net.Activation, Multipliers: s.Net.Multipliers, Blocks: s.Net.Blocks,
+	}.Network()
 }
 
 // Adam returns the optimiser that s trains with.
@@ -152,6 +155,9 @@ func (s Settings) Describe() map[string]string {
 		"data": s.Data.Name, "sigma0": number(s.Noise.Sigma0),
 		"sigma_min": number(s.Noise.Min), "sigma_max": number(s.Noise.Max), "sigma_spacing": string(s.Noise.Spacing),
 		"weighting": string(s.Noise.Weighting), "data_range": "[0, 1]",
+	}
+	if p := s.Network().Plan(); p.Net == energy.UNetName {
+		d["multipliers"], d["blocks"] = commas(p.Multipliers), strconv.Itoa(p.Blocks)
 	}
 	s.describePoints(d)
 	if s.Data.Pad > 0 {

@@ -14,26 +14,55 @@ import (
 	"ebm/models/tensor"
 )
 
-// golden is what PyTorch says about one network; testdata/make_golden.py
-// describes the names.
+// golden is what PyTorch says about one network; testdata/make_golden.py and
+// make_unet.py describe the names.
 type golden struct {
-	net    energy.ResNet
+	net    energy.Picture
 	values map[string]*tensor.Tensor
 }
 
-// forEachGolden runs a test on every network with both sets of weights.
+// unets are the golden files of U-Nets.
+var unets = []string{"unet", "unet_residual"}
+
+// forEachGolden runs a test on every network, on the residual ones with both sets of weights.
 func forEachGolden(t *testing.T, test func(t *testing.T, g golden)) {
-	for _, net := range energy.Nets() {
-		for _, kind := range []string{"random", "trained"} {
-			t.Run(net+"_"+kind, func(t *testing.T) {
-				values := testkit.Arrays(t, filepath.Join("testdata", net+"_"+kind+".npz"))
-				scalar := func(name string) int { return int(values[name].Float64s()[0]) }
-				test(t, golden{energy.ResNet{
-					Net: net, Channels: scalar("in_channels"), Dim: scalar("dim"), Size: scalar("hw"),
-				}, values})
-			})
-		}
+	run := func(file, net string) {
+		t.Run(file, func(t *testing.T) { test(t, readGolden(t, file, net)) })
 	}
+	for _, net := range energy.Nets() {
+		run(net+"_random", net)
+		run(net+"_trained", net)
+	}
+	for _, file := range unets {
+		run(file, energy.UNetName)
+	}
+}
+
+func readGolden(t *testing.T, file, net string) golden {
+	values := testkit.Arrays(t, filepath.Join("testdata", file+".npz"))
+	numbers := func(name string) (list []int) {
+		if values[name] == nil {
+			return nil
+		}
+		for _, v := range values[name].Float64s() {
+			list = append(list, int(v))
+		}
+		return list
+	}
+	text := func(name string) (s string) {
+		for _, c := range numbers(name) {
+			s += string(rune(c))
+		}
+		return s
+	}
+	plan := energy.Plan{
+		Net: net, Channels: numbers("in_channels")[0], Dim: numbers("dim")[0], Size: numbers("hw")[0],
+		Head: energy.Head(text("head")), Activation: energy.Activation(text("activation")), Multipliers: numbers("multipliers"),
+	}
+	if blocks := numbers("blocks"); blocks != nil {
+		plan.Blocks = blocks[0]
+	}
+	return golden{plan.Network(), values}
 }
 
 func (g golden) weights() energy.Weights {
@@ -61,7 +90,7 @@ func (g golden) check(t *testing.T, what string, got *tensor.Tensor, want string
 
 // wholeGraph computes everything in the golden file from x, noise and sigma.
 // In float64 the noisy pictures are made in float64 too.
-func wholeGraph(n energy.ResNet, w energy.Weights, dtype tensor.DType) *graph.Graph {
+func wholeGraph(n energy.Network, w energy.Weights, dtype tensor.DType) *graph.Graph {
 	g := graph.New("golden")
 	shape := graph.Batch(n.InputShape()...)
 	x := g.Input("x", dtype, shape)
@@ -98,7 +127,7 @@ func (g golden) inputs() map[string]*tensor.Tensor {
 
 // gradients joins the weight gradients, so that an error is relative to the
 // largest of all.
-func gradients(n energy.ResNet, get func(name string) *tensor.Tensor) []float64 {
+func gradients(n energy.Network, get func(name string) *tensor.Tensor) []float64 {
 	var all []float64
 	for _, p := range n.Parameters() {
 		all = append(all, get(p.Name).Float64s()...)
@@ -127,7 +156,7 @@ func TestRuntimeAgreesWithPyTorch(t *testing.T) {
 	forEachGolden(t, func(t *testing.T, g golden) {
 		model := testkit.Encode(t, wholeGraph(g.net, g.weights(), tensor.Float32))
 		if dir := os.Getenv("EBM_KEEP_MODELS"); dir != "" {
-			os.WriteFile(filepath.Join(dir, g.net.Net+".onnx"), model, 0o644)
+			os.WriteFile(filepath.Join(dir, g.net.Plan().Net+".onnx"), model, 0o644)
 		}
 		s := testkit.Load(t, rt, model)
 		out := testkit.Run(t, s, g.inputs())

@@ -28,7 +28,8 @@ type Network interface {
 type Parameter struct {
 	Name  string
 	Shape []int
-	FanIn int // the number of inputs of each output, which sets the initial range
+	FanIn int     // the number of inputs of each output, which sets the initial range
+	First float64 // the initial value of each element, where FanIn is 0
 }
 
 // Params are the nodes that stand for a network's parameters, by name.
@@ -48,18 +49,25 @@ func (p Params) Get(name string) *graph.Node {
 type Weights map[string]*tensor.Tensor
 
 // Init returns float32 weights drawn as PyTorch draws those of Conv2d and
-// Linear: uniform in ±1/√FanIn, weights and biases alike.
+// Linear: uniform in ±1/√FanIn, weights and biases alike. Those without FanIn
+// begin at First, as a normalisation's do.
 func Init(n Network, source rng.Source) Weights {
 	w := make(Weights)
 	for i, p := range n.Parameters() {
 		t := tensor.New(tensor.Float32, p.Shape...)
+		w[p.Name] = t
 		values := tensor.Data[float32](t)
+		if p.FanIn == 0 {
+			for j := range values {
+				values[j] = float32(p.First)
+			}
+			continue
+		}
 		source.Uniform(values, rng.Init, uint64(i), 0)
 		bound := float32(1 / math.Sqrt(float64(p.FanIn)))
 		for j, u := range values {
 			values[j] = bound * (2*u - 1)
 		}
-		w[p.Name] = t
 	}
 	return w
 }

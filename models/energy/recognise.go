@@ -13,28 +13,44 @@ import (
 const (
 	// maxDim bounds what is believed of a file's first convolution.
 	maxDim = 1 << 20
-	// firstParameter is what the names of every network begin with.
-	firstParameter = "conv1.conv.weight"
 )
+
+// firstParameters are what the names of the networks of each family begin with.
+var firstParameters = []string{"conv1.conv.weight", inName + ".weight"}
 
 // Recognise finds the network that weights belong to from their names and
 // shapes alone. The activation cannot be seen and is taken to be ELU; the
-// head shows in the names. The error says what speaks against each network.
-func Recognise(w Weights) (ResNet, error) {
-	r, _, err := recognise(w.infos(), "", func(string) bool { return true })
-	return r, err
+// head shows in the names. So does the size of the pictures but for that of a
+// residual head, of which it is 0. The error says what speaks against each network.
+func Recognise(w Weights) (Picture, error) {
+	net, _, err := recognise(w.infos(), "", true)
+	return net, err
 }
 
 // recognise is Recognise for weights among other tensors, whose names it
-// returns; others that belong to the network must be known. A head that is given is not looked for.
-func recognise(infos map[string]weights.Info, given Head, belongs func(name string) bool) (net ResNet, others []string, err error) {
-	first, ok := infos[firstParameter]
-	if slices.Contains(first.Shape, 0) {
-		return net, nil, fmt.Errorf("no network recognised, %s is %v%v, without elements", firstParameter, first.DType, first.Shape)
+// returns; others that belong to the network, or any where alone is set, must be known. A head
+// that is given is not looked for.
+func recognise(infos map[string]weights.Info, given Head, alone bool) (net Picture, others []string, err error) {
+	family, first := recogniseResNet, firstParameters[0]
+	info, ok := infos[first]
+	if !ok {
+		if info, ok = infos[firstParameters[1]]; ok {
+			family, first = recogniseUNet, firstParameters[1]
+		}
 	}
-	if !ok || len(first.Shape) != 4 || first.Shape[0] > maxDim {
-		return net, nil, fmt.Errorf("no network recognised, want %s [dim channels 3 3], the names are %s", firstParameter, firstNames(infos))
+	if slices.Contains(info.Shape, 0) {
+		return nil, nil, fmt.Errorf("no network recognised, %s is %v%v, without elements", first, info.DType, info.Shape)
 	}
+	if !ok || len(info.Shape) != 4 || info.Shape[0] > maxDim {
+		return nil, nil, fmt.Errorf("no network recognised, want %s [dim channels 3 3], the names are %s",
+			strings.Join(firstParameters, " or "), firstNames(infos))
+	}
+	return family(infos, given, alone)
+}
+
+// recogniseResNet is recognise for the networks of the paper.
+func recogniseResNet(infos map[string]weights.Info, given Head, alone bool) (net Picture, others []string, err error) {
+	first := infos[firstParameters[0]]
 	r := ResNet{Dim: first.Shape[0], Channels: first.Shape[1], Head: given, Activation: ELU}
 	head, ok := infos["ln1.weight"]
 	if !ok || len(head.Shape) != 2 {
@@ -56,7 +72,7 @@ func recognise(infos map[string]weights.Info, given Head, belongs func(name stri
 		problems, rest := compare(infos, r)
 		fits := len(problems) == 0
 		for _, other := range rest {
-			if !unused(other, infos[other], r.Head) && (!fits || belongs(other)) {
+			if !unused(other, infos[other], r.Head) && (!fits || alone || belongs(other, resNetParts)) {
 				problems = append(problems, fmt.Sprintf("unexpected %s %v", other, infos[other].Shape))
 			}
 		}
@@ -64,18 +80,88 @@ func recognise(infos map[string]weights.Info, given Head, belongs func(name stri
 			return r, rest, nil
 		}
 		if n := len(problems); n < fewest {
-			fewest, err = n, fmt.Errorf("no network recognised; closest is %v: %w", r, &MismatchError{Problems: problems})
+			fewest, err = n, closest(r, problems)
 		}
 	}
-	return net, nil, err
+	return nil, nil, err
 }
 
-// parts are how the names of the networks' parts begin, before numbers.
-var parts = []string{"conv", "rb", "rbc", "ln", "lq", "bn", "norm"}
+func closest(net Picture, problems []string) error {
+	return fmt.Errorf("no network recognised; closest is %v: %w", net, &MismatchError{Problems: problems})
+}
+
+// recogniseUNet is recognise for a UNet.
+func recogniseUNet(infos map[string]weights.Info, given Head, alone bool) (net Picture, others []string, err error) {
+	first := infos[firstParameters[1]]
+	u := UNet{Channels: first.Shape[1], Head: given, Activation: ELU}
+	channels := func(level, block int) int { // of a block's result, 0 for one that is not there
+		out := infos[fmt.Sprintf("down.%d.%d.conv2.weight", level, block)]
+		if len(out.Shape) != 4 {
+			return 0
+		}
+		return out.Shape[0]
+	}
+	for channels(0, u.Blocks) > 0 {
+		u.Blocks++
+	}
+	for level := 0; level < mostLevels && channels(level, 0) > 0; level++ {
+		u.Multipliers = append(u.Multipliers, channels(level, 0))
+	}
+	if len(u.Multipliers) == 0 {
+		return nil, nil, fmt.Errorf("no network recognised, want down.0.0.conv2.weight [dim dim 3 3], the names are %s", firstNames(infos))
+	}
+	// Which part of a width is Dim does not show, and changes nothing.
+	for _, c := range u.Multipliers {
+		u.Dim = gcd(c, u.Dim)
+	}
+	for i := range u.Multipliers {
+		u.Multipliers[i] /= u.Dim
+	}
+	_, residual := infos[outName+".weight"]
+	_, quadratic := infos["ln2.weight"]
+	switch {
+	case u.Head != "":
+	case residual:
+		u.Head = Residual
+	case quadratic:
+		u.Head = Quadratic
+	default:
+		u.Head = LinearSum
+	}
+	if head := infos["ln1.weight"]; u.Head != Residual && len(head.Shape) == 2 {
+		u.Size = int(math.Round(math.Sqrt(float64(head.Shape[1] / first.Shape[0]))))
+	}
+	problems, rest := compare(infos, u)
+	for _, other := range rest {
+		if u.Head == LinearSum && inQuadratic(other) {
+			continue
+		}
+		if len(problems) > 0 || alone || belongs(other, unetParts) {
+			problems = append(problems, fmt.Sprintf("unexpected %s %v", other, infos[other].Shape))
+		}
+	}
+	if len(problems) > 0 {
+		return nil, nil, closest(u, problems)
+	}
+	return u, rest, nil
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// How the names of each family's parts begin, before numbers.
+var (
+	resNetParts = []string{"conv", "rb", "rbc", "ln", "lq", "bn", "norm"}
+	unetParts   = []string{inName, outName, "down", "mid", "up", "lift", "skip", "ln", "lq", "norm"}
+)
 
 // belongs reports a name that only a part of such a network would have, so
 // that with it the network is another function.
-func belongs(name string) bool {
+func belongs(name string, parts []string) bool {
 	first, _, _ := strings.Cut(name, ".")
 	return slices.Contains(parts, strings.TrimRight(first, "0123456789"))
 }
@@ -90,7 +176,12 @@ func unused(name string, info weights.Info, head Head) bool {
 			return len(info.Shape) == 3
 		}
 	}
-	return head == LinearSum && (strings.HasPrefix(name, "ln2.") || strings.HasPrefix(name, "lq."))
+	return head == LinearSum && inQuadratic(name)
+}
+
+// inQuadratic reports a parameter that the quadratic head has and the linear one has not.
+func inQuadratic(name string) bool {
+	return strings.HasPrefix(name, "ln2.") || strings.HasPrefix(name, "lq.")
 }
 
 // DropUnused leaves out what the paper's code stores but never uses, the LayerNorms of its blocks.
@@ -106,7 +197,7 @@ func DropUnused(w Weights) Weights {
 
 // Found is a network in a file of weights.
 type Found struct {
-	Network ResNet
+	Network Picture
 	Set     *weights.Set // its parameters alone, in their order, and the file's metadata
 	Unused  []string     // parameters beside them that the network does not use
 	Note    string       // what was taken of the file and what was left, when not all was
@@ -117,31 +208,31 @@ type Found struct {
 // prefix, whatever stands beside it. Of several it takes averaged weights; where names do not
 // tell which to take, the error lists the places. A head that is given overrides what the names say.
 func Find(f *weights.File, place string, head Head) (*Found, error) {
-	candidates, err := f.Holding(firstParameter, place)
+	candidates, err := f.Holding(firstParameters, place)
 	if err != nil {
 		return nil, err
 	}
-	nets, others := map[*weights.Part]ResNet{}, map[*weights.Part][]string{}
+	nets, others := map[*weights.Part]Picture{}, map[*weights.Part][]string{}
 	var fit []*weights.Part
-	var closest error
+	var problem error
 	for _, c := range candidates {
-		net, rest, err := recognise(c.Shapes(), head, belongs)
+		net, rest, err := recognise(c.Shapes(), head, false)
 		if err != nil {
-			closest = err
+			problem = err
 			continue
 		}
 		nets[c], others[c] = net, rest
 		fit = append(fit, c)
 	}
 	if len(fit) == 0 {
-		if closest == nil {
+		if problem == nil {
 			part, err := f.State(place)
 			if err != nil {
 				return nil, err
 			}
-			_, _, closest = recognise(part.Shapes(), head, belongs)
+			_, _, problem = recognise(part.Shapes(), head, false)
 		}
-		return nil, closest
+		return nil, problem
 	}
 	best, err := weights.Best(fit)
 	if err != nil {
@@ -150,7 +241,7 @@ func Find(f *weights.File, place string, head Head) (*Found, error) {
 	found := &Found{Network: nets[best], Part: best}
 	infos := best.Shapes()
 	for _, name := range others[best] {
-		if unused(name, infos[name], found.Network.Head) {
+		if unused(name, infos[name], found.Network.Plan().Head) {
 			found.Unused = append(found.Unused, name)
 		}
 	}

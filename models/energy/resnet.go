@@ -7,44 +7,6 @@ import (
 	"ebm/models/graph"
 )
 
-// Head turns the flattened last block into an energy.
-type Head string
-
-// The heads of ResNet.
-const (
-	Quadratic Head = "quadratic" // the paper's, appendix D
-	LinearSum Head = "linear"
-)
-
-// Activation names the function between the convolutions.
-type Activation string
-
-// The activations of ResNet. The paper's networks use ELU.
-const (
-	ELU      Activation = "elu"
-	ReLU     Activation = "relu"
-	Softplus Activation = "softplus"
-	Swish    Activation = "swish"
-	Tanh     Activation = "tanh"
-)
-
-// activations is the list by name; the order is that of help texts.
-var activations = []struct {
-	name  Activation
-	apply func(*graph.Node) *graph.Node
-}{
-	{ELU, graph.Elu}, {ReLU, graph.Relu}, {Softplus, graph.Softplus}, {Swish, graph.Swish}, {Tanh, graph.Tanh},
-}
-
-// Activations returns the names of the activations.
-func Activations() []Activation {
-	names := make([]Activation, len(activations))
-	for i, a := range activations {
-		names[i] = a.name
-	}
-	return names
-}
-
 // ResNet describes a residual energy network. The zero Head and Activation
 // mean the paper's, Quadratic and ELU.
 type ResNet struct {
@@ -103,21 +65,10 @@ func (r ResNet) Validate() error {
 	if blocks == nil {
 		return fmt.Errorf("unknown network %q, want one of %s", r.Net, strings.Join(Nets(), ", "))
 	}
-	if r.Channels < 1 || r.Dim < 1 || r.Size < 1 {
-		return fmt.Errorf("%s with %d channels, dim %d and size %d, want positive numbers", r.Net, r.Channels, r.Dim, r.Size)
+	if err := r.Plan().validate(); err != nil {
+		return err
 	}
-	if n := r.SizeMultiple(); r.Size%n != 0 {
-		return fmt.Errorf("%s of pictures of size %d, want a multiple of %d, which it can halve %d times", r.Net, r.Size, n, downs(blocks))
-	}
-	switch r.Head {
-	case "", Quadratic, LinearSum:
-	default:
-		return fmt.Errorf("unknown head %q, want %s or %s", r.Head, Quadratic, LinearSum)
-	}
-	if r.activation() == nil {
-		return fmt.Errorf("unknown activation %q, want one of %v", r.Activation, Activations())
-	}
-	return nil
+	return halves(r)
 }
 
 // SizeMultiple returns the number of which Size must be a multiple, 2 to the
@@ -127,32 +78,13 @@ func (r ResNet) SizeMultiple() int { return 1 << downs(blocksOf(r.Net)) }
 // String describes the network in a few words, such as
 // "res12 dim 64, 1×32×32, quadratic head, elu".
 func (r ResNet) String() string {
-	r = r.withDefaults()
-	return fmt.Sprintf("%s dim %d, %d×%d×%d, %s head, %s", r.Net, r.Dim, r.Channels, r.Size, r.Size, r.Head, r.Activation)
+	p := r.Plan()
+	return fmt.Sprintf("%s dim %d, %d×%d×%d, %s head, %s", p.Net, p.Dim, p.Channels, p.Size, p.Size, p.Head, p.Activation)
 }
 
-func (r ResNet) withDefaults() ResNet {
-	if r.Head == "" {
-		r.Head = Quadratic
-	}
-	if r.Activation == "" {
-		r.Activation = ELU
-	}
-	return r
-}
-
-func (r ResNet) activation() func(*graph.Node) *graph.Node {
-	return r.withDefaults().Activation.function()
-}
-
-// function adds the activation, nil for one that does not exist.
-func (a Activation) function() func(*graph.Node) *graph.Node {
-	for _, known := range activations {
-		if known.name == a {
-			return known.apply
-		}
-	}
-	return nil
+// Plan returns the fields.
+func (r ResNet) Plan() Plan {
+	return Plan{Net: r.Net, Channels: r.Channels, Dim: r.Dim, Size: r.Size, Head: r.Head, Activation: r.Activation}.withDefaults()
 }
 
 func downs(blocks []block) int {
@@ -193,32 +125,18 @@ func (r ResNet) Parameters() []Parameter {
 		conv(b.name+".conv_2.conv", in, out, 3)
 		channels = out
 	}
-	heads := []string{"ln1", "ln2", "lq"}
-	if r.Head == LinearSum {
-		heads = heads[:1]
-	}
-	for _, h := range heads {
-		list = append(list, LinearParameters(h, r.features(), 1)...)
-	}
-	return list
+	return append(list, headParameters(r.Plan().Head, r.features())...)
 }
 
 // Energy adds E(x) [N] for pictures x [N Channels Size Size].
 func (r ResNet) Energy(x *graph.Node, params Params) *graph.Node {
-	if err := r.Validate(); err != nil {
-		panic(&graph.Error{Op: x.Op(), Operands: []string{x.Type().String()}, Want: err.Error()})
-	}
-	act := r.activation()
+	must(r, x)
+	act := r.Plan().Activation.function()
 	h := Convolve(x, params, "conv1.conv", 1)
 	for _, b := range blocksOf(r.Net) {
 		h = b.apply(h, params, act)
 	}
-	h = graph.Flatten(h)
-	e := Linear(h, params, "ln1")
-	if r.withDefaults().Head == Quadratic {
-		e = graph.Add(graph.Mul(e, Linear(h, params, "ln2")), Linear(graph.Mul(h, h), params, "lq"))
-	}
-	return graph.Reshape(e, e.Shape()[:1])
+	return ofFeatures(r.Plan().Head, h, params)
 }
 
 // apply adds the block to h [N C H W]: shortcut(h) + conv_2(act(conv_1(act(h)))).

@@ -37,9 +37,7 @@ func (p Perceptron) InputShape() []int { return []int{p.In} }
 // Parameters lists fc1 … fcLayers, then ln1, ln2 and lq.
 func (p Perceptron) Parameters() []Parameter {
 	var list []Parameter
-	add := func(name string, in, out int) {
-		list = append(list, Parameter{name + ".weight", []int{out, in}, in}, Parameter{name + ".bias", []int{out}, in})
-	}
+	add := func(name string, in, out int) { list = append(list, LinearParameters(name, in, out)...) }
 	in := p.In
 	for i, width := range p.widths() {
 		add(fmt.Sprintf("fc%d", i+1), in, width)

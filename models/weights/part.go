@@ -164,12 +164,12 @@ func cutAll(names []string, prefix string) ([]string, bool) {
 	return out, len(names) > 0
 }
 
-// Holding returns the parts of a file in which a tensor of the given name is,
+// Holding returns the parts of a file in which a tensor of one of the names is,
 // in the file's order: all that has the same prefix, without the parts of wrappers, wherever
 // they stand, and with weights in place of what weight and spectral norm store.
 // A place, as for State, says where to look. Averages that are a list in the order of a part's
 // tensors are a part too.
-func (f *File) Holding(name, place string) ([]*Part, error) {
+func (f *File) Holding(names []string, place string) ([]*Part, error) {
 	all, err := f.within(place)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.path, err)
@@ -186,10 +186,12 @@ func (f *File) Holding(name, place string) ([]*Part, error) {
 	}
 	var parts []*Part
 	for i, e := range plain {
-		prefix, ok := strings.CutSuffix(e.name, name)
-		if !ok || prefix != "" && !strings.HasSuffix(prefix, ".") {
+		at := slices.IndexFunc(names, func(name string) bool { return e.name == name || strings.HasSuffix(e.name, "."+name) })
+		if at < 0 {
 			continue
 		}
+		name := names[at]
+		prefix := strings.TrimSuffix(e.name, name)
 		p := &Part{Place: prefix, file: f, rank: rankOf(strings.TrimSuffix(all[i].name, name))}
 		if place != "" {
 			p.Place = strings.TrimSuffix(place, ".") + "." + prefix

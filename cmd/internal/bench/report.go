@@ -51,7 +51,7 @@ type Report struct {
 
 // Report describes w with the times of runs of it.
 func (w *Work) Report(times []time.Duration) Report {
-	n, info := w.Settings.Network(), w.rt.Info()
+	n, info := w.Settings.Network().Plan(), w.rt.Info()
 	r := Report{
 		Job: w.Job, Net: n.Net, Dim: n.Dim, Channels: n.Channels, Size: n.Size, Batch: w.Settings.Batch,
 		Threads: info.Threads, Provider: string(info.Provider), ONNXRuntime: info.Version,

@@ -74,8 +74,8 @@ type Spec struct {
 }
 
 // Settings returns the paper's settings for a network and a batch.
-func Settings(n energy.ResNet, batch int) (train.Settings, error) {
-	preset := "mnist"
+func Settings(net energy.Picture, batch int) (train.Settings, error) {
+	preset, n := "mnist", net.Plan()
 	if n.Channels == 3 {
 		preset = "cifar10"
 	}
@@ -84,13 +84,8 @@ func Settings(n energy.ResNet, batch int) (train.Settings, error) {
 		return s, err
 	}
 	s.Batch, s.Shards, s.Data.Size = batch, min(s.Shards, batch), n.Size
-	s.Net.Name, s.Net.Dim, s.Net.Channels = n.Net, n.Dim, n.Channels
-	if n.Head != "" {
-		s.Net.Head = n.Head
-	}
-	if n.Activation != "" {
-		s.Net.Activation = n.Activation
-	}
+	s.Net = train.NetSettings{Name: n.Net, Dim: n.Dim, Channels: n.Channels, Head: n.Head, Activation: n.Activation,
+		Multipliers: n.Multipliers, Blocks: n.Blocks}
 	return s, s.Validate()
 }
 

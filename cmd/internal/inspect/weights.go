@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"strconv"
 
 	"ebm/models/energy"
 	"ebm/models/tensor"
@@ -70,7 +71,7 @@ func describeWeightsFile(ctx context.Context, path, place string) (*Weights, err
 	}
 	if problem != nil {
 		w.NoNetwork = problem.Error()
-	} else if net, err := withActivation(found.Network, set.Metadata); err != nil {
+	} else if net, err := described(found.Network, set.Metadata); err != nil {
 		w.NoNetwork = err.Error()
 	} else {
 		w.Network = net.String()
@@ -114,27 +115,35 @@ func summarise(ctx context.Context, set *weights.Set) (*Weights, error) {
 	return w, nil
 }
 
-// recognise finds the network of a set; its activation is what the metadata
-// say, which weights do not show.
-func recognise(set *weights.Set) (energy.ResNet, error) {
+// recognise finds the network of a set.
+func recognise(set *weights.Set) (energy.Picture, error) {
 	w := make(energy.Weights, set.Len())
 	for name, t := range set.All() {
 		if t.Len() == 0 {
-			return energy.ResNet{}, fmt.Errorf("no network recognised: %s is %v, without elements", name, t)
+			return nil, fmt.Errorf("no network recognised: %s is %v, without elements", name, t)
 		}
 		w[name] = t
 	}
 	net, err := energy.Recognise(w)
 	if err != nil {
-		return net, err
+		return nil, err
 	}
-	return withActivation(net, set.Metadata)
+	return described(net, set.Metadata)
 }
 
-func withActivation(net energy.ResNet, metadata map[string]string) (energy.ResNet, error) {
+// described returns a network with what the metadata say and weights do not show. A size
+// that is not known either is any.
+func described(found energy.Picture, metadata map[string]string) (energy.Picture, error) {
+	plan := found.Plan()
 	if a := energy.Activation(metadata["activation"]); a != "" {
-		net.Activation = a
+		plan.Activation = a
 	}
+	if plan.Size == 0 {
+		if plan.Size, _ = strconv.Atoi(metadata["size"]); plan.Size == 0 {
+			return plan.Network(), nil
+		}
+	}
+	net := plan.Network()
 	return net, net.Validate()
 }
 

@@ -127,7 +127,7 @@ func chainFLOPs(preset string, w work) (float64, error) {
 }
 
 // scoreFLOPs counts the operations of the score of one picture.
-func scoreFLOPs(net energy.ResNet) (flops float64, err error) {
+func scoreFLOPs(net energy.Network) (flops float64, err error) {
 	caught := graph.Catch(func() {
 		g := graph.New("score")
 		x := g.Input("x", tensor.Float32, graph.Batch(net.InputShape()...))

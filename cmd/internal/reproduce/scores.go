@@ -165,7 +165,7 @@ func modesItem(ctx context.Context, s *study) (outcome, error) {
 	o.settings = sampling(drawn.record)
 	s.differSteps(&o, drawn.record)
 	stacks := drawn.pictures
-	if m.net.Channels == 1 {
+	if m.net.Plan().Channels == 1 {
 		stacks = stacked(stacks, s.n.Stacks, rng.New(s.Seed+1))
 		o.settings["stacks"] = s.n.Stacks
 		o.differ("no model of stacked digits: each stack is three of %d grey samples of %s, drawn at random with replacement, so a mode is "+

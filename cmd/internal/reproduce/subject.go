@@ -25,7 +25,7 @@ import (
 // subject is a model that items measure.
 type subject struct {
 	*ebm.Model
-	net  energy.ResNet
+	net  energy.Picture
 	name string // of its folder in runs/
 	data string // the data set that it was trained on
 
@@ -47,7 +47,7 @@ func (m *subject) used() UsedModel {
 }
 
 // size is the height and width of its pictures.
-func (m *subject) size() int { return m.net.Size }
+func (m *subject) size() int { return m.net.Plan().Size }
 
 // shipped names the shipped model that stands for one of the paper's below its
 // scale: that of digits where there is none of the data, or the data are not
@@ -120,7 +120,7 @@ func (s *study) load(ref, name string) (*subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	net, err := loaded.ResNet()
+	net, err := loaded.Picture()
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 // torch returns the network of testdata/weights.pth.
-func torch(t *testing.T) (energy.ResNet, energy.Weights) {
+func torch(t *testing.T) (energy.Picture, energy.Weights) {
 	t.Helper()
 	set, err := weights.Load("../../../testdata/weights.pth")
 	if err != nil {

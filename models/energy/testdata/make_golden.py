@@ -163,7 +163,7 @@ def pictures(n, channels, size, rng):
     return x
 
 
-def train(net, channels, rng, steps=60, batch=32):
+def train(net, channels, rng, steps=60, batch=32, size=SIZE):
     """Enlarges the weights, then lowers the loss for a few steps."""
     with torch.no_grad():
         for p in net.parameters():
@@ -172,7 +172,7 @@ def train(net, channels, rng, steps=60, batch=32):
     optimiser = torch.optim.Adam(net.parameters(), lr=5e-3, betas=(0.9, 0.95), foreach=False)
     losses = []
     for _ in range(steps):
-        x = pictures(batch, channels, SIZE, rng)
+        x = pictures(batch, channels, size, rng)
         xt = x + sigma.view(-1, 1, 1, 1) * torch.randn(x.shape, generator=rng)
         loss = objective(x, xt, gradient_of_energy(net, xt)[1], sigma)
         optimiser.zero_grad()
@@ -193,7 +193,12 @@ def network_file(net_name, trained):
     net = Energy(net_name, in_channels, dim, SIZE)
     if trained:
         train(net, in_channels, rng)
-    x = pictures(len(LEVELS), in_channels, SIZE, rng)
+    return arrays_of(net, in_channels, dim, SIZE, rng)
+
+
+def arrays_of(net, in_channels, dim, size, rng):
+    """What a file holds of a network."""
+    x = pictures(len(LEVELS), in_channels, size, rng)
     noise = torch.randn(x.shape, generator=rng)
     v = torch.randn(x.shape, generator=rng)
     sigma = torch.tensor(LEVELS)
@@ -210,7 +215,7 @@ def network_file(net_name, trained):
           + f", grad {scale:.3g}")
     print("  float32 against float64: " + ", ".join(f"{k} {e:.1e}" for k, e in errors.items()))
 
-    arrays = {"in_channels": np.array([in_channels]), "dim": np.array([dim]), "hw": np.array([SIZE]),
+    arrays = {"in_channels": np.array([in_channels]), "dim": np.array([dim]), "hw": np.array([size]),
               "sigma0": np.array([SIGMA0]), "x": x, "noise": noise, "sigma": sigma, "v": v}
     arrays |= {"param/" + k: p for k, p in params.items()}
     arrays |= {k: single[k] for k in ("energy", "score", "loss")}

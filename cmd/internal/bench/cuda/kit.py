@@ -32,7 +32,8 @@ PART = 55 << 20  # bytes
 LIBRARIES = ("libonnxruntime.so", "libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so")
 # The comparison's own files, at their places below the root: they find each other by these.
 FILES = ("cmd/internal/bench/python/compare.py", "cmd/internal/bench/python/side.py", "cmd/internal/bench/python/table.py",
-         "cmd/internal/bench/python/torchside.py", "cmd/internal/bench/cuda/counts.py", "models/energy/testdata/make_golden.py")
+         "cmd/internal/bench/python/torchside.py", "cmd/internal/bench/cuda/counts.py", "models/energy/testdata/make_golden.py",
+         "models/energy/testdata/make_unet.py")
 
 
 def needed(library):

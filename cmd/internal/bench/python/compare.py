@@ -34,6 +34,7 @@ PAPER_STEPS = 2700
 SMALL = {"net": "res12", "channels": 1, "dim": 16, "size": 32}
 MIDDLE = {"net": "res12", "channels": 1, "dim": 64, "size": 32}
 LARGE = {"net": "res18", "channels": 3, "dim": 128, "size": 32}
+UNET = {"net": "unet", "channels": 1, "dim": 32, "size": 16}
 
 
 def cases(quick):
@@ -47,6 +48,8 @@ def cases(quick):
         "train-d16": {"job": "train", **SMALL, "batch": 128, "rounds": few(12)},
         "train-d64": {"job": "train", **MIDDLE, "batch": 64, "rounds": few(6)},
         "train-d128": {"job": "train", **LARGE, "batch": 8, "shards": 1, "rounds": few(5)},
+        "score-unet": {"job": "score", **UNET, "batch": 64, "rounds": few(12)},
+        "train-unet": {"job": "train", **UNET, "batch": 32, "rounds": few(10)},
         "sample-d16": {"job": "sample", **SMALL, "batch": 64, "steps": steps, "rounds": few(5)},
         "features": {"job": "features", "net": "res12", "channels": 3, "dim": 1, "size": 32, "batch": 32, "rounds": few(4)},
     }

@@ -47,7 +47,7 @@ def megabytes(n):
 def model(case):
     if case["job"] == "features":
         return f"{case['channels']}x{case['size']}x{case['size']}"
-    net = case["net"].replace("res", "Res")
+    net = case["net"].replace("res", "Res").replace("unet", "U-Net")
     return f"{net} d={case['dim']}, {case['channels']}x{case['size']}x{case['size']}"
 
 

@@ -25,6 +25,7 @@ import torch._inductor.config
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[4] / "models/energy/testdata"))
 import make_golden  # noqa: E402  the energy networks and the objective, which tests hold ours to
+import make_unet  # noqa: E402
 
 FORMS = ("eager", "channels_last", "compile")
 STEP_SIZE, HOT = 0.02, 100.0
@@ -50,7 +51,11 @@ class Halved(torch.nn.Module):
 
 def network(o):
     torch.manual_seed(1)
-    net = make_golden.Energy(o.net, o.channels, o.dim, o.size).to(memory_format=memory_format(o.form))
+    if o.net == "unet":
+        net = make_unet.UNet(o.channels, o.dim, o.size)
+    else:
+        net = make_golden.Energy(o.net, o.channels, o.dim, o.size)
+    net = net.to(memory_format=memory_format(o.form))
     return Halved(net, o.device) if o.precision == "bf16" else net
 
 

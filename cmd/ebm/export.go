@@ -39,8 +39,8 @@ func (f *modelFlags) addNetwork(fs *pflag.FlagSet) {
 	fs.StringVar(&f.net.Net, "net", "", "the network: res6, res12, res18, res34 or unet (default: recognised)")
 	fs.IntVar(&f.net.Dim, "dim", 0, "channels after the first convolution (default: recognised)")
 	fs.IntVar(&f.net.Channels, "channels", 0, "channels of the pictures (default: recognised)")
-	fs.Var(sizeValue{f}, "size", "height and width of the pictures in pixels (default: recognised; of a residual head what the file says); of "+
-		"an ONNX file of another program a symbolic size, such as T=64, several times if need be")
+	fs.Var(sizeValue{f}, "size", "height and width of the pictures in pixels (default: recognised; of a residual head what the file says); "+
+		"of an ONNX file of another program a symbolic size, such as T=64, several times if need be")
 	fs.StringVar(&f.act, "activation", "", "elu, relu, softplus, swish or tanh (default elu, or what the file says)")
 	fs.StringVar(&f.head, "head", "", "the network's head: quadratic, linear or residual (default: recognised)")
 }

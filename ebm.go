@@ -138,12 +138,22 @@ func loadFolder(dir string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	return trained(dir, run, w, checkpoint.Step)
+}
+
+// ModelAt returns the model of the run in a folder with weights that it has, or had,
+// after so many updates.
+func ModelAt(run string, w energy.Weights, step int) (*Model, error) {
+	return trained(run, run, w, step)
+}
+
+func trained(name, run string, w energy.Weights, step int) (*Model, error) {
 	s, err := train.ReadSettings(run)
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Name: dir, Weights: w, About: s.Describe(), settings: &s, folder: run}
-	m.About["step"] = strconv.Itoa(checkpoint.Step)
+	m := &Model{Name: name, Weights: w, About: s.Describe(), settings: &s, folder: run}
+	m.About["step"] = strconv.Itoa(step)
 	net, _, err := s.Open(run)
 	if err != nil {
 		return nil, err

@@ -232,7 +232,13 @@ func (f *fitFlags) fit(ctx context.Context, a *app, flags *pflag.FlagSet) error 
 	a.log(fmt.Sprintf("training %s on %d examples, %d held out, batches of %d, %d steps", s.Model.Path, o.Train.Len(),
 		heldCount(o.Held), s.Batch, s.Steps))
 	o.Progress = a.progress()
-	r, err := train.Fit(ctx, rt, s, o)
+	var r train.Fitted
+	_, err = a.reported(rt, f.out, train.OutputSettings{ValidateEvery: s.Output.ValidateEvery}, func(hook train.Hook) (train.Result, error) {
+		o.Hook = hook
+		var err error
+		r, err = train.Fit(ctx, rt, s, o)
+		return r.Result, err
+	})
 	if err != nil {
 		a.interrupted(err, r.Result, "fit", f.out)
 		return fitKnobs().refused(err, "begin another run in another --out")

@@ -140,6 +140,9 @@ func (f *sweepFlags) plan(ctx context.Context, a *app, flags *pflag.FlagSet) (*s
 	if !flags.Changed("keep-checkpoints") {
 		base.Output.KeepCheckpoints = 1
 	}
+	if !flags.Changed("sample-every") {
+		base.Output.SampleEvery = 0
+	}
 	chosen, err := f.variants(flags, base)
 	if err != nil {
 		return nil, err
@@ -380,8 +383,10 @@ func (f *sweepFlags) run(ctx context.Context, a *app, rt *runtime.Runtime, s *se
 	if t.Steps = r.Steps; measured == 0 {
 		t.Output.ValidateEvery = max(r.Steps/10, 1)
 	}
-	_, err = train.Train(ctx, rt, t.Settings, t.data, train.Options{
-		Dir: one.out, Resume: true, Start: t.first, Held: t.held, HeldNoise: &s.noise, Progress: a.progress(), Log: a.log,
+	_, err = a.reported(rt, one.out, t.Output, func(hook train.Hook) (train.Result, error) {
+		return train.Train(ctx, rt, t.Settings, t.data, train.Options{
+			Dir: one.out, Resume: true, Start: t.first, Held: t.held, HeldNoise: &s.noise, Hook: hook, Progress: a.progress(), Log: a.log,
+		})
 	})
 	var diverged *train.NonFiniteError
 	if errors.As(err, &diverged) {

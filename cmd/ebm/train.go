@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"ebm"
+	"ebm/cmd/internal/assess"
 	"ebm/mdsm"
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/train"
@@ -146,6 +148,8 @@ func trainKnobs() knobs[train.Settings] {
 			func(s *train.Settings) *int { return &s.Output.ValidateEvery }),
 		number("early-stop", "end after so many of these measurements without a lower loss, 0 for never",
 			func(s *train.Settings) *int { return &s.Output.EarlyStop }),
+		number("sample-every", "of these measurements, between pictures of quick samples, 0 for none",
+			func(s *train.Settings) *int { return &s.Output.SampleEvery }),
 	}
 }
 
@@ -287,8 +291,10 @@ func (f *trainFlags) train(ctx context.Context, a *app, flags *pflag.FlagSet) er
 	}
 	s = t.Settings
 	a.log(fmt.Sprintf("training %v on %d x of %s, batches of %d, %d steps", s.NetworkName(), t.data.Len(), s.Data.Name, s.Batch, s.Steps))
-	r, err := train.Train(ctx, rt, s, t.data, train.Options{
-		Ranks: ranks, Dir: f.out, Resume: f.resume, Start: t.first, Held: t.held, Budget: f.time, Progress: a.progress(), Log: a.log,
+	r, err := a.reported(rt, f.out, s.Output, func(hook train.Hook) (train.Result, error) {
+		return train.Train(ctx, rt, s, t.data, train.Options{
+			Ranks: ranks, Dir: f.out, Resume: f.resume, Start: t.first, Held: t.held, Budget: f.time, Hook: hook, Progress: a.progress(), Log: a.log,
+		})
 	})
 	if err != nil {
 		a.interrupted(err, r, "train", f.out)
@@ -385,6 +391,20 @@ func (f *trainFlags) heldOut(ctx context.Context, a *app, s train.Settings, data
 	}
 	held, err = dataset.Part(set, 0, min(heldPictures, set.Len()))
 	return data, held, err
+}
+
+// reported makes a training in a folder, whose report is written as it goes.
+func (a *app) reported(rt *runtime.Runtime, dir string, o train.OutputSettings, run func(train.Hook) (train.Result, error)) (train.Result,
+	error) {
+	if a.world != nil && a.world.Rank() > 0 {
+		return run(nil)
+	}
+	t := assess.Training{Dir: dir, ValidateEvery: o.ValidateEvery, SampleEvery: o.SampleEvery, Runtime: rt, Log: a.log}
+	r, err := run(t.Hook)
+	if r.Made == 0 {
+		return r, err // what is there says it already
+	}
+	return r, cmp.Or(err, t.Write())
 }
 
 // trained adds what programs read of a training to a result.

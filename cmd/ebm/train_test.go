@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"image"
@@ -8,9 +9,12 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"ebm/cmd/internal/assess"
+	"ebm/cmd/internal/report"
 	"ebm/internal/metrics"
 	"ebm/internal/testkit"
 	"ebm/mdsm/train"
@@ -127,7 +131,8 @@ func TestFailedStartDoesNotBlock(t *testing.T) {
 }
 
 // TestTrainValidatesAndEndsInTime measures on the folder test of one's own
-// pictures, with weights of the same bits as without, and trains for a time.
+// pictures and draws samples, with weights of the same bits as without, and trains for a
+// time.
 func TestTrainValidatesAndEndsInTime(t *testing.T) {
 	testkit.Long(t)
 	photos := colourPictures(t, 5)
@@ -143,6 +148,9 @@ func TestTrainValidatesAndEndsInTime(t *testing.T) {
 	}
 	mustRun(t, args("plain", "--steps", "4")...)
 	mustRun(t, args("watched", "--steps", "4", "--validate-every", "2")...)
+	mustRun(t, args("unwatched", "--steps", "4", "--validate-every", "2", "--sample-every", "0")...)
+	sampledWhileTraining(t, "watched", "step-00000002.png", "step-00000004.png")
+	sampledWhileTraining(t, "unwatched")
 	testkit.SameFiles(t, filepath.Join("watched", "checkpoints", "step-00000004"), filepath.Join("plain", "checkpoints", "step-00000004"),
 		"model.safetensors", "state.safetensors")
 	records, err := metrics.ReadFile(filepath.Join("watched", metrics.LinesFile))
@@ -165,5 +173,40 @@ func TestTrainValidatesAndEndsInTime(t *testing.T) {
 	if code, _, stderr := ebmRun(t, "train", "--data", photos, "--size", "16", "--validate-every", "2", "--out", "wrong"); code != 1 ||
 		!strings.Contains(stderr, "--validate-every 2, want pictures to measure on") {
 		t.Errorf("without held-out pictures: exit status %d, %q", code, stderr)
+	}
+}
+
+// sampledWhileTraining checks that a run has just these pictures of quick samples, in
+// the report and for TensorBoard too.
+func sampledWhileTraining(t *testing.T, run string, want ...string) {
+	t.Helper()
+	var names []string
+	entries, _ := os.ReadDir(filepath.Join(run, assess.GridsFolder)) // a run without pictures has none
+	for _, e := range entries {
+		names = append(names, e.Name())
+		f, err := os.Open(filepath.Join(run, assess.GridsFolder, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := png.Decode(f); err != nil {
+			t.Errorf("%s: %v", e.Name(), err)
+		}
+		f.Close()
+	}
+	if !slices.Equal(names, want) {
+		t.Errorf("%s has the pictures %v, want %v", run, names, want)
+	}
+	events, err := filepath.Glob(filepath.Join(run, metrics.EventsFolder, "*"))
+	if err != nil || len(events) != 1 || bytes.Count(testkit.Read(t, events[0]), []byte("\x89PNG")) != len(want) {
+		t.Errorf("%s: the event files %v (%v) do not have %d pictures", run, events, err, len(want))
+	}
+	page := string(testkit.Read(t, filepath.Join(run, report.HTMLFile)))
+	if strings.Count(page, "data:image/png") != len(want) {
+		t.Errorf("%s: the report has %d pictures, want %d", run, strings.Count(page, "data:image/png"), len(want))
+	}
+	for _, text := range []string{"Progress", "held out", "held-out loss by noise level", "Settings of the run", "validate_every"} {
+		if !strings.Contains(page, text) {
+			t.Errorf("%s: the report has no %q", run, text)
+		}
 	}
 }

@@ -46,6 +46,8 @@ func TestTrainPoints(t *testing.T) {
 	}
 	mustRun(t, "train", "--resume", "--out", parts)
 	testkit.SameFiles(t, parts, whole, "checkpoints/step-00000300/model.safetensors")
+	// The samples' noise and places are their own, so that their pictures are too.
+	testkit.SameFiles(t, parts, whole, "grids/step-00000300.png")
 
 	mustRun(t, "sample", "--run", whole, "--count", "200", "--steps", "100", "--step-size", "0.05", "--chains", "2")
 	drawn, err := npz.ReadFile(filepath.Join(whole, "samples", "samples.npz"))

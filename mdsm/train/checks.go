@@ -30,6 +30,7 @@ func training(steps, batch int, seed uint64, o OptimiserSettings, out OutputSett
 		when(out.MTBF >= 0, "output.mtbf", out.MTBF, "a time such as 12h"), atLeast("output.keep_checkpoints", out.KeepCheckpoints, 0),
 		atLeast("output.log_every", out.LogEvery, 1),
 		atLeast("output.validate_every", out.ValidateEvery, 0), atLeast("output.early_stop", out.EarlyStop, 0),
+		atLeast("output.sample_every", out.SampleEvery, 0),
 	)
 }
 

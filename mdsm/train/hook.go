@@ -1,8 +1,10 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"image"
 	"maps"
 	"slices"
 
@@ -15,16 +17,17 @@ import (
 // error ends the run with that error; ErrStop ends it well, with a checkpoint.
 type Hook func(ctx context.Context, u Update) error
 
-// then returns a hook that calls h and, where that is no error, next.
+// then returns a hook that calls h and, where that is no error but ErrStop, next.
 func (h Hook) then(next Hook) Hook {
 	if next == nil {
 		return h
 	}
 	return func(ctx context.Context, u Update) error {
-		if err := h(ctx, u); err != nil {
+		err := h(ctx, u)
+		if err != nil && !errors.Is(err, ErrStop) {
 			return err
 		}
-		return next(ctx, u)
+		return cmp.Or(next(ctx, u), err)
 	}
 }
 
@@ -41,6 +44,7 @@ type Update struct {
 
 	weights func() energy.Weights
 	log     map[string]float64
+	images  map[string]image.Image
 }
 
 // Weights returns a copy of the weights after the update: the averaged ones
@@ -50,13 +54,16 @@ func (u Update) Weights() energy.Weights { return u.weights() }
 // Log adds numbers to the step's line of metrics, which has them by name.
 func (u Update) Log(values map[string]float64) { maps.Copy(u.log, values) }
 
-// after calls the hook, if there is one, and returns what it logged and
+// LogImage adds a picture to the step in the files of TensorBoard.
+func (u Update) LogImage(tag string, img image.Image) { u.images[tag] = img }
+
+// after calls the hook, if there is one, and returns the update with what it logged, and
 // whether the run ends.
-func (s *state) after(ctx context.Context, u Update, current int) (logged map[string]float64, stop bool, err error) {
+func (s *state) after(ctx context.Context, u Update, current int) (_ Update, stop bool, err error) {
 	if s.Hook == nil {
-		return nil, false, nil
+		return u, false, nil
 	}
-	u.log = make(map[string]float64)
+	u.log, u.images = make(map[string]float64), make(map[string]image.Image)
 	var lost error
 	u.weights = func() energy.Weights {
 		lost = errors.Join(lost, s.fetch(current))
@@ -64,12 +71,12 @@ func (s *state) after(ctx context.Context, u Update, current int) (logged map[st
 	}
 	err = s.Hook(ctx, u)
 	if lost != nil {
-		return u.log, false, lost
+		return u, false, lost
 	}
 	if errors.Is(err, ErrStop) {
-		return u.log, true, nil
+		return u, true, nil
 	}
-	return u.log, false, err
+	return u, false, err
 }
 
 // hold moves the state to the memory of the device, where one computes: the first set,

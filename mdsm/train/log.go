@@ -1,16 +1,32 @@
 package train
 
-import "ebm/internal/metrics"
+import (
+	"maps"
+	"slices"
+
+	"ebm/internal/metrics"
+)
 
 // log is the metrics of a run, or nothing for one that leaves nothing behind.
 type log struct{ w *metrics.Writer }
 
-// add writes a line of metrics, if there is anything in it.
-func (l *log) add(step int, values map[string]float64) error {
-	if l.w == nil || len(values) == 0 {
+// add writes what was logged of an update: a line of metrics, if there is anything in
+// it, and pictures.
+func (l *log) add(u Update) error {
+	if l.w == nil {
 		return nil
 	}
-	return l.w.Add(int64(step), values)
+	if len(u.log) > 0 {
+		if err := l.w.Add(int64(u.Step), u.log); err != nil {
+			return err
+		}
+	}
+	for _, tag := range slices.Sorted(maps.Keys(u.images)) {
+		if err := l.w.AddImage(int64(u.Step), tag, u.images[tag]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (l *log) sync() error {

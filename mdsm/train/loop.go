@@ -276,7 +276,7 @@ func (s *state) run(ctx context.Context, u updater, log *log) (Result, error) {
 			return result, err
 		}
 		current = 1 - current
-		logged, enough, err := s.after(ctx, made, current)
+		made, enough, err := s.after(ctx, made, current)
 		if err != nil {
 			return result, err
 		}
@@ -288,10 +288,10 @@ func (s *state) run(ctx context.Context, u updater, log *log) (Result, error) {
 			result.Loss = window.mean()
 			stage.Note(note(result.Loss, deadline))
 			result.Seconds += window.seconds
-			logged = window.values(made.LearningRate, logged)
+			made.log = window.values(made.LearningRate, made.log)
 			window = newWindow()
 		}
-		if err := log.add(t, logged); err != nil {
+		if err := log.add(made); err != nil {
 			return result, err
 		}
 		if last || s.pace.due(t, s.Loop, time.Now()) {

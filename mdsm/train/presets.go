@@ -41,7 +41,7 @@ func base(data string, channels int) Settings {
 			LearningRate: LearningRate{Schedule: Cosine, Initial: 5e-5, Final: 1e-6},
 			Beta1:        0.9, Beta2: 0.95, Epsilon: 1e-8,
 		},
-		Output: OutputSettings{CheckpointEvery: 5000, LogEvery: 20},
+		Output: OutputSettings{CheckpointEvery: 5000, LogEvery: 20, SampleEvery: 1},
 	}
 }
 

@@ -101,6 +101,9 @@ type OutputSettings struct {
 	// loss after which a run ends, 0 for never.
 	ValidateEvery int `toml:"validate_every,omitzero"`
 	EarlyStop     int `toml:"early_stop,omitzero"`
+	// SampleEvery is the number of these measurements between grids of quick samples, 0
+	// for none; Train leaves them to the caller.
+	SampleEvery int `toml:"sample_every,omitzero"`
 }
 
 // Network returns the description of the network that s trains.

@@ -1,14 +1,19 @@
 package assess
 
 import (
+	"bytes"
 	"fmt"
+	"math"
 	"path/filepath"
 	"time"
 
 	"ebm"
 	"ebm/cmd/internal/report"
 	"ebm/internal/files"
+	"ebm/internal/picture"
+	"ebm/mdsm/dataset"
 	"ebm/mdsm/train"
+	"ebm/models/tensor"
 )
 
 // ReportPoints writes into the report of a run on points in the plane a picture of
@@ -46,4 +51,33 @@ func ReportPoints(run string, m *ebm.Model, picture string, count int, log func(
 		return err
 	}
 	return doc.Write(run)
+}
+
+// Scatter draws points in the plane [N 2], in the units of the data, over the contours of
+// a model's energy, as a PNG file of so many pixels a side; nil where the model has no
+// energy. energy returns it at points as the model takes them.
+func Scatter(m *ebm.Model, x *tensor.Tensor, side int, energy func(x *tensor.Tensor) (*tensor.Tensor, error)) ([]byte, error) {
+	points := tensor.Data[float32](x)
+	s := picture.Scatter{Side: side, Levels: 12, MinX: math.Inf(1), MaxX: math.Inf(-1), MinY: math.Inf(1), MaxY: math.Inf(-1)}
+	for i := 0; i < len(points); i += 2 {
+		s.MinX, s.MaxX = math.Min(s.MinX, float64(points[i])), math.Max(s.MaxX, float64(points[i]))
+		s.MinY, s.MaxY = math.Min(s.MinY, float64(points[i+1])), math.Max(s.MaxY, float64(points[i+1]))
+	}
+	margin := 0.12*math.Max(s.MaxX-s.MinX, s.MaxY-s.MinY) + 1e-6
+	s.MinX, s.MaxX, s.MinY, s.MaxY = s.MinX-margin, s.MaxX+margin, s.MinY-margin, s.MaxY+margin
+	at := tensor.New(tensor.Float32, side*side, 2)
+	for i := range side * side {
+		px, py := s.At(i%side, i/side)
+		tensor.Data[float32](at)[2*i], tensor.Data[float32](at)[2*i+1] = float32(px), float32(py)
+	}
+	if m.Mean != nil {
+		dataset.ToStandard(at, m.Mean, m.Deviation)
+	}
+	values, err := energy(at)
+	if err != nil || values == nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	err = s.WritePNG(&b, tensor.Data[float32](values), points)
+	return b.Bytes(), err
 }

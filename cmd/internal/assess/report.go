@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"ebm/cmd/internal/report"
@@ -33,6 +31,8 @@ const (
 	idSelection        = "selection"
 	idSelectionNumbers = "selection-numbers"
 	idTraining         = "training"
+	idProgress         = "progress"
+	idGrids            = "grids"
 	idSettings         = "settings"
 	idConditions       = "conditions"
 	idTimings          = "timings"
@@ -160,33 +160,21 @@ func (a *assessment) modesChart() report.Section {
 	return chart
 }
 
-// trainingSections show the loss and the settings of the run.
+// trainingSections show the losses and the settings of the run.
 func (a *assessment) trainingSections() ([]report.Section, error) {
 	var list []report.Section
 	values := a.about
 	if a.settings != nil {
 		values = a.settings.Values()
-		line, err := Losses(RunFolder(a.Run))
+		records, err := metrics.ReadFile(filepath.Join(RunFolder(a.Run), metrics.LinesFile))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
-		if len(line.X) > 0 {
-			c := LossChart("Training", fmt.Sprintf("Loss of the training batches, means over %d steps.",
-				a.settings.Output.LogEvery), Smoothed(line, 100)...)
-			c.ID = idTraining
-			list = append(list, c)
+		if chart, ok := trainingChart(records); ok {
+			list = append(list, chart)
 		}
 	}
-	f := report.Facts{ID: idSettings, Title: "Settings of the run"}
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if values[name] != "" {
-			f.Items = append(f.Items, report.Fact{Name: name, Value: values[name]})
-		}
-	}
-	if len(f.Items) > 0 {
-		list = append(list, f)
-	}
-	return list, nil
+	return append(list, settingsFacts(values)...), nil
 }
 
 func (a *assessment) conditions() report.Section {

@@ -39,7 +39,7 @@ func numberText(v *float64) string {
 	if v == nil {
 		return "–"
 	}
-	return report.NumberText(*v)
+	return fmt.Sprintf("%.5g", *v) // settings are often near each other
 }
 
 // Text returns the table as lines whose cells end at tabs.

@@ -22,7 +22,6 @@ func Curves(ids []string, records [][]metrics.Record) []Panel {
 			maps.Copy(seen, r.Values)
 		}
 	}
-	levels := train.LevelsOf(seen)
 	others := slices.DeleteFunc(slices.Sorted(maps.Keys(seen)), func(name string) bool {
 		return name == "loss" || strings.HasPrefix(name, train.HeldOutLoss)
 	})
@@ -51,17 +50,31 @@ func Curves(ids []string, records [][]metrics.Record) []Panel {
 		add(name, each(name, "")...)
 	}
 	if len(ids) == 1 {
-		const colours = 6
-		var list []Series
-		for i, level := range levels {
-			if i*colours/len(levels) == (i-1)*colours/len(levels) && i > 0 {
-				continue
-			}
-			list = append(list, Curve("σ = "+level, train.HeldOutLoss+"/"+level, records[0]))
+		if p, ok := Levels(records[0]); ok {
+			panels = append(panels, p)
 		}
-		add("held-out loss by noise level", list...)
 	}
 	return panels
+}
+
+// Levels returns a panel of the held-out loss at some of its noise levels; ok is false
+// where there are none.
+func Levels(records []metrics.Record) (p Panel, ok bool) {
+	seen := map[string]float64{}
+	for _, r := range records {
+		maps.Copy(seen, r.Values)
+	}
+	levels := train.LevelsOf(seen)
+	p.Y = Axis{Label: "held-out loss by noise level", Log: true}
+	for i, level := range levels {
+		if i*paletteSize/len(levels) == (i-1)*paletteSize/len(levels) && i > 0 {
+			continue
+		}
+		line := Curve("σ = "+level, train.HeldOutLoss+"/"+level, records)
+		p.Series = append(p.Series, line)
+		p.Y.Log = p.Y.Log && !slices.ContainsFunc(line.Y, func(v float64) bool { return v <= 0 })
+	}
+	return p, len(p.Series) > 0
 }
 
 // Curve returns a metric over the steps, thinned, and with its last value.

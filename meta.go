@@ -1,6 +1,7 @@
 package ebm
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -8,6 +9,8 @@ import (
 
 	"ebm/mdsm"
 	"ebm/mdsm/dataset"
+	"ebm/mdsm/langevin"
+	"ebm/mdsm/train"
 )
 
 // Meta is what a model's files say of it beside its weights.
@@ -27,6 +30,10 @@ type Meta struct {
 	Mean, Deviation []float64
 	// Data names the data set of the training, "" where that is not known.
 	Data string
+	// TrainedBy is what was minimised, "" where that is the paper's objective or not known.
+	TrainedBy train.Objective
+	// Flow is how a model of energy matching is sampled, nil for others.
+	Flow *langevin.Flow
 }
 
 // PaperMeta returns the paper's numbers, which hold where nothing says
@@ -49,7 +56,14 @@ func ParseMeta(about map[string]string, shape []int) (Meta, error) {
 		}
 		*to = v
 	}
-	m.Data = about["data"]
+	m.Data, m.TrainedBy = about["data"], train.Objective(about["objective"])
+	if m.TrainedBy == train.EnergyMatching {
+		m.Sigma0 = 0 // nothing is smoothed
+		var err error
+		if m.Flow, err = parseFlow(about); err != nil {
+			return m, err
+		}
+	}
 	if err := m.parseStandard(about, shape); err != nil {
 		return m, err
 	}
@@ -66,6 +80,23 @@ func ParseMeta(about map[string]string, shape []int) (Meta, error) {
 		return m, fmt.Errorf("metadata say pad is %q, want a number of pixels", text)
 	}
 	return m, nil
+}
+
+// flowKeys are the metadata of a model of energy matching.
+func flowKeys() []string { return []string{"start_mean", "start_sigma", "tau", "epsilon"} }
+
+// parseFlow reads them.
+func parseFlow(about map[string]string) (*langevin.Flow, error) {
+	f := new(langevin.Flow)
+	for i, to := range []*float64{&f.Start.Mean, &f.Start.Sigma, &f.Tau, &f.Epsilon} {
+		key := flowKeys()[i]
+		v, err := strconv.ParseFloat(about[key], 64)
+		if err != nil || !(v >= 0) || math.IsInf(v, 0) || key == "tau" && !(v > 0 && v <= 1) {
+			return nil, fmt.Errorf("metadata say %s is %q, want a number from 0, tau above 0 and up to 1", key, about[key])
+		}
+		*to = v
+	}
+	return f, nil
 }
 
 // parseStandard reads mean and deviation.
@@ -96,9 +127,45 @@ func (m Meta) Levels(n int) ([]float64, error) {
 // formatSigma writes a noise level as metadata have it.
 func formatSigma(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 
+// Annealed reports whether samples are drawn by annealing, as the paper's are, or by
+// samplers of few evaluations: the energy is a denoiser at any noise level. Others have
+// a sampler of their own, see Suit.
+func (m Meta) Annealed() bool {
+	return m.TrainedBy != train.EnergyMatching && m.TrainedBy != train.NCSN
+}
+
+// Suit gives settings the sampler of a model that is not annealed: of energy matching a
+// langevin.Flow up to a time, 0 for its own, and of NCSN langevin.PerLevel, in so many
+// steps, 0 for their own. It leaves those of other models as they are.
+func (m Meta) Suit(set *langevin.Settings, until float64, steps int) (err error) {
+	switch m.TrainedBy {
+	case train.EnergyMatching:
+		until = cmp.Or(until, m.Flow.Until())
+		set.Start, set.Raw, set.Watch.Snapshots = m.Flow.Start, true, nil
+		set.Updates, err = m.Flow.Updates(until, cmp.Or(steps, int(math.Ceil(langevin.FlowSteps*until))))
+	case train.NCSN:
+		set.Start.Sigma = m.SigmaMax
+		set.Updates, err = langevin.PerLevel(m.SigmaMax, m.SigmaMin, cmp.Or(steps, 1000))
+	}
+	return err
+}
+
+// denoises returns an error where the model was trained to another energy than one whose
+// jump of σ₀ takes away noise of any level.
+func (m *Model) denoises() error {
+	if m.Annealed() {
+		return nil
+	}
+	return fmt.Errorf("%s was trained by %s, want an energy that takes away noise of any level, as of %s", m.Name, m.TrainedBy,
+		train.Denoising)
+}
+
 // KnowsSigma0 returns an error where the model does not say its σ₀, which a
 // denoising jump takes.
 func (m *Model) KnowsSigma0() error {
+	if err := m.denoises(); err != nil {
+		return err
+	}
 	if m.Sigma0 > 0 {
 		return nil
 	}

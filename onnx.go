@@ -3,10 +3,12 @@ package ebm
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"strings"
 
 	"ebm/export"
 	"ebm/mdsm"
+	"ebm/mdsm/train"
 	"ebm/models/graph"
 	"ebm/models/rng"
 )
@@ -57,6 +59,20 @@ var valueDocs = map[string]string{
 	"x_next":        "the pictures after K steps",
 }
 
+// otherDocs describe the inputs and outputs of training steps of other objectives than
+// the paper's.
+var otherDocs = map[string]string{
+	"loss":        "the objective of the batch",
+	"grad_norm":   "norm of the gradient over all weights",
+	"neighbours":  "x's of the data [M …]",
+	"own":         "the place of each x among the neighbours [N], any other number for none",
+	"from":        "noise x₀ that transport begins at, of x's shape, paired with x",
+	"time":        "t from 0 to 1, one for each pair [N]",
+	"start":       "where chains begin, of x's shape",
+	"start_time":  "t when chains begin [N], 0 for noise and 1 for data",
+	"chain_noise": "standard normal noise of the chains' steps [N K …]",
+}
+
 // Kinds returns all kinds.
 func Kinds() []Kind {
 	list := make([]Kind, len(kinds))
@@ -96,7 +112,7 @@ func (m *Model) Graph(k Kind) (g *graph.Graph, err error) {
 		case HVPKind:
 			g = mdsm.HessianGraph(m.Network, m.Weights)
 		case TrainKind:
-			g = mdsm.TrainGraph(m.Network, m.Objective(), m.adam())
+			g = mdsm.TrainGraph(m.Network, m.criterion(), m.adam())
 		case SamplerKind:
 			if m.Sampler != nil {
 				g, chain = m.chainGraph(*m.Sampler)
@@ -108,6 +124,20 @@ func (m *Model) Graph(k Kind) (g *graph.Graph, err error) {
 		}
 	})
 	return g, cmp.Or(err, chain)
+}
+
+// criterion returns what the model's run minimises, or the paper's objective.
+func (m *Model) criterion() mdsm.Criterion {
+	if m.other() {
+		return m.settings.Criterion()
+	}
+	return m.Objective()
+}
+
+// other reports whether the model comes from a run that did not minimise the paper's
+// objective.
+func (m *Model) other() bool {
+	return m.settings != nil && m.settings.Objective != "" && m.settings.Objective != train.Denoising
 }
 
 // Objective returns the loss that the model was trained with, the paper's
@@ -141,11 +171,22 @@ func (m *Model) ExportOptions(k Kind, batch int) export.Options {
 		meta["noise"], meta["seed"] = "squares", fmt.Sprint(*m.NoiseSeed)
 		o.Count = &export.Counted{Input: "noise", Key: rng.SquaresKey(*m.NoiseSeed)}
 	}
+	if k == TrainKind && m.other() {
+		o.Docs = maps.Clone(valueDocs)
+		maps.Copy(o.Docs, otherDocs)
+		o.Doc = fmt.Sprintf("one training step: %s with double backpropagation, and Adam (%v)", m.settings.Objective, m.Network)
+		return fixed(o, batch)
+	}
 	for _, row := range kinds {
 		if row.kind == k {
 			o.Doc = fmt.Sprintf("%s (%v, σ₀ = %g)", row.about, m.Network, m.Sigma0)
 		}
 	}
+	return fixed(o, batch)
+}
+
+// fixed returns options with a batch, 0 for a dynamic one.
+func fixed(o export.Options, batch int) export.Options {
 	if batch > 0 {
 		o.Sizes = map[string]int{"N": batch}
 	}

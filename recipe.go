@@ -21,7 +21,11 @@ const SamplerFile = "sampler.json"
 // Recipe returns a sampler of no more evaluations than a budget: what a search has
 // found for the model, of those that the run's folder or the shipped model has, or
 // where there is none langevin.Fast.
+// The error names a model that was trained to no denoiser of any noise level.
 func (m *Model) Recipe(budget int) (langevin.Recipe, error) {
+	if err := m.denoises(); err != nil {
+		return langevin.Recipe{}, err
+	}
 	data, from, err := m.tuned()
 	if err != nil {
 		return langevin.Recipe{}, err

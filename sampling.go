@@ -58,7 +58,15 @@ func (s Sampling) settings(m *Model) (langevin.Settings, error) {
 	if len(s.Updates) == 0 && len(s.Temperatures) > 0 {
 		set.Updates = langevin.At(set.StepSize, s.Temperatures)
 	}
+	if s.Schedule == (langevin.Schedule{}) && len(set.Updates) == 0 && s.Recipe == nil {
+		if err := m.Suit(&set, 0, s.Steps); err != nil {
+			return set, fmt.Errorf("%s: %w", m.Name, err)
+		}
+	}
 	if s.Recipe != nil {
+		if err := m.denoises(); err != nil {
+			return set, err
+		}
 		var err error
 		if set.Updates, err = s.Recipe.Updates(m.SigmaMax, m.Sigma0); err != nil {
 			return set, fmt.Errorf("%s: %w", m.Name, err)
@@ -76,7 +84,8 @@ func (s Sampling) settings(m *Model) (langevin.Settings, error) {
 
 // Sample draws samples by annealed Langevin dynamics (eq. 8) and one denoising
 // jump (eq. 9), as float32 pictures [Count C H W] with values around [0, 1]. There
-// is no jump where the model does not say its σ₀.
+// is no jump where the model does not say its σ₀. Models that are not annealed
+// ([Meta.Suit]) take the samplers of their own, if s has neither a schedule nor steps.
 func (e *Engine) Sample(ctx context.Context, s Sampling) (*tensor.Tensor, error) {
 	files, err := e.Model.Files()
 	if err != nil {

@@ -41,29 +41,16 @@ func (s ShortRun) Validate() error {
 	return nil
 }
 
-// TrainGraph returns the whole training step as one graph, chains included:
-//
-//	x, noise, start [N …], chain_noise [N Steps …], learning_rate [1], step [1]
-//	(int64, from 1), and for every parameter P: P, P.m, P.v (and P.ema)
-//	→ loss [1], grad_norm [1], P.next, P.m.next, P.v.next (and P.ema.next)
-//
-// noise is standard normal, start where the chains begin.
-func (s ShortRun) TrainGraph(n energy.Network, a Optimiser) *graph.Graph {
-	return trainStep(n, s.batchLoss, 1, a)
-}
-
-// GradientGraph returns the part of TrainGraph up to the gradients, as the
-// function of that name does for the paper's objective.
-func (s ShortRun) GradientGraph(n energy.Network, shards int) *graph.Graph {
-	return gradientStep(n, s.batchLoss, 1/float64(shards))
-}
-
+// batchLoss adds x, noise, start [N …] and chain_noise [N Steps …]: noise is standard
+// normal, start where the chains begin.
 func (s ShortRun) batchLoss(g *graph.Graph, n energy.Network) func(energy.Params) *graph.Node {
 	x := inputX(g, n)
 	noise, start := g.Input("noise", x.DType(), x.Shape()), g.Input("start", x.DType(), x.Shape())
 	kicks := g.Input("chain_noise", x.DType(), slices.Insert(slices.Clone(x.Shape()), 1, graph.Const(s.Steps)))
 	return func(params energy.Params) *graph.Node { return s.loss(withParams(n, params), x, noise, start, kicks) }
 }
+
+func (s ShortRun) scale() float64 { return 1 }
 
 // loss adds L, of shape [].
 func (s ShortRun) loss(energy Energy, x, noise, start, kicks *graph.Node) *graph.Node {
@@ -79,12 +66,11 @@ func (s ShortRun) loss(energy Energy, x, noise, start, kicks *graph.Node) *graph
 
 // chain adds Steps Langevin steps from start and returns where they end.
 func (s ShortRun) chain(energy Energy, start, kicks *graph.Node) *graph.Node {
-	g, x := start.Graph(), start
-	size := graph.Reshape(g.Scalar(x.DType(), s.StepSize), graph.Dims(1))
-	temperature := g.Scalar(x.DType(), s.Temperature)
-	for k := range s.Steps {
-		kick := graph.Reshape(graph.Slice(kicks, 1, k, k+1, 1), x.Shape())
+	g := start.Graph()
+	size := graph.Reshape(g.Scalar(start.DType(), s.StepSize), graph.Dims(1))
+	temperature := g.Scalar(start.DType(), s.Temperature)
+	return chained(s.Steps, start, kicks, func(x, kick *graph.Node) *graph.Node {
 		x, _ = Langevin(energy, x, kick, size, temperature)
-	}
-	return x
+		return x
+	})
 }

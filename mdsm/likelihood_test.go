@@ -24,7 +24,7 @@ func TestShortRunIsItsFormula(t *testing.T) {
 	for name, p := range w {
 		batch[name] = p
 	}
-	got := execute(t, run.GradientGraph(n, 1), batch)["loss"].Float64s()[0]
+	got := execute(t, mdsm.GradientGraph(n, run, 1), batch)["loss"].Float64s()[0]
 
 	// The chains' noise is [K N …] in a sampler and [N K …] in a step.
 	turned := tensor.New(tensor.Float32, 3, 2, 1, 8, 8)

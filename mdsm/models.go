@@ -91,30 +91,33 @@ type Objective struct {
 	Weighting Weighting
 }
 
-// TrainGraph returns the whole training step as one graph:
+// Criterion is what a training step minimises: [Objective], [Posterior] or
+// [ShortRun].
+type Criterion interface {
+	// batchLoss adds the inputs that hold a batch, x [N …] first, and returns what adds
+	// the loss of shape [].
+	batchLoss(g *graph.Graph, n energy.Network) func(energy.Params) *graph.Node
+	// scale is what the gradient of the loss is multiplied with before the optimiser
+	// sees it.
+	scale() float64
+}
+
+// TrainGraph returns the whole training step as one graph, of the paper's objective:
 //
 //	x, noise [N …], sigma [N], learning_rate [1], step [1] (int64, from 1),
 //	and for every parameter P: P, P.m, P.v (and P.ema)
 //	→ loss [1] (eq. 7), grad_norm [1], P.next, P.m.next, P.v.next (and P.ema.next)
 //
 // Adam sees the gradient of loss/σ₀⁴, as in the paper's code; grad_norm is
-// the norm of that.
-func TrainGraph(n energy.Network, o Objective, a Optimiser) *graph.Graph {
-	return trainStep(n, o.batchLoss, o.scale(), a)
-}
-
-// batchLoss adds the inputs that hold a batch, and returns what adds its loss
-// of shape [].
-type batchLoss func(g *graph.Graph, n energy.Network) func(energy.Params) *graph.Node
-
-func trainStep(n energy.Network, batch batchLoss, scale float64, a Optimiser) *graph.Graph {
+// the norm of that. Other criteria have their own inputs in place of noise and sigma.
+func TrainGraph(n energy.Network, c Criterion, a Optimiser) *graph.Graph {
 	g := graph.New("train")
-	of := batch(g, n)
+	of := c.batchLoss(g, n)
 	learningRate, step := scheduleInputs(g, tensor.Float32)
 	params := energy.Inputs(g, n, tensor.Float32)
 	loss := of(params)
 	g.Output("loss", graph.Reshape(loss, graph.Dims(1)))
-	Minimise(a, loss, scale, names(n), params, learningRate, step)
+	Minimise(a, loss, c.scale(), names(n), params, learningRate, step)
 	return g
 }
 
@@ -125,17 +128,13 @@ func trainStep(n energy.Network, batch batchLoss, scale float64, a Optimiser) *g
 //
 // The shards' gradients add up to that of the batch, and the batch's loss is
 // the mean of theirs.
-func GradientGraph(n energy.Network, o Objective, shards int) *graph.Graph {
-	return gradientStep(n, o.batchLoss, o.scale()/float64(shards))
-}
-
-func gradientStep(n energy.Network, batch batchLoss, scale float64) *graph.Graph {
+func GradientGraph(n energy.Network, c Criterion, shards int) *graph.Graph {
 	g := graph.New("gradient")
-	of := batch(g, n)
+	of := c.batchLoss(g, n)
 	params := energy.Inputs(g, n, tensor.Float32)
 	loss := of(params)
 	g.Output("loss", graph.Reshape(loss, graph.Dims(1)))
-	for i, d := range Gradients(loss, scale, names(n), params) {
+	for i, d := range Gradients(loss, c.scale()/float64(shards), names(n), params) {
 		g.Output(names(n)[i]+".grad", d)
 	}
 	return g

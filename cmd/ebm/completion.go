@@ -121,7 +121,7 @@ func flagValues(command, flag string) func() []string {
 	case "weighting":
 		return wordsOf(mdsm.InverseVariance, mdsm.Inverse, mdsm.Uniform)
 	case "objective":
-		return wordsOf(train.Denoising, train.Likelihood)
+		return func() []string { return texts(train.Objectives()) }
 	case "schedule":
 		return wordsOf("paper", string(langevin.Linear), string(langevin.Constant))
 	case "sampler":

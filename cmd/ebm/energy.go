@@ -80,6 +80,9 @@ func (f *energyFlags) load(a *app) (*ebm.Model, error) {
 // loadJumping finds a model whose σ₀ is known.
 func (f *energyFlags) loadJumping(a *app) (*ebm.Model, error) {
 	m, err := f.load(a)
+	if err == nil && !m.Annealed() {
+		return nil, m.KnowsSigma0()
+	}
 	if err == nil && m.Sigma0 == 0 {
 		return nil, usagef("%s does not say its σ₀, want --sigma0", f.run)
 	}

@@ -68,6 +68,8 @@ func (f *fewStepFlags) few(m *ebm.Model) (*langevin.Recipe, error) {
 	var r langevin.Recipe
 	var err error
 	switch {
+	case f.isFew() && !m.Annealed():
+		return nil, usagef("%s was trained by %s, which samplers of few evaluations are not for", m.Name, m.TrainedBy)
 	case f.isFew() && m.Sigma0 == 0:
 		return nil, usagef("%s does not say its σ₀, want --sigma0 for samplers of few evaluations", m.Name)
 	case f.recipe != "":

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -24,6 +25,7 @@ type reproduceFlags struct {
 	inception string
 	seed      uint64
 	yes       bool
+	budget    time.Duration
 	asJSON    bool
 }
 
@@ -36,6 +38,8 @@ func (f *reproduceFlags) add(fs *pflag.FlagSet) {
 	fs.StringToStringVar(&f.data, "data", nil, "folders of data sets that do not find themselves, as NAME=DIR, such as cifar10=DIR,svhn=DIR")
 	fs.StringVar(&f.inception, "inception", "", "weights of the FID Inception network, for FID and Inception score (see evaluate)")
 	fs.Uint64Var(&f.seed, "seed", 0, "seed of samples, noise and choices; trainings have their presets' own")
+	fs.DurationVar(&f.budget, "budget", 0, "objectives: how long each trains on digits, such as 30m (default 1m at the scale small, 30m at "+
+		"paper)")
 	fs.BoolVar(&f.yes, "yes", false, "begin the paper's scale, whose cost is said otherwise and nothing done")
 	fs.BoolVar(&f.asJSON, "json", false, "print the results as JSON")
 }
@@ -117,10 +121,14 @@ func (f *reproduceFlags) reproduce(ctx context.Context, a *app, names []string) 
 			return usagef("--data %s, want one of %s", name, strings.Join(dataset.Names(), ", "))
 		}
 	}
+	if f.budget < 0 {
+		return usagef("--budget %v, want a time such as 30m", f.budget)
+	}
 	if f.out == "" {
 		f.out = filepath.Join("reproduction", string(scale))
 	}
-	o := reproduce.Options{Dir: f.out, Scale: scale, Model: f.model, Data: f.data, Inception: f.inception, Seed: f.seed, Log: a.log}
+	o := reproduce.Options{Dir: f.out, Scale: scale, Model: f.model, Data: f.data, Inception: f.inception, Seed: f.seed, Log: a.log,
+		Budget: f.budget, Clock: processTime}
 	rt, err := a.runtime(ctx)
 	if err != nil {
 		return err

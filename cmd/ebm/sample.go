@@ -33,6 +33,7 @@ type sampleFlags struct {
 	watched   int
 	crop      int
 	asJSON    bool
+	until     float64
 }
 
 func (f *sampleFlags) add(fs *pflag.FlagSet) {
@@ -48,6 +49,10 @@ func (f *sampleFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.sampler, "sampler", string(mcmc.Langevin),
 		"langevin; of few evaluations "+langevin.MethodNames()+"; or with the correction of Metropolis mala or hmc")
 	group(fs, "The chains", f.addSchedule)
+	group(fs, "Of models of energy matching", func(fs *pflag.FlagSet) {
+		fs.Float64Var(&f.until, "until", 0, "time at which samples are taken, 1 where transport ends (default 3.25, or 1 without contrast); "+
+			"--steps divides it")
+	})
 	group(fs, "Few evaluations", f.fewStepFlags.add)
 	group(fs, "What is written", f.addFiles)
 	group(fs, "Samplers with corrections, and chains of several draws", f.chainFlags.add)
@@ -136,6 +141,9 @@ func (f *sampleFlags) sample(ctx context.Context, a *app, cmd *cobra.Command) er
 			return err
 		}
 	}
+	if err := f.suit(&set, m, cmd.Flags()); err != nil {
+		return err
+	}
 	if m.Sigma0 == 0 && !set.Raw {
 		a.log(m.Name + " does not say its σ₀: samples are left without a denoising jump (--sigma0 makes one)")
 		set.Raw, set.Watch.Snapshots = true, nil
@@ -149,7 +157,7 @@ func (f *sampleFlags) sample(ctx context.Context, a *app, cmd *cobra.Command) er
 	if _, err := f.apply(&set, m); err != nil {
 		return err
 	}
-	if set.Watch.Chains > 0 && len(set.Updates) > 0 {
+	if set.Watch.Chains > 0 && len(set.Updates) > 0 && m.Sigma0 > 0 {
 		set.Watch.Snapshots = langevin.Snapshots(12, len(set.Updates))
 	}
 	files, err := m.Files()
@@ -177,6 +185,28 @@ func (f *sampleFlags) sample(ctx context.Context, a *app, cmd *cobra.Command) er
 		return err
 	}
 	return f.print(a, w)
+}
+
+// suit takes the sampler of a model that is not annealed, and refuses what such a
+// sampler has no place for.
+func (f *sampleFlags) suit(set *langevin.Settings, m *ebm.Model, flags *pflag.FlagSet) error {
+	if f.until < 0 || f.until > 0 && m.Flow == nil {
+		return usagef("--until %g, want a positive time, and a model of energy matching", f.until)
+	}
+	if m.Annealed() {
+		return nil
+	}
+	for _, name := range []string{"sampler", "fast", "recipe", "draws", "schedule", "step-size", "hot"} {
+		if flags.Changed(name) {
+			return usagef("--%s is for energies that are annealed, want none for %s, which was trained by %s and has a sampler of its own", name,
+				m.Name, m.TrainedBy)
+		}
+	}
+	steps := 0
+	if flags.Changed("steps") {
+		steps = f.steps
+	}
+	return m.Suit(set, f.until, steps)
 }
 
 // sayAcceptance logs with which probability steps of eq. (8) would be accepted with the

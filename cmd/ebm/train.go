@@ -121,11 +121,23 @@ func trainKnobs() knobs[train.Settings] {
 			func(s *train.Settings) *mdsm.Spacing { return &s.Noise.Spacing }),
 		word("weighting", "weight l(σ) of a noise level: inverse-variance (the paper's), inverse or uniform",
 			func(s *train.Settings) *mdsm.Weighting { return &s.Noise.Weighting }),
-		word("objective", "what is minimised: denoising (the paper's) or likelihood (chains in every update)",
+		word("objective", "what is minimised: denoising (the paper's), posterior, ncsn, energy-matching or likelihood, see docs/objectives.md",
 			func(s *train.Settings) *train.Objective { return &s.Objective }),
-		number("chain-steps", "likelihood: Langevin steps of a chain in every update", func(s *train.Settings) *int { return &s.Chains.Steps }),
-		real("chain-step-size", "likelihood: ε of these steps", func(s *train.Settings) *float64 { return &s.Chains.StepSize }),
-		real("chain-temperature", "likelihood: T of these steps", func(s *train.Settings) *float64 { return &s.Chains.Temperature }),
+		number("neighbours", "posterior: x's of the data that the weights are over, 0 for all",
+			func(s *train.Settings) *int { return &s.Posterior.Neighbours }),
+		real("warm-up", "energy-matching: share of the updates that are transport alone",
+			func(s *train.Settings) *float64 { return &s.Transport.WarmUp }),
+		real("contrast", "energy-matching: weight λ of the contrast after these, 0 for none",
+			func(s *train.Settings) *float64 { return &s.Transport.Contrast }),
+		real("floor", "energy-matching: where the weighted contrast is below minus this it is left, 0 for nowhere",
+			func(s *train.Settings) *float64 { return &s.Transport.Floor }),
+		real("tau", "energy-matching: time τ* from which on chains have noise, up to 1",
+			func(s *train.Settings) *float64 { return &s.Transport.Tau }),
+		number("chain-steps", "likelihood, energy-matching: Langevin steps of a chain in every update",
+			func(s *train.Settings) *int { return &s.Chains.Steps }),
+		real("chain-step-size", "likelihood, energy-matching: ε of these steps", func(s *train.Settings) *float64 { return &s.Chains.StepSize }),
+		real("chain-temperature", "likelihood, energy-matching: T of these steps",
+			func(s *train.Settings) *float64 { return &s.Chains.Temperature }),
 		real("data-noise", "likelihood: noise on the data, in units of x", func(s *train.Settings) *float64 { return &s.Chains.DataNoise }),
 		real("regularise", "likelihood: weight of the squares of energies", func(s *train.Settings) *float64 { return &s.Chains.Regularise }),
 		real("learning-rate", "Adam's learning rate at the start", func(s *train.Settings) *float64 { return &s.Optimiser.LearningRate.Initial }),
@@ -208,6 +220,9 @@ func (f *trainFlags) settings(ctx context.Context, a *app,
 	}
 	if f.out == "" {
 		return s, file, nil, usagef("want --out DIR, the folder of the run")
+	}
+	if flags.Changed("objective") && f.s.Objective != s.Objective {
+		s = s.Choose(f.s.Objective)
 	}
 	trainKnobs().overlay(flags, &s, &f.s)
 	if f.model != "" && s.Net.Name != train.FileNet {

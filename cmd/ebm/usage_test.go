@@ -37,6 +37,11 @@ train --preset mnist --sigma-max 0
 train --preset mnist --sigma-spacing odd
 train --preset mnist --weighting odd
 train --preset mnist --objective odd
+train --preset mnist --objective posterior --neighbours -1
+train --preset mnist --objective energy-matching --warm-up 2
+train --preset mnist --objective energy-matching --contrast -1
+train --preset mnist --objective energy-matching --floor -1
+train --preset mnist --objective energy-matching --tau 0
 train --preset likelihood --chain-steps -1
 train --preset likelihood --chain-step-size -1
 train --preset likelihood --chain-temperature -1
@@ -67,6 +72,8 @@ classifier --out o --ema 2
 classifier --out o --checkpoint-every -1
 sample --run mnist16 --out o --count 0
 sample --run mnist16 --out o --count -1
+sample --run mnist16 --out o --until -1
+sample --run mnist16 --out o --until 2
 sample --run mnist16 --out o --batch -1
 sample --run mnist16 --out o --schedule odd
 sample --run mnist16 --out o --steps 0
@@ -191,6 +198,7 @@ likelihood --toy gaussian --dim -2
 likelihood --toy gaussian --temperature 2
 reproduce odd
 reproduce noise --scale odd
+reproduce objectives --scale smoke --budget -1m --out o
 reproduce noise --data odd
 reproduce noise --scale smoke --data odd=x --out o
 export --run mnist16 --out o --kinds odd

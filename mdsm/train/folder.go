@@ -45,6 +45,9 @@ func Train(ctx context.Context, rt *runtime.Runtime, s Settings, data dataset.Da
 	if hashed, ok := data.(interface{ Hash() string }); ok {
 		s.Data.Hash = hashed.Hash()
 	}
+	if s.Objective == Posterior {
+		s.Posterior.Data = data.Len()
+	}
 	net, first, err := s.Open(o.Dir)
 	if err != nil {
 		return Result{}, err

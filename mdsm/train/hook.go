@@ -80,9 +80,9 @@ func (s *state) after(ctx context.Context, u Update, current int) (_ Update, sto
 }
 
 // hold moves the state to the memory of the device, where one computes: the first set,
-// and room for the other.
+// room for the other, and the inputs that stay.
 func (s *state) hold(rt *runtime.Runtime) (err error) {
-	first := slices.Collect(maps.Values(s.values[0]))
+	first := slices.AppendSeq(slices.Collect(maps.Values(s.values[0])), maps.Values(s.Fixed))
 	if s.held, err = rt.Hold(slices.Concat(first, slices.Collect(maps.Values(s.values[1])))...); err != nil {
 		return err
 	}

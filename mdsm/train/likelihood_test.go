@@ -41,7 +41,7 @@ func TestLikelihoodFindsTheVariance(t *testing.T) {
 	x, noise, start := tensor.New(tensor.Float32, batch, 2), tensor.New(tensor.Float32, batch, 2), tensor.New(tensor.Float32, batch, 2)
 	kicks := tensor.New(tensor.Float32, batch, run.Steps, 2)
 	p := train.Problem{
-		Step: run.TrainGraph(bowl{}, adam), Optimiser: adam, Order: []string{"k"},
+		Step: mdsm.TrainGraph(bowl{}, run, adam), Optimiser: adam, Order: []string{"k"},
 		Initial: map[string]*tensor.Tensor{"k": tensor.Of([]float32{1}, 1)},
 		Batch:   map[string]*tensor.Tensor{"x": x, "noise": noise, "start": start, "chain_noise": kicks},
 		Fill: func(t int) {

@@ -34,8 +34,12 @@ type Problem struct {
 	// Shards, if there are any, is the same update cut at its gradients, so
 	// that parts of a batch can be computed side by side.
 	Shards *Shards
+	// Before, if there is one, makes the first updates in place of Step and Shards.
+	Before *Stage
 	// Batch holds the tensors that Fill writes to, by input name.
 	Batch map[string]*tensor.Tensor
+	// Fixed holds the inputs of Step that are the same in every step, and in every shard.
+	Fixed map[string]*tensor.Tensor
 	// Fill makes the batch of step t = 1, 2, …. It depends on t alone.
 	Fill func(t int)
 	// Describe is what files of the weights say about themselves. A run goes on

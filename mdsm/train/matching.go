@@ -49,9 +49,14 @@ func (m Matching) Problem() (Problem, error) {
 	if err := m.Optimiser.Validate(); err != nil {
 		return Problem{}, err
 	}
-	p, err := m.pose(m.denoising)
+	p, err := m.pose(m.noisy(m.loss()))
 	p.Describe = m.describe()
 	return p, err
+}
+
+// loss is the objective of eq. (7).
+func (m Matching) loss() mdsm.Objective {
+	return mdsm.Objective{Sigma0: m.Noise.Sigma0, Weighting: m.Noise.Weighting}
 }
 
 func (m Matching) withDefaults() Matching {
@@ -70,7 +75,7 @@ func (m Matching) withDefaults() Matching {
 // describe returns what a checkpoint says of the training, which must be the
 // same when a run goes on.
 func (m Matching) describe() map[string]string {
-	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+	number := formatted
 	d := map[string]string{
 		"batch": strconv.Itoa(m.Batch), "shards": strconv.Itoa(m.shards()), "seed": strconv.FormatUint(m.Seed, 10),
 		"sigma0": number(m.Noise.Sigma0), "sigma_min": number(m.Noise.Min), "sigma_max": number(m.Noise.Max),
@@ -97,8 +102,8 @@ func (m Matching) shards() int {
 }
 
 // objective gives p the step of an objective and its tensors beside x, and
-// returns what fills these for a step.
-type objective func(p *Problem, source rng.Source) (fill func(t int), err error)
+// returns what fills these for a step, for x's of the data with some numbers.
+type objective func(p *Problem, source rng.Source) (fill func(t int, index []int), err error)
 
 // pose makes the problem of an objective: batches of the data, and what the
 // objective wants with them.
@@ -137,7 +142,7 @@ func (m Matching) pose(o objective) (Problem, error) {
 		if m.Mirror {
 			mirror(x, func(i int) bool { return source.Uint64(rng.Flip, uint64(i), uint32(t))&1 == 1 })
 		}
-		fill(t)
+		fill(t, index)
 	}
 	return p, nil
 }

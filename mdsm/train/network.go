@@ -114,7 +114,7 @@ func (s Settings) validateNet() error {
 			when(len(s.Net.Hidden) > 0 && !slices.ContainsFunc(s.Net.Hidden, func(n int) bool { return n < 1 || n > 1<<20 }),
 				"net.hidden", s.Net.Hidden,
 				"the units of one hidden layer or more"),
-			when(s.Objective != Likelihood, "objective", s.Objective, "denoising for points"),
+			when(s.Objective != Likelihood, "objective", s.Objective, "another than likelihood for points, whose chains begin at uniform noise"),
 		)
 	}
 	return firstOf(
@@ -177,7 +177,7 @@ func commas(list []int) string {
 func numbers(list []float64) string {
 	text := make([]string, len(list))
 	for i, v := range list {
-		text[i] = strconv.FormatFloat(v, 'g', -1, 64)
+		text[i] = formatted(v)
 	}
 	return strings.Join(text, ",")
 }

@@ -1,26 +1,26 @@
 package train
 
-import (
-	"fmt"
-
-	"ebm/mdsm"
-	"ebm/mdsm/dataset"
-	"ebm/models/energy"
-	"ebm/models/graph"
-	"ebm/models/rng"
-	"ebm/models/tensor"
-)
+import "ebm/mdsm"
 
 // Objective names what training minimises.
 type Objective string
 
 // The objectives. An empty name is Denoising.
 const (
-	Denoising  Objective = "denoising"  // multiscale denoising score matching, eq. (7)
-	Likelihood Objective = "likelihood" // maximum likelihood with short-run Langevin dynamics
+	Denoising      Objective = "denoising"       // multiscale denoising score matching, eq. (7)
+	Posterior      Objective = "posterior"       // eq. (5): targets are means over the data, see mdsm.Posterior
+	NCSN           Objective = "ncsn"            // denoising score matching at each level itself, see mdsm.NCSN
+	EnergyMatching Objective = "energy-matching" // transport, then contrast, see mdsm.Transport
+	Likelihood     Objective = "likelihood"      // maximum likelihood with short-run Langevin dynamics
 )
 
-// ChainSettings describe the chains inside every update of Likelihood.
+// Objectives returns all objectives, the paper's first.
+func Objectives() []Objective {
+	return []Objective{Denoising, Posterior, NCSN, EnergyMatching, Likelihood}
+}
+
+// ChainSettings describe the chains inside every update of Likelihood, and of
+// EnergyMatching once it contrasts, where the temperature is ε_max.
 type ChainSettings struct {
 	Steps       int     `toml:"steps,omitempty"`
 	StepSize    float64 `toml:"step_size,omitempty"`
@@ -33,97 +33,115 @@ func (c ChainSettings) shortRun() mdsm.ShortRun {
 	return mdsm.ShortRun{Steps: c.Steps, StepSize: c.StepSize, Temperature: c.Temperature, Sigma: c.DataNoise, Regularise: c.Regularise}
 }
 
-// NewProblem makes the training problem of the settings: the step of the
-// objective, and batches of pictures with the noise that it wants. first has
-// the first weights, nil for random ones.
-func NewProblem(s Settings, data dataset.Data, first energy.Weights) (Problem, error) {
-	net, ok := s.builtIn()
-	if !ok {
-		return Problem{}, fmt.Errorf("net.name %s, want the energy's file", s.Net.Name)
-	}
-	return s.Problem(net, data, first)
+// PosteriorSettings describe Posterior.
+type PosteriorSettings struct {
+	// Neighbours is the number of x's of the data that stand for all, 0 for all of them.
+	Neighbours int `toml:"neighbours,omitempty"`
+	// Data is the number of x's of the data, filled in when a run begins.
+	Data int `toml:"data,omitempty"`
 }
 
-// Problem makes the problem for a network, which is the one that the settings name, or
-// that of a file (see Open).
-func (s Settings) Problem(net energy.Network, data dataset.Data, first energy.Weights) (Problem, error) {
-	m := s.matching(net, data, first)
-	pose := m.denoising
-	if s.Objective == Likelihood {
-		pose = m.likelihood(s.Chains.shortRun())
-	}
-	p, err := m.pose(pose)
-	if err != nil {
-		return Problem{}, fmt.Errorf("%s: %w", s.Data.Name, err)
-	}
-	p.Describe = s.Describe()
-	return p, nil
+// TransportSettings describe EnergyMatching.
+type TransportSettings struct {
+	// WarmUp is the share of the updates that are transport alone.
+	WarmUp   float64 `toml:"warm_up,omitempty"`
+	Tau      float64 `toml:"tau,omitempty"`      // τ*, from which time on chains have noise
+	Contrast float64 `toml:"contrast,omitempty"` // λ of the contrast, 0 for none
+	Floor    float64 `toml:"floor,omitempty"`    // below whose negative it has no gradient, 0 for none
 }
 
-// matching is the settings' training without its objective.
-func (s Settings) matching(net energy.Network, data dataset.Data, first energy.Weights) Matching {
-	return Matching{
-		Network: net, Data: data, Batch: s.Batch, Noise: s.Noise, Optimiser: s.Adam(),
-		Shards: s.Shards, Mirror: s.Data.Flip, Seed: s.Seed, Start: first,
-	}
-}
-
-// denoising is the objective of eq. (7).
-func (m Matching) denoising(p *Problem, source rng.Source) (fill func(t int), err error) {
-	levels, err := m.Noise.Spacing.Levels(m.Noise.Min, m.Noise.Max, m.Batch)
-	if err != nil {
-		return nil, err
-	}
-	loss := mdsm.Objective{Sigma0: m.Noise.Sigma0, Weighting: m.Noise.Weighting}
-	if err := graph.Catch(func() {
-		p.Step = mdsm.TrainGraph(m.Network, loss, m.Optimiser)
-		if n := m.shards(); n > 1 {
-			p.Shards = &Shards{n, mdsm.GradientGraph(m.Network, loss, n), mdsm.UpdateGraph(m.Network, m.Optimiser, n),
-				mdsm.UpdateGraph(m.Network, m.Optimiser, 1)}
+// Choose returns s with another objective, and the settings that it has where nothing
+// says otherwise.
+func (s Settings) Choose(o Objective) Settings {
+	s.Objective, s.Chains, s.Posterior, s.Transport = o, ChainSettings{}, PosteriorSettings{}, TransportSettings{}
+	switch o {
+	case Likelihood:
+		s.Chains = likelihood().Chains
+	case EnergyMatching:
+		s.Transport = TransportSettings{WarmUp: 0.8, Tau: 1, Contrast: 1e-3, Floor: 0.005}
+		s.Chains = ChainSettings{Steps: 40, StepSize: 0.3, Temperature: 0.0025}
+		if !s.Pictures() {
+			s.Transport.Contrast, s.Transport.Floor = 0.05, 0
+			s.Chains.Temperature = 0.02
 		}
-	}); err != nil {
-		return nil, err
 	}
-	noise, sigma := like(p.Batch["x"]), tensor.New(tensor.Float32, m.Batch)
-	for i, level := range levels {
-		tensor.Data[float32](sigma)[i] = float32(level)
-	}
-	p.Batch["noise"], p.Batch["sigma"] = noise, sigma
-	return func(t int) {
-		eachRow(noise, func(i int, row []float32) { source.Normal(row, rng.TrainNoise, uint64(i), uint32(t)) })
-	}, nil
+	return s
 }
 
-// likelihood is the objective of Likelihood: chains begin at uniform noise.
-func (m Matching) likelihood(run mdsm.ShortRun) objective {
-	return func(p *Problem, source rng.Source) (fill func(t int), err error) {
-		if err := graph.Catch(func() {
-			p.Step = run.TrainGraph(m.Network, m.Optimiser)
-			if n := m.shards(); n > 1 {
-				p.Shards = &Shards{n, run.GradientGraph(m.Network, n), mdsm.UpdateGraph(m.Network, m.Optimiser, n),
-					mdsm.UpdateGraph(m.Network, m.Optimiser, 1)}
-			}
-		}); err != nil {
-			return nil, err
+// origin returns the mean and the standard deviation of the noise that transport begins
+// with, of pictures with values in [0, 1] and of standardised points.
+func (s Settings) origin() (mean, sigma float64) {
+	if s.Pictures() {
+		return 0.5, 0.5
+	}
+	return 0, 1
+}
+
+// Criterion returns what s minimises, after the warm-up of EnergyMatching.
+func (s Settings) Criterion() mdsm.Criterion {
+	switch s.Objective {
+	case Posterior:
+		return mdsm.Posterior{Objective: s.Denoising(), Data: s.Posterior.Data}
+	case NCSN:
+		return mdsm.NCSN{}
+	case EnergyMatching:
+		return s.transport()
+	case Likelihood:
+		return s.Chains.shortRun()
+	}
+	return s.Denoising()
+}
+
+func (s Settings) transport() mdsm.Transport {
+	return mdsm.Transport{
+		Heating: mdsm.Heating{Tau: s.Transport.Tau, Epsilon: s.Chains.Temperature}, Contrast: s.Transport.Contrast,
+		Steps: s.Chains.Steps, StepTime: s.Chains.StepSize * s.Chains.StepSize / 2, Floor: s.Transport.Floor,
+	}
+}
+
+// validateObjective checks what describes the objective.
+func (s Settings) validateObjective() error {
+	switch t := s.Transport; s.Objective {
+	case Likelihood:
+		return s.Chains.validate()
+	case Posterior:
+		return firstOf(atLeast("posterior.neighbours", s.Posterior.Neighbours, 0),
+			when(!s.Data.Flip, "data.flip", s.Data.Flip, "false for posterior, whose data have no mirror images"))
+	case EnergyMatching:
+		err := firstOf(
+			when(t.Tau > 0 && t.Tau <= 1, "transport.tau", t.Tau, "a number above 0 up to 1"),
+			when(t.WarmUp >= 0 && t.WarmUp <= 1, "transport.warm_up", t.WarmUp, "a share from 0 to 1"),
+			fromZero("transport.contrast", t.Contrast), fromZero("transport.floor", t.Floor),
+			when(s.Output.ValidateEvery == 0, "output.validate_every", s.Output.ValidateEvery,
+				"0 for energy-matching, whose loss has no noise levels"),
+		)
+		if err == nil && t.Contrast > 0 {
+			err = s.Chains.validate()
 		}
-		x := p.Batch["x"]
-		noise, start := like(x), like(x)
-		kicks := tensor.New(tensor.Float32, append([]int{m.Batch, run.Steps}, x.Shape()[1:]...)...)
-		p.Batch["noise"], p.Batch["start"], p.Batch["chain_noise"] = noise, start, kicks
-		return func(t int) {
-			eachRow(noise, func(i int, row []float32) { source.Normal(row, rng.TrainNoise, uint64(i), uint32(t)) })
-			eachRow(start, func(i int, row []float32) { source.Uniform(row, rng.ChainStart, uint64(i), uint32(t)) })
-			eachRow(kicks, func(i int, row []float32) { source.Normal(row, rng.ChainNoise, uint64(i), uint32(t)) })
-		}, nil
+		return err
 	}
+	return oneOf("objective", s.Objective, append(Objectives(), "")...)
 }
 
-func like(x *tensor.Tensor) *tensor.Tensor { return tensor.New(tensor.Float32, x.Shape()...) }
-
-// eachRow calls f for the values of each position of a batch.
-func eachRow(x *tensor.Tensor, f func(i int, row []float32)) {
-	values, n := tensor.Data[float32](x), x.Shape()[0]
-	for i := range n {
-		f(i, values[i*len(values)/n:(i+1)*len(values)/n])
+// describeObjective enters what files of the weights say of another objective than the
+// paper's.
+func (s Settings) describeObjective(d map[string]string) {
+	switch number := formatted; s.Objective {
+	case Posterior:
+		d["objective"] = string(s.Objective)
+	case NCSN:
+		// The jump at the end of a chain is that of the least level.
+		d["objective"], d["sigma0"] = string(s.Objective), number(s.Noise.Min)
+		delete(d, "weighting")
+	case EnergyMatching:
+		for _, key := range []string{"sigma0", "sigma_min", "sigma_max", "sigma_spacing", "weighting"} {
+			delete(d, key)
+		}
+		mean, sigma := s.origin()
+		d["objective"], d["start_mean"], d["start_sigma"] = string(s.Objective), number(mean), number(sigma)
+		d["tau"], d["epsilon"] = number(s.Transport.Tau), number(s.transport().Epsilon)
+		if s.Transport.Contrast == 0 {
+			d["epsilon"] = "0"
+		}
 	}
 }

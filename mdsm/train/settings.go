@@ -28,6 +28,8 @@ type Settings struct {
 	Net       NetSettings       `toml:"net"`
 	Noise     NoiseSettings     `toml:"noise"`
 	Chains    ChainSettings     `toml:"chains,omitempty"`
+	Posterior PosteriorSettings `toml:"posterior,omitempty"`
+	Transport TransportSettings `toml:"transport,omitempty"`
 	Optimiser OptimiserSettings `toml:"optimiser"`
 	Output    OutputSettings    `toml:"output"`
 }
@@ -133,12 +135,8 @@ func (s Settings) Validate() error {
 		atLeast("shards", s.Shards, 0), s.validateNet(),
 		oneOf("net.activation", s.Net.Activation, append(energy.Activations(), "")...),
 		when(s.Shards <= s.Batch, "shards", s.Shards, fmt.Sprintf("a number up to that of the batch, %d", s.Batch)),
-		s.Noise.validate(),
-		oneOf("objective", s.Objective, Denoising, Likelihood, ""),
+		s.Noise.validate(), s.validateObjective(),
 	)
-	if err == nil && s.Objective == Likelihood {
-		err = s.Chains.validate()
-	}
 	if net, builtIn := s.builtIn(); err == nil && builtIn {
 		rows := 1 // at least, where the number of shards is chosen later
 		if s.Shards > 0 {
@@ -151,7 +149,7 @@ func (s Settings) Validate() error {
 
 // Describe returns what files of this run's weights say about themselves.
 func (s Settings) Describe() map[string]string {
-	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+	number := formatted
 	d := map[string]string{
 		"net": s.Net.Name, "dim": strconv.Itoa(s.Net.Dim), "channels": strconv.Itoa(s.Net.Channels), "size": strconv.Itoa(s.Data.Size),
 		"head": string(s.Net.Head), "activation": string(s.Net.Activation),
@@ -163,6 +161,7 @@ func (s Settings) Describe() map[string]string {
 		d["multipliers"], d["blocks"] = commas(p.Multipliers), strconv.Itoa(p.Blocks)
 	}
 	s.describePoints(d)
+	s.describeObjective(d)
 	if s.Data.Pad > 0 {
 		d["pad"] = strconv.Itoa(s.Data.Pad)
 	}
@@ -171,6 +170,9 @@ func (s Settings) Describe() map[string]string {
 	}
 	return d
 }
+
+// formatted writes a number as metadata have it.
+func formatted(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 
 // ReadSettings reads config.toml of a run's folder, or a file like it. Keys
 // that do not exist are an error that names them.

@@ -59,14 +59,27 @@ const (
 	timedSteps = 3
 )
 
-// StepsWithin measures some updates of a problem and returns how many fit into a time,
-// one or more, with a thirtieth of it left for checkpoints. clock tells the time that is
-// counted, nil for that of the wall.
+// StepsWithin measures some updates of a problem, of both its stages where it has two,
+// and returns how many fit into a time, one or more, with a thirtieth of it left for
+// checkpoints. clock tells the time that is counted, nil for that of the wall.
 func StepsWithin(ctx context.Context, rt *runtime.Runtime, p Problem, limit time.Duration, clock func() time.Duration) (int, error) {
 	if clock == nil {
 		begin := time.Now()
 		clock = func() time.Duration { return time.Since(begin) }
 	}
+	each, err := timeOfStep(ctx, rt, p, limit, clock)
+	if err == nil && p.Before != nil {
+		share, later := p.Before.Share, p
+		later.Before = nil
+		var last float64
+		last, err = timeOfStep(ctx, rt, later, limit, clock)
+		each = share*each + (1-share)*last
+	}
+	return max(int(float64(limit)*29/30/max(each, 1)), 1), err
+}
+
+// timeOfStep returns the time of an update, a mean.
+func timeOfStep(ctx context.Context, rt *runtime.Runtime, p Problem, limit time.Duration, clock func() time.Duration) (float64, error) {
 	trial, err := NewTrial(rt, p, 1e-12)
 	if err != nil {
 		return 0, err
@@ -82,5 +95,5 @@ func StepsWithin(ctx context.Context, rt *runtime.Runtime, p Problem, limit time
 		}
 		n++
 	}
-	return max(int(float64(limit)*29/30*float64(n)/float64(max(clock()-begin, 1))), 1), nil
+	return float64(clock()-begin) / float64(n), nil
 }

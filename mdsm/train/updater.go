@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime/debug"
+	"slices"
 	"sync"
 
 	"ebm/export/session"
@@ -35,6 +37,14 @@ type updater interface {
 func (s *state) newUpdater(rt *runtime.Runtime) (updater, error) {
 	// What made the state goes back before the first step takes its memory.
 	defer debug.FreeOSMemory()
+	if s.Before != nil && s.step < s.Before.Until {
+		return newStaged(rt, s)
+	}
+	return s.wholeUpdater(rt)
+}
+
+// wholeUpdater is newUpdater of a run without a stage before.
+func (s *state) wholeUpdater(rt *runtime.Runtime) (updater, error) {
 	if err := checkRanks(s.Ranks, s.Shards); err != nil {
 		return nil, err
 	}
@@ -45,6 +55,44 @@ func (s *state) newUpdater(rt *runtime.Runtime) (updater, error) {
 		return newSharded(rt, s)
 	}
 	return newWhole(rt, s)
+}
+
+// Stage is the first part of a run.
+type Stage struct {
+	Until  int          // the last of its updates
+	Share  float64      // of the run's updates
+	Step   *graph.Graph // as that of the Problem, with some of the inputs of Batch
+	Shards *Shards
+}
+
+// staged makes the updates of the first stage of a run, and then those after it.
+type staged struct {
+	updater
+	s  *state
+	rt *runtime.Runtime // nil once the stage is over
+}
+
+func newStaged(rt *runtime.Runtime, s *state) (*staged, error) {
+	later := s.Problem
+	defer func() { s.Problem = later }()
+	s.Step, s.Shards, s.Batch = s.Before.Step, s.Before.Shards, maps.Clone(s.Batch)
+	maps.DeleteFunc(s.Batch, func(name string, _ *tensor.Tensor) bool {
+		return !slices.ContainsFunc(s.Step.Inputs(), func(in *graph.Node) bool { return in.InputName() == name })
+	})
+	u, err := s.wholeUpdater(rt)
+	return &staged{u, s, rt}, err
+}
+
+func (u *staged) update(ctx context.Context, from int) error {
+	if u.rt != nil && u.s.step >= u.s.Before.Until {
+		next, err := u.s.wholeUpdater(u.rt)
+		if err != nil {
+			return err
+		}
+		u.updater.close()
+		u.updater, u.rt = next, nil
+	}
+	return u.updater.update(ctx, from)
 }
 
 // load loads a graph for the batch at hand, which lets the runtime plan ahead.
@@ -101,16 +149,16 @@ func (b *bound) close() {
 type whole struct{ bound }
 
 func newWhole(rt *runtime.Runtime, s *state) (*whole, error) {
-	loaded, err := load(rt, s.Step, s.Batch, 0)
+	inputs := maps.Clone(s.Batch)
+	maps.Copy(inputs, s.Fixed)
+	loaded, err := load(rt, s.Step, inputs, 0)
 	if err != nil {
 		return nil, err
 	}
 	w := &whole{bound{session: loaded}}
 	err = w.bind(s.held, func(from int) (in, out map[string]*tensor.Tensor) {
 		in, out = s.updated(from)
-		for name, t := range s.Batch {
-			in[name] = t
-		}
+		maps.Copy(in, inputs)
 		out["loss"] = s.loss
 		return in, out
 	})
@@ -193,11 +241,13 @@ func newSharded(rt *runtime.Runtime, s *state) (_ *sharded, err error) {
 	})
 }
 
-// parts cuts the tensors of the batch into those of n shards.
+// parts cuts the tensors of the batch into those of n shards, which have the fixed ones
+// too.
 func (s *state) parts(n int) []map[string]*tensor.Tensor {
 	parts := make([]map[string]*tensor.Tensor, n)
 	for i := range parts {
 		parts[i] = make(map[string]*tensor.Tensor)
+		maps.Copy(parts[i], s.Fixed)
 		for name, t := range s.Batch {
 			each := t.Shape()[0] / n
 			parts[i][name] = t.Rows(i*each, (i+1)*each)

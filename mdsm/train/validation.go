@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"ebm/export/session"
-	"ebm/mdsm"
 	"ebm/mdsm/dataset"
 	"ebm/models/energy"
 	"ebm/models/graph"
@@ -55,8 +54,7 @@ func (m Matching) Validation(rt *runtime.Runtime, held dataset.Data) (*Validatio
 		return nil, err
 	}
 	var g *graph.Graph
-	loss := mdsm.Objective{Sigma0: m.Noise.Sigma0, Weighting: m.Noise.Weighting}
-	if err := graph.Catch(func() { g = loss.LossGraph(m.Network) }); err != nil {
+	if err := graph.Catch(func() { g = m.loss().LossGraph(m.Network) }); err != nil {
 		return nil, err
 	}
 	v.session, err = session.Load(rt, g, map[string]int{"N": m.Batch}, runtime.SessionOptions{})

@@ -27,4 +27,6 @@ const (
 	ChainNoise  Purpose = 19 // noise of these chains; sample: position in the batch, step: training step
 	Measure     Purpose = 20 // noise of measurements; sample: picture
 	Key         Purpose = 21 // keys of Squares; sample: half of the key
+	Neighbour   Purpose = 22 // x's of the data that posterior weights are over
+	Origin      Purpose = 23 // noise that transport begins at; sample: position in the batch, step: training step
 )

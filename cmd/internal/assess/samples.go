@@ -60,7 +60,10 @@ func (a *assessment) drawn(ctx context.Context) error {
 			return err
 		}
 	}
-	set := sampling(Sampling{a.Count, a.Steps})
+	set, err := sampling(a.meta, Sampling{a.Count, a.Steps})
+	if err != nil {
+		return err
+	}
 	set.Watch.Chains = min(a.Count, 16)
 	folder := samples.Folder{Dir: a.samplesDir, Crop: a.crop(), Grid: 64, Describe: a.about, Log: a.Log}
 	a.samples, err = draw(ctx, a.rt, a.files, set, folder, a.Progress)
@@ -87,12 +90,14 @@ func draw(ctx context.Context, rt *runtime.Runtime, files langevin.Files, set la
 	return ReadSamples(w.Path, sampler.Shape())
 }
 
-// sampling returns the paper's settings with other numbers.
-func sampling(s Sampling) langevin.Settings {
+// sampling returns the paper's settings with other numbers, or those of a model that is
+// not annealed.
+func sampling(m ebm.Meta, s Sampling) (langevin.Settings, error) {
 	set := langevin.Default(s.Count)
 	set.Schedule.Steps = s.Steps
 	set.Seed = 1
-	return set
+	err := m.Suit(&set, 0, s.Steps)
+	return set, err
 }
 
 // crop returns the height and width that sample files keep of the pictures, 0
@@ -119,8 +124,12 @@ func (a *assessment) selectBest(ctx context.Context) error {
 	if by.Maker().Network.Kind == features.Inception {
 		most = mostReference
 	}
+	set, err := sampling(a.meta, *a.Selecting)
+	if err != nil {
+		return err
+	}
 	s, err := SelectOf(ctx, a.rt, folder, a.choose(a.training, a.limited(most)).Pixels(), SelectOptions{
-		Settings: sampling(*a.Selecting), Crop: a.crop(), Features: by, Progress: a.Progress, Log: a.Log,
+		Settings: set, Crop: a.crop(), Features: by, Progress: a.Progress, Log: a.Log,
 	})
 	if err != nil {
 		return err

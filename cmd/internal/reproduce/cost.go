@@ -108,12 +108,7 @@ func updateFLOPs(set train.Settings) (float64, error) {
 	var flops float64
 	var err error
 	if caught := graph.Catch(func() {
-		step := mdsm.TrainGraph(net, set.Denoising(), set.Adam())
-		if set.Objective == train.Likelihood {
-			c := set.Chains
-			step = mdsm.ShortRun{Steps: c.Steps, StepSize: c.StepSize, Temperature: c.Temperature, Sigma: c.DataNoise,
-				Regularise: c.Regularise}.TrainGraph(net, set.Adam())
-		}
+		step := mdsm.TrainGraph(net, set.Criterion(), set.Adam())
 		flops, err = step.FLOPs(map[string]int{"N": set.Batch})
 	}); caught != nil {
 		return 0, caught

@@ -44,6 +44,9 @@ type numbers struct {
 	Compared, ComparedSteps, SingleSteps int
 	// Updates that are timed of our objective and of maximum likelihood.
 	Timed, TimedLikelihood int
+	// Updates of trainings on points in the plane, and samples of each; the scale says
+	// them in a result's key.
+	PointUpdates, Points int `json:"-"`
 }
 
 func (s Scale) numbers() numbers {
@@ -52,19 +55,19 @@ func (s Scale) numbers() numbers {
 		return numbers{
 			Grid: 4, Scored: 4, Stacks: 8, Steps: 20, Pictures: 8, Levels: 3, NeighbourRows: 2, Neighbours: 3,
 			Hidden: 2, Completions: 2, Chains: 2, Distributions: 5, Leapfrog: 2, Compared: 4, ComparedSteps: 10, SingleSteps: 10,
-			Timed: 2, TimedLikelihood: 2,
+			Timed: 2, TimedLikelihood: 2, PointUpdates: 4, Points: 50,
 		}
 	case Small:
 		return numbers{
 			Grid: 64, Scored: 128, Stacks: 8000, Steps: 600, Pictures: 500, Levels: 10, NeighbourRows: 8, Neighbours: 10,
 			Hidden: 8, Completions: 4, Chains: 16, Distributions: 300, Leapfrog: 5, Compared: 64, ComparedSteps: 900, SingleSteps: 1000,
-			Timed: 20, TimedLikelihood: 6,
+			Timed: 20, TimedLikelihood: 6, PointUpdates: 3000, Points: 2000,
 		}
 	}
 	return numbers{
 		Grid: 64, Scored: 50_000, Stacks: 8000, Steps: 2700, Pictures: 10_000, Levels: 24, NeighbourRows: 8, Neighbours: 10,
 		Hidden: 16, Completions: 8, Chains: 64, Distributions: 10_000, Leapfrog: 10, Compared: 64, ComparedSteps: 2700, SingleSteps: 1000,
-		Timed: 50, TimedLikelihood: 20,
+		Timed: 50, TimedLikelihood: 20, PointUpdates: 20_000, Points: 4000,
 	}
 }
 

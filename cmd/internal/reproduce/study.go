@@ -30,6 +30,8 @@ type Options struct {
 	Data      map[string]string
 	Inception string // file of the Inception network's weights, "" looks where they usually are
 	Seed      uint64
+	Budget    time.Duration        // that each objective trains on digits, 0 for the scale's
+	Clock     func() time.Duration // by which that is counted, nil for that of the wall
 	Progress  progress.Progress
 	Log       func(line string) // gets lines for a person; nil for none
 }
@@ -72,6 +74,9 @@ func (o *outcome) differ(format string, args ...any) {
 func Run(ctx context.Context, rt *runtime.Runtime, items []Item, o Options) ([]Result, error) {
 	if o.Log == nil {
 		o.Log = func(string) {}
+	}
+	if o.Budget == 0 {
+		o.Budget = o.Scale.budget()
 	}
 	s := &study{Options: o, rt: rt, n: o.Scale.numbers(), models: make(map[string]*subject), sets: make(map[setKey]*dataset.Set)}
 	defer s.close()
@@ -154,10 +159,14 @@ func (s *study) make(ctx context.Context, item Item) (Result, error) {
 
 // key is a hash of all that an item's result follows from.
 func (s *study) key(item Item, models []UsedModel) (string, error) {
-	text, err := json.Marshal(map[string]any{
+	all := map[string]any{
 		"version": version, "item": item.Name, "scale": s.Scale, "numbers": s.n, "models": models, "seed": s.Seed, "data": s.Data,
 		"inception": s.Inception,
-	})
+	}
+	if item.Name == objectivesName {
+		all["budget"] = s.Budget
+	}
+	text, err := json.Marshal(all)
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:]), err
 }

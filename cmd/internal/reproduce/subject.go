@@ -190,6 +190,9 @@ func (s *study) draw(ctx context.Context, m *subject, what string, count, steps 
 		change(&set)
 	}
 	set.Watch = samples.Watch{Chains: min(count, watched), Snapshots: langevin.Snapshots(10, set.Schedule.Steps)}
+	if err := m.Suit(&set, 0, steps); err != nil {
+		return drawing{}, fmt.Errorf("%s: %w", m.name, err)
+	}
 	if m.sampler == nil {
 		models, err := m.Files()
 		if err != nil {

@@ -1,0 +1,312 @@
+package reproduce
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"path/filepath"
+	"time"
+
+	"ebm"
+	"ebm/cmd/internal/report"
+	"ebm/internal/atomicfile"
+	"ebm/internal/picture"
+	"ebm/mdsm/dataset"
+	"ebm/mdsm/langevin"
+	"ebm/mdsm/train"
+	"ebm/models/tensor"
+	"ebm/runtime"
+)
+
+// objectivesName is that of the item whose result depends on the budget.
+const objectivesName = "objectives"
+
+// objectivesItem trains by every objective: points in the plane, whose density is known,
+// and digits in equal time.
+func objectivesItem(ctx context.Context, s *study) (outcome, error) {
+	var o outcome
+	if err := s.comparePoints(ctx, &o); err != nil {
+		return o, err
+	}
+	if err := s.compareDigits(ctx, &o); err != nil {
+		return o, err
+	}
+	o.settings = map[string]any{"point_updates": s.n.PointUpdates, "point_samples": s.n.Points, "budget_seconds": s.Budget.Seconds(),
+		"samples": s.n.Compared, "langevin_steps": s.n.ComparedSteps, "seed": s.Seed + 1}
+	o.differ("the paper minimises its objective alone: what others give is here alone")
+	return o, nil
+}
+
+// comparePoints trains an energy of each set of points by each objective that takes
+// points, and measures samples by their energy distance from the data.
+func (s *study) comparePoints(ctx context.Context, o *outcome) error {
+	table := report.Table{Title: "Points in the plane", Columns: []report.Column{{Name: "objective"}},
+		Note: "Energy distance of samples from fresh points of the set, in standardised units, times 1000; the first row is that of other " +
+			"fresh points."}
+	gallery := report.Gallery{Title: "Samples over the contours of the energy", Note: "None chosen."}
+	names := dataset.PointSets()
+	if s.Scale == Smoke {
+		names = names[:1]
+	}
+	rows := [][]any{{"the data"}}
+	for _, objective := range train.Objectives() {
+		if objective != train.Likelihood {
+			rows = append(rows, []any{string(objective)})
+		}
+	}
+	for _, name := range names {
+		table.Columns = append(table.Columns, report.Column{Name: name})
+		for i, row := range rows {
+			if i == 0 {
+				continue
+			}
+			m, err := s.pointsModel(ctx, name, train.Objective(row[0].(string)))
+			if err != nil {
+				return fmt.Errorf("%s by %s: %w", name, row[0], err)
+			}
+			reference, err := s.freshPoints(name, 1, m.Meta)
+			if err != nil {
+				return err
+			}
+			if i == 1 {
+				other, err := s.freshPoints(name, 2, m.Meta)
+				if err != nil {
+					return err
+				}
+				rows[0] = append(rows[0], 1000*energyDistance(reference, other))
+			}
+			x, err := s.drawPoints(ctx, m)
+			if err != nil {
+				return fmt.Errorf("%s by %s: %w", name, row[0], err)
+			}
+			distance := energyDistance(x, reference)
+			rows[i] = append(row, 1000*distance)
+			o.rows = append(o.rows, Row{Name: fmt.Sprintf("energy distance of samples, %s by %s", name, row[0]), Ours: distance,
+				Note: fmt.Sprintf("of %d samples, standardised; that of the data is %.2g", s.n.Points, rows[0][len(rows[0])-1].(float64)/1000)})
+			p, err := s.scatter(ctx, m, x, fmt.Sprintf("%s-%s", name, row[0]))
+			if err != nil {
+				return err
+			}
+			gallery.Pictures = append(gallery.Pictures, p)
+		}
+	}
+	table.Rows = rows
+	o.sections = append(o.sections, table, gallery)
+	return nil
+}
+
+// pointsModel returns the model of a training on points, which is made, or goes on, if it
+// is not at its end.
+func (s *study) pointsModel(ctx context.Context, name string, objective train.Objective) (*ebm.Model, error) {
+	set := train.Points(2).Choose(objective)
+	set.Data.Name, set.Steps = name, s.n.PointUpdates
+	set.Output.CheckpointEvery, set.Output.KeepCheckpoints = train.Interval(max(set.Steps/4, 1)), 1
+	x, err := dataset.DrawPoints(name, set.Data.Points, set.Seed)
+	if err != nil {
+		return nil, err
+	}
+	set.Data.Mean, set.Data.Deviation = dataset.Standardise(x)
+	data, err := dataset.Rows(x)
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(s.Dir, "runs", name+"-"+string(objective))
+	if newest, err := train.Newest(dir); err != nil || newest.Step < set.Steps {
+		s.Log(fmt.Sprintf("training %s by %s: %s, %d steps", name, objective, set.NetworkName(), set.Steps))
+		if _, err := train.Train(ctx, s.rt, set, data, train.Options{Dir: dir, Resume: true, Progress: s.Progress}); err != nil {
+			return nil, err
+		}
+	}
+	return ebm.Load(dir)
+}
+
+// freshPoints draws points that no training sees, standardised as a model's.
+func (s *study) freshPoints(name string, seed uint64, m ebm.Meta) (*tensor.Tensor, error) {
+	x, err := dataset.DrawPoints(name, s.n.Points, 1000+seed)
+	if err == nil {
+		dataset.ToStandard(x, m.Mean, m.Deviation)
+	}
+	return x, err
+}
+
+// drawPoints draws samples of a model of points: by its own sampler, or annealed down to
+// T = 1 and with a jump.
+func (s *study) drawPoints(ctx context.Context, m *ebm.Model) (*tensor.Tensor, error) {
+	set := langevin.Default(s.n.Points)
+	set.Start.Mean, set.StepSize, set.Schedule.Steps, set.Seed = 0, m.Sigma0/2, s.n.ComparedSteps, s.Seed+1
+	if m.Annealed() {
+		temperatures, err := set.Schedule.Temperatures()
+		if err != nil {
+			return nil, err
+		}
+		for i, t := range temperatures {
+			temperatures[i] = math.Max(t, 1)
+		}
+		set.Updates = langevin.At(set.StepSize, temperatures)
+	} else if err := m.Suit(&set, 0, 0); err != nil {
+		return nil, err
+	}
+	files, err := m.Files()
+	if err != nil {
+		return nil, err
+	}
+	sampler, err := langevin.New(s.rt, files.For(set))
+	if err != nil {
+		return nil, err
+	}
+	defer sampler.Close()
+	sampler.Progress = s.Progress
+	return sampler.All(ctx, set)
+}
+
+// energyDistance is 2E‖X − Y‖ − E‖X − X'‖ − E‖Y − Y'‖ of points in the plane, without the
+// pairs of a point with itself (Székely and Rizzo, "Energy statistics", 2013): 0 for equal
+// densities, and around it for few points.
+func energyDistance(x, y *tensor.Tensor) float64 {
+	mean := func(a, b []float32, same bool) float64 {
+		sum, n := 0.0, 0
+		for i := 0; i < len(a); i += 2 {
+			for j := 0; j < len(b); j += 2 {
+				if !same || i != j {
+					sum += math.Hypot(float64(a[i]-b[j]), float64(a[i+1]-b[j+1]))
+					n++
+				}
+			}
+		}
+		return sum / float64(n)
+	}
+	a, b := tensor.Data[float32](x), tensor.Data[float32](y)
+	return 2*mean(a, b, false) - mean(a, a, true) - mean(b, b, true)
+}
+
+// scatter draws samples over the contours of the energy, as a file in the item's folder.
+func (s *study) scatter(ctx context.Context, m *ebm.Model, x *tensor.Tensor, name string) (report.Picture, error) {
+	const half = 2.5
+	plane := picture.Scatter{Side: 240, MinX: -half, MaxX: half, MinY: -half, MaxY: half, Levels: 12}
+	grid := tensor.New(tensor.Float32, plane.Side*plane.Side, 2)
+	for i := range plane.Side * plane.Side {
+		px, py := plane.At(i%plane.Side, i/plane.Side)
+		tensor.Data[float32](grid)[2*i], tensor.Data[float32](grid)[2*i+1] = float32(px), float32(py)
+	}
+	file, err := m.ONNX(ebm.EnergyKind)
+	if err != nil {
+		return report.Picture{}, err
+	}
+	session, err := s.rt.Load(file, runtime.SessionOptions{})
+	if err != nil {
+		return report.Picture{}, err
+	}
+	defer session.Close()
+	out, err := session.Run(ctx, map[string]*tensor.Tensor{"x": grid})
+	if err != nil {
+		return report.Picture{}, err
+	}
+	var b bytes.Buffer
+	if err := plane.WritePNG(&b, tensor.Data[float32](out["energy"]), tensor.Data[float32](x)); err != nil {
+		return report.Picture{}, err
+	}
+	p := report.Picture{Caption: name, Alt: "samples over the contours of the energy, " + name, File: name + ".png", Data: b.Bytes()}
+	return p, atomicfile.WriteFile(filepath.Join(s.dir, p.File), p.Data)
+}
+
+// compareDigits trains on digits by every objective for as long, and measures samples.
+func (s *study) compareDigits(ctx context.Context, o *outcome) error {
+	gallery := report.Gallery{Title: "Digits", Note: "By the sampler of each objective; none chosen."}
+	table := report.Table{Title: "Digits", Columns: []report.Column{{Name: "objective"}, {Name: "updates"}, {Name: "distance"}},
+		Note: "Fréchet distance in features of the classifier."}
+	for _, objective := range train.Objectives() {
+		v := variant{run: s.variantName(string(objective)), label: string(objective)}
+		set, err := s.digits(ctx, v.run, objective)
+		if err != nil {
+			return fmt.Errorf("%s: %w", v.run, err)
+		}
+		m, err := s.trained(ctx, v.run, set)
+		var diverged *train.NonFiniteError
+		if errors.As(err, &diverged) {
+			o.differ("%s: its loss was not finite after %d updates", objective, diverged.Step)
+			table.Rows = append(table.Rows, []any{v.label, diverged.Step, math.NaN()})
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", v.run, err)
+		}
+		drawn, err := s.draw(ctx, m, "samples", s.n.Compared, s.n.ComparedSteps, nil)
+		if err != nil {
+			return err
+		}
+		p, err := s.grid(m, v.run, v.label, drawn)
+		if err != nil {
+			return err
+		}
+		gallery.Pictures = append(gallery.Pictures, p)
+		distance, err := s.distance(ctx, m, drawn.pictures)
+		if err != nil {
+			return err
+		}
+		row := s.distanceRow(v.label, distance)
+		if objective == train.Posterior {
+			row.Paper, row.Source = "left for future work", "appendix A"
+		}
+		o.rows, table.Rows = append(o.rows, row), append(table.Rows, []any{v.label, set.Steps, distance})
+	}
+	s.differShort(o)
+	o.sections = append(o.sections, table, gallery)
+	return nil
+}
+
+// digits returns the settings of a training by an objective, with the updates that fit
+// into the budget, or those of the run where it has begun.
+func (s *study) digits(ctx context.Context, run string, objective train.Objective) (train.Settings, error) {
+	set, err := s.Scale.settings("mnist")
+	if err != nil {
+		return set, err
+	}
+	set = set.Choose(objective)
+	if s.Scale == Smoke {
+		set.Chains.Steps = min(set.Chains.Steps, 2)
+	}
+	had, err := train.ReadSettings(filepath.Join(s.Dir, "runs", run))
+	if err == nil {
+		set.Steps, set.Output.CheckpointEvery = had.Steps, had.Output.CheckpointEvery
+		return set, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) || s.Budget == 0 {
+		return set, ignoreMissing(err)
+	}
+	data, err := s.set(ctx, set.Data.Name, dataset.Train, set.Data.Size)
+	if err != nil {
+		return set, err
+	}
+	problem, err := train.NewProblem(set, data, nil)
+	if err != nil {
+		return set, err
+	}
+	if set.Steps, err = train.StepsWithin(ctx, s.rt, problem, s.Budget, s.Clock); err != nil {
+		return set, err
+	}
+	set.Output.CheckpointEvery = train.Interval(max(set.Steps/4, 1))
+	return set, nil
+}
+
+// ignoreMissing returns no error for a file that is not there.
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// budget is the time that each objective has on digits at a scale, where nothing says
+// another; 0 is the scale's number of updates.
+func (s Scale) budget() time.Duration {
+	switch s {
+	case Smoke:
+		return 0
+	case Small:
+		return time.Minute
+	}
+	return 30 * time.Minute
+}

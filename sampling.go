@@ -30,6 +30,9 @@ type Sampling struct {
 	Recipe *langevin.Recipe
 	// Updates, when there are any, are the steps in place of all these.
 	Updates []mdsm.Update
+	// Tempering, when it is not nil, has chains at several temperatures swap places, with
+	// steps of StepSize, in place of all these; see langevin.Ladder.
+	Tempering *langevin.Tempering
 
 	// Chains begin with noise of standard deviation StartSigma around Start, points
 	// [M …], float32: sample i at the point i mod M. Without points they begin around
@@ -46,6 +49,7 @@ type Sampling struct {
 func (s Sampling) settings(m *Model) (langevin.Settings, error) {
 	set := langevin.Default(s.Count)
 	set.First, set.Seed, set.Raw, set.Batch, set.Updates = s.First, s.Seed, s.Raw, s.Batch, s.Updates
+	set.Tempering = s.Tempering
 	if s.Schedule != (langevin.Schedule{}) {
 		set.Schedule = s.Schedule
 	}

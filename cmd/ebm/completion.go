@@ -126,7 +126,8 @@ func flagValues(command, flag string) func() []string {
 		return wordsOf("paper", string(langevin.Linear), string(langevin.Constant))
 	case "sampler":
 		return func() []string {
-			return append(append([]string{string(mcmc.Langevin)}, texts(langevin.Methods())...), string(mcmc.MALA), string(mcmc.HMC))
+			return append(append([]string{string(mcmc.Langevin)}, texts(langevin.Methods())...), string(mcmc.MALA), string(mcmc.HMC),
+				langevin.TemperingName)
 		}
 	case "mask":
 		return langevin.Regions

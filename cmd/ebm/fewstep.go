@@ -119,6 +119,8 @@ func (f *fewStepFlags) read() (langevin.Recipe, error) {
 // checkStart finds wrong usage of samplers of few evaluations in chains.
 func (f *sampleFlags) checkStart() error {
 	switch {
+	case f.sampler == langevin.TemperingName && f.draws > 1:
+		return usagef("--draws %d with tempering, want chains of langevin, mala or hmc for several draws of each", f.draws)
 	case !f.isFew():
 		return nil
 	case f.draws > 1:

@@ -66,7 +66,7 @@ func TestValuesComplete(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
 		{"sample --provider c", "cpu cuda"},
 		{"sample --run ", "fashion16 mnist16 runs/mine"},
-		{"sample --sampler ", "langevin ancestral ddim heun edm adaptive mala hmc"},
+		{"sample --sampler ", "langevin ancestral ddim heun edm adaptive mala hmc tempering"},
 		{"sample --schedule l", "lin"},
 		{"train --preset mn", "mnist"},
 		{"train --schedule c", "cosine constant"},

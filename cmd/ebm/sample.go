@@ -22,6 +22,7 @@ type sampleFlags struct {
 	scheduleFlags
 	chainFlags
 	fewStepFlags
+	temperingFlags
 	partFlags
 	share     samples.Share
 	out       string
@@ -47,7 +48,8 @@ func (f *sampleFlags) add(fs *pflag.FlagSet) {
 	fs.MarkHidden("shard") // the flag is there: what --part was called
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
 	fs.StringVar(&f.sampler, "sampler", string(mcmc.Langevin),
-		"langevin; of few evaluations "+langevin.MethodNames()+"; or with the correction of Metropolis mala or hmc")
+		"langevin; of few evaluations "+langevin.MethodNames()+"; with the correction of Metropolis mala or hmc; or tempering, chains at "+
+			"several temperatures that swap")
 	group(fs, "The chains", f.addSchedule)
 	group(fs, "Of models of energy matching", func(fs *pflag.FlagSet) {
 		fs.Float64Var(&f.until, "until", 0, "time at which samples are taken, 1 where transport ends (default 3.25, or 1 without contrast); "+
@@ -55,6 +57,7 @@ func (f *sampleFlags) add(fs *pflag.FlagSet) {
 	})
 	group(fs, "Few evaluations", f.fewStepFlags.add)
 	group(fs, "What is written", f.addFiles)
+	group(fs, "Parallel tempering", f.temperingFlags.add)
 	group(fs, "Samplers with corrections, and chains of several draws", f.chainFlags.add)
 }
 
@@ -84,6 +87,10 @@ where its chains were, and the files are the same, byte for byte. With a larger
 With --fast, or --sampler ancestral, ddim, heun, edm or adaptive, chains of a few
 dozen evaluations go down from the largest noise level of the training; --fast takes
 what ebm tune-sampler has found for the model. See docs/sampling.md.
+
+With --sampler tempering each sample has chains at several temperatures (--replicas,
+--ladder), --steps steps each, whose neighbours swap places: it finds modes, and their
+weights, that annealing misses. trace.json and the log say how often they swapped.
 
 With --sampler mala or hmc, or --draws above 1, chains cool down from noise by
 the schedule (or begin at pictures, --start), adapt their step sizes in a
@@ -122,8 +129,14 @@ func (f *sampleFlags) sample(ctx context.Context, a *app, cmd *cobra.Command) er
 	if err != nil {
 		return err
 	}
-	if err := cmp.Or(f.chainFlags.check(), f.fewStepFlags.check(string(mcmc.MALA), string(mcmc.HMC)), f.checkStart()); err != nil {
+	if err := cmp.Or(f.chainFlags.check(), f.fewStepFlags.check(string(mcmc.MALA), string(mcmc.HMC), langevin.TemperingName),
+		f.checkStart()); err != nil {
 		return err
+	}
+	if f.sampler == langevin.TemperingName {
+		if err := f.temper(&set, f.steps, f.hot); err != nil {
+			return err
+		}
 	}
 	m, err := f.energyFlags.load(a)
 	if err != nil {
@@ -179,6 +192,9 @@ func (f *sampleFlags) sample(ctx context.Context, a *app, cmd *cobra.Command) er
 		return err
 	}
 	if err := f.sayAcceptance(a, set); err != nil {
+		return err
+	}
+	if err := f.saySwaps(a, set); err != nil {
 		return err
 	}
 	if err := f.scatter(ctx, a, m); err != nil {

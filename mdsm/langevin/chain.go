@@ -2,6 +2,7 @@ package langevin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -43,6 +44,12 @@ func (s *Sampler) plan(set Settings) (*plan, error) {
 	p := &plan{Settings: set, updates: updates, size: s.layout(set.Batch).Size, shape: s.shape, source: rng.New(set.Seed)}
 	p.StepSize = updates[0].StepSize
 	p.remember = set.remembers(updates)
+	if set.Tempering != nil {
+		if s.device != nil {
+			return nil, errors.New("tempering on a device, want --provider cpu")
+		}
+		p.Updates = updates
+	}
 	p.Watch.Chains = min(p.Watch.Chains, p.Count)
 	if p.StepsPerRun == 0 {
 		// Bounds the noise to 16 MB for each group in progress.
@@ -83,6 +90,7 @@ type seen struct {
 	n         int
 	energy    [][]float32 // of each step, [n]; none when the model has no energy
 	snapshots []snapshot
+	swaps     []samples.Swap // of each neighbours, none without tempering
 }
 
 // snapshot is a batch of chains after some steps, and its denoising jump.
@@ -100,9 +108,9 @@ func (s *Sampler) chain(ctx context.Context, p *plan, group int, stage progress.
 		c.base, c.rows = lo, hi-lo
 	}
 	if _, watched := p.span(group, p.First, p.First+p.Watch.Chains); watched > lo {
-		c.seen = &seen{n: watched - lo}
+		c.seen = &seen{n: watched - lo, swaps: p.newSwaps()}
 	}
-	c.start()
+	c.startLadder()
 	kept := states.Of(group)
 	done, err := c.resume(kept)
 	if err != nil {
@@ -121,6 +129,9 @@ func (s *Sampler) chain(ctx context.Context, p *plan, group int, stage progress.
 		}
 		n = c.until(at)
 		if err := c.steps(ctx, at, n); err != nil {
+			return 0, err
+		}
+		if err := c.turn(ctx, at+n); err != nil {
 			return 0, err
 		}
 		stage.Add(int64(n * (hi - lo)))
@@ -161,7 +172,8 @@ type chain struct {
 	number     int // of the group
 	lo, hi     int
 	base, rows int
-	state      // [rows …]
+	state                       // [rows …]
+	ladder     []*tensor.Tensor // of tempering, the chains [rows …] at all temperatures; x is one of them
 	seen       *seen
 	on         *resident // where the chains are between fetches, nil for the host
 }
@@ -208,15 +220,15 @@ func (c *chain) normal(dst []float32, purpose rng.Purpose, step int) {
 
 // start sets x to where chains begin, at the mean or at given points, with noise.
 // Where pictures are filled in, only hidden pixels begin there: the others are as
-// given.
-func (c *chain) start() {
+// given. noise numbers the noise.
+func (c *chain) start(noise int) {
 	size := append([]int{c.rows}, c.plan.shape...)
 	c.x = tensor.New(tensor.Float32, size...)
 	if c.remember {
 		c.memory = tensor.New(tensor.Float32, size...)
 	}
 	values, each := tensor.Data[float32](c.x), tensor.Volume(c.plan.shape)
-	c.normal(values, rng.SampleStart, 0)
+	c.normal(values, rng.SampleStart, noise)
 	mean, sigma := float32(c.Start.Mean), float32(c.Start.Sigma)
 	for place := c.lo; place < c.hi; place++ {
 		point := c.Start.point(c.index(place))
@@ -252,6 +264,9 @@ func (c *chain) until(at int) int {
 		return 1 // so that a chain that is stopped is where its last step left it
 	}
 	end := min(at+c.StepsPerRun, len(c.updates))
+	if t := c.Tempering; t != nil {
+		end = min(end, at-at%t.Every+t.Every)
+	}
 	for k, u := range c.updates[at:end] {
 		if !c.remember && u.StepSize != c.updates[at].StepSize {
 			end = at + k
@@ -473,7 +488,7 @@ func (p *plan) process(b *batch) *samples.Process {
 	if b.seen == nil {
 		return nil
 	}
-	r := &samples.Process{First: b.first, Chains: b.seen.n, StepSize: p.StepSize}
+	r := &samples.Process{First: b.first, Chains: b.seen.n, StepSize: p.StepSize, Swaps: b.seen.swaps}
 	for _, u := range p.updates {
 		r.Temperature = append(r.Temperature, float64(float32(u.Temperature)))
 	}

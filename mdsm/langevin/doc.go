@@ -10,7 +10,8 @@
 // [C H W] with values around [0, 1] or a point [D], ε the step size in units
 // of x, T the temperature and n standard normal noise. [Schedule] has the
 // paper's temperatures; [Sampler] runs chains and denoises given pictures, fills
-// in hidden pixels ([Fill]), and writes folders of samples (package samples).
+// in hidden pixels ([Fill]), makes chains at several temperatures swap places ([Tempering]), and
+// writes folders of samples (package samples).
 //
 // # Bits
 //

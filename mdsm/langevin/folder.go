@@ -45,6 +45,9 @@ func (s *Sampler) record(p *plan) samples.Record {
 		r.Schedule, r.Steps, r.Hot, r.Cool = "given", n, p.Updates[0].Temperature, p.Updates[n-1].Temperature
 		r.Anneal = samples.HashOf(p.table())
 	}
+	if p.Tempering != nil {
+		r.Sampler = TemperingName
+	}
 	if p.Start.From != nil {
 		r.StartFrom = samples.HashOf(p.Start.From)
 	}

@@ -2,6 +2,7 @@ package langevin
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -19,6 +20,10 @@ type Settings struct {
 	// Updates, when there are any, are the steps, in place of the schedule and of
 	// StepSize: a sampler of few evaluations, see Recipe, or temperatures of one's own.
 	Updates []mdsm.Update
+
+	// Tempering, when it is not nil, are chains at several temperatures that swap places,
+	// in place of the schedule and of Updates.
+	Tempering *Tempering
 
 	StepSize float64 // ε, in units of x; 0.015 to 0.05 is reasonable
 	Start    Start
@@ -60,6 +65,9 @@ func (s Settings) Validate() error {
 		memory.Check("batch", s.Batch, 8)); err != nil {
 		return err
 	}
+	if s.Tempering != nil && (len(s.Updates) > 0 || s.Fill != nil) {
+		return errors.New("tempering with updates or hidden pixels, want it without")
+	}
 	updates, err := s.updates()
 	if err != nil {
 		return err
@@ -95,12 +103,21 @@ func (s Settings) Validate() error {
 		if at < 0 || at > steps || i > 0 && at <= s.Watch.Snapshots[i-1] {
 			return fmt.Errorf("snapshots at steps %v, want ascending numbers from 0 to %d", s.Watch.Snapshots, steps)
 		}
+		if s.Tempering != nil && at%s.Tempering.round() != 0 {
+			return fmt.Errorf("snapshot at step %d, want the end of a round of tempering, a multiple of %d", at, s.Tempering.round())
+		}
 	}
 	return nil
 }
 
 // updates returns the step size and temperature of each step.
 func (s Settings) updates() ([]mdsm.Update, error) {
+	if s.Tempering != nil {
+		if err := s.Tempering.validate(); err != nil {
+			return nil, err
+		}
+		return s.Tempering.updates(s.StepSize), nil
+	}
 	if len(s.Updates) > 0 {
 		return s.Updates, nil
 	}

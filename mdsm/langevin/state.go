@@ -14,6 +14,7 @@ func (c *chain) arrays(done int) map[string]*tensor.Tensor {
 	if c.memory != nil {
 		a["memory"] = c.memory
 	}
+	c.ladderArrays(a)
 	if c.seen == nil {
 		return a
 	}
@@ -66,11 +67,13 @@ func (c *chain) resume(state samples.State) (done int, err error) {
 		return 0, nil // other places are wanted, or watched
 	}
 	if done < 0 || done > len(c.updates) || !alike(a["x"], c.x.Shape()...) || c.memory != nil &&
-		!alike(a["memory"], c.x.Shape()...) || !c.recall(a, done) {
+		!alike(a["memory"], c.x.Shape()...) || !c.recall(a, done) || !c.recallLadder(a) {
 		state.Reject(state.Path + " does not hold a state of these chains")
 		return 0, nil
 	}
-	c.x = a["x"]
+	if c.x = a["x"]; c.Tempering != nil {
+		c.x = c.ladder[c.Tempering.rung(done)]
+	}
 	if c.memory != nil {
 		c.memory = a["memory"]
 	}
@@ -82,7 +85,7 @@ func (c *chain) recall(a map[string]*tensor.Tensor, done int) bool {
 	if c.seen == nil {
 		return true
 	}
-	seen := &seen{n: c.seen.n}
+	seen := &seen{n: c.seen.n, swaps: c.newSwaps()}
 	if e := a["energy"]; e != nil {
 		if !alike(e, done, seen.n) {
 			return false

@@ -1,6 +1,8 @@
 package samples
 
 import (
+	"slices"
+
 	"ebm/models/tensor"
 )
 
@@ -12,6 +14,18 @@ type Process struct {
 	Temperature []float64   // of each step
 	Energy      [][]float32 // of each chain, before each step; empty when the model has none
 	Snapshots   []Snapshot  // in the order of their steps
+	// Swaps are those between neighbours of parallel tempering, whose Temperature and
+	// Energy are then of the chains by turns; none of other samplers.
+	Swaps []Swap
+}
+
+// Swap counts the swaps between the chains of two temperatures, over all samples that are
+// watched.
+type Swap struct {
+	Cold     float64 `json:"cold"`
+	Hot      float64 `json:"hot"`
+	Tried    int     `json:"tried"`
+	Accepted int     `json:"accepted"`
 }
 
 // Snapshot is the state of the chains after some steps.
@@ -44,8 +58,14 @@ func JoinProcesses(parts []*Process) *Process {
 		return nil
 	}
 	whole := *parts[0]
-	whole.Chains, whole.Energy, whole.Snapshots = 0, nil, nil
-	for _, p := range parts {
+	whole.Chains, whole.Energy, whole.Snapshots, whole.Swaps = 0, nil, nil, slices.Clone(parts[0].Swaps)
+	for i, p := range parts {
+		for r := range whole.Swaps {
+			if i > 0 && len(p.Swaps) == len(whole.Swaps) {
+				whole.Swaps[r].Tried += p.Swaps[r].Tried
+				whole.Swaps[r].Accepted += p.Swaps[r].Accepted
+			}
+		}
 		whole.Chains += p.Chains
 		whole.Energy = append(whole.Energy, p.Energy...)
 	}

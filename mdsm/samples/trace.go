@@ -33,13 +33,14 @@ type trace struct {
 	MeanEnergy  []float64   `json:"mean_energy"`
 	Energy      [][]float32 `json:"energy"`
 	Acceptance  [][]float32 `json:"acceptance,omitempty"` // of each snapshot and chain, null where it is not known
+	Swaps       []Swap      `json:"swaps,omitempty"`      // of parallel tempering
 }
 
 // Write writes the process into a folder as trace.json and, when it has
 // snapshots, snapshots.npz: step [S] (int64), x and denoised [S Chains …].
 func (p *Process) Write(dir string) error {
 	t := trace{First: p.First, Chains: p.Chains, StepSize: p.StepSize, Temperature: p.Temperature,
-		MeanEnergy: p.MeanEnergy(), Energy: p.Energy}
+		MeanEnergy: p.MeanEnergy(), Energy: p.Energy, Swaps: p.Swaps}
 	for i, s := range p.Snapshots {
 		t.Snapshots = append(t.Snapshots, s.Step)
 		if s.Acceptance != nil && t.Acceptance == nil {
@@ -84,7 +85,7 @@ func ReadProcess(dir string) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{First: t.First, Chains: t.Chains, StepSize: t.StepSize, Temperature: t.Temperature, Energy: t.Energy}
+	p := &Process{First: t.First, Chains: t.Chains, StepSize: t.StepSize, Temperature: t.Temperature, Energy: t.Energy, Swaps: t.Swaps}
 	if len(t.Snapshots) == 0 {
 		return p, nil
 	}

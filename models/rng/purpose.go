@@ -29,4 +29,5 @@ const (
 	Key         Purpose = 21 // keys of Squares; sample: half of the key
 	Neighbour   Purpose = 22 // x's of the data that posterior weights are over
 	Origin      Purpose = 23 // noise that transport begins at; sample: position in the batch, step: training step
+	Swap        Purpose = 24 // swaps of parallel tempering; sample: index of the sample, step: round and pair
 )

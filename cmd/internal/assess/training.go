@@ -122,6 +122,10 @@ func quick(m *ebm.Model) (langevin.Settings, error) {
 	if len(m.Shape()) == 1 {
 		set.Count, set.Schedule.Steps, set.Start.Mean = 500, 300, 0 // of standardised points
 	}
+	if !m.Annealed() {
+		err := m.Suit(&set, 0, set.Schedule.Steps)
+		return set, err
+	}
 	r, err := langevin.Fast(35)
 	if err != nil || !r.Fits(m.SigmaMax, m.Sigma0) {
 		return set, err

@@ -83,6 +83,7 @@ func (s *study) comparePoints(ctx context.Context, o *outcome) error {
 				return fmt.Errorf("%s by %s: %w", name, row[0], err)
 			}
 			distance := energyDistance(x, reference)
+			s.Log(fmt.Sprintf("%s by %s: energy distance %.3g, of the data %.3g", name, row[0], distance, rows[0][len(rows[0])-1].(float64)/1000))
 			rows[i] = append(row, 1000*distance)
 			o.rows = append(o.rows, Row{Name: fmt.Sprintf("energy distance of samples, %s by %s", name, row[0]), Ours: distance,
 				Note: fmt.Sprintf("of %d samples, standardised; that of the data is %.2g", s.n.Points, rows[0][len(rows[0])-1].(float64)/1000)})
@@ -102,7 +103,10 @@ func (s *study) comparePoints(ctx context.Context, o *outcome) error {
 // is not at its end.
 func (s *study) pointsModel(ctx context.Context, name string, objective train.Objective) (*ebm.Model, error) {
 	set := train.Points(2).Choose(objective)
-	set.Data.Name, set.Steps = name, s.n.PointUpdates
+	set.Data.Name, set.Steps, set.Batch = name, s.n.PointUpdates, 128
+	if objective == train.Posterior {
+		set.Posterior.Neighbours = 2000
+	}
 	set.Output.CheckpointEvery, set.Output.KeepCheckpoints = train.Interval(max(set.Steps/4, 1)), 1
 	x, err := dataset.DrawPoints(name, set.Data.Points, set.Seed)
 	if err != nil {

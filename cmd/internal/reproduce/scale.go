@@ -61,7 +61,7 @@ func (s Scale) numbers() numbers {
 		return numbers{
 			Grid: 64, Scored: 128, Stacks: 8000, Steps: 600, Pictures: 500, Levels: 10, NeighbourRows: 8, Neighbours: 10,
 			Hidden: 8, Completions: 4, Chains: 16, Distributions: 300, Leapfrog: 5, Compared: 64, ComparedSteps: 900, SingleSteps: 1000,
-			Timed: 20, TimedLikelihood: 6, PointUpdates: 3000, Points: 2000,
+			Timed: 20, TimedLikelihood: 6, PointUpdates: 1000, Points: 1000,
 		}
 	}
 	return numbers{

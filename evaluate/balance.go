@@ -21,20 +21,23 @@ type Balance struct {
 	P float64
 }
 
-// ClassBalance compares how often a classifier finds each class, by its logits [n K] of
-// samples and of a reference. Its mistakes are in both, so that they need not be known.
+// ClassBalance compares how often a classifier finds each class, by its logits of samples
+// and of a reference: [n K], or [n C K] of C channels with a class each, which then count as
+// the modes of [ModeCoverage]. Its mistakes are in both, so that they need not be known.
 func ClassBalance(samples, reference *tensor.Tensor) (Balance, error) {
 	var b Balance
 	sides := []*[]int{&b.Samples, &b.Reference}
 	for i, logits := range []*tensor.Tensor{samples, reference} {
-		n, k, err := checkFeatures("logits", logits)
+		if logits != nil && logits.Rank() == 2 {
+			logits = logits.Reshape(logits.Shape()[0], 1, logits.Shape()[1])
+		}
+		modes, _, k, err := modesOf(logits)
 		if err != nil {
 			return b, err
 		}
-		counts, values := make([]int, k), logits.Float64s()
-		for row := range n {
-			class, _ := likeliest(values[row*k : (row+1)*k])
-			counts[class]++
+		counts := make([]int, power(k, logits.Shape()[1]))
+		for _, m := range modes {
+			counts[m]++
 		}
 		*sides[i] = counts
 	}

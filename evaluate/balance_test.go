@@ -49,5 +49,5 @@ func TestClassBalance(t *testing.T) {
 	_, err := ClassBalance(votes(1, 2), votes(1, 2, 3))
 	testkit.WantError(t, "other classes", err, "logits of 2 and of 3 classes")
 	_, err = ClassBalance(nil, votes(1, 2))
-	testkit.WantError(t, "no logits", err, "logits: <nil>")
+	testkit.WantError(t, "no logits", err, "logits are <nil>")
 }

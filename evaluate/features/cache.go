@@ -106,6 +106,7 @@ func (c *Cache) kept(e *Extractor, pictures []*tensor.Tensor, stage progress.Sta
 	if err != nil {
 		log(err.Error() + "; it is computed again")
 	}
+	found = found && (set.Classes != nil || e.output.classes == "") // versions before 0.2 kept none
 	if found {
 		stage.Skip(int64(n))
 	}
@@ -136,7 +137,7 @@ func (c *Cache) load(k key, n int) (s Set, found bool, err error) {
 
 // setOf checks what a file holds.
 func setOf(arrays map[string]*tensor.Tensor, n int) (Set, error) {
-	s := Set{Features: arrays["features"], Logits: arrays["logits"]}
+	s := Set{Features: arrays["features"], Logits: arrays["logits"], Classes: arrays["classes"]}
 	if s.Features == nil {
 		return Set{}, errors.New("no array called features")
 	}
@@ -151,6 +152,9 @@ func setOf(arrays map[string]*tensor.Tensor, n int) (Set, error) {
 			return Set{}, fmt.Errorf("%s: number %d is not finite", name, i)
 		}
 	}
+	if t := s.Classes; t != nil && (t.DType() != tensor.Float32 || t.Rank() != 3 || t.Shape()[0] != n) {
+		return Set{}, fmt.Errorf("classes are %v, want float32[%d channels classes]", t, n)
+	}
 	return s, nil
 }
 
@@ -159,6 +163,9 @@ func (c *Cache) store(k key, s Set) error {
 	arrays := map[string]*tensor.Tensor{"features": s.Features}
 	if s.Logits != nil {
 		arrays["logits"] = s.Logits
+	}
+	if s.Classes != nil {
+		arrays["classes"] = s.Classes
 	}
 	path := c.path(k)
 	if err := atomicfile.MkdirAll(filepath.Dir(path)); err != nil {

@@ -23,6 +23,7 @@ type side struct {
 	maker      *features.Maker
 	features   *tensor.Tensor // nil unless they are kept
 	logits     *tensor.Tensor
+	classes    *tensor.Tensor // a classifier's logits of each channel
 	statistics *evaluate.Statistics
 	warnings   []string
 	seconds    float64 // that computing features took
@@ -30,7 +31,7 @@ type side struct {
 }
 
 // needs say what the metrics take.
-type needs struct{ statistics, features, logits bool }
+type needs struct{ statistics, features, logits, classes bool }
 
 // extraction computes features.
 type extraction struct {
@@ -53,7 +54,7 @@ func (x extraction) side(ctx context.Context, what string, s *Source, n needs) (
 		return out, nil
 	}
 	if !x.share.Part.Whole() || x.sums != "" {
-		n = needs{logits: true} // features stay in the cache, or in the sums
+		n = needs{logits: true, classes: true} // features stay in the cache, or in the sums
 	}
 	switch s.Kind {
 	case Statistics:
@@ -204,8 +205,9 @@ func (x extraction) block(ctx context.Context, e *features.Extractor, pictures [
 type collector struct {
 	needs
 	count            int
-	d, classes       int
+	d, k             int // columns of features and logits
 	features, logits []float32
+	modes            []*tensor.Tensor // a classifier's logits of each channel
 	sum              *evaluate.Accumulator
 	multiplier       *evaluate.Multiplier
 }
@@ -232,8 +234,11 @@ func (c *collector) add(set features.Set) (err error) {
 		}
 	}
 	if c.needs.logits && set.Logits != nil {
-		c.classes = set.Logits.Shape()[1]
+		c.k = set.Logits.Shape()[1]
 		c.logits = append(c.logits, tensor.Data[float32](set.Logits)...)
+	}
+	if c.needs.classes && set.Classes != nil {
+		c.modes = append(c.modes, set.Classes)
 	}
 	return nil
 }
@@ -243,7 +248,10 @@ func (c *collector) finish(out *side) (err error) {
 		out.features = tensor.Of(c.features, c.count, c.d)
 	}
 	if c.logits != nil {
-		out.logits = tensor.Of(c.logits, c.count, c.classes)
+		out.logits = tensor.Of(c.logits, c.count, c.k)
+	}
+	if c.modes != nil {
+		out.classes = tensor.Concat(c.modes...)
 	}
 	switch {
 	case c.sum != nil:

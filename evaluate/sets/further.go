@@ -1,6 +1,7 @@
 package sets
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -123,12 +124,15 @@ func (r *run) balance(context.Context) ([]Value, error) {
 	if r.reference == nil {
 		return nil, missing{errors.New("it needs a reference")}
 	}
+	var logits []*tensor.Tensor
 	for _, s := range []*side{r.samples, r.reference} {
-		if s.logits == nil {
+		of := cmp.Or(s.classes, s.logits)
+		if of == nil {
 			return nil, missing{fmt.Errorf("%s has no logits", s.source.Name)}
 		}
+		logits = append(logits, of)
 	}
-	b, err := evaluate.ClassBalance(r.samples.logits, r.reference.logits)
+	b, err := evaluate.ClassBalance(logits[0], logits[1])
 	if err != nil {
 		return nil, err
 	}

@@ -137,14 +137,16 @@ func (r *run) features(ctx context.Context, x extraction) (err error) {
 		statistics: distance && o.Reference != nil || o.WriteStatistics != "",
 		features: pairs && compared || r.wants(Diversity) ||
 			r.wants(Frechet) && o.Extrapolate && o.Reference != nil || o.WriteFeatures != "",
-		logits: r.wants(InceptionScore) || r.wants(ClassShares) || o.WriteFeatures != "",
+		logits:  r.wants(InceptionScore) || r.wants(ClassShares) || o.WriteFeatures != "",
+		classes: r.wants(ClassShares),
 	}
 	for _, s := range []*Source{o.Samples, o.Reference} {
 		if s != nil && s.maker != nil {
 			x.other = s
 		}
 	}
-	of := needs{statistics: distance, features: pairs && o.Samples.Kind != Statistics, logits: r.wants(ClassShares)} // the reference
+	of := needs{statistics: distance, features: pairs && o.Samples.Kind != Statistics, logits: r.wants(ClassShares),
+		classes: r.wants(ClassShares)} // the reference
 	if !o.Share.Part.Whole() {
 		var all int64
 		if o.Samples.Kind == Pictures && n != (needs{}) {

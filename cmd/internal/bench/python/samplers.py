@@ -50,7 +50,7 @@ def measure(o, file):
     if not kept.exists():
         command = [o.ebm, "evaluate", "-q", "--samples", str(file), "--reference", o.reference, "--features", o.features,
                    "--metrics", "fid,pr,balance", "--bootstrap", "100", "--bootstrap-fid", "--cache", str(o.out / "features"), "--json"]
-        kept.write_text(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        kept.write_text(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
     numbers = {m["quantity"]: m for m in json.loads(kept.read_text())["metrics"]}
     with np.load(file) as f:
         x = f["arr_0"]
@@ -107,7 +107,7 @@ def main():
     p.add_argument("--count", type=int, default=512)
     p.add_argument("--only", default="", help="rows whose name and budget, such as 'heun 30', match this expression")
     p.add_argument("--plot", help="the plot to draw")
-    o = p.parse_args()
+    o = p.parse_intermixed_args()
     o.out.mkdir(parents=True, exist_ok=True)
     print("| sampler | evaluations | samples | Fréchet | precision | recall | density | coverage | χ² of classes (p) | faint |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")

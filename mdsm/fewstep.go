@@ -11,6 +11,12 @@ import (
 // Jump is eq. (9), x ← D(x).
 func Jump(sigma0 float64) Update { return Update{StepSize: math.Sqrt2 * sigma0} }
 
+// Refresh stays at the level a: x ← D + a n. Its chain forgets where it began, faster the
+// higher the level, since D says there little more than the data's mean.
+func Refresh(a, sigma0 float64) Update {
+	return Update{StepSize: math.Sqrt2 * sigma0, Temperature: a * a / (2 * sigma0 * sigma0), Level: a}
+}
+
 // DDIM is an Euler step of the probability flow, without noise (Song, Meng and
 // Ermon, "Denoising diffusion implicit models", 2021): x ← D + (b/a)(x − D).
 func DDIM(a, b, sigma0 float64) Update {

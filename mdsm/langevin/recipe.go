@@ -34,12 +34,14 @@ type Recipe struct {
 	Method Method `json:"sampler"`
 	// From is the noise level that chains begin with, in units of x, or 0 for the
 	// largest of the training; End is the level to which the method leads, in units of σ₀.
-	From   float64 `json:"from,omitempty"`
-	End    float64 `json:"end"`
-	Levels int     `json:"levels"`        // steps of the method
-	Rho    float64 `json:"rho,omitempty"` // spacing of the levels, see mdsm.FallingLevels
-	Churn  float64 `json:"churn,omitempty"`
-	Beta   float64 `json:"beta,omitempty"`
+	From float64 `json:"from,omitempty"`
+	End  float64 `json:"end"`
+	// Refresh is the number of steps at From, see mdsm.Refresh, before the method begins.
+	Refresh int     `json:"refresh,omitempty"`
+	Levels  int     `json:"levels"`        // steps of the method
+	Rho     float64 `json:"rho,omitempty"` // spacing of the levels, see mdsm.FallingLevels
+	Churn   float64 `json:"churn,omitempty"`
+	Beta    float64 `json:"beta,omitempty"`
 
 	// Corrector is the number of Langevin steps after each of the method's, at the
 	// temperature of its level.
@@ -60,11 +62,12 @@ func NewRecipe(m Method, levels int) Recipe {
 }
 
 // Fast returns a recipe of so many evaluations, 70 say, that stands for the paper's
-// 2,701 where no search has found a better one, see ParseTuned: down to level 3σ₀, where
-// the paper's chain is at temperature 9, and an annealed chain of ε = σ₀ from there.
+// 2,701 where no search has found a better one, see ParseTuned: some steps that forget the
+// start, which is not the data's mean, down to level 3σ₀, where the paper's chain is at
+// temperature 9, and an annealed chain of ε = σ₀ from there.
 func Fast(evaluations int) (Recipe, error) {
-	r := Recipe{Method: Ancestral, End: 3, Cool: evaluations * 2 / 7, Freeze: evaluations / 7, StepSize: 1}
-	if r.Levels = evaluations - 1 - r.Cool - r.Freeze; r.Levels < 1 {
+	r := Recipe{Method: Ancestral, Refresh: evaluations / 12, End: 3, Cool: evaluations * 2 / 7, Freeze: evaluations / 7, StepSize: 1}
+	if r.Levels = evaluations - 1 - r.Refresh - r.Cool - r.Freeze; r.Levels < 1 {
 		return r, fmt.Errorf("%d evaluations, want 2 or more", evaluations)
 	}
 	return r, nil
@@ -82,7 +85,8 @@ func (r Recipe) Validate() error {
 	}{
 		{"first noise level", r.From, 0, math.MaxFloat32}, {"rho", r.Rho, 0, 100}, {"churn", r.Churn, 0, math.Sqrt2 - 1},
 		{"beta", r.Beta, 0, 1}, {"step size", r.StepSize, 0, 1.999},
-		{"levels", float64(r.Levels), 1, 1 << 20}, {"corrector", float64(r.Corrector), 0, 1 << 20}, {"cool", float64(r.Cool), 0, 1 << 20},
+		{"refresh", float64(r.Refresh), 0, 1 << 20}, {"levels", float64(r.Levels), 1, 1 << 20},
+		{"corrector", float64(r.Corrector), 0, 1 << 20}, {"cool", float64(r.Cool), 0, 1 << 20},
 		{"freeze", float64(r.Freeze), 0, 1 << 20},
 	} {
 		if !(f.value >= f.low && f.value <= f.high) {
@@ -117,7 +121,7 @@ func (r Recipe) Evaluations() int {
 	if r.Method == Heun || r.Method == EDM {
 		each = 2
 	}
-	return r.Levels*(each+r.Corrector) + r.Cool + r.Freeze + 1
+	return r.Refresh + r.Levels*(each+r.Corrector) + r.Cool + r.Freeze + 1
 }
 
 // Start returns where chains of a model begin that was trained with noise levels up
@@ -151,7 +155,8 @@ func (r Recipe) Updates(sigmaMax, sigma0 float64) ([]mdsm.Update, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := r.predict(levels, sigma0)
+	list := slices.Repeat([]mdsm.Update{mdsm.Refresh(levels[0], sigma0)}, r.Refresh)
+	list = append(list, r.predict(levels, sigma0)...)
 	for i, t := range r.temperatures() {
 		u := mdsm.Update{StepSize: r.StepSize * sigma0, Temperature: t}
 		if r.Velocity != nil {

@@ -26,6 +26,7 @@ func share(c float64) *float64 { return &c }
 func recipes() map[string]Recipe {
 	list := map[string]Recipe{
 		"fast":                  {Method: Ancestral, End: 3, Levels: 4, Cool: 3, Freeze: 2, StepSize: 1},
+		"refreshed":             {Method: Ancestral, From: 1, Refresh: 2, End: 3, Levels: 3, Cool: 2, Freeze: 2, StepSize: 1},
 		"velocity":              {Method: Ancestral, End: 3, Levels: 3, Cool: 4, Freeze: 3, StepSize: 1, Velocity: share(0.4)},
 		"heun, then velocity":   {Method: Heun, End: 2, Levels: 2, Cool: 2, Freeze: 2, StepSize: 0.8, Velocity: share(0)},
 		"edm, uneven, corrects": {Method: EDM, From: 2, End: 1.5, Levels: 3, Rho: 7, Churn: 0.3, Corrector: 2, StepSize: 0.7},
@@ -245,6 +246,11 @@ func TestMethodsKeepTheLevel(t *testing.T) {
 			}
 		}
 	}
+	// A refreshed chain has the noise of its level, wherever it began.
+	far, _ := all(t, s, Settings{Start: Start{Mean: 7, Sigma: 1}, Seed: 11, Count: count, Raw: true,
+		Updates: []mdsm.Update{mdsm.Refresh(0.8, sigma0)}})
+	variance(t, "refreshed", far, mu, 0.8*0.8)
+
 	x, _ := all(t, s, drawn(t, NewRecipe(EDM, 3), 100))
 	for i, v := range x.Float64s() {
 		if math.Abs(v-mu) > 1e-5 {
@@ -330,6 +336,7 @@ func TestRecipesThatCannotBe(t *testing.T) {
 	}{
 		{func(r *Recipe) { r.Method = "euler" }, "want one of ancestral, ddim"},
 		{func(r *Recipe) { r.Levels = 0 }, "levels 0"},
+		{func(r *Recipe) { r.Refresh = -1 }, "refresh -1"},
 		{func(r *Recipe) { r.End = 0.5 }, "last noise level 0.5"},
 		{func(r *Recipe) { r.End = math.NaN() }, "last noise level NaN"},
 		{func(r *Recipe) { r.Churn = 1 }, "churn 1"},

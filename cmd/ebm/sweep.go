@@ -216,7 +216,7 @@ func (f *sweepFlags) variants(flags *pflag.FlagSet, base train.Settings) ([]vari
 		case !ok || values == "":
 			return nil, usagef("--set %s, want NAME=VALUE,VALUE…", text)
 		case i < 0:
-			return nil, usagef("--set %s, want one of %s", name, strings.Join(sweepable(), ", "))
+			return nil, usagef("--set %s, want one of %s", text, strings.Join(sweepable(), ", "))
 		case flags.Changed(name) || twice:
 			return nil, usagef("--set %s is given beside another --set or --%s, want one of them", text, name)
 		}

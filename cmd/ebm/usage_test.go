@@ -120,6 +120,10 @@ fit ENERGY --data x.npz --out o --optimizer odd
 fit ENERGY --data x.npz --out o --steps -1
 fit ENERGY --data x.npz --out o --batch 0
 fit ENERGY --data x.npz --out o --validation 2
+sweep --data moons --steps 5 --out o --set batch=odd
+sweep --data moons --steps 5 --out o --set odd=1
+sweep --data moons --steps 5 --out o --set batch=8 --seeds 0
+sweep --data moons --steps 5 --out o --set batch=8 --finalists -1
 training-step ENERGY --out t.onnx --loss odd
 training-step ENERGY --out t.onnx --loss mse --optimizer odd
 training-step ENERGY --out t.onnx --loss mse --size N=0

@@ -162,8 +162,8 @@ func TestSweepRefuses(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	for args, want := range map[string]string{
 		"--steps 5 --set banana=1":                             "--set banana, want one of flip, batch",
-		"--steps 5 --set data=a,b":                             "--set data, want one of",
-		"--steps 5 --set seed=1,2":                             "--set seed, want one of",
+		"--steps 5 --set data=a,b":                             "--set data=a,b, want one of",
+		"--steps 5 --set seed=1,2":                             "--set seed=1,2, want one of",
 		"--steps 5 --set batch":                                "--set batch, want NAME=VALUE",
 		"--steps 5 --set batch=8,many":                         "--set batch=8,many",
 		"--steps 5 --set batch=8,0":                            "--set with batch 0: --batch 0, want a number from 1",

@@ -161,7 +161,7 @@ func TestSweepFinalists(t *testing.T) {
 func TestSweepRefuses(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	for args, want := range map[string]string{
-		"--steps 5 --set banana=1":                             "--set banana, want one of flip, batch",
+		"--steps 5 --set banana=1":                             "--set banana=1, want one of flip, batch",
 		"--steps 5 --set data=a,b":                             "--set data=a,b, want one of",
 		"--steps 5 --set seed=1,2":                             "--set seed=1,2, want one of",
 		"--steps 5 --set batch":                                "--set batch, want NAME=VALUE",

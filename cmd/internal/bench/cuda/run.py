@@ -50,6 +50,9 @@ def say(text):
     print(text, flush=True)
 
 
+FILTER = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python before 3.11.4 has none
+
+
 def unpack(kit, folder):
     """Joins the parts that kit has and unpacks them, unless that has been done."""
     sums = (kit / "SHA256SUMS").read_text()
@@ -67,7 +70,7 @@ def unpack(kit, folder):
                 sys.exit(f"run.py: {name} is damaged: its SHA-256 is not that of SHA256SUMS")
             out.write(data)
     with tarfile.open(joined) as tar:
-        tar.extractall(folder, filter="data")
+        tar.extractall(folder, **FILTER)
     joined.unlink()
     mark.write_text(sums)
 

@@ -2,7 +2,8 @@
 """How good samplers are for how many evaluations: the table and the plot of docs/sampling.md.
 
   python3 cmd/internal/bench/python/samplers.py EBM --out FOLDER [--model mnist16] [--reference mnist:test]
-      [--features classifier] [--count 512] [--only REGEX] [--plot docs/pictures/sampling.svg] [NAME=SAMPLES.npz …]
+      [--features classifier] [--count 288] [--only REGEX] [--plot docs/pictures/sampling.svg]
+      [NAME@EVALUATIONS=SAMPLES.npz …]
 
 draws --count samples by every sampler and budget, each a folder below --out that goes on where it
 was stopped, and measures them, and the sets of samples that are named, against the reference.
@@ -22,7 +23,7 @@ import numpy as np
 ANNEALED = {60: 0.13, 100: 0.1, 135: 0.09, 300: 0.06}
 PREDICTORS = {"ancestral": 1, "ddim": 1, "heun": 2, "edm": 2, "adaptive": 1}
 BUDGETS = [16, 30, 70]
-FAST = [16, 30, 45, 70, 135]
+FAST = [16, 30, 70]
 
 
 def rows():
@@ -61,10 +62,9 @@ def measure(o, file):
 
 def line(name, evaluations, n):
     low, high = n["frechet"]["interval_95"]
-    v = lambda k: f"{n[k]['value']:.3f}"
-    print(f"| {name} | {evaluations} | {n['frechet']['samples']:,} | {n['frechet']['value']:.1f} ({low:.0f} to {high:.0f}) | {v('precision')} | "
-          f"{v('recall')} | {v('density')} | {v('coverage')} | {n['balance']['value']:.0f} ({n['balance']['parts']['p']:.2g}) | "
-          f"{100 * n['faint']:.1f} % |", flush=True)
+    shares = " | ".join(f"{n[k]['value']:.3f}" for k in ("precision", "recall", "density", "coverage"))
+    print(f"| {name} | {evaluations} | {n['frechet']['samples']:,} | {n['frechet']['value']:.1f} ({low:.0f} to {high:.0f}) | {shares} | "
+          f"{n['balance']['value']:.0f} ({n['balance']['parts']['p']:.2g}) | {100 * n['faint']:.1f} % |", flush=True)
 
 
 def plot(path, curves, reference):
@@ -87,24 +87,30 @@ def plot(path, curves, reference):
                        f'<text x="{left - 6}" y="{y(v) + 4:.1f}" text-anchor="end">{v}</text>')
     out.append(f'<text x="{(w + left - right) / 2}" y="{h - 12}" text-anchor="middle">evaluations a sample</text>'
                f'<text x="{left}" y="14">Fréchet distance to {reference}</text>')
-    colours = ["#1b6ca8", "#b3541e", "#3d8a40", "#8a3d86", "#7a6a12", "#5c5c5c", "#000000"]
-    for (name, points), colour in zip(curves.items(), colours):
-        points = sorted(points)
-        out.append(f'<polyline points="{" ".join(f"{x(e):.1f},{y(d):.1f}" for e, d in points)}" fill="none" stroke="{colour}" stroke-width="2"/>')
+    colours = ["#1b6ca8", "#b3541e", "#3d8a40", "#8a3d86", "#7a6a12", "#5c5c5c", "#000000", "#b01030"]
+    labels = []  # from the top down, each below the one before
+    for (name, points), colour in zip(curves.items(), colours, strict=True):
+        line = " ".join(f"{x(e):.1f},{y(d):.1f}" for e, d in sorted(points))
+        out.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
         out += [f'<circle cx="{x(e):.1f}" cy="{y(d):.1f}" r="3" fill="{colour}"/>' for e, d in points]
-        out.append(f'<text x="{x(points[-1][0]) + 6:.1f}" y="{y(points[-1][1]) + 4:.1f}" fill="{colour}">{name}</text>')
+        e, d = max(points)
+        labels.append((y(d) + 4, x(e) + 7, name, colour))
+    least = 0
+    for at, left, name, colour in sorted(labels):
+        least = max(at, least + 14)
+        out.append(f'<text x="{left:.1f}" y="{least:.1f}" fill="{colour}">{name}</text>')
     pathlib.Path(path).write_text("\n".join(out + ["</svg>"]) + "\n")
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("ebm")
-    p.add_argument("samples", nargs="*", metavar="NAME=SAMPLES.npz")
+    p.add_argument("samples", nargs="*", metavar="NAME@EVALUATIONS=SAMPLES.npz")
     p.add_argument("--out", type=pathlib.Path, required=True)
     p.add_argument("--model", default="mnist16")
     p.add_argument("--reference", default="mnist:test")
     p.add_argument("--features", default="classifier")
-    p.add_argument("--count", type=int, default=512)
+    p.add_argument("--count", type=int, default=288)
     p.add_argument("--only", default="", help="rows whose name and budget, such as 'heun 30', match this expression")
     p.add_argument("--plot", help="the plot to draw")
     o = p.parse_intermixed_args()
@@ -120,7 +126,10 @@ def main():
         curves.setdefault(name, []).append((evaluations, n["frechet"]["value"]))
     for named in o.samples:
         name, _, file = named.rpartition("=")
-        line(name, "", measure(o, pathlib.Path(file)))
+        name, _, evaluations = name.partition("@")
+        n = measure(o, pathlib.Path(file))
+        line(name, evaluations, n)
+        curves.setdefault(name, []).append((int(evaluations), n["frechet"]["value"]))
     if o.plot:
         plot(o.plot, curves, o.reference)
 

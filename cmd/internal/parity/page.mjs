@@ -201,6 +201,6 @@ await browsers(out, asked, async (browser, name) => {
     const sevens = [...said.matchAll(/ 7, /g)].length;
     assert(sevens >= 2, `only ${sevens} of 3 pictures of the composition are sevens: ${said}`);
   });
-  await drawn(browser, name, address("fashion", "count=2"), local, "fashion", ({ said }) => assert(sure(said) >= 1, said));
+  await drawn(browser, name, address("fashion", "count=6"), local, "fashion", ({ said }) => assert(sure(said) >= 2, said));
   await drawn(browser, name, address("colour", "count=2&sampler=langevin"), local, "colour", ({ x }) => assert.equal(x.length, 2 * 3 * 8 * 8));
 });

@@ -165,7 +165,7 @@ func (f *inpaintFlags) inpaint(ctx context.Context, a *app, cmd *cobra.Command) 
 	}
 	for _, e := range r.Pictures {
 		for _, v := range e.RMSE {
-			r.RMSE += v / float64(set.Count)
+			r.RMSE += v / float64(set.Fill.Count())
 		}
 		r.RMSEOfMean += e.Mean / float64(len(r.Pictures))
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -69,8 +70,19 @@ func TestRestore(t *testing.T) {
 
 	// inpaint is the short form: the same samples of the same sampler.
 	run("hidden", "--images", "mnist:test", "--count", "3", "--task", "inpaint", "--mask", "left", "--sampler", "heun", "--levels", "4")
-	mustRun(t, "inpaint", "--run", "mnist16", "--images", "mnist:test", "--count", "3", "--mask", "left", "--completions", "2",
-		"--sampler", "heun", "--levels", "4", "--out", filepath.Join(dir, "short"))
+	text := mustRun(t, "inpaint", "--run", "mnist16", "--images", "mnist:test", "--count", "3", "--mask", "left", "--completions", "2",
+		"--sampler", "heun", "--levels", "4", "--json", "--out", filepath.Join(dir, "short"))
+	var short inpainted
+	if err := json.Unmarshal([]byte(text), &short); err != nil {
+		t.Fatal(err)
+	}
+	mean := 0.0
+	for _, e := range short.Pictures {
+		mean += (e.RMSE[0] + e.RMSE[1]) / 6
+	}
+	if len(short.Pictures) != 3 || math.Abs(short.RMSE-mean) > 1e-12 || !(short.RMSEOfMean <= short.RMSE) {
+		t.Errorf("an error of %g, of the mean %g, want %g, the mean of %+v", short.RMSE, short.RMSEOfMean, mean, short.Pictures)
+	}
 	for i, file := range []string{"hidden/samples.npy", "short/completions.npy"} {
 		x, err := npz.ReadNpyFile(filepath.Join(dir, file))
 		if err != nil {

@@ -102,7 +102,8 @@ func TestExportDrawNoise(t *testing.T) {
 	run := func(samples ...int64) []float32 {
 		n := len(samples)
 		x := testkit.Run(t, s, map[string]*tensor.Tensor{
-			"x": tensor.New(tensor.Float32, n, 1, 16, 16), "step_size": tensor.Of([]float32{0.02}, 1), "temperature": tensor.Of([]float32{1, 0.5}, 2),
+			"x":         tensor.New(tensor.Float32, n, 1, 16, 16),
+			"step_size": tensor.Of([]float32{0.02}, 1), "temperature": tensor.Of([]float32{1, 0.5}, 2),
 			"samples": tensor.Of(samples, n), "steps": tensor.Of([]int64{0, 1}, 2)})["x_next"]
 		return tensor.Data[float32](x)
 	}

@@ -137,7 +137,7 @@ func (f *inpaintFlags) inpaint(ctx context.Context, a *app, cmd *cobra.Command) 
 		return err
 	}
 	if f.temperature > 0 {
-		if set.Updates, err = warm(set, f.temperature); err != nil {
+		if set.Updates, err = set.Schedule.Above(f.temperature, set.StepSize); err != nil {
 			return err
 		}
 	}

@@ -82,7 +82,8 @@ func TestTrainByObjectives(t *testing.T) {
 
 	// Transport alone has no density: samples are taken where it ends.
 	alone := filepath.Join(dir, "alone")
-	mustRun(t, "train", "--data", "rings", "--points", "100", "--hidden", "8", "--batch", "8", "--steps", "4", "--objective", "energy-matching",
+	mustRun(t, "train", "--data", "rings", "--points", "100", "--hidden", "8", "--batch", "8", "--steps", "4", "--objective",
+		"energy-matching",
 		"--contrast", "0", "--out", alone)
 	mustRun(t, "sample", "--run", alone, "--count", "4", "--float32")
 	drawn, err := npz.ReadFile(filepath.Join(alone, "samples", "samples.npz"))

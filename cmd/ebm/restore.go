@@ -242,7 +242,7 @@ func (f *restoreFlags) chains(set langevin.Settings) (restore.Settings, error) {
 		lowest = 1
 	}
 	var err error
-	r.Updates, err = warm(set, lowest)
+	r.Updates, err = set.Schedule.Above(lowest, set.StepSize)
 	return r, err
 }
 

@@ -34,7 +34,7 @@ func (f *sampleFlags) scatter(ctx context.Context, a *app, m *ebm.Model) error {
 		return err
 	}
 	defer engine.Close()
-	drawn, err := assess.Scatter(m, x, side, func(x *tensor.Tensor) (*tensor.Tensor, error) {
+	drawn, err := assess.Scatter(m, x, x, side, func(x *tensor.Tensor) (*tensor.Tensor, error) {
 		e, _, err := engine.Score(ctx, x)
 		return e, err
 	})

@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"ebm"
-	"ebm/mdsm"
 	"ebm/mdsm/langevin"
 )
 
@@ -44,15 +43,6 @@ func (f *scheduleFlags) settings(count int) (langevin.Settings, error) {
 		return set, usageError{err}
 	}
 	return set, nil
-}
-
-// warm returns the updates of a schedule whose temperatures do not fall below one.
-func warm(set langevin.Settings, lowest float64) ([]mdsm.Update, error) {
-	temperatures, err := set.Schedule.Temperatures()
-	for i, t := range temperatures {
-		temperatures[i] = max(t, lowest)
-	}
-	return langevin.At(set.StepSize, temperatures), err
 }
 
 // sampler loads a model's files. Close it when done.

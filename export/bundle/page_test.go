@@ -120,7 +120,8 @@ func TestPage(t *testing.T) {
 			about.Classes[9] != "</script><b>nine" {
 			t.Errorf("about is %s, %v", got["about"], err)
 		}
-		if want := `[{"name":"two","about":"two steps","mean":0,"sigma":1,"jump":true,"rows":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]}]`; string(got["samplers"]) != want {
+		want := `[{"name":"two","about":"two steps","mean":0,"sigma":1,"jump":true,"rows":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]}]`
+		if string(got["samplers"]) != want {
 			t.Errorf("samplers are %s, want %s", got["samplers"], want)
 		}
 		if string(got["script"]) != "bytes of ort.wasm.bundle.min.mjs" || !slices.Equal(got["ziggurat"], rng.Ziggurat()) {

@@ -376,7 +376,8 @@ func TestFastHasSoManyEvaluations(t *testing.T) {
 }
 
 func TestParseTuned(t *testing.T) {
-	found, err := ParseTuned([]byte(`{"recipes": [{"sampler": "ddim", "levels": 29, "end": 1, "evaluations": 30}, {"sampler": "heun", "levels": 34, "end": 2, "evaluations": 69}]}`))
+	found, err := ParseTuned([]byte(`{"recipes": [{"sampler": "ddim", "levels": 29, "end": 1, "evaluations": 30}, ` +
+		`{"sampler": "heun", "levels": 34, "end": 2, "evaluations": 69}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package langevin
 
 import (
+	"ebm/mdsm"
 	"fmt"
 	"math"
 )
@@ -95,6 +96,16 @@ func (s Schedule) Temperatures() ([]float64, error) {
 		t[hot+falling+k] = s.Cool * (1 - fraction(k, last))
 	}
 	return t, nil
+}
+
+// Above returns steps of one size at the temperatures of the schedule, none below the
+// lowest: the paper's ends at 0, which samples no density.
+func (s Schedule) Above(lowest, stepSize float64) ([]mdsm.Update, error) {
+	temperatures, err := s.Temperatures()
+	for i, t := range temperatures {
+		temperatures[i] = max(t, lowest)
+	}
+	return At(stepSize, temperatures), err
 }
 
 // falling returns the temperature of step k of the n middle ones. The

@@ -121,7 +121,8 @@ func TestTemperingBits(t *testing.T) {
 	want, process := all(t, sampler(t, 1, f), set)
 	two := sampler(t, 2, f)
 	for name, change := range map[string]func(*Settings){
-		"two threads": func(*Settings) {}, "batch 3": func(s *Settings) { s.Batch = 3 }, "steps one by one": func(s *Settings) { s.StepsPerRun = 1 },
+		"two threads": func(*Settings) {}, "batch 3": func(s *Settings) { s.Batch = 3 },
+		"steps one by one": func(s *Settings) { s.StepsPerRun = 1 },
 	} {
 		other := set
 		change(&other)

@@ -242,7 +242,7 @@ func (w *writer) append(first int, x *tensor.Tensor) error {
 // convert returns pictures [n C H W], or points, as a shard has them.
 func (w *writer) convert(x *tensor.Tensor) (*tensor.Tensor, error) {
 	if w.points() {
-		return w.inUnits(x), nil
+		return InUnits(x, w.Mean, w.Deviation), nil
 	}
 	x, err := w.crop(x)
 	if err != nil {
@@ -257,15 +257,16 @@ func (w *writer) convert(x *tensor.Tensor) (*tensor.Tensor, error) {
 	return picture.NHWC(x)
 }
 
-// inUnits returns points in the units of the data.
-func (f Folder) inUnits(x *tensor.Tensor) *tensor.Tensor {
-	if f.Mean == nil {
+// InUnits returns points [N D] of a model in the units of its data, whose columns have these
+// means and deviations; nil for points that were not standardised.
+func InUnits(x *tensor.Tensor, mean, deviation []float64) *tensor.Tensor {
+	if mean == nil {
 		return x
 	}
 	x = x.Clone()
 	for i, v := range tensor.Data[float32](x) {
-		column := i % len(f.Mean)
-		tensor.Data[float32](x)[i] = float32(float64(v)*f.Deviation[column] + f.Mean[column])
+		column := i % len(mean)
+		tensor.Data[float32](x)[i] = float32(float64(v)*deviation[column] + mean[column])
 	}
 	return x
 }

@@ -32,10 +32,14 @@ func TestRecogniseFindsUNets(t *testing.T) {
 func TestRecogniseSaysWhatIsNoUNet(t *testing.T) {
 	n := energy.UNet{Channels: 1, Dim: 2, Size: 8}
 	for what, change := range map[string]func(energy.Weights){
-		"missing mid.1.qkv.weight [12 4 1 1]":                 func(w energy.Weights) { delete(w, "mid.1.qkv.weight") },
-		"up.1.0.conv1.weight has shape [9 9], want [4 4 3 3]": func(w energy.Weights) { w["up.1.0.conv1.weight"] = tensor.New(tensor.Float32, 9, 9) },
-		"unexpected down.0.0.norm2.weight [2]":                func(w energy.Weights) { w["down.0.0.norm2.weight"] = tensor.New(tensor.Float32, 2) },
-		"want down.0.0.conv2.weight":                          func(w energy.Weights) { delete(w, "down.0.0.conv2.weight") },
+		"missing mid.1.qkv.weight [12 4 1 1]": func(w energy.Weights) { delete(w, "mid.1.qkv.weight") },
+		"up.1.0.conv1.weight has shape [9 9], want [4 4 3 3]": func(w energy.Weights) {
+			w["up.1.0.conv1.weight"] = tensor.New(tensor.Float32, 9, 9)
+		},
+		"unexpected down.0.0.norm2.weight [2]": func(w energy.Weights) {
+			w["down.0.0.norm2.weight"] = tensor.New(tensor.Float32, 2)
+		},
+		"want down.0.0.conv2.weight": func(w energy.Weights) { delete(w, "down.0.0.conv2.weight") },
 		"conv_in.weight is float32[0 1 3 3], without elements": func(w energy.Weights) {
 			w["conv_in.weight"] = tensor.New(tensor.Float32, 0, 1, 3, 3)
 		},
@@ -69,7 +73,8 @@ func TestFindTakesAUNetOutOfACheckpoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := found.Network.String(); got != "unet dim 4, multipliers 1,2, 1×any size, residual head, elu" || found.Set.Len() != len(n.Parameters()) {
+	const want = "unet dim 4, multipliers 1,2, 1×any size, residual head, elu"
+	if got := found.Network.String(); got != want || found.Set.Len() != len(n.Parameters()) {
 		t.Errorf("found %s with %d tensors", got, found.Set.Len())
 	}
 }

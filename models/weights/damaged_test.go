@@ -181,7 +181,8 @@ func TestPickleBombs(t *testing.T) {
 	}
 	const million = 1 << 20
 	long := "X\x00\x00\x01\x00" + strings.Repeat("k", 1<<16) // a name of 64 KiB
-	tensor := "ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x06tQK\x00K\x01\x85K\x01\x85tR"
+	tensor := "ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\n" +
+		"X\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x06tQK\x00K\x01\x85K\x01\x85tR"
 	for _, c := range []struct{ name, pickle, want string }{
 		{"empty tuples", strings.Repeat(")", 3*million) + ".", "values"},
 		{"lists", strings.Repeat("]", 3*million) + ".", "values"},

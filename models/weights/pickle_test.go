@@ -158,8 +158,11 @@ func TestExpandedTensorsAreBounded(t *testing.T) {
 func FuzzUnpickle(f *testing.F) {
 	f.Add("\x80\x02}(X\x01\x00\x00\x00aK\x01u.")
 	f.Add("](K\x01K\x02eq\x00h\x00\x86.")
-	f.Add("ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x06tQK\x00K\x02\x85K\x01\x85tR.")
-	f.Add("cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85C\x01btR(K\x01K\x02\x85cnumpy\ndtype\n(X\x02\x00\x00\x00f4\x89\x88tR(K\x03X\x01\x00\x00\x00>NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89C\x0812345678tb.")
+	f.Add("ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\n" +
+		"X\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x06tQK\x00K\x02\x85K\x01\x85tR.")
+	f.Add("cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85C\x01btR(K\x01K\x02\x85" +
+		"cnumpy\ndtype\n(X\x02\x00\x00\x00f4\x89\x88tR(K\x03" +
+		"X\x01\x00\x00\x00>NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89C\x0812345678tb.")
 	f.Add("\x80\x04cx\nY\n)\x81}X\x08\x00\x00\x00_modules}X\x01\x00\x00\x00ah\x00ssb.")
 	f.Fuzz(func(t *testing.T, p string) {
 		v, err := interpret(p)

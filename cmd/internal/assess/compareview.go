@@ -1,11 +1,12 @@
 package assess
 
 import (
-	"ebm/cmd/internal/report"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"ebm/cmd/internal/report"
 )
 
 // table returns the comparison as lines of a head and cells.
@@ -60,30 +61,32 @@ func (c Comparison) WriteText(w io.Writer) error {
 	return err
 }
 
+// textTable is a table of texts.
+func textTable(title, note string, head []string, rows [][]string) report.Table {
+	t := report.Table{Title: title, Note: note}
+	for _, name := range head {
+		t.Columns = append(t.Columns, report.Column{Name: name})
+	}
+	for _, row := range rows {
+		var cells []any
+		for _, cell := range row {
+			cells = append(cells, cell)
+		}
+		t.Rows = append(t.Rows, cells)
+	}
+	return t
+}
+
 // Document returns the comparison as a page.
 func (c Comparison) Document() *report.Document {
 	head, settings, rows := c.table()
-	section := func(title, note string, lines [][]string) report.Table {
-		t := report.Table{Title: title, Note: note}
-		for _, name := range head {
-			t.Columns = append(t.Columns, report.Column{Name: name})
-		}
-		for _, line := range lines {
-			var cells []any
-			for _, cell := range line {
-				cells = append(cells, cell)
-			}
-			t.Rows = append(t.Rows, cells)
-		}
-		return t
-	}
 	d := &report.Document{Title: fmt.Sprintf("Comparison of %d runs", len(c.Runs))}
-	d.Sections = append(d.Sections, section("Numbers", compareLegend, rows))
+	d.Sections = append(d.Sections, textTable("Numbers", compareLegend, head, rows))
 	if notes := c.Notes(); len(notes) > 0 {
 		d.Sections = append(d.Sections, report.Text{Title: "From what they were computed", Paragraphs: notes})
 	}
 	if len(settings) > 0 {
-		d.Sections = append(d.Sections, section("Settings that differ", "", settings))
+		d.Sections = append(d.Sections, textTable("Settings that differ", "", head, settings))
 	}
 	return d
 }

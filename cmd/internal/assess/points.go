@@ -54,10 +54,11 @@ func ReportPoints(run string, m *ebm.Model, picture string, count int, log func(
 }
 
 // Scatter draws points in the plane [N 2], in the units of the data, over the contours of
-// a model's energy, as a PNG file of so many pixels a side; nil where the model has no
-// energy. energy returns it at points as the model takes them.
-func Scatter(m *ebm.Model, x *tensor.Tensor, side int, energy func(x *tensor.Tensor) (*tensor.Tensor, error)) ([]byte, error) {
-	points := tensor.Data[float32](x)
+// a model's energy, as a PNG file of so many pixels a side around other points, which may
+// be the same; nil where the model has no energy. energy returns it at points as the model
+// takes them.
+func Scatter(m *ebm.Model, x, around *tensor.Tensor, side int, energy func(x *tensor.Tensor) (*tensor.Tensor, error)) ([]byte, error) {
+	points := tensor.Data[float32](around)
 	s := picture.Scatter{Side: side, Levels: 12, MinX: math.Inf(1), MaxX: math.Inf(-1), MinY: math.Inf(1), MaxY: math.Inf(-1)}
 	for i := 0; i < len(points); i += 2 {
 		s.MinX, s.MaxX = math.Min(s.MinX, float64(points[i])), math.Max(s.MaxX, float64(points[i]))
@@ -78,6 +79,6 @@ func Scatter(m *ebm.Model, x *tensor.Tensor, side int, energy func(x *tensor.Ten
 		return nil, err
 	}
 	var b bytes.Buffer
-	err = s.WritePNG(&b, tensor.Data[float32](values), points)
+	err = s.WritePNG(&b, tensor.Data[float32](values), tensor.Data[float32](x))
 	return b.Bytes(), err
 }

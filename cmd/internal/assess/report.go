@@ -174,7 +174,7 @@ func (a *assessment) trainingSections() ([]report.Section, error) {
 			list = append(list, chart)
 		}
 	}
-	return append(list, settingsFacts(values)...), nil
+	return append(list, settingsFacts(idSettings, "Settings of the run", values)...), nil
 }
 
 func (a *assessment) conditions() report.Section {

@@ -2,9 +2,7 @@ package assess
 
 import (
 	"fmt"
-	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -69,18 +67,8 @@ func (s Sweep) Document(dir string) (*report.Document, error) {
 		Summary: fmt.Sprintf("%d of %d trainings are finished, each of %s.", done, all, length),
 	}
 	head, rows := s.Table()
-	table := report.Table{Title: "Settings", Note: "Held-out loss: the mean of eq. (7) over held-out data at the noise levels of the " +
-		"base, after the last step, for all settings alike; its mean over seeds ± the deviation over them. Seconds are those in updates."}
-	for _, name := range head {
-		table.Columns = append(table.Columns, report.Column{Name: name})
-	}
-	for _, row := range rows {
-		var cells []any
-		for _, cell := range row {
-			cells = append(cells, cell)
-		}
-		table.Rows = append(table.Rows, cells)
-	}
+	table := textTable("Settings", "Held-out loss: the mean of eq. (7) over held-out data at the noise levels of the base, after the "+
+		"last step, for all settings alike; its mean over seeds ± the deviation over them. Seconds are those in updates.", head, rows)
 	panel := report.Panel{Y: report.Axis{Label: "held-out loss", Log: true}}
 	for _, r := range results[:min(len(results), mostCurves)] {
 		records, err := metrics.ReadFile(filepath.Join(dir, r.runs[0], metrics.LinesFile))
@@ -96,12 +84,6 @@ func (s Sweep) Document(dir string) (*report.Document, error) {
 		d.Sections = append(d.Sections, report.Chart{Title: "Held-out loss of the best settings",
 			Note: "Of the first seed of each.", X: report.Axis{Label: "step"}, Panels: []report.Panel{panel}})
 	}
-	base := report.Facts{Title: "What all begin with"}
-	for _, key := range slices.Sorted(maps.Keys(s.Base)) {
-		if s.Base[key] != "" {
-			base.Items = append(base.Items, report.Fact{Name: key, Value: s.Base[key]})
-		}
-	}
-	d.Sections = append(d.Sections, base)
+	d.Sections = append(d.Sections, settingsFacts("", "What all begin with", s.Base)...)
 	return d, nil
 }

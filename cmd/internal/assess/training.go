@@ -21,6 +21,7 @@ import (
 	"ebm/internal/metrics"
 	"ebm/internal/picture"
 	"ebm/mdsm/langevin"
+	"ebm/mdsm/samples"
 	"ebm/mdsm/train"
 	"ebm/models/tensor"
 	"ebm/runtime"
@@ -139,10 +140,8 @@ func quick(m *ebm.Model) (langevin.Settings, error) {
 // of their energy.
 func pictureOf(ctx context.Context, m *ebm.Model, x *tensor.Tensor, sampler *langevin.Sampler) ([]byte, error) {
 	if len(m.Shape()) == 1 {
-		if m.Mean != nil {
-			fromStandard(x, m.Mean, m.Deviation)
-		}
-		return Scatter(m, x, 240, func(x *tensor.Tensor) (*tensor.Tensor, error) {
+		x = samples.InUnits(x, m.Mean, m.Deviation)
+		return Scatter(m, x, x, 240, func(x *tensor.Tensor) (*tensor.Tensor, error) {
 			_, energy, err := sampler.Denoise(ctx, x)
 			return energy, err
 		})
@@ -155,14 +154,6 @@ func pictureOf(ctx context.Context, m *ebm.Model, x *tensor.Tensor, sampler *lan
 	}
 	p, err := Grid("", "", 8, 2, 0, x)
 	return p.Data, err
-}
-
-// fromStandard gives the columns of points [N D] their deviations and means, in place.
-func fromStandard(x *tensor.Tensor, mean, deviation []float64) {
-	for i, v := range tensor.Data[float32](x) {
-		column := i % len(mean)
-		tensor.Data[float32](x)[i] = float32(float64(v)*deviation[column] + mean[column])
-	}
 }
 
 // Write writes the report of the training as far as it is.
@@ -198,7 +189,7 @@ func (t *Training) document() (*report.Document, error) {
 	if chart, ok := trainingChart(records); ok {
 		doc.Sections = append(doc.Sections, chart)
 	}
-	doc.Sections = append(doc.Sections, settingsFacts(o.Values)...)
+	doc.Sections = append(doc.Sections, settingsFacts(idSettings, "Settings of the run", o.Values)...)
 	return doc, nil
 }
 
@@ -274,9 +265,9 @@ func trainingChart(records []metrics.Record) (chart report.Chart, ok bool) {
 	return chart, true
 }
 
-// settingsFacts are the settings of a run.
-func settingsFacts(values map[string]string) []report.Section {
-	f := report.Facts{ID: idSettings, Title: "Settings of the run"}
+// settingsFacts is a section of the settings that have a value, none where none has.
+func settingsFacts(id, title string, values map[string]string) []report.Section {
+	f := report.Facts{ID: id, Title: title}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if values[name] != "" {
 			f.Items = append(f.Items, report.Fact{Name: name, Value: values[name]})

@@ -276,7 +276,8 @@ func TestWrite(t *testing.T) {
 
 func FuzzReadJSON(f *testing.F) {
 	f.Add([]byte(encoded(f, small(f))))
-	f.Add([]byte(`{"version":1,"title":"a","sections":[{"kind":"chart","x":{"log":true},"panels":[{"y":{"log":true},"series":[{"x":[1e308,1,-1,null],"y":[1e-320,2,3,4]}]}],"marks":[{"at":1}]}]}`))
+	f.Add([]byte(`{"version":1,"title":"a","sections":[{"kind":"chart",` +
+		`"x":{"log":true},"panels":[{"y":{"log":true},"series":[{"x":[1e308,1,-1,null],"y":[1e-320,2,3,4]}]}],"marks":[{"at":1}]}]}`))
 	f.Add([]byte(`{"version":1,"sections":[{"kind":"facts","items":[{"value":1.0},{"value":1},{"value":null},{"value":1e99}]}]}`))
 	f.Add([]byte(`{"version":1,"sections":[{"kind":"metrics","items":[{"key":"a","name":"b","value":null,"warnings":["c"]}]}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -1,7 +1,6 @@
 package reproduce
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,14 +10,14 @@ import (
 	"time"
 
 	"ebm"
+	"ebm/cmd/internal/assess"
 	"ebm/cmd/internal/report"
 	"ebm/internal/atomicfile"
-	"ebm/internal/picture"
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/langevin"
+	"ebm/mdsm/samples"
 	"ebm/mdsm/train"
 	"ebm/models/tensor"
-	"ebm/runtime"
 )
 
 // objectivesName is that of the item whose result depends on the budget.
@@ -78,7 +77,7 @@ func (s *study) comparePoints(ctx context.Context, o *outcome) error {
 				}
 				rows[0] = append(rows[0], 1000*energyDistance(reference, other))
 			}
-			x, err := s.drawPoints(ctx, m)
+			x, drawn, err := s.drawPoints(ctx, m, reference)
 			if err != nil {
 				return fmt.Errorf("%s by %s: %w", name, row[0], err)
 			}
@@ -87,8 +86,9 @@ func (s *study) comparePoints(ctx context.Context, o *outcome) error {
 			rows[i] = append(row, 1000*distance)
 			o.rows = append(o.rows, Row{Name: fmt.Sprintf("energy distance of samples, %s by %s", name, row[0]), Ours: distance,
 				Note: fmt.Sprintf("of %d samples, standardised; that of the data is %.2g", s.n.Points, rows[0][len(rows[0])-1].(float64)/1000)})
-			p, err := s.scatter(ctx, m, x, fmt.Sprintf("%s-%s", name, row[0]))
-			if err != nil {
+			caption := fmt.Sprintf("%s-%s", name, row[0])
+			p := report.Picture{Caption: caption, Alt: "samples over the contours of the energy, " + caption, File: caption + ".png", Data: drawn}
+			if err := atomicfile.WriteFile(filepath.Join(s.dir, p.File), p.Data); err != nil {
 				return err
 			}
 			gallery.Pictures = append(gallery.Pictures, p)
@@ -137,33 +137,38 @@ func (s *study) freshPoints(name string, seed uint64, m ebm.Meta) (*tensor.Tenso
 }
 
 // drawPoints draws samples of a model of points: by its own sampler, or annealed down to
-// T = 1 and with a jump.
-func (s *study) drawPoints(ctx context.Context, m *ebm.Model) (*tensor.Tensor, error) {
+// T = 1 and with a jump. drawn shows them over the contours of
+// the energy, around other points.
+func (s *study) drawPoints(ctx context.Context, m *ebm.Model, around *tensor.Tensor) (x *tensor.Tensor, drawn []byte, err error) {
 	set := langevin.Default(s.n.Points)
 	set.Start.Mean, set.StepSize, set.Schedule.Steps, set.Seed = 0, m.Sigma0/2, s.n.ComparedSteps, s.Seed+1
 	if m.Annealed() {
-		temperatures, err := set.Schedule.Temperatures()
-		if err != nil {
-			return nil, err
-		}
-		for i, t := range temperatures {
-			temperatures[i] = math.Max(t, 1)
-		}
-		set.Updates = langevin.At(set.StepSize, temperatures)
-	} else if err := m.Suit(&set, 0, 0); err != nil {
-		return nil, err
+		set.Updates, err = set.Schedule.Above(1, set.StepSize)
+	} else {
+		err = m.Suit(&set, 0, 0)
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	files, err := m.Files()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	sampler, err := langevin.New(s.rt, files.For(set))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer sampler.Close()
 	sampler.Progress = s.Progress
-	return sampler.All(ctx, set)
+	if x, err = sampler.All(ctx, set); err != nil {
+		return nil, nil, err
+	}
+	units := func(x *tensor.Tensor) *tensor.Tensor { return samples.InUnits(x, m.Mean, m.Deviation) }
+	drawn, err = assess.Scatter(m, units(x), units(around), 240, func(x *tensor.Tensor) (*tensor.Tensor, error) {
+		_, energy, err := sampler.Denoise(ctx, x)
+		return energy, err
+	})
+	return x, drawn, err
 }
 
 // energyDistance is 2E‖X − Y‖ − E‖X − X'‖ − E‖Y − Y'‖ of points in the plane, without the
@@ -184,36 +189,6 @@ func energyDistance(x, y *tensor.Tensor) float64 {
 	}
 	a, b := tensor.Data[float32](x), tensor.Data[float32](y)
 	return 2*mean(a, b, false) - mean(a, a, true) - mean(b, b, true)
-}
-
-// scatter draws samples over the contours of the energy, as a file in the item's folder.
-func (s *study) scatter(ctx context.Context, m *ebm.Model, x *tensor.Tensor, name string) (report.Picture, error) {
-	const half = 2.5
-	plane := picture.Scatter{Side: 240, MinX: -half, MaxX: half, MinY: -half, MaxY: half, Levels: 12}
-	grid := tensor.New(tensor.Float32, plane.Side*plane.Side, 2)
-	for i := range plane.Side * plane.Side {
-		px, py := plane.At(i%plane.Side, i/plane.Side)
-		tensor.Data[float32](grid)[2*i], tensor.Data[float32](grid)[2*i+1] = float32(px), float32(py)
-	}
-	file, err := m.ONNX(ebm.EnergyKind)
-	if err != nil {
-		return report.Picture{}, err
-	}
-	session, err := s.rt.Load(file, runtime.SessionOptions{})
-	if err != nil {
-		return report.Picture{}, err
-	}
-	defer session.Close()
-	out, err := session.Run(ctx, map[string]*tensor.Tensor{"x": grid})
-	if err != nil {
-		return report.Picture{}, err
-	}
-	var b bytes.Buffer
-	if err := plane.WritePNG(&b, tensor.Data[float32](out["energy"]), tensor.Data[float32](x)); err != nil {
-		return report.Picture{}, err
-	}
-	p := report.Picture{Caption: name, Alt: "samples over the contours of the energy, " + name, File: name + ".png", Data: b.Bytes()}
-	return p, atomicfile.WriteFile(filepath.Join(s.dir, p.File), p.Data)
 }
 
 // compareDigits trains on digits by every objective for as long, and measures samples.

@@ -145,7 +145,8 @@ func TestOtherRuntimes(t *testing.T) {
 		{"differs", fmt.Sprintf("cp %s \"$4\"\n", write(0.01)) + "echo '" + fmt.Sprintf(ran, `"absent"`) + "'", 1, false,
 			"ONNX Runtime of Python 9.9 (Python 3.0)"},
 		{"one fails", right + "echo '" + fmt.Sprintf(ran, `"failed", "reason": "no such operator"`) + "'", 2, false, "failed: no such operator"},
-		{"nothing there", `echo '{"python": "3.0", "runtimes": {"onnxruntime": {"status": "absent", "reason": "no numpy"}, "onnx": {"status": "absent", "reason": "no numpy"}}}'`,
+		{"nothing there", `echo '{"python": "3.0", "runtimes": {"onnxruntime": {"status": "absent", "reason": "no numpy"}, ` +
+			`"onnx": {"status": "absent", "reason": "no numpy"}}}'`,
 			0, true, "ONNX Runtime of Python was not run: no numpy"},
 	} {
 		o := verify.Options{Reference: golden, WithoutTraining: true, WithoutInterpreter: true, OtherRuntimes: true,

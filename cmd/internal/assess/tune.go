@@ -251,6 +251,7 @@ func (t *tuner) recipe(u []float32) langevin.Recipe {
 	}
 	if u[5] > 0.6 {
 		r.From = between((u[5]-0.6)/0.4, t.meta.SigmaMax/2, t.meta.SigmaMax)
+		r.Refresh = min(4, t.Budget/8) // lower levels remember where chains begin
 	}
 	if u[6] > 0.85 {
 		r.Corrector = 1
@@ -261,10 +262,10 @@ func (t *tuner) recipe(u []float32) langevin.Recipe {
 	if r.Method == langevin.Adaptive {
 		r.Beta = between(u[8], 0.3, 0.9)
 	}
-	steps := t.Budget - 1
+	steps := t.Budget - 1 - r.Refresh
 	r.Cool, r.Freeze = int(between(u[9], 0.1, 0.5)*float64(steps)), int(between(u[10], 0.05, 0.25)*float64(steps))
 	r.Levels = 1
-	one := r.Evaluations() - 1 - r.Cool - r.Freeze // of a level
+	one := r.Evaluations() - 1 - r.Refresh - r.Cool - r.Freeze // of a level
 	r.Levels = max((steps-r.Cool-r.Freeze)/one, 1)
 	r.Cool = max(steps-r.Freeze-r.Levels*one, 0) // what is left of a level
 	return r

@@ -66,6 +66,7 @@ var otherDocs = map[string]string{
 	"grad_norm":   "norm of the gradient over all weights",
 	"neighbours":  "x's of the data [M …]",
 	"own":         "the place of each x among the neighbours [N], any other number for none",
+	"direction":   "directions of values ±1 [N projections …]",
 	"from":        "noise x₀ that transport begins at, of x's shape, paired with x",
 	"time":        "t from 0 to 1, one for each pair [N]",
 	"start":       "where chains begin, of x's shape",

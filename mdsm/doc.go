@@ -15,8 +15,8 @@
 // (sigma0) the noise level whose Parzen density the model approximates, ε the
 // step size in units of x, and T the temperature. The score is −∇E.
 //
-// Objectives beyond the paper's are [Posterior], [NCSN], [Transport] (energy matching) and
-// [ShortRun] (likelihood), each a [Criterion] as [Objective] is.
+// Objectives beyond the paper's are [Posterior], [NCSN], [ScoreMatching], [Transport]
+// (energy matching) and [ShortRun] (likelihood), each a [Criterion] as [Objective] is.
 //
 // Functions that leave as files of their own, such as the whole training step
 // or a Langevin chain, are in models.go.

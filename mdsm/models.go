@@ -91,8 +91,7 @@ type Objective struct {
 	Weighting Weighting
 }
 
-// Criterion is what a training step minimises: [Objective], [Posterior] or
-// [ShortRun].
+// Criterion is what a training step minimises: [Objective], or what else doc.go names.
 type Criterion interface {
 	// batchLoss adds the inputs that hold a batch, x [N …] first, and returns what adds
 	// the loss of shape [].

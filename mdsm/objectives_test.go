@@ -56,6 +56,8 @@ func TestObjectivesAreTorchs(t *testing.T) {
 		"posterior": mdsm.Posterior{Objective: mdsm.Objective{Sigma0: g.Sigma0, Weighting: mdsm.InverseVariance}, Data: g.Data},
 		"ncsn":      mdsm.NCSN{}, "transport": warm, "contrast": whole, "contrast from tau": early, "contrast at the floor": floored,
 	}
+	criteria["score matching"] = mdsm.ScoreMatching{Sigma0: g.Sigma0}
+	criteria["sliced score matching"] = mdsm.ScoreMatching{Sigma0: g.Sigma0, Projections: 2}
 	if len(criteria) != len(g.Cases) {
 		t.Errorf("%d criteria, want the %d cases of the file", len(criteria), len(g.Cases))
 	}

@@ -126,9 +126,14 @@ func (c Transport) chain(energy Energy, start, begin, kicks *graph.Node) *graph.
 // chained adds so many steps of chains, with a part of kicks [N steps …] each.
 func chained(steps int, x, kicks *graph.Node, step func(x, kick *graph.Node) *graph.Node) *graph.Node {
 	for k := range steps {
-		x = step(x, graph.Reshape(graph.Slice(kicks, 1, k, k+1, 1), x.Shape()))
+		x = step(x, part(kicks, k, x))
 	}
 	return x
+}
+
+// part returns the k-th of several things [N K …] that each x has, of x's shape.
+func part(of *graph.Node, k int, x *graph.Node) *graph.Node {
+	return graph.Reshape(graph.Slice(of, 1, k, k+1, 1), x.Shape())
 }
 
 // FlowHeun returns a step of Heun's method along dx = s dt for the score s = −∇V, in two

@@ -34,6 +34,7 @@ func TestTrainByObjectives(t *testing.T) {
 	}{
 		"posterior":       {[]string{"--neighbours", "40"}, []string{"neighbours", "own", "sigma"}},
 		"ncsn":            {nil, []string{"noise", "sigma"}},
+		"score-matching":  {[]string{"--projections", "2"}, []string{"noise", "direction"}},
 		"energy-matching": {[]string{"--chain-steps", "2"}, []string{"from", "time", "start", "start_time", "chain_noise"}},
 	} {
 		run := filepath.Join(dir, objective)
@@ -72,7 +73,8 @@ func TestTrainByObjectives(t *testing.T) {
 		"want an energy that takes away noise":        {"likelihood", "--run", matching, "--count", "2"},
 		"--until 2, want":                             {"sample", "--run", ncsn, "--until", "2"},
 		"which samplers of few evaluations are not":   {"export", "--run", ncsn, "--kinds", "sampler", "--fast"},
-		"data.flip": {"train", "--preset", "demo", "--flip", "--objective", "posterior"},
+		"x's of 256 values, want 32 at most":          {"train", "--preset", "demo", "--objective", "score-matching", "--projections", "0"},
+		"data.flip":                                   {"train", "--preset", "demo", "--flip", "--objective", "posterior"},
 	} {
 		if code, _, stderr := ebmRun(t, append(args, "--out", filepath.Join(dir, "bad"))...); code == 0 || !strings.Contains(stderr, want) &&
 			!strings.Contains(stderr, strings.ReplaceAll(want, "data.flip", "--flip")) {

@@ -51,10 +51,13 @@ func trainKnobs() knobs[train.Settings] {
 			func(s *train.Settings) *mdsm.Spacing { return &s.Noise.Spacing }),
 		word("weighting", "weight l(σ) of a noise level: inverse-variance (the paper's), inverse or uniform",
 			func(s *train.Settings) *mdsm.Weighting { return &s.Noise.Weighting }),
-		word("objective", "what is minimised: denoising (the paper's), posterior, ncsn, energy-matching or likelihood, see docs/objectives.md",
+		word("objective", "what is minimised: denoising (the paper's), posterior, ncsn, score-matching, energy-matching or likelihood, see "+
+			"docs/objectives.md",
 			func(s *train.Settings) *train.Objective { return &s.Objective }),
 		number("neighbours", "posterior: x's of the data that the weights are over, 0 for all",
 			func(s *train.Settings) *int { return &s.Posterior.Neighbours }),
+		number("projections", "score-matching: random directions of each x, 0 for the trace of the Hessian itself (default 0 for points, 1 for "+
+			"pictures)", func(s *train.Settings) *int { return &s.Projections }),
 		real("warm-up", "energy-matching: share of the updates that are transport alone",
 			func(s *train.Settings) *float64 { return &s.Transport.WarmUp }),
 		real("contrast", "energy-matching: weight λ of the contrast after these, 0 for none",

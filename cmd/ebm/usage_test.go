@@ -38,6 +38,7 @@ train --preset mnist --sigma-spacing odd
 train --preset mnist --weighting odd
 train --preset mnist --objective odd
 train --preset mnist --objective posterior --neighbours -1
+train --preset mnist --objective score-matching --projections -1
 train --preset mnist --objective energy-matching --warm-up 2
 train --preset mnist --objective energy-matching --contrast -1
 train --preset mnist --objective energy-matching --floor -1

@@ -1,6 +1,6 @@
 """Makes objectives.json: what PyTorch and SciPy say of the objectives, in float64.
 
-    pip install torch==2.* scipy==1.* numpy==2.*
+    pip install -r requirements.txt
     python make_objectives.py [FOLDER]        (the folder of this file by default)
 
 The energy is a perceptron of 3 values with hidden layers of 5 and 4 units, softplus and the quadratic
@@ -89,6 +89,22 @@ def ncsn():
     return dict(x=x, noise=noise, sigma=sigma), (sigma**2 / 2 * (difference**2).sum(1)).mean(), 1.0
 
 
+def score_matching(projections):
+    """The Hessian of each x by rows; random numbers of its own, so that those of the others stay."""
+    own = np.random.default_rng(21 + projections)
+    x, noise = torch.tensor(own.normal(size=(N, D))), torch.tensor(own.normal(size=(N, D)))
+    noisy = (x + SIGMA0 * noise).requires_grad_(True)
+    first = torch.autograd.grad(energy(noisy).sum(), noisy, create_graph=True)[0]
+    hessian = torch.stack([torch.autograd.grad(first[:, i].sum(), noisy, create_graph=True)[0] for i in range(D)], 1)
+    inputs = dict(x=x, noise=noise)
+    if projections == 0:
+        curvature = torch.stack([torch.trace(h) for h in hessian])
+    else:
+        v = inputs["direction"] = torch.tensor(own.choice([-1.0, 1.0], size=(N, projections, D)))
+        curvature = torch.einsum("npi,nij,npj->np", v, hessian, v).mean(1)
+    return inputs, ((first**2).sum(1) / 2 - curvature).mean(), 1.0
+
+
 def transport(tau, epsilon, contrast, dt, floor):
     x, start0, time = normal(N, D), normal(N, D), torch.tensor([0.02, 0.3, 0.5, 0.7, 0.9, 0.99])
     inputs, ends = {}, None
@@ -132,6 +148,8 @@ def main(folder):
         "contrast": transport(1.0, 0.5, 0.7, 0.25, 0.0),
         "contrast from tau": transport(0.4, 0.5, 0.7, 0.25, 1000.0),
         "contrast at the floor": transport(1.0, 0.5, 0.7, 0.25, 1e-6),
+        "score matching": score_matching(0),
+        "sliced score matching": score_matching(2),
     }
     out = {"parameters": {name: array(p) for name, p in P.items()}, "sigma0": SIGMA0, "data": DATA, "cases": {}}
     for name, (inputs, loss, scale) in cases.items():

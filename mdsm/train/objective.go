@@ -1,6 +1,10 @@
 package train
 
-import "ebm/mdsm"
+import (
+	"fmt"
+
+	"ebm/mdsm"
+)
 
 // Objective names what training minimises.
 type Objective string
@@ -10,13 +14,14 @@ const (
 	Denoising      Objective = "denoising"       // multiscale denoising score matching, eq. (7)
 	Posterior      Objective = "posterior"       // eq. (5): targets are means over the data, see mdsm.Posterior
 	NCSN           Objective = "ncsn"            // denoising score matching at each level itself, see mdsm.NCSN
+	ScoreMatching  Objective = "score-matching"  // of the data smoothed by σ₀, exact or sliced, see mdsm.ScoreMatching
 	EnergyMatching Objective = "energy-matching" // transport, then contrast, see mdsm.Transport
 	Likelihood     Objective = "likelihood"      // maximum likelihood with short-run Langevin dynamics
 )
 
 // Objectives returns all objectives, the paper's first.
 func Objectives() []Objective {
-	return []Objective{Denoising, Posterior, NCSN, EnergyMatching, Likelihood}
+	return []Objective{Denoising, Posterior, NCSN, ScoreMatching, EnergyMatching, Likelihood}
 }
 
 // ChainSettings describe the chains inside every update of Likelihood, and of
@@ -50,13 +55,21 @@ type TransportSettings struct {
 	Floor    float64 `toml:"floor,omitempty"`    // below whose negative it has no gradient, 0 for none
 }
 
+// mostProjections bounds the directions of sliced score matching, which are a part of the
+// graph each.
+const mostProjections = 64
+
 // Choose returns s with another objective, and the settings that it has where nothing
 // says otherwise.
 func (s Settings) Choose(o Objective) Settings {
-	s.Objective, s.Chains, s.Posterior, s.Transport = o, ChainSettings{}, PosteriorSettings{}, TransportSettings{}
+	s.Objective, s.Chains, s.Posterior, s.Transport, s.Projections = o, ChainSettings{}, PosteriorSettings{}, TransportSettings{}, 0
 	switch o {
 	case Likelihood:
 		s.Chains = likelihood().Chains
+	case ScoreMatching:
+		if s.Pictures() {
+			s.Projections = 1
+		}
 	case EnergyMatching:
 		s.Transport = TransportSettings{WarmUp: 0.8, Tau: 1, Contrast: 1e-3, Floor: 0.005}
 		s.Chains = ChainSettings{Steps: 40, StepSize: 0.3, Temperature: 0.0025}
@@ -84,6 +97,8 @@ func (s Settings) Criterion() mdsm.Criterion {
 		return mdsm.Posterior{Objective: s.Denoising(), Data: s.Posterior.Data}
 	case NCSN:
 		return mdsm.NCSN{}
+	case ScoreMatching:
+		return mdsm.ScoreMatching{Sigma0: s.Noise.Sigma0, Projections: s.Projections}
 	case EnergyMatching:
 		return s.transport()
 	case Likelihood:
@@ -107,6 +122,9 @@ func (s Settings) validateObjective() error {
 	case Posterior:
 		return firstOf(atLeast("posterior.neighbours", s.Posterior.Neighbours, 0),
 			when(!s.Data.Flip, "data.flip", s.Data.Flip, "false for posterior, whose data have no mirror images"))
+	case ScoreMatching:
+		return when(s.Projections >= 0 && s.Projections <= mostProjections, "projections", s.Projections,
+			fmt.Sprintf("a number up to %d, 0 for the trace itself", mostProjections))
 	case EnergyMatching:
 		err := firstOf(
 			when(t.Tau > 0 && t.Tau <= 1, "transport.tau", t.Tau, "a number above 0 up to 1"),
@@ -133,6 +151,10 @@ func (s Settings) describeObjective(d map[string]string) {
 		// The jump at the end of a chain is that of the least level.
 		d["objective"], d["sigma0"] = string(s.Objective), number(s.Noise.Min)
 		delete(d, "weighting")
+	case ScoreMatching:
+		d["objective"], d["sigma_min"], d["sigma_max"] = string(s.Objective), number(s.Noise.Sigma0), number(s.Noise.Sigma0)
+		delete(d, "weighting")
+		delete(d, "sigma_spacing")
 	case EnergyMatching:
 		for _, key := range []string{"sigma0", "sigma_min", "sigma_max", "sigma_spacing", "weighting"} {
 			delete(d, key)

@@ -125,6 +125,25 @@ func TestNCSNScoreIsOfItsLevel(t *testing.T) {
 	}
 }
 
+// TestScoreMatchingScoreIsTheDensitys: the trace and its slices give the score of the data
+// smoothed by σ₀.
+func TestScoreMatchingScoreIsTheDensitys(t *testing.T) {
+	testkit.Long(t)
+	const sigma0 = 0.3
+	smoothed := three().Smoothed(sigma0)
+	x := drawn(smoothed, 1000, 6)
+	truth := scoreOf(t, smoothed, x)
+	for _, projections := range []int{0, 2} {
+		l := newLearner(t, train.ScoreMatching, drawn(three(), 20_000, 5), 300)
+		l.Noise.Sigma0, l.Projections = sigma0, projections
+		off := wrong(l.score(t, x), truth)
+		t.Logf("with %d projections wrong by %.3g", projections, off)
+		if !(off < 0.05) {
+			t.Errorf("with %d projections the score is wrong by %.3g of its mean square, want 0.05 at most", projections, off)
+		}
+	}
+}
+
 // TestEnergyMatchingEndsAtTheData: after the contrast −∇V/ε_max is the score of the data
 // where they are; the transport alone knows no density.
 func TestEnergyMatchingEndsAtTheData(t *testing.T) {
@@ -169,31 +188,42 @@ func TestTransportOfEqualClouds(t *testing.T) {
 	}
 }
 
-// TestObjectivesGoOn: a run of pictures by each objective, cut into shards, that stops
-// and goes on has the bits of one that does not; with energy matching in both its parts.
+// TestObjectivesGoOn: a run by each objective, cut into shards, that stops and goes on has
+// the bits of one that does not; with energy matching in both its parts.
 func TestObjectivesGoOn(t *testing.T) {
 	testkit.Long(t)
 	rt := testkit.Open(t, 2)
-	for _, o := range []train.Objective{train.Posterior, train.NCSN, train.EnergyMatching} {
-		s, set := tiny()
+	points, err := dataset.Rows(drawn(three(), 50, 5))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for o, stops := range map[train.Objective][]int{
+		train.Posterior: {8, 12}, train.NCSN: {8, 12}, train.ScoreMatching: {8, 12}, train.EnergyMatching: {3, 8, 12},
+	} {
+		s, pictures := tiny()
+		data := dataset.Data(pictures)
+		if o == train.ScoreMatching { // the third derivatives of convolutions take long to load
+			s, data = train.Points(2), points
+			s.Batch, s.Net.Hidden = 4, []int{8}
+		}
 		s = s.Choose(o)
 		s.Steps, s.Shards, s.Data.Flip = 12, 2, false
-		s.Chains.Steps, s.Transport.WarmUp = min(s.Chains.Steps, 2), 0.5
+		s.Chains.Steps, s.Transport.WarmUp, s.Projections = min(s.Chains.Steps, 2), 0.5, 1
 		whole, parts := t.TempDir(), t.TempDir()
 		if o == train.Posterior {
 			s.Posterior.Neighbours = 5
 		}
-		if _, err := train.Train(t.Context(), rt, s, set, train.Options{Dir: whole}); err != nil {
+		if _, err := train.Train(t.Context(), rt, s, data, train.Options{Dir: whole}); err != nil {
 			t.Fatalf("%s: %v", o, err)
 		}
-		for _, at := range []int{3, 8, 12} {
+		for _, at := range stops {
 			stop := func(_ context.Context, u train.Update) error {
 				if u.Step == at {
 					return train.ErrStop
 				}
 				return nil
 			}
-			r, err := train.Train(t.Context(), rt, s, set, train.Options{Dir: parts, Resume: true, Hook: stop})
+			r, err := train.Train(t.Context(), rt, s, data, train.Options{Dir: parts, Resume: true, Hook: stop})
 			if err != nil || r.Step != at {
 				t.Fatalf("%s: step %d, %v", o, r.Step, err)
 			}
@@ -207,6 +237,7 @@ func TestObjectiveSettings(t *testing.T) {
 	for want, change := range map[string]func(*train.Settings){
 		"posterior.neighbours -1":   func(s *train.Settings) { *s = s.Choose(train.Posterior); s.Posterior.Neighbours = -1 },
 		"data.flip true":            func(s *train.Settings) { *s = s.Choose(train.Posterior); s.Data.Flip = true },
+		"projections 65":            func(s *train.Settings) { *s = s.Choose(train.ScoreMatching); s.Projections = 65 },
 		"transport.tau 0":           func(s *train.Settings) { *s = s.Choose(train.EnergyMatching); s.Transport.Tau = 0 },
 		"transport.warm_up 2":       func(s *train.Settings) { *s = s.Choose(train.EnergyMatching); s.Transport.WarmUp = 2 },
 		"transport.contrast NaN":    func(s *train.Settings) { *s = s.Choose(train.EnergyMatching); s.Transport.Contrast = math.NaN() },

@@ -35,6 +35,8 @@ func (s Settings) Problem(net energy.Network, data dataset.Data, first energy.We
 		pose = m.posterior(s)
 	case NCSN:
 		pose = m.noisy(mdsm.NCSN{})
+	case ScoreMatching:
+		pose = m.scoreMatching(s)
 	case EnergyMatching:
 		pose = m.transport(s)
 	case Likelihood:
@@ -52,8 +54,12 @@ func (s Settings) Problem(net energy.Network, data dataset.Data, first energy.We
 
 // matching is the settings' training without its objective.
 func (s Settings) matching(net energy.Network, data dataset.Data, first energy.Weights) Matching {
+	noise := s.Noise
+	if s.Objective == ScoreMatching { // which has one level, as what is measured of it
+		noise.Min, noise.Max = noise.Sigma0, noise.Sigma0
+	}
 	return Matching{
-		Network: net, Data: data, Batch: s.Batch, Noise: s.Noise, Optimiser: s.Adam(),
+		Network: net, Data: data, Batch: s.Batch, Noise: noise, Optimiser: s.Adam(),
 		Shards: s.Shards, Mirror: s.Data.Flip, Seed: s.Seed, Start: first,
 	}
 }
@@ -80,13 +86,47 @@ func (m Matching) noisy(c mdsm.Criterion) objective {
 		if p.Step, p.Shards, err = m.steps(c); err != nil {
 			return nil, err
 		}
-		noise, sigma := like(p.Batch["x"]), tensor.New(tensor.Float32, m.Batch)
+		sigma := tensor.New(tensor.Float32, m.Batch)
 		for i, level := range levels {
 			tensor.Data[float32](sigma)[i] = float32(level)
 		}
-		p.Batch["noise"], p.Batch["sigma"] = noise, sigma
-		return func(t int, _ []int) {
-			eachRow(noise, func(i int, row []float32) { source.Normal(row, rng.TrainNoise, uint64(i), uint32(t)) })
+		p.Batch["sigma"] = sigma
+		return p.normal("noise", like(p.Batch["x"]), source, rng.TrainNoise), nil
+	}
+}
+
+// normal gives each x of a batch standard normal numbers as an input, with room for them,
+// and returns what draws them.
+func (p *Problem) normal(input string, room *tensor.Tensor, source rng.Source, purpose rng.Purpose) func(t int, _ []int) {
+	p.Batch[input] = room
+	return func(t int, _ []int) {
+		eachRow(room, func(i int, row []float32) { source.Normal(row, purpose, uint64(i), uint32(t)) })
+	}
+}
+
+// scoreMatching is the objective of ScoreMatching.
+func (m Matching) scoreMatching(s Settings) objective {
+	return func(p *Problem, source rng.Source) (fill func(t int, index []int), err error) {
+		if p.Step, p.Shards, err = m.steps(s.Criterion()); err != nil {
+			return nil, err
+		}
+		noise := p.normal("noise", like(p.Batch["x"]), source, rng.TrainNoise)
+		if s.Projections == 0 {
+			return noise, nil
+		}
+		directions := m.each(s.Projections)
+		p.Batch["direction"] = directions
+		return func(t int, index []int) {
+			noise(t, index)
+			eachRow(directions, func(i int, row []float32) {
+				source.Uniform(row, rng.Direction, uint64(i), uint32(t))
+				for j, u := range row {
+					row[j] = 1
+					if u < 0.5 {
+						row[j] = -1
+					}
+				}
+			})
 		}, nil
 	}
 }
@@ -135,20 +175,21 @@ func (m Matching) likelihood(run mdsm.ShortRun) objective {
 			return nil, err
 		}
 		x := p.Batch["x"]
-		noise, start := like(x), like(x)
-		kicks := m.chainNoise(run.Steps)
-		p.Batch["noise"], p.Batch["start"], p.Batch["chain_noise"] = noise, start, kicks
-		return func(t int, _ []int) {
-			eachRow(noise, func(i int, row []float32) { source.Normal(row, rng.TrainNoise, uint64(i), uint32(t)) })
+		start := like(x)
+		p.Batch["start"] = start
+		noise := p.normal("noise", like(x), source, rng.TrainNoise)
+		kicks := p.normal("chain_noise", m.each(run.Steps), source, rng.ChainNoise)
+		return func(t int, index []int) {
+			noise(t, index)
 			eachRow(start, func(i int, row []float32) { source.Uniform(row, rng.ChainStart, uint64(i), uint32(t)) })
-			eachRow(kicks, func(i int, row []float32) { source.Normal(row, rng.ChainNoise, uint64(i), uint32(t)) })
+			kicks(t, index)
 		}, nil
 	}
 }
 
-// chainNoise returns room for the noise of chains in an update.
-func (m Matching) chainNoise(steps int) *tensor.Tensor {
-	return tensor.New(tensor.Float32, append([]int{m.Batch, steps}, m.Network.InputShape()...)...)
+// each returns room for several things of x's shape for each x of a batch.
+func (m Matching) each(n int) *tensor.Tensor {
+	return tensor.New(tensor.Float32, append([]int{m.Batch, n}, m.Network.InputShape()...)...)
 }
 
 // transport is the objective of EnergyMatching.
@@ -189,8 +230,9 @@ func (m Matching) transport(s Settings) objective {
 				return nil, err
 			}
 		}
-		start, begin, kicks := like(x), tensor.New(tensor.Float32, m.Batch), m.chainNoise(whole.Steps)
-		p.Batch["start"], p.Batch["start_time"], p.Batch["chain_noise"] = start, begin, kicks
+		start, begin := like(x), tensor.New(tensor.Float32, m.Batch)
+		p.Batch["start"], p.Batch["start_time"] = start, begin
+		kicks := p.normal("chain_noise", m.each(whole.Steps), source, rng.ChainNoise)
 		return func(t int, index []int) {
 			carry(t, index)
 			if p.Before != nil && t <= p.Before.Until {
@@ -205,7 +247,7 @@ func (m Matching) transport(s Settings) objective {
 					copy(row, data[i*len(row):])
 				}
 			})
-			eachRow(kicks, func(i int, row []float32) { source.Normal(row, rng.ChainNoise, uint64(i), uint32(t)) })
+			kicks(t, index)
 		}, nil
 	}
 }

@@ -23,6 +23,9 @@ type Settings struct {
 	Start string `toml:"start,omitempty"`
 	// Objective is what is minimised, "" for the paper's.
 	Objective Objective `toml:"objective,omitempty"`
+	// Projections is the number of random directions of each x of ScoreMatching, 0 for the
+	// trace itself.
+	Projections int `toml:"projections,omitzero"`
 
 	Data      DataSettings      `toml:"data"`
 	Net       NetSettings       `toml:"net"`

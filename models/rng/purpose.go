@@ -30,4 +30,5 @@ const (
 	Neighbour   Purpose = 22 // x's of the data that posterior weights are over
 	Origin      Purpose = 23 // noise that transport begins at; sample: position in the batch, step: training step
 	Swap        Purpose = 24 // swaps of parallel tempering; sample: index of the sample, step: round and pair
+	Direction   Purpose = 25 // directions of sliced score matching; sample: position in the batch, step: training step
 )

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -20,35 +22,39 @@ import (
 
 // result is how far one model came.
 type result struct {
-	imported       bool
-	fixed          bool // with inputs as constants
-	correct        bool // the interpreter gives the expected outputs
-	smooth         bool // an output and an input are floating-point and connected
-	differentiable bool // the gradient agrees with differences
-	problem        string
+	imported, importedFixed bool   // with all inputs left as inputs, or else with some as constants
+	correct, correctFixed   bool   // and the interpreter gives the expected outputs
+	smooth                  bool   // an output and an input are floating-point and connected
+	differentiable          bool   // the gradient agrees with differences
+	operator, problem       string // what is in the way of correct, or else of differentiable
 }
 
 // examine imports the model in dir, runs it on the data beside it, and checks
 // its gradient. A model that needs some inputs as constants, such as a shape,
-// gets those from the data.
+// gets those from the data, and is counted apart.
 func examine(dir string, directions int) (r result) {
 	sets, _ := filepath.Glob(filepath.Join(dir, "test_data_set_*"))
 	if len(sets) == 0 {
 		return result{problem: "no data"}
 	}
+	fixed := false
 	for _, set := range sets {
 		data, err := readSet(dir, set)
 		if err != nil {
 			return result{problem: err.Error()}
 		}
-		m, fixed, err := data.read(dir)
+		m, constants, err := data.read(dir)
 		if err != nil {
-			return result{problem: strings.TrimPrefix(err.Error(), filepath.Join(dir, "model.onnx")+": ")}
+			r.operator, r.problem = cause(err)
 		}
-		r.imported, r.fixed = true, r.fixed || fixed
+		if m == nil {
+			return r
+		}
+		fixed = fixed || constants
+		r.imported, r.importedFixed = !fixed, fixed
 		inputs, err := data.run(m, readTolerances(dir))
 		if err != nil {
-			r.problem = err.Error()
+			r.operator, r.problem = operatorOf(dir), err.Error()
 			return r
 		}
 		if set != sets[0] || directions == 0 {
@@ -61,12 +67,36 @@ func examine(dir string, directions int) (r result) {
 		}
 		r.smooth, err = differences(m.Graph, moved(inputs), directions)
 		r.differentiable = r.smooth && err == nil
-		if err != nil {
-			r.problem = "gradient: " + err.Error()
+		if err != nil && !fixed {
+			r.operator, r.problem = operatorOf(dir), "gradient: "+err.Error()
 		}
 	}
-	r.correct = true
+	r.correct, r.correctFixed = !fixed, fixed
 	return r
+}
+
+// cause returns the operator and the reason of the first thing that stands in the way
+// of a model.
+func cause(err error) (operator, reason string) {
+	if e := new(onnximport.Unreadable); errors.As(err, &e) {
+		return e.Problems[0].Operator, e.Problems[0].Reason
+	}
+	return "", err.Error()
+}
+
+// operatorOf returns the operators of the model in dir.
+func operatorOf(dir string) string {
+	p := &onnxpb.ModelProto{}
+	if b, err := os.ReadFile(filepath.Join(dir, "model.onnx")); err != nil || proto.Unmarshal(b, p) != nil {
+		return ""
+	}
+	var names []string
+	for _, n := range p.GetGraph().GetNode() {
+		if !slices.Contains(names, n.GetOpType()) {
+			names = append(names, n.GetOpType())
+		}
+	}
+	return strings.Join(names, "+")
 }
 
 func symbolic(g *graph.Graph) bool {
@@ -131,8 +161,9 @@ func readSet(dir, set string) (d dataSet, err error) {
 	return d, err
 }
 
-// read imports the model as it is; or else with the sizes of the data; or with
-// the integers among the inputs fixed too; or with all but the first fixed.
+// read imports the model as it is; or else with the sizes of the data. Where neither
+// can be read, it returns why, and what comes with the integers among the inputs fixed
+// too, or with all but the first fixed, nil for nothing.
 func (d dataSet) read(dir string) (m *onnximport.Model, fixed bool, err error) {
 	path := filepath.Join(dir, "model.onnx")
 	if m, err = onnximport.Read(path, onnximport.Options{}); err == nil {
@@ -153,11 +184,11 @@ func (d dataSet) read(dir string) (m *onnximport.Model, fixed bool, err error) {
 		}
 	}
 	for _, values := range []map[string]*tensor.Tensor{integers, rest} {
-		if m, err := onnximport.Read(path, onnximport.Options{Sizes: d.sizes, Values: values}); err == nil {
-			return m, true, nil
+		if m, failed := onnximport.Read(path, onnximport.Options{Sizes: d.sizes, Values: values}); failed == nil {
+			return m, true, err
 		}
 	}
-	return nil, false, err
+	return nil, true, err
 }
 
 // run compares the outputs with those of the data, and returns the inputs.

@@ -2,11 +2,15 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -28,18 +32,17 @@ func main() {
 	}
 }
 
-// tally counts models by how far they came; fixed are those imported with
-// inputs as constants.
-type tally struct {
-	models, imported, fixed, correct, smooth, differentiable int
-}
-
 func report(w *bufio.Writer, dir string, names []string, directions int, verbose bool) error {
 	kinds, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "%-20s %8s %10s %8s %10s %12s %16s\n", "tests", "models", "imported", "(fixed)", "correct", "with grad", "grad correct")
+	fmt.Fprintf(w, "%-20s", "tests")
+	for _, column := range strings.Fields(header) {
+		fmt.Fprintf(w, " %9s", column)
+	}
+	fmt.Fprintln(w)
+	reasons := make(refusals)
 	for _, kind := range kinds {
 		cases, err := filepath.Glob(filepath.Join(dir, kind.Name(), "*", "model.onnx"))
 		if err != nil {
@@ -59,35 +62,65 @@ func report(w *bufio.Writer, dir string, names []string, directions int, verbose
 			}
 			r := examine(filepath.Dir(path), directions)
 			sum.add(r)
+			reasons.add(r)
 			if verbose && r.problem != "" {
-				fmt.Fprintf(w, "%s: %s\n", name, r.problem)
+				fmt.Fprintf(w, "%s: %s: %s\n", name, r.operator, r.problem)
 				w.Flush()
 			}
 		}
 		all.print(w, kind.Name())
-		if functions.models > 0 {
-			functions.print(w, kind.Name()+", expanded")
-		}
+		functions.print(w, kind.Name()+", expanded")
 	}
+	fmt.Fprintln(w, "\nWhat is in the way of correct outputs with every input left as one, or of the gradient, by operator:")
+	reasons.print(w)
 	return nil
 }
 
+// header names the columns of a tally: the models; those imported with every input
+// left as one, and of these those with the expected outputs; the same of models that
+// want some inputs as constants; and those that have a gradient, and one that agrees.
+const header = "models imported correct +fixed correct gradient agrees"
+
+// tally counts models by how far they came.
+type tally [7]int
+
 func (t *tally) add(r result) {
-	t.models++
-	for _, step := range []struct {
-		reached bool
-		count   *int
-	}{{r.imported, &t.imported}, {r.imported && r.fixed, &t.fixed}, {r.correct, &t.correct}, {r.smooth, &t.smooth},
-		{r.differentiable, &t.differentiable}} {
-		if step.reached {
-			*step.count++
+	for i, reached := range []bool{true, r.imported, r.correct, r.importedFixed, r.correctFixed, r.smooth, r.differentiable} {
+		if reached {
+			t[i]++
 		}
 	}
 }
 
-func (t *tally) print(w *bufio.Writer, name string) {
-	if t.models > 0 {
-		fmt.Fprintf(w, "%-20s %8d %10d %8d %10d %12d %16d\n", name, t.models, t.imported, t.fixed, t.correct, t.smooth, t.differentiable)
+func (t *tally) print(w io.Writer, name string) {
+	if t[0] == 0 {
+		return
+	}
+	fmt.Fprintf(w, "%-20s", name)
+	for _, n := range t {
+		fmt.Fprintf(w, " %9d", n)
+	}
+	fmt.Fprintln(w)
+}
+
+// refusals counts models by the operator and the reason that stand in their way.
+type refusals map[[2]string]int
+
+// particulars are names and numbers within a reason.
+var particulars = regexp.MustCompile(`"[^"]*"|\[[^\]]*\]|[-+]?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?`)
+
+func (f refusals) add(r result) {
+	if r.problem != "" {
+		f[[2]string{r.operator, particulars.ReplaceAllString(r.problem, "…")}]++
+	}
+}
+
+func (f refusals) print(w io.Writer) {
+	keys := slices.SortedFunc(maps.Keys(f), func(a, b [2]string) int {
+		return cmp.Or(cmp.Compare(f[b], f[a]), cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1]))
+	})
+	for _, k := range keys {
+		fmt.Fprintf(w, "%5d  %-28s %s\n", f[k], k[0], k[1])
 	}
 }
 

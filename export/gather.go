@@ -43,6 +43,12 @@ func lowerNonZero(l *lowering, n *graph.Node) string {
 	return l.emit("NonZero", l.values(n.Inputs()))
 }
 
+// lowerRange emits a Range, which is empty where its end is negative.
+func lowerRange(l *lowering, n *graph.Node) string {
+	zero, one := l.constant("", tensor.Of([]int64{0})), l.constant("", tensor.Of([]int64{1}))
+	return l.emit("Range", []string{zero, l.value(n.Inputs()[0]), one})
+}
+
 // lowerIota emits a Range from the start to as many places behind it.
 func lowerIota(l *lowering, n *graph.Node) string {
 	start := l.value(n.Inputs()[0])

@@ -127,9 +127,9 @@ func (l *lowering) symbol(s string) string {
 		}
 	}
 	for _, n := range l.graph.Nodes() {
-		if a, ok := n.Attr().(graph.NonZeroAttr); ok && a.Count == s {
+		if a, ok := n.Attr().(graph.CountAttr); ok && a.Count == s { // the last axis
 			shape := l.emit("Shape", []string{l.value(n)})
-			return l.emit("Slice", []string{shape, l.ints(1), l.ints(2)})
+			return l.emit("Slice", []string{shape, l.ints(n.Rank() - 1), l.ints(n.Rank())})
 		}
 	}
 	if l.outer != nil { // whose values a body sees

@@ -107,6 +107,7 @@ func lowerers() map[graph.Op]lowerFunc {
 		graph.OpGatherGrad: lowerGatherGrad,
 		graph.OpTopK:       lowerTopK,
 		graph.OpNonZero:    lowerNonZero,
+		graph.OpRange:      lowerRange,
 		graph.OpIota:       lowerIota,
 
 		graph.OpReduceSum: lowerReduceSum,

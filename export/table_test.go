@@ -325,6 +325,11 @@ func layoutRows() []row {
 			sum := g.ReduceSum(g.Exp(g.Mul(g.Gather(xs[0], rows, 0), g.Scale(g.Gather(xs[0], rows, 0), 0.5))))
 			return g.Mul(xs[0], g.Broadcast(sum, xs[0].Shape()))
 		}, n(N, 5)),
+		several("Range", g.OpRange, func(xs []*g.Node) *g.Node {
+			count := g.ReduceSum(g.Cast(g.Less(g.Like(xs[0], 0), xs[0]), tensor.Int64))
+			ones := g.Like(g.Cast(g.Range(count, "many"), tensor.Float32), 1) // which needs the size alone
+			return g.Mul(xs[0], g.Broadcast(g.ReduceSum(ones), xs[0].Shape()))
+		}, n(N)),
 		several("Iota", g.OpIota, func(xs []*g.Node) *g.Node {
 			one := xs[0].Graph().Scalar(tensor.Int64, 1)
 			return g.Mul(xs[0], g.Cast(g.Iota(one, xs[0].Shape()[0]), tensor.Float32))

@@ -77,7 +77,7 @@ func readConstantOfShape(c *call) []*value {
 
 // shape returns operand i as a shape.
 func (c *call) shape(i int) graph.Shape {
-	s := graph.Shape(slices.Clone(c.dims(i)))
+	s := graph.Shape(slices.Clone(c.sizeList(i)))
 	for _, d := range s {
 		if n, _ := d.Factors(); n < 0 {
 			c.fail("shape %v has a negative dimension", s)

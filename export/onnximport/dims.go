@@ -192,7 +192,9 @@ func (im *importer) sizesOf(v *value) *sizes {
 		return nil
 	}
 	t := im.folder.value(v.node)
-	if t == nil {
+	if n, _ := v.node.Shape().Static(); t == nil && tensor.Volume(n) == 0 {
+		t = tensor.New(tensor.Int64, n...)
+	} else if t == nil {
 		return nil
 	}
 	s := &sizes{shape: t.Shape(), truth: truth}

@@ -3,6 +3,7 @@ package onnximport
 import (
 	"slices"
 
+	"ebm/export/onnxpb"
 	"ebm/models/graph"
 	"ebm/models/tensor"
 )
@@ -240,6 +241,14 @@ func readCast(c *call) []*value {
 	if dtype.IsFloat() {
 		return one(c.straight(graph.Cast(x, dtype), c.operand(0).through))
 	}
+	return c.whole(x, kind, dtype)
+}
+
+// whole casts to whole numbers of a type, which may be held in a wider one.
+func (c *call) whole(x *graph.Node, kind onnxpb.TensorProto_DataType, dtype tensor.DType) []*value {
+	if n, ok := narrowTypeOf(kind); ok {
+		return []*value{{node: wrapped(x, n), kind: kind}}
+	}
 	return one(graph.Cast(x, dtype))
 }
 
@@ -249,7 +258,7 @@ func readCastLike(c *call) []*value {
 	if like.DType() == tensor.Bool && x.DType() != tensor.Bool {
 		return one(not(graph.Equal(x, constantLike(x, 0))))
 	}
-	return one(graph.Cast(x, like.DType()))
+	return c.whole(x, c.kindOf(1), like.DType())
 }
 
 func readEqual(c *call) []*value { return comparison(equal, equalDims)(c) }

@@ -248,17 +248,17 @@ func readScatterND(c *call) []*value {
 }
 
 func readOneHot(c *call) []*value {
-	depth := int(c.scalar(1))
+	depth := c.measured(graph.Cast(graph.Reshape(c.x(1), nil), tensor.Int64))
 	indices, values := c.x(0), c.x(2)
-	if depth < 1 || depth > mostFolded || values.Rank() != 1 {
-		c.fail("depth %d and values %v", depth, values.Type())
+	if k, ok := depth.Constant(); ok && (k < 1 || k > mostFolded) || values.Rank() != 1 {
+		c.fail("depth %v and values %v", depth, values.Type())
 	}
 	axis := c.axis(c.integer("axis", -1), indices.Rank()+1)
 	n := graph.Cast(indices, tensor.Int64)
-	n = graph.Where(graph.Less(n, constantLike(n, 0)), graph.Add(n, constantLike(n, float64(depth))), n)
+	n = graph.Where(graph.Less(n, constantLike(n, 0)), graph.Add(n, c.repeated(n, depth)), n)
 	n = graph.ExpandDims(n, axis)
 	shape := slices.Clone(n.Shape())
-	shape[axis] = graph.Const(depth)
+	shape[axis] = depth
 	n = graph.Broadcast(n, shape)
 	hot := graph.Equal(n, places(c, n, axis))
 	pick := func(i int) *graph.Node {
@@ -273,12 +273,12 @@ func readTrilu(c *call) []*value {
 	if x.Rank() < 2 {
 		c.fail("%v, want matrices", x.Type())
 	}
-	k := 0
+	k := c.integerOf(0)
 	if c.has(1) {
-		k = int(c.scalar(1))
+		k = graph.Cast(graph.Reshape(c.x(1), nil), tensor.Int64)
 	}
 	rows, columns := places(c, x, x.Rank()-2), places(c, x, x.Rank()-1)
-	diagonal := graph.Add(rows, constantLike(rows, float64(k)))
+	diagonal := graph.Add(rows, graph.Broadcast(k, rows.Shape()))
 	outside := graph.Less(columns, diagonal)
 	if c.integer("upper", 1) == 0 {
 		outside = graph.Less(diagonal, columns)
@@ -306,12 +306,14 @@ func readEyeLike(c *call) []*value {
 	return one(graph.Cast(graph.Equal(graph.Add(rows, k), places(c, x, 1)), dtype))
 }
 
-// readRange reads start, start+step, … up to but without limit, from constants
-// or sizes.
+// readRange reads start, start+step, … up to but without limit.
 func readRange(c *call) []*value {
 	dtype := c.x(0).DType()
 	if r := c.rangeOfSizes(); r != nil {
 		return one(graph.Cast(r, dtype))
+	}
+	if c.folder.value(c.x(0)) == nil || c.folder.value(c.x(1)) == nil || c.folder.value(c.x(2)) == nil {
+		return one(c.rangeMeasured())
 	}
 	start, end, step := c.scalar(0), c.scalar(1), c.scalar(2)
 	n := 0.0

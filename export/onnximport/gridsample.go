@@ -170,7 +170,7 @@ func (s sampling) interpolated(at []*graph.Node, taps []tap) *graph.Node {
 
 // readAffineGrid maps a grid of places by matrices theta [N D D+1].
 func readAffineGrid(c *call) []*value {
-	theta, size := c.float(0), c.dims(1)
+	theta, size := c.float(0), c.sizeList(1)
 	axes := len(size) - 2
 	if axes < 1 || theta.Rank() != 3 || c.size(theta, 1) != axes || c.size(theta, 2) != axes+1 {
 		c.fail("matrices %v for a shape %v", theta.Type(), graph.Shape(size))

@@ -50,8 +50,8 @@ type value struct {
 	through *graph.Node
 	// items are the elements of a sequence, whose number is known; nil for what is none.
 	items *[]*value
-	// kind is the type in the file of a constant whose numbers are held in a wider
-	// one, UNDEFINED for all others.
+	// kind is the type in the file of a constant, an input or the result of a cast whose
+	// numbers are held in a wider one, UNDEFINED for all others.
 	kind onnxpb.TensorProto_DataType
 }
 
@@ -161,7 +161,7 @@ func (im *importer) inputs(g *onnxpb.GraphProto) error {
 		}
 		err = graph.Catch(func() {
 			n := graph.Cast(im.graph.Input(name, declared, shape), wide)
-			im.values[name] = &value{node: n}
+			im.values[name] = &value{node: n, kind: narrowKind(onnxpb.TensorProto_DataType(in.GetType().GetTensorType().GetElemType()))}
 			im.model.Values[name] = n
 		})
 		if err != nil {

@@ -11,15 +11,17 @@ import (
 // an operand. A 0 copies the operand's dimension, and a −1 stands for the rest.
 func readReshape(c *call) []*value {
 	c.ignore("consumed_inputs")
+	copies := c.integer("allowzero", 0) == 0
 	var dims []graph.Dim
-	if c.version >= 5 {
+	if c.version >= 5 && !c.follows(1) {
+		return one(c.reshapeMeasured(c.x(0), copies))
+	} else if c.version >= 5 {
 		dims = slices.Clone(c.dims(1))
 	} else {
 		list, _ := c.integers("shape")
 		dims = graph.Dims(list...)
 	}
 	in := c.operand(0)
-	copies := c.integer("allowzero", 0) == 0
 	if s := c.sizesOf(in); in.sizes != nil && s != nil && len(dims) <= 1 {
 		return []*value{{sizes: c.reshapeSizes(s, dims)}}
 	}
@@ -117,6 +119,9 @@ func (c *call) axesOperand(i int) (axes []int, ok bool) {
 }
 
 func readSqueeze(c *call) []*value {
+	if c.version >= 13 && !c.follows(1) {
+		return one(c.squeezeMeasured(c.x(0)))
+	}
 	list, given := c.axesOperand(1)
 	if s := c.operand(0).sizes; s != nil {
 		if len(s.elems) != 1 {
@@ -139,6 +144,9 @@ func readSqueeze(c *call) []*value {
 }
 
 func readUnsqueeze(c *call) []*value {
+	if c.version >= 13 && !c.follows(1) {
+		return one(c.unsqueezeMeasured(c.x(0)))
+	}
 	list, given := c.axesOperand(1)
 	if !given {
 		c.fail("axes are missing")
@@ -152,7 +160,15 @@ func readUnsqueeze(c *call) []*value {
 
 func readExpand(c *call) []*value {
 	x := c.x(0)
-	return one(graph.Broadcast(x, c.common(x.Shape(), c.dims(1))))
+	to := slices.Clone(c.sizeList(1))
+	if !c.follows(1) { // sizes of x that are not 1 cannot change
+		for i, d := range x.Shape() {
+			if j := len(to) - x.Rank() + i; j >= 0 && d != graph.Const(1) {
+				to[j] = d
+			}
+		}
+	}
+	return one(graph.Broadcast(x, c.common(x.Shape(), to)))
 }
 
 func readTile(c *call) []*value {
@@ -160,7 +176,7 @@ func readTile(c *call) []*value {
 		c.fail("the form of versions before 6 is not supported")
 	}
 	x := c.x(0)
-	repeats := c.dims(1)
+	repeats := c.sizeList(1)
 	if len(repeats) != x.Rank() {
 		c.fail("%d repeats for %v", len(repeats), x.Type())
 	}
@@ -224,6 +240,10 @@ func readDepthToSpace(c *call) []*value {
 
 func readSpaceToDepth(c *call) []*value {
 	x, b := c.image()
+	perm := []int{0, 3, 5, 1, 2, 4}
+	if c.text("mode", "DCR") == "CRD" {
+		perm = []int{0, 1, 3, 5, 2, 4}
+	}
 	s := x.Shape()
 	h, w := c.size(x, 2), c.size(x, 3)
 	if h%b != 0 || w%b != 0 {
@@ -231,7 +251,7 @@ func readSpaceToDepth(c *call) []*value {
 	}
 	block := graph.Const(b)
 	split := graph.Shape{s[0], s[1], graph.Const(h / b), block, graph.Const(w / b), block}
-	y := graph.Transpose(graph.Reshape(x, split), 0, 3, 5, 1, 2, 4)
+	y := graph.Transpose(graph.Reshape(x, split), perm...)
 	return one(graph.Reshape(y, graph.Shape{s[0], c.times(s[1], graph.Const(b*b)), split[2], split[4]}))
 }
 

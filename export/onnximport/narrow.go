@@ -1,90 +1,115 @@
 package onnximport
 
 import (
-	bin "encoding/binary"
 	"fmt"
 
 	"ebm/export/onnxpb"
+	"ebm/models/graph"
 	"ebm/models/tensor"
 )
 
-// Constants of types that nodes lack, as the zero points and weights of quantised files
-// have, are held in wider ones.
+// Whole numbers of types that nodes lack are held in wider ones; uint64 in int64, as the
+// same bits.
 
-// heldIn returns the type of nodes that holds the numbers of a constant.
-func heldIn(t onnxpb.TensorProto_DataType) (tensor.DType, error) {
+// narrowType is how a type that nodes lack is held.
+type narrowType struct {
+	bits   int
+	signed bool
+	held   tensor.DType
+}
+
+func narrowTypeOf(t onnxpb.TensorProto_DataType) (n narrowType, ok bool) {
 	switch t {
 	case onnxpb.TensorProto_UINT16:
-		return tensor.Int32, nil
+		return narrowType{16, false, tensor.Int32}, true
 	case onnxpb.TensorProto_UINT32:
-		return tensor.Int64, nil
+		return narrowType{32, false, tensor.Int64}, true
+	case onnxpb.TensorProto_UINT64:
+		return narrowType{64, false, tensor.Int64}, true
+	case onnxpb.TensorProto_UINT2:
+		return narrowType{2, false, tensor.Uint8}, true
+	case onnxpb.TensorProto_INT2:
+		return narrowType{2, true, tensor.Int8}, true
 	case onnxpb.TensorProto_UINT4:
-		return tensor.Uint8, nil
+		return narrowType{4, false, tensor.Uint8}, true
 	case onnxpb.TensorProto_INT4:
-		return tensor.Int8, nil
+		return narrowType{4, true, tensor.Int8}, true
 	}
-	return dtypeOf(t)
+	return n, false
+}
+
+// limits returns the least and the largest number of the type.
+func (n narrowType) limits() (low, high float64) {
+	if n.signed {
+		return -float64(int(1) << (n.bits - 1)), float64(int(1)<<(n.bits-1) - 1)
+	}
+	return 0, float64(uint64(1)<<n.bits - 1)
 }
 
 // narrowKind returns a type that is held in a wider one, UNDEFINED for all others.
 func narrowKind(t onnxpb.TensorProto_DataType) onnxpb.TensorProto_DataType {
-	if _, err := dtypeOf(t); err != nil {
+	if _, ok := narrowTypeOf(t); ok {
 		return t
 	}
 	return onnxpb.TensorProto_UNDEFINED
 }
 
-// rawSize returns the bytes of count elements in raw data; two of 4 bits share one.
+// rawSize returns the bytes of count elements in raw data; several below 8 bits share one.
 func rawSize(t onnxpb.TensorProto_DataType, count int) int {
-	if t == onnxpb.TensorProto_UINT4 || t == onnxpb.TensorProto_INT4 {
-		return (count + 1) / 2
+	if n, ok := narrowTypeOf(t); ok {
+		return (count*n.bits + 7) / 8
 	}
 	return count * elementSize(t)
 }
 
 // widen reads little-endian elements of a type that is held in a wider one.
-func widen(out *tensor.Tensor, kind onnxpb.TensorProto_DataType, raw []byte) {
-	switch kind {
-	case onnxpb.TensorProto_UINT16:
-		for i := range tensor.Data[int32](out) {
-			tensor.Data[int32](out)[i] = int32(bin.LittleEndian.Uint16(raw[2*i:]))
+func widen(n narrowType, shape []int, raw []byte) *tensor.Tensor {
+	whole := tensor.New(tensor.Int64, shape...)
+	for i := range tensor.Data[int64](whole) {
+		at, v := i*n.bits, uint64(0)
+		for k := 0; k < max(1, n.bits/8); k++ {
+			v |= uint64(raw[at/8+k]) << (8 * k)
 		}
-	case onnxpb.TensorProto_UINT32:
-		for i := range tensor.Data[int64](out) {
-			tensor.Data[int64](out)[i] = int64(bin.LittleEndian.Uint32(raw[4*i:]))
-		}
-	case onnxpb.TensorProto_UINT4:
-		for i := range tensor.Data[uint8](out) {
-			tensor.Data[uint8](out)[i] = raw[i/2] >> (4 * (i % 2)) & 15
-		}
-	case onnxpb.TensorProto_INT4:
-		for i := range tensor.Data[int8](out) {
-			tensor.Data[int8](out)[i] = int8(raw[i/2]>>(4*(i%2))<<4) >> 4
+		v = v >> (at % 8) << (64 - n.bits) // its sign in front
+		if n.signed {
+			tensor.Data[int64](whole)[i] = int64(v) >> (64 - n.bits)
+		} else {
+			tensor.Data[int64](whole)[i] = int64(v >> (64 - n.bits))
 		}
 	}
+	return typed(whole, n.held)
 }
 
-// widenList reads elements that stand in a list: of 4 bits two to a number.
-func widenList(p *onnxpb.TensorProto, dtype tensor.DType, shape []int, count int) (*tensor.Tensor, error) {
+// widenList reads elements that stand in a list: below 8 bits, several to a number.
+func widenList(p *onnxpb.TensorProto, n narrowType, shape []int, count int) (*tensor.Tensor, error) {
 	kind := onnxpb.TensorProto_DataType(p.GetDataType())
 	var raw []byte
-	for _, v := range p.Int32Data {
-		switch kind {
-		case onnxpb.TensorProto_UINT16:
-			raw = bin.LittleEndian.AppendUint16(raw, uint16(v))
-		case onnxpb.TensorProto_UINT4, onnxpb.TensorProto_INT4:
-			raw = append(raw, byte(v))
+	add := func(v uint64) {
+		for k := range max(1, n.bits/8) {
+			raw = append(raw, byte(v>>(8*k)))
 		}
 	}
-	if kind == onnxpb.TensorProto_UINT32 {
-		for _, v := range p.Uint64Data {
-			raw = bin.LittleEndian.AppendUint32(raw, uint32(v))
-		}
+	for _, v := range p.Int32Data {
+		add(uint64(v))
+	}
+	for _, v := range p.Uint64Data {
+		add(v)
 	}
 	if len(raw) != rawSize(kind, count) {
 		return nil, fmt.Errorf("%d bytes in lists for shape %v of %v, want %d", len(raw), p.Dims, kind, rawSize(kind, count))
 	}
-	out := tensor.New(dtype, shape...)
-	widen(out, kind, raw)
-	return out, nil
+	return widen(n, shape, raw), nil
+}
+
+// wrapped keeps of whole numbers the bits that a type has.
+func wrapped(x *graph.Node, n narrowType) *graph.Node {
+	if n.bits == 64 {
+		return graph.Cast(x, n.held)
+	}
+	x = graph.Cast(x, tensor.Int64)
+	all, half := constantLike(x, float64(int(1)<<n.bits)), constantLike(x, 0)
+	if n.signed {
+		half = constantLike(x, float64(int(1)<<(n.bits-1)))
+	}
+	return graph.Cast(graph.Sub(floorMod(graph.Add(x, half), all), half), n.held)
 }

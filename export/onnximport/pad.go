@@ -22,10 +22,13 @@ func readPad(c *call) []*value {
 		pads, _ = c.dimensions("pads")
 		v = number(c.graph, x.DType(), c.number("value", 0))
 	default:
-		pads = c.dims(1)
 		if c.has(2) {
 			v = graph.Reshape(c.x(2), nil)
 		}
+		if !c.follows(1) || !c.follows(3) {
+			return one(c.padMeasured(x, v, c.text("mode", "constant")))
+		}
+		pads = c.dims(1)
 		if c.has(3) {
 			list := c.ints(3)
 			c.axes(list, x.Rank()) // which must differ
@@ -147,7 +150,11 @@ func (c *call) extend(x *graph.Node, axis int, lo, hi graph.Dim, mode string) *g
 // extendSymbolic computes the indices at run time, and goes back once.
 func (c *call) extendSymbolic(x *graph.Node, axis int, count, lo graph.Dim, mode string) *graph.Node {
 	at := c.iota(count)
-	at = graph.Sub(at, c.repeated(at, lo))
+	return c.extendAt(x, axis, graph.Sub(at, c.repeated(at, lo)), mode)
+}
+
+// extendAt takes elements at indices that may lie beside those of x.
+func (c *call) extendAt(x *graph.Node, axis int, at *graph.Node, mode string) *graph.Node {
 	size, zero := c.repeated(at, x.Shape()[axis]), constantLike(at, 0)
 	last := graph.Sub(size, constantLike(at, 1))
 	switch mode {

@@ -49,6 +49,9 @@ func (c *call) concatSizes() *sizes {
 func readSplit(c *call) []*value {
 	x := c.x(0)
 	axis := c.axis(c.integer("axis", 0), x.Rank())
+	if !c.follows(1) {
+		return c.splitMeasured(x, axis, 1)
+	}
 	parts, given := []graph.Dim(nil), false
 	if c.version < 13 && c.version != 1 {
 		parts, given = c.dimensions("split")
@@ -102,6 +105,8 @@ func readSlice(c *call) []*value {
 		starts, _ = c.dimensions("starts")
 		ends, _ = c.dimensions("ends")
 		axes, given = c.integers("axes")
+	} else if c.operand(0).sizes == nil && !(c.follows(1) && c.follows(2) && c.follows(3) && c.follows(4)) {
+		return one(c.sliceMeasured(c.x(0)))
 	} else {
 		starts, ends = c.dims(1), c.dims(2)
 		if given = c.has(3); given {

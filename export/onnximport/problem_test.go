@@ -132,7 +132,7 @@ func TestOtherOutputsAreDropped(t *testing.T) {
 func TestRemedies(t *testing.T) {
 	symbolic, _ := r("ReduceProd", 13, v(2, 3)).file()
 	symbolicInput(symbolic, "in0")
-	shape, _ := r("Reshape", 13, v(2, 3), whole([]int{1}, 6)).file()
+	shape, _ := r("Col2Im", 18, v(1, 4, 1), whole([]int{2}, 2, 2), ints(2, 2)).file()
 	for _, test := range []struct {
 		m    *onnxpb.ModelProto
 		want string

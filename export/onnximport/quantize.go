@@ -105,13 +105,10 @@ func (c *call) kindOf(i int) onnxpb.TensorProto_DataType {
 // limits returns the least and the largest number of a quantisation whose zero point is
 // operand i, held in dtype.
 func (c *call) limits(i int, dtype tensor.DType) (low, high float64) {
-	switch kind := c.kindOf(i); {
-	case kind == onnxpb.TensorProto_UINT16:
-		return 0, 1<<16 - 1
-	case kind == onnxpb.TensorProto_UINT4:
-		return 0, 15
-	case kind == onnxpb.TensorProto_INT4:
-		return -8, 7
+	n, narrow := narrowTypeOf(c.kindOf(i))
+	switch {
+	case narrow && n.bits <= 16:
+		return n.limits()
 	case dtype == tensor.Uint8:
 		return 0, 255
 	case dtype == tensor.Int8:

@@ -8,15 +8,21 @@ import (
 	"ebm/models/tensor"
 )
 
+// reducer computes a reduction of x over axes, which it drops.
+type reducer func(c *call, x *graph.Node, axes []int) *graph.Node
+
 // reduction reads an operator that f computes over some axes. Axes are an
 // attribute or, since version asOperand, an operand; none given means all, or
 // none at all where noop_with_empty_axes says so.
-func reduction(asOperand int, f func(c *call, x *graph.Node, axes []int) *graph.Node) reader {
+func reduction(asOperand int, f reducer) reader {
 	return func(c *call) []*value {
 		x := c.x(0)
 		axes, given := []int(nil), false
 		if c.version < asOperand {
 			axes, given = c.integers("axes")
+		} else if !c.follows(1) {
+			c.ignore("noop_with_empty_axes")
+			return one(c.reduceMeasured(x, f, c.integer("keepdims", 1) != 0))
 		} else if c.has(1) {
 			axes = c.ints(1)
 			given = len(axes) > 0
@@ -207,20 +213,21 @@ func hardmax(c *call, x *graph.Node, axis int) *graph.Node {
 // readCumSum reads running sums as a product with a triangular matrix.
 func readCumSum(c *call) []*value {
 	x := c.x(0)
-	axis := c.axis(int(c.scalar(1)), x.Rank())
 	exclusive, reverse := c.integer("exclusive", 0) != 0, c.integer("reverse", 0) != 0
-	n, known := x.Shape()[axis].Constant()
-	if !known {
-		return one(c.runningSum(x, axis, exclusive, reverse))
-	}
-	return one(c.along(x, axis, n, func(to, from int) float64 {
-		if reverse {
-			to, from = from, to
+	return one(c.overAxis(1, x.Rank(), func(axis int) *graph.Node {
+		n, known := x.Shape()[axis].Constant()
+		if !known {
+			return c.runningSum(x, axis, exclusive, reverse)
 		}
-		if from < to || from == to && !exclusive {
-			return 1
-		}
-		return 0
+		return c.along(x, axis, n, func(to, from int) float64 {
+			if reverse {
+				to, from = from, to
+			}
+			if from < to || from == to && !exclusive {
+				return 1
+			}
+			return 0
+		})
 	}))
 }
 

@@ -40,7 +40,8 @@ func (r row) jumps() row { r.kinks = true; return r }
 // and ONNX Runtime has.
 func rows() []row {
 	return slices.Concat(elementwiseRows(), activationRows(), linearRows(), poolRows(), normRows(), layoutRows(), indexRows(), reductionRows(),
-		otherRows(), microsoftRows(), pictureRows(), sortRows(), spectralRows(), quantizedRows(), machineLearningRows())
+		otherRows(), microsoftRows(), pictureRows(), sortRows(), spectralRows(), quantizedRows(), machineLearningRows(),
+		measuredRows(), bitRows())
 }
 
 func elementwiseRows() []row {

@@ -21,7 +21,10 @@ func front(x *graph.Node, axis int) (*graph.Node, func(*graph.Node) *graph.Node)
 
 func readCumProd(c *call) []*value {
 	x := c.x(0)
-	axis := c.axis(int(c.scalar(1)), x.Rank())
+	return one(c.overAxis(1, x.Rank(), func(axis int) *graph.Node { return c.runningProduct(x, axis) }))
+}
+
+func (c *call) runningProduct(x *graph.Node, axis int) *graph.Node {
 	moved, back := front(x, axis)
 	body := graph.New("product")
 	total := body.Input("total", x.DType(), moved.Shape()[1:])
@@ -33,7 +36,7 @@ func readCumProd(c *call) []*value {
 	body.Output("all", next)
 	start := graph.Broadcast(number(c.graph, x.DType(), 1), moved.Shape()[1:])
 	out := graph.ScanShared(body, []*graph.Node{start}, []*graph.Node{moved}, nil, c.integer("reverse", 0) != 0)
-	return one(back(out[1]))
+	return back(out[1])
 }
 
 // readLinearAttention reads attention whose memory is one matrix S [B H K V] that every

@@ -1,8 +1,6 @@
 package onnximport
 
 import (
-	"fmt"
-
 	"ebm/models/graph"
 	"ebm/models/tensor"
 )
@@ -15,7 +13,7 @@ func readTopK(c *call) []*value {
 	a := graph.TopKAttr{Axis: c.axis(c.integer("axis", -1), x.Rank()), Smallest: c.integer("largest", 1) == 0}
 	if c.version < 10 {
 		a.K = graph.Const(c.integer("k", 0))
-	} else if k := c.dims(1); len(k) == 1 {
+	} else if k := c.sizeList(1); len(k) == 1 {
 		a.K = k[0]
 	} else {
 		c.fail("%d numbers of elements, want one", len(k))
@@ -31,18 +29,11 @@ func readTopK(c *call) []*value {
 // symbol of its own.
 func readNonZero(c *call) []*value {
 	x := c.x(0)
-	if c.graph != c.model.Graph {
-		c.fail("inside of a loop it is not supported")
-	}
+	c.outsideLoops()
 	if x.Rank() == 0 {
 		x = graph.ExpandDims(x, 0)
 	}
-	for i := 1; ; i++ {
-		if name := fmt.Sprintf("nonzero%d", i); !c.plain[name] {
-			c.plain[name] = true
-			return one(graph.NonZero(x, name))
-		}
-	}
+	return one(graph.NonZero(x, c.symbol("nonzero")))
 }
 
 // readReverseSequence turns the first lengths[b] elements along the time axis of
@@ -59,8 +50,7 @@ func readReverseSequence(c *call) []*value {
 	return one(c.elements(x, graph.Where(graph.Less(at, length), turned, at), time))
 }
 
-// readCompress takes the slices along an axis whose condition, known in the file, is
-// true.
+// readCompress takes the slices along an axis whose condition is true.
 func readCompress(c *call) []*value {
 	x := c.x(0)
 	axis := 0
@@ -68,6 +58,10 @@ func readCompress(c *call) []*value {
 		axis = c.axis(c.integer("axis", 0), x.Rank())
 	} else {
 		x = c.flat(x)
+	}
+	if c.folder.value(c.x(1)) == nil {
+		c.outsideLoops()
+		return one(graph.Gather(x, c.flat(graph.NonZero(c.flat(c.x(1)), c.symbol("nonzero"))), axis))
 	}
 	var taken []int
 	for i, v := range c.constant(1).Float64s() {
@@ -86,11 +80,21 @@ func readCompress(c *call) []*value {
 
 // readCenterCropPad cuts or pads axes to a shape about their middles.
 func readCenterCropPad(c *call) []*value {
-	x, shape := c.x(0), c.ints(1)
+	x := c.x(0)
 	axes, given := c.integers("axes")
 	if !given {
 		axes = trailing(0, x.Rank())
 	}
+	v := number(c.graph, x.DType(), 0)
+	if !c.follows(1) {
+		for i, n := range c.scalars(1) {
+			a := c.axis(axes[i], x.Rank())
+			lo := graph.Div(graph.Sub(n, c.count(x.Shape()[a])), c.integerOf(2)) // towards 0
+			x = c.moved(x, a, lo, n, "constant", v)
+		}
+		return one(x)
+	}
+	shape := c.ints(1)
 	if len(shape) != len(axes) {
 		c.fail("shape %v for axes %v", shape, axes)
 	}
@@ -106,5 +110,5 @@ func readCenterCropPad(c *call) []*value {
 		lo[a] = graph.Const((shape[i] - n) / 2)
 		hi[a] = graph.Const(shape[i] - n).Sub(lo[a])
 	}
-	return one(c.pad(x, lo, hi, number(c.graph, x.DType(), 0)))
+	return one(c.pad(x, lo, hi, v))
 }

@@ -156,6 +156,9 @@ func readSTFT(c *call) []*value {
 // readWindow reads a window of cosines with coefficients.
 func readWindow(coefficients ...float64) reader {
 	return func(c *call) []*value {
+		if c.folder.value(c.x(0)) == nil {
+			return one(c.windowMeasured(coefficients))
+		}
 		n := int(c.scalar(0))
 		if n < 0 || n > mostFolded {
 			c.fail("a window of %d", n)
@@ -172,6 +175,21 @@ func readWindow(coefficients ...float64) reader {
 		}
 		return one(c.made(converted(tensor.Of(w, n), c.outputType())))
 	}
+}
+
+// windowMeasured is a window whose length only values say.
+func (c *call) windowMeasured(coefficients []float64) *graph.Node {
+	length := graph.Cast(graph.Reshape(c.x(0), nil), tensor.Int64)
+	at := graph.Cast(c.iota(c.measured(length)), c.outputType())
+	period := graph.Broadcast(graph.Cast(length, at.DType()), at.Shape())
+	if c.integer("periodic", 1) == 0 {
+		period = graph.Shift(period, -1)
+	}
+	w := graph.Like(at, 0)
+	for k, a := range coefficients {
+		w = graph.Add(w, graph.Scale(graph.Cos(graph.Div(graph.Scale(at, 2*math.Pi*float64(k)), period)), a))
+	}
+	return w
 }
 
 // outputType returns the floating-point type that output_datatype asks for.

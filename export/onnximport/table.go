@@ -81,6 +81,13 @@ func standardTable() map[string]entry {
 		"Where":          {9, readWhere, ""},
 		"Xor":            {1, logical(xor), ""},
 
+		// Bits of whole numbers.
+		"BitShift":   {11, readBitShift, ""},
+		"BitwiseAnd": {18, bitwise(graph.Minimum), ""},
+		"BitwiseNot": {18, readBitwiseNot, ""},
+		"BitwiseOr":  {18, bitwise(graph.Maximum), ""},
+		"BitwiseXor": {18, bitwise(func(a, b *graph.Node) *graph.Node { return absolute(graph.Sub(a, b)) }), ""},
+
 		// Activations.
 		"Celu":            {12, activation(celu), ""},
 		"Elu":             {1, activation(elu), ""},
@@ -141,7 +148,7 @@ func standardTable() map[string]entry {
 		"SequenceInsert":     {11, readSequenceInsert, "at a known place"},
 		"SequenceLength":     {11, readSequenceLength, ""},
 		"SequenceMap":        {17, readSequenceMap, ""},
-		"SplitToSequence":    {11, readSplitToSequence, "into known parts"},
+		"SplitToSequence":    {11, readSplitToSequence, ""},
 
 		// Random numbers, which become inputs.
 		"Bernoulli":         {15, readBernoulli, "an input; its derivative is 0"},
@@ -173,30 +180,30 @@ func standardTable() map[string]entry {
 		// Layout.
 		"Concat":          {1, readConcat, ""},
 		"Constant":        {1, readConstant, "tensors and numbers"},
-		"ConstantOfShape": {9, readConstantOfShape, "of a known shape"},
+		"ConstantOfShape": {9, readConstantOfShape, ""},
 		"DepthToSpace":    {1, readDepthToSpace, ""},
-		"Expand":          {8, readExpand, "to a known shape"},
+		"Expand":          {8, readExpand, ""},
 		"EyeLike":         {9, readEyeLike, ""},
 		"Flatten":         {1, readFlatten, ""},
 		"Identity":        {1, readIdentity, ""},
-		"Pad":             {1, readPad, "by numbers that depend on sizes alone"},
-		"Range":           {11, readRange, "of constants or sizes"},
+		"Pad":             {1, readPad, ""},
+		"Range":           {11, readRange, ""},
 		"BlackmanWindow":  {17, readWindow(0.42, -0.5, 0.08), ""},
 		"HammingWindow":   {17, readWindow(25.0/46, -21.0/46), ""},
 		"HannWindow":      {17, readWindow(0.5, -0.5), ""},
 		"MelWeightMatrix": {17, readMelWeightMatrix, "of constants"},
 		"CenterCropPad":   {18, readCenterCropPad, "of fixed sizes"},
-		"Reshape":         {1, readReshape, "to a known shape"},
+		"Reshape":         {1, readReshape, ""},
 		"Resize":          {10, readResize, "cubic, antialiased and cropped of fixed sizes"},
 		"Shape":           {1, readShape, ""},
 		"Size":            {1, readSize, ""},
-		"Slice":           {1, readSlice, "at places that depend on sizes alone"},
+		"Slice":           {1, readSlice, ""},
 		"SpaceToDepth":    {1, readSpaceToDepth, ""},
-		"Split":           {1, readSplit, "into known parts"},
+		"Split":           {1, readSplit, "into a known number of parts"},
 		"Squeeze":         {1, readSqueeze, ""},
-		"Tile":            {6, readTile, "a known number of times"},
+		"Tile":            {6, readTile, ""},
 		"Transpose":       {1, readTranspose, ""},
-		"Trilu":           {14, readTrilu, "at a known diagonal"},
+		"Trilu":           {14, readTrilu, ""},
 		"Upsample":        {7, readUpsample, ""},
 		"Unsqueeze":       {1, readUnsqueeze, ""},
 
@@ -205,14 +212,14 @@ func standardTable() map[string]entry {
 		"GatherElements":  {11, readGatherElements, ""},
 		"GatherND":        {11, readGatherND, ""},
 		"AffineGrid":      {20, readAffineGrid, ""},
-		"Compress":        {9, readCompress, "by a constant condition"},
+		"Compress":        {9, readCompress, ""},
 		"GridSample":      {16, readGridSample, ""},
 		"NonZero":         {9, readNonZero, "the number of places is a symbol"},
 		"MaxUnpool":       {9, readMaxUnpool, ""},
 		"ReverseSequence": {10, readReverseSequence, ""},
 		"TensorScatter":   {24, readTensorScatter, ""},
 		"TopK":            {1, readTopK, ""},
-		"OneHot":          {9, readOneHot, "of a known depth"},
+		"OneHot":          {9, readOneHot, ""},
 		"Scatter":         {9, readScatterElements, ""},
 		"ScatterElements": {11, readScatterElements, ""},
 		"ScatterND":       {11, readScatterND, ""},
@@ -320,13 +327,21 @@ func readMod(c *call) []*value {
 		toward := graph.Where(graph.Less(q, graph.Like(q, 0)), ceil(q), graph.Floor(q))
 		return one(graph.Sub(a, graph.Mul(toward, b)))
 	}
-	rest := graph.Sub(a, graph.Mul(graph.Div(a, b), b)) // of truncated division
 	if fmod {
-		return one(rest)
+		return one(truncatedRest(a, b))
 	}
+	return one(floorMod(a, b))
+}
+
+// truncatedRest returns what is left of whole numbers after truncated division.
+func truncatedRest(a, b *graph.Node) *graph.Node { return graph.Sub(a, graph.Mul(graph.Div(a, b), b)) }
+
+// floorMod returns the rest of whole numbers that has the sign of the divisor.
+func floorMod(a, b *graph.Node) *graph.Node {
+	rest := truncatedRest(a, b)
 	zero := constantLike(rest, 0)
 	apart := xor(graph.Less(rest, zero), graph.Less(b, zero))
-	return one(graph.Where(and(apart, not(graph.Equal(rest, zero))), graph.Add(rest, b), rest))
+	return graph.Where(and(apart, not(graph.Equal(rest, zero))), graph.Add(rest, b), rest)
 }
 
 // Operator says how an operator of the standard set is read.

@@ -35,17 +35,20 @@ func dtypeOf(t onnxpb.TensorProto_DataType) (tensor.DType, error) {
 	case onnxpb.TensorProto_BOOL:
 		return tensor.Bool, nil
 	}
+	if n, ok := narrowTypeOf(t); ok {
+		return n.held, nil
+	}
 	return tensor.Invalid, fmt.Errorf("elements of type %v are not supported", t)
 }
 
 // elementSize returns the bytes of an element in raw data.
 func elementSize(t onnxpb.TensorProto_DataType) int {
 	switch t {
-	case onnxpb.TensorProto_FLOAT, onnxpb.TensorProto_INT32, onnxpb.TensorProto_UINT32:
+	case onnxpb.TensorProto_FLOAT, onnxpb.TensorProto_INT32:
 		return 4
 	case onnxpb.TensorProto_DOUBLE, onnxpb.TensorProto_INT64:
 		return 8
-	case onnxpb.TensorProto_FLOAT16, onnxpb.TensorProto_BFLOAT16, onnxpb.TensorProto_INT16, onnxpb.TensorProto_UINT16:
+	case onnxpb.TensorProto_FLOAT16, onnxpb.TensorProto_BFLOAT16, onnxpb.TensorProto_INT16:
 		return 2
 	}
 	return 1
@@ -55,7 +58,7 @@ func elementSize(t onnxpb.TensorProto_DataType) int {
 // and nowhere if it is "".
 func readTensor(p *onnxpb.TensorProto, dir string) (*tensor.Tensor, error) {
 	kind := onnxpb.TensorProto_DataType(p.GetDataType())
-	dtype, err := heldIn(kind)
+	dtype, err := dtypeOf(kind)
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +75,7 @@ func readTensor(p *onnxpb.TensorProto, dir string) (*tensor.Tensor, error) {
 		count *= int(d)
 	}
 	raw := p.RawData
+	held, narrow := narrowTypeOf(kind)
 	if p.GetDataLocation() == onnxpb.TensorProto_EXTERNAL {
 		if raw, err = external(p, dir, int64(rawSize(kind, count))); err != nil {
 			return nil, err
@@ -82,16 +86,15 @@ func readTensor(p *onnxpb.TensorProto, dir string) (*tensor.Tensor, error) {
 		if want := rawSize(kind, count); len(raw) != want {
 			return nil, fmt.Errorf("%d bytes of data for shape %v of %v, want %d", len(raw), p.Dims, kind, want)
 		}
-		out := tensor.New(dtype, shape...)
-		if narrowKind(kind) != 0 {
-			widen(out, kind, raw)
-		} else {
-			fromRaw(out, kind, raw)
+		if narrow {
+			return widen(held, shape, raw), nil
 		}
+		out := tensor.New(dtype, shape...)
+		fromRaw(out, kind, raw)
 		return out, nil
 	}
-	if narrowKind(kind) != 0 {
-		return widenList(p, dtype, shape, count)
+	if narrow {
+		return widenList(p, held, shape, count)
 	}
 	if have := listed(p, kind); have != count {
 		return nil, fmt.Errorf("%d elements for shape %v of %v, want %d", have, p.Dims, kind, count)

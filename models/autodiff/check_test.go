@@ -370,7 +370,7 @@ func TestDerivatives(t *testing.T) {
 
 // withoutDerivative are the operators that nothing flows back through.
 var withoutDerivative = []g.Op{
-	g.OpInput, g.OpConstant, g.OpStopGradient, g.OpLess, g.OpEqual, g.OpTopK, g.OpNonZero, g.OpIota,
+	g.OpInput, g.OpConstant, g.OpStopGradient, g.OpLess, g.OpEqual, g.OpTopK, g.OpNonZero, g.OpRange, g.OpIota,
 }
 
 // TestEveryOperator fails when an operator lacks its entry in a table: a

@@ -20,6 +20,7 @@ var rules = map[g.Op]rule{
 	g.OpEqual:        nil,
 	g.OpTopK:         nil,
 	g.OpNonZero:      nil,
+	g.OpRange:        nil,
 	g.OpIota:         nil,
 	g.OpScan:         nil, // see scan.go
 	g.OpProject:      nil,

@@ -175,7 +175,7 @@ func (l *splitLoop) keep(n *g.Node) {
 // stackable reports whether the vectoriser has n for operands all of which are stacks.
 func stackable(n *g.Node) bool {
 	switch n.Op() {
-	case g.OpGather, g.OpGatherGrad, g.OpTopK, g.OpNonZero, g.OpIota, g.OpConv, g.OpConvInputGrad, g.OpConvFilterGrad,
+	case g.OpGather, g.OpGatherGrad, g.OpTopK, g.OpNonZero, g.OpRange, g.OpIota, g.OpConv, g.OpConvInputGrad, g.OpConvFilterGrad,
 		g.OpMeanPool, g.OpMeanPoolGrad, g.OpMaxPool, g.OpMaxPoolGrad, g.OpMaxPoolTake, g.OpScan, g.OpProject:
 		return false
 	}

@@ -74,6 +74,8 @@ func (p *program) step() *g.Node {
 		return g.Iota(p.node(), p.next())
 	case g.OpTopK:
 		return g.TopK(p.node(), g.TopKAttr{Axis: p.next(), K: g.Const(p.next()), Smallest: p.next()%2 == 0})
+	case g.OpRange:
+		return g.Range(p.node(), "K")
 	case g.OpNonZero:
 		return g.NonZero(p.node(), "K")
 	case g.OpSlice:

@@ -53,6 +53,7 @@ const (
 	OpGatherGrad // (y, indices) → x, the adjoint of Gather
 	OpTopK       // x → int64 indices of its largest elements along an axis
 	OpNonZero    // x → the indices of its elements that are not 0
+	OpRange      // n → 0, 1, … n−1, as many as the value of n says, int64
 	OpIota       // start → start, start+1, … along one axis, int64
 
 	// Reductions, which drop their axes.
@@ -131,6 +132,7 @@ var ops = [numOps]opInfo{
 	OpGatherGrad: {"GatherGrad", 2, inferGatherGrad},
 	OpTopK:       {"TopK", 1, inferTopK},
 	OpNonZero:    {"NonZero", 1, inferNonZero},
+	OpRange:      {"Range", 1, inferRange},
 	OpIota:       {"Iota", 1, inferIota},
 
 	OpReduceSum: {"ReduceSum", 1, inferReduce},

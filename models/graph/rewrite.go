@@ -44,18 +44,11 @@ func (r *Rewriter) Keep(old *Node, inputs []*Node) *Node {
 
 // live marks, by ID, the nodes that an output needs.
 func (g *Graph) live() []bool {
-	live := make([]bool, len(g.nodes))
-	for _, out := range g.outputs {
-		live[out.Node.id] = true
+	wanted := make([]*Node, len(g.outputs))
+	for i, out := range g.outputs {
+		wanted[i] = out.Node
 	}
-	for i := len(g.nodes) - 1; i >= 0; i-- {
-		if live[i] {
-			for _, in := range g.nodes[i].inputs {
-				live[in.id] = true
-			}
-		}
-	}
-	return live
+	return g.Needed(wanted...)
 }
 
 // Call adds fn's nodes to the graph of the arguments, which stand for fn's

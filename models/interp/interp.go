@@ -111,8 +111,10 @@ func evaluate(g *graph.Graph, args []*tensor.Tensor, sizes map[string]int, wante
 			}
 			c.in = append(c.in, values[in.ID()][0])
 		}
-		if n.Op() == graph.OpNonZero {
-			count(n, c.in[0], sizes)
+		if len(c.in) > 0 {
+			if err := count(n, c.in[0], sizes); err != nil {
+				return nil, fmt.Errorf("node %s: %w", label(n), err)
+			}
 		}
 		for _, t := range n.Types() {
 			shape, err := t.Shape.Bind(sizes)
@@ -155,11 +157,17 @@ func countUses(g *graph.Graph, wanted []*graph.Node) []int {
 	for _, n := range wanted {
 		uses[n.ID()]++
 	}
-	for id := len(uses) - 1; id >= 0; id-- {
-		if uses[id] > 0 {
-			for _, in := range g.Nodes()[id].Inputs() {
+	needed := g.Needed(wanted...)
+	for id, n := range g.Nodes() {
+		if needed[id] {
+			for _, in := range n.Inputs() {
 				uses[in.ID()]++
 			}
+		}
+	}
+	for id := range uses {
+		if needed[id] {
+			uses[id] = max(1, uses[id]) // of what only gives a symbol its size
 		}
 	}
 	return uses

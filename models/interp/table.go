@@ -66,6 +66,7 @@ var kernels = map[graph.Op]kernel{
 	graph.OpGatherGrad: addAlong,
 	graph.OpTopK:       topK,
 	graph.OpNonZero:    nonZero,
+	graph.OpRange:      indices,
 	graph.OpIota:       iota64,
 
 	graph.OpReduceSum: reduceSum,

@@ -1,20 +1,41 @@
 package interp
 
 import (
+	"fmt"
+
 	"ebm/models/graph"
 	"ebm/models/tensor"
 )
 
-// count enters the number of elements that a NonZero finds as the size of its symbol,
-// before shapes are looked at.
-func count(n *graph.Node, x *tensor.Tensor, sizes map[string]int) {
+// count enters the length that the operand x says as the size of n's symbol, before
+// shapes are looked at.
+func count(n *graph.Node, x *tensor.Tensor, sizes map[string]int) error {
+	const most = 1 << 31
 	found := 0
-	for i := range x.Len() {
-		if truth(x, i) {
-			found++
+	switch n.Op() {
+	case graph.OpNonZero:
+		for i := range x.Len() {
+			if truth(x, i) {
+				found++
+			}
 		}
+	case graph.OpRange:
+		if found = max(0, int(tensor.Data[int64](x)[0])); found > most {
+			return fmt.Errorf("a size of %d, want at most %d", found, most)
+		}
+	default:
+		return nil
 	}
-	sizes[n.Attr().(graph.NonZeroAttr).Count] = found
+	sizes[n.Attr().(graph.CountAttr).Count] = found
+	return nil
+}
+
+func indices(c *call) ([]*tensor.Tensor, error) {
+	out := tensor.New(tensor.Int64, c.shapes[0]...)
+	for i := range tensor.Data[int64](out) {
+		tensor.Data[int64](out)[i] = int64(i)
+	}
+	return one(out)
 }
 
 // truth reports whether element i of x is true or not 0.

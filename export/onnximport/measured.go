@@ -55,13 +55,21 @@ func (c *call) follows(i int) bool { return !c.has(i) || c.sizesOf(c.in[i]) != n
 // scalars returns the elements of operand i, integers of a known number, as int64
 // scalars.
 func (c *call) scalars(i int) (list []*graph.Node) {
+	if x := c.x(i); x.DType().IsFloat() {
+		c.fail("operand %d (%q) of type %v, want integers", i, c.op.inputs[i], x.Type())
+	}
+	return c.single(i, tensor.Int64)
+}
+
+// single returns the elements of operand i, a known number, as scalars of a type.
+func (c *call) single(i int, dtype tensor.DType) (list []*graph.Node) {
 	const most = 1 << 6 // axes and parts of tensors
 	x := c.x(i)
 	n, ok := x.Shape().Volume().Constant()
-	if x.DType().IsFloat() || x.Rank() > 1 || !ok || n > most {
-		c.fail("operand %d (%q) of type %v says how many axes or parts there are, want a known number of integers", i, c.op.inputs[i], x.Type())
+	if x.Rank() > 1 || !ok || n > most {
+		c.fail("operand %d (%q) of type %v says how many axes or parts there are, want a known number", i, c.op.inputs[i], x.Type())
 	}
-	x = graph.Cast(c.flat(x), tensor.Int64)
+	x = graph.Cast(c.flat(x), dtype)
 	for j := range n {
 		list = append(list, graph.Reshape(graph.Slice(x, 0, j, j+1, 1), nil))
 	}

@@ -21,8 +21,11 @@ type resampling struct {
 	exclude    bool    // elements outside count as nothing, not as the nearest one
 	start, end float64 // of tf_crop_and_resize, from 0 to 1
 	// from and to are the sizes where one is symbolic, and n and out are not
-	// there; to is 0 otherwise.
+	// there; to is 0 otherwise. There, by is the scale if it is known at run time
+	// only, and region what start and end are.
 	from, to graph.Dim
+	by       *graph.Node
+	region   []*graph.Node
 }
 
 // readResize reads resampling as a linear map along each axis.
@@ -58,7 +61,11 @@ func readResize(c *call) []*value {
 		for i, a := range axes {
 			all = append(all, c.scaled(r, x, a, float64(list[i])))
 		}
-	case c.has(scales) && c.constant(scales).Len() > 0:
+	case c.has(scales) && c.x(scales).Shape().Volume() != graph.Const(0) && c.folder.value(c.x(scales)) == nil:
+		all = c.scaledMeasured(r, x, axes, c.single(scales, tensor.Float64), 0)
+	case sizes >= 0 && c.has(sizes) && !c.follows(sizes):
+		all = c.sizedMeasured(r, x, axes, sizes, policy)
+	case c.has(scales) && c.x(scales).Shape().Volume() != graph.Const(0):
 		list := c.constant(scales).Float64s()
 		if len(list) != len(axes) {
 			c.fail("%d scales for %d axes", len(list), len(axes))
@@ -72,12 +79,17 @@ func readResize(c *call) []*value {
 		c.fail("want scales or sizes")
 	}
 	if r.transform == "tf_crop_and_resize" {
-		roi := c.constant(1).Float64s()
+		roi, known := c.single(1, tensor.Float64), c.folder.value(c.x(1))
 		if len(roi) != 2*len(axes) {
 			c.fail("a region of %d numbers for %d axes", len(roi), len(axes))
 		}
 		for i := range all {
-			all[i].start, all[i].end = roi[i], roi[len(axes)+i]
+			all[i].region = []*graph.Node{roi[i], roi[len(axes)+i]}
+			if known != nil {
+				all[i].start, all[i].end = known.Float64s()[i], known.Float64s()[len(axes)+i]
+			} else if all[i].to == (graph.Dim{}) {
+				all[i].from, all[i].to = x.Shape()[axes[i]], graph.Const(max(all[i].out, all[i].n))
+			}
 		}
 	}
 	y := x
@@ -342,6 +354,12 @@ func (c *call) repeat(x *graph.Node, axis int, r resampling, indices []int) *gra
 func (c *call) crop(y *graph.Node, axes []int, all []resampling, outside float64) *graph.Node {
 	for i, a := range axes {
 		r := all[i]
+		if r.to != (graph.Dim{}) {
+			at := c.placesOf(r)
+			beyond := or(graph.Less(at, constantLike(at, 0)), graph.Less(graph.Shift(c.repeated(at, r.from), -1), at))
+			y = graph.Where(graph.BroadcastAlong(beyond, y.Shape(), a), constantLike(y, outside), y)
+			continue
+		}
 		if r.n == 0 {
 			continue
 		}

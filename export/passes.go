@@ -235,15 +235,7 @@ func isScalar(n *graph.Node, want float64) bool {
 //
 // where pool¹ has the same window, stride 1 and full padding.
 func foldPools(g *graph.Graph) *graph.Graph {
-	users := make(map[*graph.Node]int)
-	for _, n := range g.Nodes() {
-		for _, in := range n.Inputs() {
-			users[in]++
-		}
-	}
-	for _, out := range g.Outputs() {
-		users[out.Node]++
-	}
+	users := countUsers(g)
 	return rewrite(g, foldPools, func(r *graph.Rewriter, old *graph.Node, in []*graph.Node) *graph.Node {
 		switch old.Op() {
 		case graph.OpMeanPool:

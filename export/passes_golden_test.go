@@ -19,6 +19,44 @@ func input(f *g.Graph, name string, shape ...int) *g.Node {
 func goldens() []golden {
 	half := g.Pool2D(2, 2, 0)
 	return []golden{
+		{"products", "of a weight's gradient", func(f *g.Graph) *g.Node {
+			x, y := input(f, "x", N, 3), input(f, "y", N, 2)
+			return g.Transpose(g.MatMul(g.Transpose(x, 1, 0), y), 1, 0)
+		}, `
+				graph f
+				%0 = Input x : float32[N 3]
+				%1 = Input y : float32[N 2]
+				%2 = Transpose(%0) axes=[1 0] : float32[3 N]
+				%3 = MatMul(%2, %1) : float32[3 2]
+				%4 = Transpose(%3) axes=[1 0] : float32[2 3]
+				return y=%4
+`, `
+				graph f
+				%0 = Input x : float32[N 3]
+				%1 = Input y : float32[N 2]
+				%2 = Transpose(%0) axes=[1 0] : float32[3 N]
+				%3 = MatMul(%2, %1) : float32[3 2]
+				%4 = Transpose(%1) axes=[1 0] : float32[2 N]
+				%5 = MatMul(%4, %0) : float32[2 3]
+				return y=%5
+`},
+		{"products", "of a bias's gradient", func(f *g.Graph) *g.Node {
+			return g.ReduceSum(input(f, "x", N, 5, 32), 0, 1)
+		}, `
+				graph f
+				%0 = Input x : float32[N 5 32]
+				%1 = ReduceSum(%0) axes=[0 1] : float32[32]
+				return y=%1
+`, `
+				graph f
+				%0 = Input x : float32[N 5 32]
+				%1 = Constant [1] : float32[]
+				%2 = Broadcast(%1) to=[1 5·N] : float32[1 5·N]
+				%3 = Reshape(%0) to=[5·N 32] : float32[5·N 32]
+				%4 = MatMul(%2, %3) : float32[1 32]
+				%5 = Reshape(%4) to=[32] : float32[32]
+				return y=%5
+`},
 		{"fold pools into convolutions", "forward", func(f *g.Graph) *g.Node {
 			return g.MeanPool(g.Conv(input(f, "x", N, 1, 6, 6), input(f, "w", 2, 1, 3, 3), g.Conv2D(1, 1)), half)
 		}, `

@@ -12,10 +12,13 @@ import (
 	"ebm/models/tensor"
 )
 
+// withProducts returns the passes and the one of training steps.
+func withProducts() []export.Pass { return append(export.Passes(), export.Products()) }
+
 // pass returns the pass of a name.
 func pass(t *testing.T, name string) export.Pass {
 	t.Helper()
-	for _, p := range export.Passes() {
+	for _, p := range withProducts() {
 		if p.Name == name {
 			return p
 		}
@@ -76,7 +79,7 @@ func TestPassesKeepValues(t *testing.T) {
 		}
 		return f
 	}}
-	for _, p := range append(export.Passes(), all) {
+	for _, p := range append(withProducts(), all) {
 		t.Run(p.Name, func(t *testing.T) {
 			for i, r := range table() {
 				f := r.graph()

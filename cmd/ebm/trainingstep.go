@@ -141,7 +141,8 @@ func (f *trainingStepFlags) write(a *app, flags *pflag.FlagSet) error {
 		metadata["assumes"] = strings.Join(model.Assumes, ", ")
 	}
 	doc := fmt.Sprintf("one training step of %s: loss %s, %v", model.Graph.Name(), f.s.Loss.Name, optimiser)
-	if err := export.WriteFile(f.out, g, export.Options{Doc: doc, Docs: stepDocs(), Metadata: metadata, Version: version()}); err != nil {
+	if err := export.WriteFile(f.out, g, export.Options{Doc: doc, Docs: stepDocs(), Metadata: metadata, Version: version(),
+		Passes: append(export.Passes(), export.Products())}); err != nil {
 		return err
 	}
 	if f.weights != "" {

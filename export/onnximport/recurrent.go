@@ -1,6 +1,7 @@
 package onnximport
 
 import (
+	"fmt"
 	"slices"
 
 	"ebm/models/graph"
@@ -23,11 +24,16 @@ type recurrence struct {
 	// batchFirst has the batch as the first axis of all but weights.
 	batchFirst bool
 	within     *graph.Node // bool [T B], where sequences have not ended; nil for everywhere
+	// columns has a column for each sequence in the place of a row: states [H B] and
+	// gates [G·H B]. A product r·h takes r as it lies, where one with rᵀ has it laid out
+	// anew at each step.
+	columns bool
 }
 
 // cell computes the next hidden state and cell state from what x contributes
-// to the gates, x·wᵀ + b [B G·H].
-type cell func(r *recurrence, fromX, h, state *graph.Node) (nextH, nextState *graph.Node)
+// to the gates, x·wᵀ + b [B G·H], or its transpose where a recurrence has columns.
+// inside is what an adjoint needs of a step beside its states.
+type cell func(r *recurrence, fromX, h, state *graph.Node) (nextH, nextState *graph.Node, inside []*graph.Node)
 
 // recurrent reads an operator over sequences X [T B I].
 func recurrent(gates int, step cell) reader {
@@ -169,20 +175,26 @@ func (r *recurrence) sequence(x *graph.Node, d int, backwards bool, step cell) (
 }
 
 // scan computes the products with all of x at once, and the rest in a loop. It
-// stacks all states, which its adjoint needs.
+// stacks what its adjoint needs.
 func (r *recurrence) scan(x, h, state *graph.Node, backwards bool, step cell) (y, lastH, lastState *graph.Node) {
-	s := x.Shape()
-	gates := affine(graph.Reshape(x, graph.Shape{r.c.times(s[0], s[1]), s[2]}), r.w, r.wb)
-	gates = graph.Reshape(gates, graph.Shape{s[0], s[1], gates.Shape()[1]})
+	s, inner := x.Shape(), *r
+	inner.columns = true
+	bias := r.wb
+	if r.rb != nil && r.c.op.kind != "GRU" { // whose reset gate stands before it
+		bias, inner.rb = graph.Add(r.wb, r.rb), nil
+	}
+	gates := affine(graph.Reshape(x, graph.Shape{r.c.times(s[0], s[1]), s[2]}), r.w, bias)
+	gates = graph.SwapLast(graph.Reshape(gates, graph.Shape{s[0], s[1], gates.Shape()[1]}))
+	h = graph.SwapLast(h)
 
 	body := graph.New("step")
 	input := func(name string, n *graph.Node, shape graph.Shape) *graph.Node {
 		return body.Input(name, n.DType(), shape)
 	}
 	states := []*graph.Node{h}
-	inner := *r
 	innerH, innerState := input("h", h, h.Shape()), (*graph.Node)(nil)
 	if state != nil {
+		state = graph.SwapLast(state)
 		states = append(states, state)
 		innerState = input("state", state, state.Shape())
 	}
@@ -192,18 +204,19 @@ func (r *recurrence) scan(x, h, state *graph.Node, backwards bool, step cell) (y
 	if r.within != nil {
 		scanned, within = append(scanned, r.within), input("within", r.within, r.within.Shape()[1:])
 	}
-	shared := []*graph.Node{graph.Transpose(r.r, 1, 0)}
-	inner.r = graph.Transpose(input("r", r.r, shared[0].Shape()), 1, 0)
-	if r.rb != nil {
+	shared := []*graph.Node{r.r}
+	inner.r = input("r", r.r, r.r.Shape())
+	if inner.rb != nil {
 		shared, inner.rb = append(shared, r.rb), input("rb", r.rb, r.rb.Shape())
 	}
 	if r.peepholes != nil {
 		shared, inner.peepholes = append(shared, r.peepholes), input("peepholes", r.peepholes, r.peepholes.Shape())
 	}
-	nextH, nextState := step(&inner, fromX, innerH, innerState)
+	nextH, nextState, inside := step(&inner, fromX, innerH, innerState)
 	shown := nextH
 	if within != nil {
-		nextH, nextState, shown = held(within, nextH, innerH), held(within, nextState, innerState), held(within, nextH, graph.Like(nextH, 0))
+		shown = inner.held(within, nextH, graph.Like(nextH, 0))
+		nextH, nextState = inner.held(within, nextH, innerH), inner.held(within, nextState, innerState)
 	}
 	next := []*graph.Node{nextH}
 	if state != nil {
@@ -217,13 +230,16 @@ func (r *recurrence) scan(x, h, state *graph.Node, backwards bool, step cell) (y
 	for i, name := range []string{"all_h", "all_states"}[:len(next)] {
 		body.Output(name, stacked[i])
 	}
+	for i, n := range inside {
+		body.Output(fmt.Sprint("inside_", i), n)
+	}
 	out := graph.ScanShared(body, states, scanned, shared, backwards)
-	stack := out[len(states)]
+	stack := graph.SwapLast(out[len(states)])
 	y = graph.Reshape(stack, slices.Concat(stack.Shape()[:1], graph.Dims(1), stack.Shape()[1:]))
 	if state != nil {
-		lastState = out[1]
+		lastState = graph.SwapLast(out[1])
 	}
-	return y, out[0], lastState
+	return y, graph.SwapLast(out[0]), lastState
 }
 
 // unroll has nodes of its own for every step.
@@ -235,11 +251,12 @@ func (r *recurrence) unroll(x, h, state *graph.Node, steps int, backwards bool, 
 			t = steps - 1 - i
 		}
 		fromX := affine(graph.Reshape(graph.Slice(x, 0, t, t+1, 1), x.Shape()[1:]), r.w, r.wb)
-		nextH, nextState := step(r, fromX, h, state)
+		nextH, nextState, _ := step(r, fromX, h, state)
 		shown := nextH
 		if r.within != nil {
 			within := graph.Reshape(graph.Slice(r.within, 0, t, t+1, 1), r.within.Shape()[1:])
-			nextH, nextState, shown = held(within, nextH, h), held(within, nextState, state), held(within, nextH, graph.Like(nextH, 0))
+			shown = r.held(within, nextH, graph.Like(nextH, 0))
+			nextH, nextState = r.held(within, nextH, h), r.held(within, nextState, state)
 		}
 		h, state = nextH, nextState
 		all[t] = graph.Reshape(shown, slices.Concat(graph.Dims(1, 1), h.Shape()))
@@ -247,34 +264,56 @@ func (r *recurrence) unroll(x, h, state *graph.Node, steps int, backwards bool, 
 	return graph.Concat(0, all...), h, state
 }
 
-// held is next [B H] where a sequence goes on, and otherwise what it was.
-func held(within, next, otherwise *graph.Node) *graph.Node {
+// held is next where a sequence goes on, and otherwise what it was.
+func (r *recurrence) held(within, next, otherwise *graph.Node) *graph.Node {
 	if next == nil {
 		return nil
 	}
-	return graph.Where(graph.BroadcastAlong(within, next.Shape(), 0), next, otherwise)
+	return graph.Where(graph.BroadcastAlong(within, next.Shape(), 1-r.units()), next, otherwise)
 }
 
-// gate returns columns g·H … (g+1)·H of the rows of a product.
+// units returns the axis of states and gates that units lie along.
+func (r *recurrence) units() int {
+	if r.columns {
+		return 0
+	}
+	return 1
+}
+
+// gate returns units g·H … (g+1)·H of a product.
 func (r *recurrence) gate(z *graph.Node, g int) *graph.Node {
-	return graph.Slice(z, 1, g*r.hidden, (g+1)*r.hidden, 1)
+	return graph.Slice(z, r.units(), g*r.hidden, (g+1)*r.hidden, 1)
+}
+
+// product returns h·wᵀ + b of states, or its transpose where they are columns.
+func (r *recurrence) product(h, w, b *graph.Node) *graph.Node {
+	if !r.columns {
+		return affine(h, w, b)
+	}
+	y := graph.MatMul(w, h)
+	if b == nil {
+		return y
+	}
+	return graph.Add(graph.BroadcastAlong(b, y.Shape(), 0), y)
 }
 
 // affine is x·wᵀ + b.
 func affine(x, w, b *graph.Node) *graph.Node { return graph.Linear(x, w, b) }
 
-func rnnCell(r *recurrence, fromX, h, _ *graph.Node) (*graph.Node, *graph.Node) {
-	return graph.Tanh(graph.Add(fromX, affine(h, r.r, r.rb))), nil
+func rnnCell(r *recurrence, fromX, h, _ *graph.Node) (nextH, nextState *graph.Node, inside []*graph.Node) {
+	return graph.Tanh(graph.Add(r.product(h, r.r, r.rb), fromX)), nil, nil
 }
 
 // gruCell has the gates z (update), r (reset) and h (new).
-func gruCell(r *recurrence, fromX, h, _ *graph.Node) (*graph.Node, *graph.Node) {
-	fromH := affine(h, r.r, r.rb)
+func gruCell(r *recurrence, fromX, h, _ *graph.Node) (nextH, nextState *graph.Node, inside []*graph.Node) {
+	fromH := r.product(h, r.r, r.rb)
 	update := graph.Sigmoid(graph.Add(r.gate(fromX, 0), r.gate(fromH, 0)))
 	reset := graph.Sigmoid(graph.Add(r.gate(fromX, 1), r.gate(fromH, 1)))
+	inside = []*graph.Node{update, reset}
 	var recurrent *graph.Node
 	if r.linearFirst {
-		recurrent = graph.Mul(reset, r.gate(fromH, 2))
+		inside = append(inside, r.gate(fromH, 2))
+		recurrent = graph.Mul(reset, inside[2])
 	} else {
 		rows := func(n *graph.Node) *graph.Node {
 			if n == nil {
@@ -282,20 +321,20 @@ func gruCell(r *recurrence, fromX, h, _ *graph.Node) (*graph.Node, *graph.Node) 
 			}
 			return graph.Slice(n, 0, 2*r.hidden, 3*r.hidden, 1)
 		}
-		recurrent = affine(graph.Mul(reset, h), rows(r.r), rows(r.rb))
+		recurrent = r.product(graph.Mul(reset, h), rows(r.r), rows(r.rb))
 	}
 	fresh := graph.Tanh(graph.Add(r.gate(fromX, 2), recurrent))
-	return graph.Add(graph.Mul(graph.Sub(graph.Like(update, 1), update), fresh), graph.Mul(update, h)), nil
+	return graph.Add(graph.Mul(graph.Sub(graph.Like(update, 1), update), fresh), graph.Mul(update, h)), nil, append(inside, fresh)
 }
 
 // lstmCell has the gates i (input), o (output), f (forget) and c (new).
-func lstmCell(r *recurrence, fromX, h, state *graph.Node) (*graph.Node, *graph.Node) {
-	z := graph.Add(fromX, affine(h, r.r, r.rb))
+func lstmCell(r *recurrence, fromX, h, state *graph.Node) (nextH, nextState *graph.Node, inside []*graph.Node) {
+	z := graph.Add(r.product(h, r.r, r.rb), fromX)
 	gate := func(g, peephole int, state *graph.Node) *graph.Node {
 		v := r.gate(z, g)
 		if r.peepholes != nil {
 			p := graph.Slice(r.peepholes, 0, peephole*r.hidden, (peephole+1)*r.hidden, 1)
-			v = graph.Add(v, graph.Mul(graph.Broadcast(p, state.Shape()), state))
+			v = graph.Add(v, graph.Mul(graph.BroadcastAlong(p, state.Shape(), r.units()), state))
 		}
 		return graph.Sigmoid(v)
 	}
@@ -304,6 +343,8 @@ func lstmCell(r *recurrence, fromX, h, state *graph.Node) (*graph.Node, *graph.N
 	if r.inputForget {
 		forget = graph.Sub(graph.Like(input, 1), input)
 	}
-	next := graph.Add(graph.Mul(forget, state), graph.Mul(input, graph.Tanh(r.gate(z, 3))))
-	return graph.Mul(gate(1, 1, next), graph.Tanh(next)), next
+	fresh := graph.Tanh(r.gate(z, 3))
+	next := graph.Add(graph.Mul(forget, state), graph.Mul(input, fresh))
+	output, shown := gate(1, 1, next), graph.Tanh(next)
+	return graph.Mul(output, shown), next, []*graph.Node{input, forget, fresh, output, shown}
 }

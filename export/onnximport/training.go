@@ -96,6 +96,9 @@ func (c *call) drop(x *graph.Node, probability float64) (y, kept *graph.Node) {
 	switch {
 	case !(probability >= 0 && probability <= 1):
 		c.fail("dropout of %g, want a probability", probability)
+	case probability == 0:
+		truth := c.graph.Constant(tensor.Of([]bool{true}))
+		return x, graph.Broadcast(truth, x.Shape())
 	case x.Graph() != c.model.Graph:
 		c.fail("dropout inside of a loop is not supported")
 	}

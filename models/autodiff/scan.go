@@ -72,6 +72,11 @@ func scanRule(n *g.Node, bars []*g.Node, want []bool) []*g.Node {
 			cotangents[j] = adjoint.input(a.Body.Outputs()[j].Node.Type())
 		}
 	}
+	known := make([]*g.Node, len(bars)) // what the loop has stacked, as inputs
+	for j := a.Carried; j < len(bars); j++ {
+		stacks = append(stacks, g.Apply(g.OpProject, g.ProjectAttr{Index: j}, n))
+		known[j] = adjoint.input(a.Body.Outputs()[j].Node.Type())
+	}
 	for i := shared; i < len(in); i++ {
 		args[i] = adjoint.input(in[i].Type())
 	}
@@ -104,7 +109,7 @@ func scanRule(n *g.Node, bars []*g.Node, want []bool) []*g.Node {
 			adjoint.output(slopes[k])
 		}
 	}
-	out := splitScan(adjoint.body, carried, stacks, in[shared:], !a.Reverse)
+	out := splitScan(substitute(adjoint.body, results, known), carried, stacks, in[shared:], !a.Reverse)
 
 	// Carried cotangents come first, in the order of their operands.
 	slices.SortStableFunc(places, func(i, j int) int {
@@ -121,6 +126,20 @@ func scanRule(n *g.Node, bars []*g.Node, want []bool) []*g.Node {
 		grads[i] = out[k]
 	}
 	return grads
+}
+
+// substitute returns a graph without nodes whose values are known, as inputs of it.
+func substitute(body *g.Graph, nodes, known []*g.Node) *g.Graph {
+	return g.Rewrite(body, func(r *g.Rewriter, old *g.Node, in []*g.Node) *g.Node {
+		if i := slices.Index(nodes, old); i >= 0 && slices.Contains(nodes[i:], old) {
+			for ; i < len(nodes); i++ {
+				if nodes[i] == old && known[i] != nil {
+					return r.Graph.Inputs()[slices.Index(body.Inputs(), known[i])]
+				}
+			}
+		}
+		return r.Keep(old, in)
+	})
 }
 
 // loopAdjoint is a body under construction, whose inputs and outputs are

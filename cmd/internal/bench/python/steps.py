@@ -4,8 +4,9 @@
     python steps.py EBM [--threads N] [--rounds N] [--only NAME…]
 
 A step is the loss, its gradient by every weight and the update, over the same batch. PyTorch runs in its better memory
-format of two, and with the faster of its fused and foreach AdamW. The file runs in ONNX Runtime's Python package, as its
-users run it, with weights and moments handed from output to input without a copy. Memory is what a process of its own
+format of two, and with the faster of its fused and foreach AdamW. The file runs in ONNX Runtime's Python package, with
+weights and moments handed from output to input without a copy, and with the two settings of `session` that keep memory
+small. Memory is what a process of its own
 has at most above what it has before its first step. Run it on a machine that does nothing else.
 """
 
@@ -62,14 +63,21 @@ class Theirs:
         return value.item()
 
 
+def session(path, threads):
+    """Opens a step in a memory arena that takes what is asked for, not the next power of two, and plans nothing ahead."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.enable_mem_pattern = False
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
 class Ours:
     def __init__(self, program, folder, module, loss, x, target, threads):
         export(copy.deepcopy(module), x, folder / "model.onnx")
         subprocess.run([program, "training-step", folder / "model.onnx", "--loss", loss, "--optimizer", "adamw", "--out", folder / "step.onnx",
                         "--weights", folder / "first.npz", "--quiet"], check=True, capture_output=True)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        self.session = onnxruntime.InferenceSession(str(folder / "step.onnx"), options, providers=["CPUExecutionProvider"])
+        self.session = session(folder / "step.onnx", threads)
         value = onnxruntime.OrtValue.ortvalue_from_numpy
         first = np.load(folder / "first.npz")
         given = {"x": x.numpy(), "target": target.numpy(), "learning_rate": np.array([1e-4], np.float32), "step": np.array([1], np.int64)}
@@ -127,6 +135,8 @@ def main():
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)
+    processor = onnxruntime.OrtMemoryInfo("Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT)
+    onnxruntime.create_and_register_allocator(processor, onnxruntime.OrtArenaCfg(0, 1, -1, -1))
     if a.side:
         return side(a, a.only[0])
     print("| network | ours, ms | PyTorch, ms | ratio | memory of ours, MB | PyTorch's | first loss off by |")

@@ -271,7 +271,7 @@ func (m *Model) Metadata() map[string]string {
 			}
 		}
 	}
-	for _, key := range append(flowKeys(), "preset", "data", "step", "objective") {
+	for _, key := range append(samplerKeys(), "preset", "data", "step", "objective") {
 		if v, ok := m.About[key]; ok {
 			meta[key] = v
 		}

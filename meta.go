@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,6 +35,9 @@ type Meta struct {
 	TrainedBy train.Objective
 	// Flow is how a model of energy matching is sampled, nil for others.
 	Flow *langevin.Flow
+	// Chain is how a model of persistent chains is sampled, nil for others and for one
+	// whose energy is −log p of smoothed data.
+	Chain *langevin.Persistent
 }
 
 // PaperMeta returns the paper's numbers, which hold where nothing says
@@ -57,12 +61,8 @@ func ParseMeta(about map[string]string, shape []int) (Meta, error) {
 		*to = v
 	}
 	m.Data, m.TrainedBy = about["data"], train.Objective(about["objective"])
-	if m.TrainedBy == train.EnergyMatching {
-		m.Sigma0 = 0 // nothing is smoothed
-		var err error
-		if m.Flow, err = parseFlow(about); err != nil {
-			return m, err
-		}
+	if err := m.parseSampler(about); err != nil {
+		return m, err
 	}
 	if err := m.parseStandard(about, shape); err != nil {
 		return m, err
@@ -82,21 +82,33 @@ func ParseMeta(about map[string]string, shape []int) (Meta, error) {
 	return m, nil
 }
 
-// flowKeys are the metadata of a model of energy matching.
-func flowKeys() []string { return []string{"start_mean", "start_sigma", "tau", "epsilon"} }
+// samplerKeys are the metadata of models with a sampler of their own.
+func samplerKeys() []string {
+	return []string{"start_mean", "start_sigma", "tau", "epsilon", "chain_step_size", "chain_temperature"}
+}
 
-// parseFlow reads them.
-func parseFlow(about map[string]string) (*langevin.Flow, error) {
-	f := new(langevin.Flow)
-	for i, to := range []*float64{&f.Start.Mean, &f.Start.Sigma, &f.Tau, &f.Epsilon} {
-		key := flowKeys()[i]
+// parseSampler reads those that the model's objective has.
+func (m *Meta) parseSampler(about map[string]string) error {
+	var flow langevin.Flow
+	var chain langevin.Persistent
+	to := make(map[string]*float64)
+	switch {
+	case m.TrainedBy == train.EnergyMatching:
+		m.Sigma0, m.Flow = 0, &flow // nothing is smoothed
+		to = map[string]*float64{"start_mean": &flow.Start.Mean, "start_sigma": &flow.Start.Sigma, "tau": &flow.Tau, "epsilon": &flow.Epsilon}
+	case m.TrainedBy == train.Persistent && about["sigma0"] == "":
+		m.Sigma0, m.Chain = 0, &chain
+		to = map[string]*float64{"start_mean": &chain.Start.Mean, "start_sigma": &chain.Start.Sigma,
+			"chain_step_size": &chain.Step.StepSize, "chain_temperature": &chain.Step.Temperature}
+	}
+	for key, number := range to {
 		v, err := strconv.ParseFloat(about[key], 64)
 		if err != nil || !(v >= 0) || math.IsInf(v, 0) || key == "tau" && !(v > 0 && v <= 1) {
-			return nil, fmt.Errorf("metadata say %s is %q, want a number from 0, tau above 0 and up to 1", key, about[key])
+			return fmt.Errorf("metadata say %s is %q, want a number from 0, tau above 0 and up to 1", key, about[key])
 		}
-		*to = v
+		*number = v
 	}
-	return f, nil
+	return nil
 }
 
 // parseStandard reads mean and deviation.
@@ -131,12 +143,12 @@ func formatSigma(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) 
 // samplers of few evaluations: the energy is a denoiser at any noise level. Others have
 // a sampler of their own, see Suit.
 func (m Meta) Annealed() bool {
-	return m.TrainedBy != train.EnergyMatching && m.TrainedBy != train.NCSN
+	return m.TrainedBy != train.EnergyMatching && m.TrainedBy != train.NCSN && m.Chain == nil
 }
 
 // Suit gives settings the sampler of a model that is not annealed: of energy matching a
-// langevin.Flow up to a time, 0 for its own, and of NCSN langevin.PerLevel, in so many
-// steps, 0 for their own. It leaves those of other models as they are.
+// langevin.Flow up to a time, 0 for its own, of NCSN langevin.PerLevel, and of persistent
+// chains their own steps, in so many steps, 0 for their own. It leaves those of other models as they are.
 func (m Meta) Suit(set *langevin.Settings, until float64, steps int) (err error) {
 	switch m.TrainedBy {
 	case train.EnergyMatching:
@@ -146,6 +158,10 @@ func (m Meta) Suit(set *langevin.Settings, until float64, steps int) (err error)
 	case train.NCSN:
 		set.Start.Sigma = m.SigmaMax
 		set.Updates, err = langevin.PerLevel(m.SigmaMax, m.SigmaMin, cmp.Or(steps, 1000))
+	}
+	if m.Chain != nil {
+		set.Start, set.Raw = m.Chain.Start, true
+		set.Updates = slices.Repeat([]mdsm.Update{m.Chain.Step}, cmp.Or(steps, 1000))
 	}
 	return err
 }

@@ -71,6 +71,7 @@ var otherDocs = map[string]string{
 	"time":        "t from 0 to 1, one for each pair [N]",
 	"start":       "where chains begin, of x's shape",
 	"start_time":  "t when chains begin [N], 0 for noise and 1 for data",
+	"chain_end":   "where they end, of x's shape",
 	"chain_noise": "standard normal noise of the chains' steps [N K …]",
 }
 

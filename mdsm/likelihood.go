@@ -8,8 +8,8 @@ import (
 	"ebm/models/graph"
 )
 
-// ShortRun holds the settings of maximum likelihood with short-run Langevin
-// dynamics, which the paper compares its cost with (section 4): the gradient of
+// ShortRun holds the settings of maximum likelihood with Langevin dynamics in every
+// update, which the paper compares its cost with (section 4): the gradient of
 // −log p is that of
 //
 //	L = mean E(x⁺) − mean E(x⁻) + λ·mean(E(x⁺)² + E(x⁻)²)
@@ -20,12 +20,18 @@ import (
 // Models", 2019). λ keeps energies near 0, which the difference alone does not
 // fix (Du and Mordatch, "Implicit Generation and Modeling with Energy-Based
 // Models", 2019).
+//
+// Where chains are persistent (Tieleman, "Training restricted Boltzmann machines using
+// approximations to the likelihood gradient", 2008), they begin where those of earlier
+// updates ended instead, which a buffer has, but for a few that begin afresh (Du and
+// Mordatch, 2019): few steps then make long chains.
 type ShortRun struct {
 	Steps       int     // K of the chains, 30 in the paper's comparison
 	StepSize    float64 // ε
 	Temperature float64 // T of the chains' noise
 	Sigma       float64 // σ, the noise on data
 	Regularise  float64 // λ, 0 for none
+	Persistent  bool    // where chains end is an output of the step, chain_end [N …]
 }
 
 // Validate reports settings that cannot be.
@@ -47,15 +53,21 @@ func (s ShortRun) batchLoss(g *graph.Graph, n energy.Network) func(energy.Params
 	x := inputX(g, n)
 	noise, start := g.Input("noise", x.DType(), x.Shape()), g.Input("start", x.DType(), x.Shape())
 	kicks := g.Input("chain_noise", x.DType(), slices.Insert(slices.Clone(x.Shape()), 1, graph.Const(s.Steps)))
-	return func(params energy.Params) *graph.Node { return s.loss(withParams(n, params), x, noise, start, kicks) }
+	return func(params energy.Params) *graph.Node {
+		of := withParams(n, params)
+		ends := graph.StopGradient(s.chain(of, start, kicks))
+		if s.Persistent {
+			g.Output("chain_end", ends)
+		}
+		return s.loss(of, x, noise, ends)
+	}
 }
 
 func (s ShortRun) scale() float64 { return 1 }
 
 // loss adds L, of shape [].
-func (s ShortRun) loss(energy Energy, x, noise, start, kicks *graph.Node) *graph.Node {
-	plus := energy(graph.Add(x, graph.Scale(noise, s.Sigma)))
-	minus := energy(graph.StopGradient(s.chain(energy, start, kicks)))
+func (s ShortRun) loss(energy Energy, x, noise, ends *graph.Node) *graph.Node {
+	plus, minus := energy(graph.Add(x, graph.Scale(noise, s.Sigma))), energy(ends)
 	loss := graph.Sub(batchMean(plus), batchMean(minus))
 	if s.Regularise > 0 {
 		squares := graph.Add(graph.Mul(plus, plus), graph.Mul(minus, minus))

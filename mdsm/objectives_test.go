@@ -22,6 +22,7 @@ type golden struct {
 		Inputs   map[string]array
 		Loss     float64
 		Gradient map[string]array
+		Outputs  map[string]array // others of the step
 	}
 	Assign []struct {
 		N     int
@@ -58,6 +59,7 @@ func TestObjectivesAreTorchs(t *testing.T) {
 	}
 	criteria["score matching"] = mdsm.ScoreMatching{Sigma0: g.Sigma0}
 	criteria["sliced score matching"] = mdsm.ScoreMatching{Sigma0: g.Sigma0, Projections: 2}
+	criteria["persistent"] = mdsm.ShortRun{Steps: 5, StepSize: 0.4, Temperature: 0.6, Sigma: 0.2, Regularise: 0.05, Persistent: true}
 	if len(criteria) != len(g.Cases) {
 		t.Errorf("%d criteria, want the %d cases of the file", len(criteria), len(g.Cases))
 	}
@@ -82,6 +84,9 @@ func TestObjectivesAreTorchs(t *testing.T) {
 			tolerance float64
 		}{"float64": {testkit.Interpret(t, step, in), 2e-6}, "ONNX Runtime": {execute(t, step, in), 1e-4}} {
 			testkit.Near(t, name+", loss, "+how, run.got["loss"], []float64{want.Loss}, run.tolerance)
+			for key, a := range want.Outputs {
+				testkit.Near(t, name+", "+key+", "+how, run.got[key], a.Values, run.tolerance)
+			}
 			for key, a := range want.Gradient {
 				testkit.Near(t, name+", gradient by "+key+", "+how, run.got[key+".grad"], a.Values, run.tolerance)
 			}

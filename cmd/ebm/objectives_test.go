@@ -35,6 +35,7 @@ func TestTrainByObjectives(t *testing.T) {
 		"posterior":       {[]string{"--neighbours", "40"}, []string{"neighbours", "own", "sigma"}},
 		"ncsn":            {nil, []string{"noise", "sigma"}},
 		"score-matching":  {[]string{"--projections", "2"}, []string{"noise", "direction"}},
+		"persistent":      {[]string{"--chain-steps", "2", "--replay", "50"}, []string{"noise", "start", "chain_noise", "chain_end"}},
 		"energy-matching": {[]string{"--chain-steps", "2"}, []string{"from", "time", "start", "start_time", "chain_noise"}},
 	} {
 		run := filepath.Join(dir, objective)
@@ -71,6 +72,7 @@ func TestTrainByObjectives(t *testing.T) {
 		"--sampler is for energies that are annealed": {"sample", "--run", ncsn, "--sampler", "heun"},
 		"--draws is for energies that are annealed":   {"sample", "--run", matching, "--draws", "2"},
 		"want an energy that takes away noise":        {"likelihood", "--run", matching, "--count", "2"},
+		"which was trained by persistent":             {"sample", "--run", filepath.Join(dir, "persistent-pictures"), "--fast"},
 		"--until 2, want":                             {"sample", "--run", ncsn, "--until", "2"},
 		"which samplers of few evaluations are not":   {"export", "--run", ncsn, "--kinds", "sampler", "--fast"},
 		"x's of 256 values, want 32 at most":          {"train", "--preset", "demo", "--objective", "score-matching", "--projections", "0"},

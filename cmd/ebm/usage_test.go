@@ -43,6 +43,8 @@ train --preset mnist --objective energy-matching --warm-up 2
 train --preset mnist --objective energy-matching --contrast -1
 train --preset mnist --objective energy-matching --floor -1
 train --preset mnist --objective energy-matching --tau 0
+train --preset mnist --objective persistent --replay -1
+train --preset mnist --objective persistent --restart 2
 train --preset likelihood --chain-steps -1
 train --preset likelihood --chain-step-size -1
 train --preset likelihood --chain-temperature -1

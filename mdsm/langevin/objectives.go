@@ -15,6 +15,14 @@ type Flow struct {
 	mdsm.Heating
 }
 
+// Persistent is how samples of an energy are drawn whose density is exp(−E/T) of a
+// temperature T other than 1, that of the chains of its training (mdsm.ShortRun): by steps
+// as these took, from where they began.
+type Persistent struct {
+	Start Start
+	Step  mdsm.Update
+}
+
 // FlowSteps is the number of steps in a unit of time where nothing says another.
 const FlowSteps = 50
 

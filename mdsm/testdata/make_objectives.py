@@ -105,6 +105,18 @@ def score_matching(projections):
     return inputs, ((first**2).sum(1) / 2 - curvature).mean(), 1.0
 
 
+def persistent():
+    own = np.random.default_rng(31)
+    x, noise, start = (torch.tensor(own.normal(size=(N, D))) for _ in range(3))
+    kicks, step, temperature, sigma, weight = torch.tensor(own.normal(size=(N, K, D))), 0.4, 0.6, 0.2, 0.05
+    ends = start
+    for k in range(K):
+        ends = (ends - step**2 / 2 * slope(ends, False) + step * temperature**0.5 * kicks[:, k]).detach()
+    plus, minus = energy(x + sigma * noise), energy(ends)
+    loss = (plus - minus + weight * (plus**2 + minus**2)).mean()
+    return dict(x=x, noise=noise, start=start, chain_noise=kicks), loss, 1.0, {"chain_end": ends}
+
+
 def transport(tau, epsilon, contrast, dt, floor):
     x, start0, time = normal(N, D), normal(N, D), torch.tensor([0.02, 0.3, 0.5, 0.7, 0.9, 0.99])
     inputs, ends = {}, None
@@ -150,9 +162,10 @@ def main(folder):
         "contrast at the floor": transport(1.0, 0.5, 0.7, 0.25, 1e-6),
         "score matching": score_matching(0),
         "sliced score matching": score_matching(2),
+        "persistent": persistent(),
     }
     out = {"parameters": {name: array(p) for name, p in P.items()}, "sigma0": SIGMA0, "data": DATA, "cases": {}}
-    for name, (inputs, loss, scale) in cases.items():
+    for name, (inputs, loss, scale, *outputs) in cases.items():
         grads = torch.autograd.grad(scale * loss, list(P.values()), allow_unused=True)
         grads = [torch.zeros_like(p) if g is None else g for g, p in zip(grads, P.values())]
         out["cases"][name] = {
@@ -160,6 +173,8 @@ def main(folder):
             "loss": loss.item(),
             "gradient": {k: array(g) for k, g in zip(P, grads)},
         }
+        if outputs:
+            out["cases"][name]["outputs"] = {k: array(v) for k, v in outputs[0].items()}
         print(name, loss.item())
     out["assign"] = []
     for n, low in ((1, 0), (2, 0), (5, -3), (17, 0), (40, -100)):

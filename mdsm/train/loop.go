@@ -40,8 +40,13 @@ type Problem struct {
 	Batch map[string]*tensor.Tensor
 	// Fixed holds the inputs of Step that are the same in every step, and in every shard.
 	Fixed map[string]*tensor.Tensor
-	// Fill makes the batch of step t = 1, 2, …. It depends on t alone.
+	// Fill makes the batch of step t = 1, 2, …. It depends on t alone, and on Returned and
+	// Kept as they were after the step before.
 	Fill func(t int)
+	// Returned holds what an update writes beside the state, with a row for each x of the
+	// batch, by the outputs of Step and of the shards' gradient. Checkpoints have it, and
+	// Kept, which Fill alone reads and writes.
+	Returned, Kept map[string]*tensor.Tensor
 	// Describe is what files of the weights say about themselves. A run goes on
 	// from checkpoints alone that say no other.
 	Describe map[string]string
@@ -203,7 +208,7 @@ func start(p Problem, l Loop, engine string) (*state, error) {
 	if !l.Resume {
 		return nil, fmt.Errorf("%s holds a run already, up to step %d: resume it, or choose another folder", l.Dir, c.Step)
 	}
-	had, err := c.restore(s.values[0], p.Describe)
+	had, err := c.restore(s.kept(0), p.Describe)
 	if err != nil {
 		if !errors.As(err, new(*ResumeError)) {
 			err = c.offer(l.Dir, err)
@@ -342,9 +347,10 @@ func (s *state) update(ctx context.Context, u updater, from int, w *window) (Upd
 	return made, nil
 }
 
-// fillAhead fills the batch of the step after the one at hand, if there is one.
+// fillAhead fills the batch of the step after the one at hand, if there is one and it
+// does not depend on what this one returns.
 func (s *state) fillAhead() {
-	if next := s.step + 2; next <= s.Steps {
+	if next := s.step + 2; next <= s.Steps && s.Returned == nil {
 		s.Fill(next)
 		s.filled = next
 	}
@@ -374,7 +380,7 @@ func (s *state) checkpoint(log *log, current int) error {
 	if err := s.fetch(current); err != nil {
 		return err
 	}
-	dir, err := save(s.Dir, s.step, slices.Concat(s.Order, s.States), s.values[current], s.Describe, s.engine)
+	dir, err := save(s.Dir, s.step, slices.Concat(s.Order, s.States), s.kept(current), s.Describe, s.engine)
 	if err != nil {
 		return err
 	}
@@ -382,6 +388,14 @@ func (s *state) checkpoint(log *log, current int) error {
 	err = prune(s.Dir, s.KeepCheckpoints)
 	s.pace.add(s.Loop, begun, time.Now())
 	return err
+}
+
+// kept returns all that a checkpoint has, with one set of values.
+func (s *state) kept(set int) map[string]*tensor.Tensor {
+	all := maps.Clone(s.values[set])
+	maps.Copy(all, s.Returned)
+	maps.Copy(all, s.Kept)
+	return all
 }
 
 // window gathers what happened since the last line of metrics.

@@ -114,7 +114,6 @@ func (s Settings) validateNet() error {
 			when(len(s.Net.Hidden) > 0 && !slices.ContainsFunc(s.Net.Hidden, func(n int) bool { return n < 1 || n > 1<<20 }),
 				"net.hidden", s.Net.Hidden,
 				"the units of one hidden layer or more"),
-			when(s.Objective != Likelihood, "objective", s.Objective, "another than likelihood for points, whose chains begin at uniform noise"),
 		)
 	}
 	return firstOf(

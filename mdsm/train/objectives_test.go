@@ -144,6 +144,31 @@ func TestScoreMatchingScoreIsTheDensitys(t *testing.T) {
 	}
 }
 
+// TestPersistentChainsFindTheDensity: with chains of a temperature T the energy is that
+// of exp(−E/T), and chains of few steps from noise alone do not find it.
+func TestPersistentChainsFindTheDensity(t *testing.T) {
+	testkit.Long(t)
+	const temperature, smooth = 0.5, 0.15
+	smoothed := three().Smoothed(smooth)
+	x := drawn(smoothed, 1000, 6)
+	truth := scoreOf(t, smoothed, x)
+	errors := make(map[float64]float64)
+	for _, restart := range []float64{0.05, 1} {
+		l := newLearner(t, train.Persistent, drawn(three(), 20_000, 5), 400)
+		l.Chains = train.ChainSettings{Steps: 8, StepSize: 0.15, Temperature: temperature, DataNoise: smooth, Replay: 1000, Restart: restart}
+		score := l.score(t, x)
+		for i := range score {
+			score[i] /= temperature
+		}
+		errors[restart] = wrong(score, truth)
+	}
+	t.Logf("wrong by %.3g, by %.3g where all chains begin at noise", errors[0.05], errors[1])
+	if !(errors[0.05] < 0.12) || !(errors[1] > 2*errors[0.05]) {
+		t.Errorf("the score is wrong by %.3g, want 0.12 at most; by %.3g where all chains begin at noise, want more than twice as much",
+			errors[0.05], errors[1])
+	}
+}
+
 // TestEnergyMatchingEndsAtTheData: after the contrast −∇V/ε_max is the score of the data
 // where they are; the transport alone knows no density.
 func TestEnergyMatchingEndsAtTheData(t *testing.T) {
@@ -198,17 +223,18 @@ func TestObjectivesGoOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	for o, stops := range map[train.Objective][]int{
-		train.Posterior: {8, 12}, train.NCSN: {8, 12}, train.ScoreMatching: {8, 12}, train.EnergyMatching: {3, 8, 12},
+		train.Posterior: {8, 12}, train.NCSN: {8, 12}, train.ScoreMatching: {8, 12}, train.Persistent: {8, 12}, train.EnergyMatching: {3, 8, 12},
 	} {
 		s, pictures := tiny()
 		data := dataset.Data(pictures)
-		if o == train.ScoreMatching { // the third derivatives of convolutions take long to load
+		if o == train.ScoreMatching || o == train.Persistent { // the third derivatives of convolutions take long to load
 			s, data = train.Points(2), points
 			s.Batch, s.Net.Hidden = 4, []int{8}
 		}
 		s = s.Choose(o)
 		s.Steps, s.Shards, s.Data.Flip = 12, 2, false
 		s.Chains.Steps, s.Transport.WarmUp, s.Projections = min(s.Chains.Steps, 2), 0.5, 1
+		s.Chains.Replay = min(s.Chains.Replay, 10) // its places are taken again
 		whole, parts := t.TempDir(), t.TempDir()
 		if o == train.Posterior {
 			s.Posterior.Neighbours = 5
@@ -238,6 +264,8 @@ func TestObjectiveSettings(t *testing.T) {
 		"posterior.neighbours -1":   func(s *train.Settings) { *s = s.Choose(train.Posterior); s.Posterior.Neighbours = -1 },
 		"data.flip true":            func(s *train.Settings) { *s = s.Choose(train.Posterior); s.Data.Flip = true },
 		"projections 65":            func(s *train.Settings) { *s = s.Choose(train.ScoreMatching); s.Projections = 65 },
+		"chains.replay 3":           func(s *train.Settings) { *s = s.Choose(train.Persistent); s.Chains.Replay = 3 },
+		"chains.restart 2":          func(s *train.Settings) { *s = s.Choose(train.Persistent); s.Chains.Restart = 2 },
 		"transport.tau 0":           func(s *train.Settings) { *s = s.Choose(train.EnergyMatching); s.Transport.Tau = 0 },
 		"transport.warm_up 2":       func(s *train.Settings) { *s = s.Choose(train.EnergyMatching); s.Transport.WarmUp = 2 },
 		"transport.contrast NaN":    func(s *train.Settings) { *s = s.Choose(train.EnergyMatching); s.Transport.Contrast = math.NaN() },

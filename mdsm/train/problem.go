@@ -39,8 +39,8 @@ func (s Settings) Problem(net energy.Network, data dataset.Data, first energy.We
 		pose = m.scoreMatching(s)
 	case EnergyMatching:
 		pose = m.transport(s)
-	case Likelihood:
-		pose = m.likelihood(s.Chains.shortRun())
+	case Likelihood, Persistent:
+		pose = m.likelihood(s)
 	default:
 		pose = m.noisy(s.Denoising())
 	}
@@ -168,21 +168,39 @@ func (m Matching) posterior(s Settings) objective {
 	}
 }
 
-// likelihood is the objective of Likelihood: chains begin at uniform noise.
-func (m Matching) likelihood(run mdsm.ShortRun) objective {
+// likelihood is the objective of Likelihood, whose chains begin at uniform noise, of
+// standardised points at normal noise, and of Persistent.
+func (m Matching) likelihood(s Settings) objective {
 	return func(p *Problem, source rng.Source) (fill func(t int, index []int), err error) {
-		if p.Step, p.Shards, err = m.steps(run); err != nil {
+		if p.Step, p.Shards, err = m.steps(s.Criterion()); err != nil {
 			return nil, err
 		}
 		x := p.Batch["x"]
 		start := like(x)
 		p.Batch["start"] = start
 		noise := p.normal("noise", like(x), source, rng.TrainNoise)
-		kicks := p.normal("chain_noise", m.each(run.Steps), source, rng.ChainNoise)
+		kicks := p.normal("chain_noise", m.each(s.Chains.Steps), source, rng.ChainNoise)
+		fresh := source.Uniform
+		if !s.Pictures() {
+			fresh = source.Normal
+		}
+		var kept *replay
+		if s.Objective == Persistent {
+			if kept, err = m.newReplay(p, source, s.Chains); err != nil {
+				return nil, err
+			}
+		}
 		return func(t int, index []int) {
 			noise(t, index)
-			eachRow(start, func(i int, row []float32) { source.Uniform(row, rng.ChainStart, uint64(i), uint32(t)) })
 			kicks(t, index)
+			if kept != nil {
+				kept.store(t)
+			}
+			eachRow(start, func(i int, row []float32) {
+				if kept == nil || !kept.begin(row, i, t) {
+					fresh(row, rng.ChainStart, uint64(i), uint32(t))
+				}
+			})
 		}, nil
 	}
 }

@@ -89,9 +89,13 @@ func addTo(total []float32, vectors [][]float32, first bool) func(lo, hi int) {
 // others, and makes the update. While it adds, it fills the next batch.
 type ranked struct {
 	sharded
-	state   *state
-	vectors [][]float32 // of each shard: all gradients in order, and the losses of all shards
+	state *state
+	// vectors are, of each shard, all gradients in order, what all shards return, and the
+	// losses of all.
+	vectors [][]float32
 	total   []float32
+	// returned are views of the total.
+	returned map[string]*tensor.Tensor
 }
 
 func newRanked(rt *runtime.Runtime, s *state) (_ *ranked, err error) {
@@ -111,6 +115,9 @@ func newRanked(rt *runtime.Runtime, s *state) (_ *ranked, err error) {
 	for _, name := range s.Order {
 		length += s.values[0][name].Len()
 	}
+	for _, t := range s.Returned {
+		length += t.Len()
+	}
 	u.total = make([]float32, length)
 	parts := s.parts(n)
 	loaded, err := load(rt, s.Shards.Gradient, parts[0], max(threads/mine, 1))
@@ -120,10 +127,12 @@ func newRanked(rt *runtime.Runtime, s *state) (_ *ranked, err error) {
 	for i := begin; i < end; i++ {
 		vector := make([]float32, length)
 		u.vectors = append(u.vectors, vector)
-		grads := s.views(vector)
+		grads, returned := s.views(vector)
+		mine := rowsOf(returned, n)[i]
 		b := bound{session: loaded}
 		err := b.bind(s.held, func(from int) (in, out map[string]*tensor.Tensor) {
-			in, out = maps.Clone(parts[i]), map[string]*tensor.Tensor{"loss": tensor.Of(vector[length-n+i:length-n+i+1], 1)}
+			in, out = maps.Clone(parts[i]), maps.Clone(mine)
+			out["loss"] = tensor.Of(vector[length-n+i:length-n+i+1], 1)
 			for _, name := range s.Order {
 				in[name], out[name+".grad"] = s.values[from][name], grads[name]
 			}
@@ -137,7 +146,8 @@ func newRanked(rt *runtime.Runtime, s *state) (_ *ranked, err error) {
 	if u.last.session, err = session.Load(rt, s.Shards.Summed, nil, runtime.SessionOptions{}); err != nil {
 		return nil, err
 	}
-	sum := s.views(u.total)
+	sum, returned := s.views(u.total)
+	u.returned = returned
 	return u, u.last.bind(s.held, func(from int) (in, out map[string]*tensor.Tensor) {
 		in, out = s.updated(from)
 		for name, t := range sum {
@@ -147,15 +157,21 @@ func newRanked(rt *runtime.Runtime, s *state) (_ *ranked, err error) {
 	})
 }
 
-// views returns tensors of all parameters' shapes that lie one after another in a vector.
-func (s *state) views(vector []float32) map[string]*tensor.Tensor {
-	list, at := make(map[string]*tensor.Tensor), 0
-	for _, name := range s.Order {
-		n := s.values[0][name].Len()
-		list[name] = tensor.Of(vector[at:at+n:at+n], s.values[0][name].Shape()...)
-		at += n
+// views returns tensors of all parameters' shapes, and of those that an update returns,
+// that lie one after another in a vector.
+func (s *state) views(vector []float32) (params, returned map[string]*tensor.Tensor) {
+	at := 0
+	take := func(names []string, of map[string]*tensor.Tensor) map[string]*tensor.Tensor {
+		list := make(map[string]*tensor.Tensor)
+		for _, name := range names {
+			n := of[name].Len()
+			list[name] = tensor.Of(vector[at:at+n:at+n], of[name].Shape()...)
+			at += n
+		}
+		return list
 	}
-	return list
+	params = take(s.Order, s.values[0])
+	return params, take(slices.Sorted(maps.Keys(s.Returned)), s.Returned)
 }
 
 func (u *ranked) update(ctx context.Context, from int) error {
@@ -178,5 +194,8 @@ func (u *ranked) update(ctx context.Context, from int) error {
 		sum += float64(l)
 	}
 	tensor.Data[float32](u.loss)[0] = float32(sum / float64(n))
+	for name, t := range u.returned {
+		u.state.Returned[name].CopyFrom(t)
+	}
 	return u.last.bindings[from].Run(ctx)
 }

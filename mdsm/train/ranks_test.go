@@ -130,6 +130,15 @@ func TestRanksChangeNoBit(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(dir, "4 ranks, then 2")
+
+	// Chains that go on are those of all ranks.
+	s = s.Choose(train.Persistent)
+	s.Steps, s.Shards, s.Chains.Steps, s.Chains.Replay = 4, 2, 1, 6
+	alone, dir = trained(t, s, 2), filepath.Join(t.TempDir(), "run")
+	if err := errors.Join(together(t, s, dir, 2, nil)...); err != nil {
+		t.Fatal(err)
+	}
+	same(dir, "2 ranks with persistent chains")
 }
 
 // More ranks than shards, ranks that begin at different steps, and a time are refused.

@@ -159,6 +159,7 @@ func newWhole(rt *runtime.Runtime, s *state) (*whole, error) {
 	err = w.bind(s.held, func(from int) (in, out map[string]*tensor.Tensor) {
 		in, out = s.updated(from)
 		maps.Copy(in, inputs)
+		maps.Copy(out, s.Returned)
 		out["loss"] = s.loss
 		return in, out
 	})
@@ -200,7 +201,7 @@ func newSharded(rt *runtime.Runtime, s *state) (_ *sharded, err error) {
 			u.close()
 		}
 	}()
-	parts := s.parts(n)
+	parts, returned := s.parts(n), rowsOf(s.Returned, n)
 	loaded, err := load(rt, s.Shards.Gradient, parts[0], max(threads/n, 1))
 	if err != nil {
 		return nil, err
@@ -210,10 +211,8 @@ func newSharded(rt *runtime.Runtime, s *state) (_ *sharded, err error) {
 		u.losses = append(u.losses, tensor.New(tensor.Float32, 1))
 		b := bound{session: loaded}
 		err := b.bind(s.held, func(from int) (in, out map[string]*tensor.Tensor) {
-			in, out = make(map[string]*tensor.Tensor), map[string]*tensor.Tensor{"loss": u.losses[i]}
-			for name, t := range parts[i] {
-				in[name] = t
-			}
+			in, out = maps.Clone(parts[i]), maps.Clone(returned[i])
+			out["loss"] = u.losses[i]
 			for _, name := range s.Order {
 				key := fmt.Sprintf("%s.grad/%d", name, i)
 				if grads[key] == nil {
@@ -244,11 +243,19 @@ func newSharded(rt *runtime.Runtime, s *state) (_ *sharded, err error) {
 // parts cuts the tensors of the batch into those of n shards, which have the fixed ones
 // too.
 func (s *state) parts(n int) []map[string]*tensor.Tensor {
+	parts := rowsOf(s.Batch, n)
+	for _, part := range parts {
+		maps.Copy(part, s.Fixed)
+	}
+	return parts
+}
+
+// rowsOf cuts tensors with rows into n equal parts.
+func rowsOf(whole map[string]*tensor.Tensor, n int) []map[string]*tensor.Tensor {
 	parts := make([]map[string]*tensor.Tensor, n)
 	for i := range parts {
 		parts[i] = make(map[string]*tensor.Tensor)
-		maps.Copy(parts[i], s.Fixed)
-		for name, t := range s.Batch {
+		for name, t := range whole {
 			each := t.Shape()[0] / n
 			parts[i][name] = t.Rows(i*each, (i+1)*each)
 		}

@@ -31,4 +31,5 @@ const (
 	Origin      Purpose = 23 // noise that transport begins at; sample: position in the batch, step: training step
 	Swap        Purpose = 24 // swaps of parallel tempering; sample: index of the sample, step: round and pair
 	Direction   Purpose = 25 // directions of sliced score matching; sample: position in the batch, step: training step
+	Replay      Purpose = 26 // places of a buffer where chains begin; sample: position in the batch, step: training step
 )

@@ -23,71 +23,67 @@ import (
 // objectivesName is that of the item whose result depends on the budget.
 const objectivesName = "objectives"
 
-// objectivesItem trains by every objective: points in the plane, whose density is known,
-// and digits in equal time.
+// objectivesItem trains by every objective on digits, in equal time.
 func objectivesItem(ctx context.Context, s *study) (outcome, error) {
 	var o outcome
-	if err := s.comparePoints(ctx, &o); err != nil {
-		return o, err
-	}
-	if err := s.compareDigits(ctx, &o); err != nil {
-		return o, err
-	}
-	o.settings = map[string]any{"point_updates": s.n.PointUpdates, "point_samples": s.n.Points, "budget_seconds": s.Budget.Seconds(),
-		"samples": s.n.Compared, "langevin_steps": s.n.ComparedSteps, "seed": s.Seed + 1}
+	err := s.compareDigits(ctx, &o)
+	o.settings = map[string]any{"budget_seconds": s.Budget.Seconds(), "samples": s.n.Compared, "langevin_steps": s.n.ComparedSteps,
+		"seed": s.Seed + 1}
 	o.differ("the paper minimises its objective alone: what others give is here alone")
-	return o, nil
+	return o, err
 }
 
-// comparePoints trains an energy of each set of points by each objective that takes
-// points, and measures samples by their energy distance from the data.
+// pointsItem trains by every objective on points in the plane, whose density is known.
+func pointsItem(ctx context.Context, s *study) (outcome, error) {
+	var o outcome
+	err := s.comparePoints(ctx, &o)
+	o.settings = map[string]any{"updates": s.n.PointUpdates, "samples": s.n.Points, "langevin_steps": s.n.ComparedSteps, "seed": s.Seed + 1}
+	o.differ("the paper has no points in the plane")
+	return o, err
+}
+
+// comparePoints trains an energy of each set of points by each objective, and measures
+// samples by their energy distance from the data.
 func (s *study) comparePoints(ctx context.Context, o *outcome) error {
 	table := report.Table{Title: "Points in the plane", Columns: []report.Column{{Name: "objective"}},
 		Note: "Energy distance of samples from fresh points of the set, in standardised units, times 1000; the first row is that of other " +
-			"fresh points."}
+			"fresh points. NaN says that the training, or a chain, left the finite numbers."}
 	gallery := report.Gallery{Title: "Samples over the contours of the energy", Note: "None chosen."}
 	names := dataset.PointSets()
 	if s.Scale == Smoke {
 		names = names[:1]
 	}
-	rows := [][]any{{"the data"}}
+	rows := [][]any{{"other points of the set"}}
 	for _, objective := range train.Objectives() {
-		if objective != train.Likelihood {
-			rows = append(rows, []any{string(objective)})
-		}
+		rows = append(rows, []any{string(objective)})
 	}
 	for _, name := range names {
 		table.Columns = append(table.Columns, report.Column{Name: name})
-		for i, row := range rows {
+		for i, objective := range train.Objectives() {
+			measured, others, drawn, err := s.measurePoints(ctx, name, objective)
+			if loss, chain := new(*train.NonFiniteError), new(*langevin.DivergedError); errors.As(err, loss) || errors.As(err, chain) {
+				o.differ("%s by %s: %v", name, objective, err)
+				measured, err = math.NaN(), nil
+			}
+			if err != nil {
+				return fmt.Errorf("%s by %s: %w", name, objective, err)
+			}
 			if i == 0 {
+				rows[0] = append(rows[0], 1000*others)
+			}
+			rows[i+1] = append(rows[i+1], 1000*measured)
+			s.Log(fmt.Sprintf("%s by %s: energy distance %.3g", name, objective, measured))
+			row := Row{Name: fmt.Sprintf("energy distance of samples, %s by %s", name, objective), Ours: measured,
+				Note: fmt.Sprintf("of %d samples, standardised", s.n.Points)}
+			if objective == train.Posterior {
+				row.Paper, row.Source = futureWork, "appendix A"
+			}
+			o.rows = append(o.rows, row)
+			if drawn == nil {
 				continue
 			}
-			m, err := s.pointsModel(ctx, name, train.Objective(row[0].(string)))
-			if err != nil {
-				return fmt.Errorf("%s by %s: %w", name, row[0], err)
-			}
-			reference, err := s.freshPoints(name, 1, m.Meta)
-			if err != nil {
-				return err
-			}
-			if i == 1 {
-				other, err := s.freshPoints(name, 2, m.Meta)
-				if err != nil {
-					return err
-				}
-				rows[0] = append(rows[0], 1000*energyDistance(reference, other))
-			}
-			x, drawn, err := s.drawPoints(ctx, m, reference)
-			if err != nil {
-				return fmt.Errorf("%s by %s: %w", name, row[0], err)
-			}
-			distance := energyDistance(x, reference)
-			s.Log(fmt.Sprintf("%s by %s: energy distance %.3g, of the data %.3g", name, row[0], distance, rows[0][len(rows[0])-1].(float64)/1000))
-			rows[i] = append(row, 1000*distance)
-			o.rows = append(o.rows, Row{Name: fmt.Sprintf("energy distance of samples, %s by %s", name, row[0]), Ours: distance,
-				Note: fmt.Sprintf("of %d samples, standardised; that of the data is %.2g", s.n.Points, rows[0][len(rows[0])-1].(float64)/1000)})
-			caption := fmt.Sprintf("%s-%s", name, row[0])
-			p := report.Picture{Caption: caption, Alt: "samples over the contours of the energy, " + caption, File: caption + ".png", Data: drawn}
+			p := report.Picture{Caption: fmt.Sprintf("%s-%s", name, objective), Data: drawn}
+			p.Alt, p.File = "samples over the contours of the energy, "+p.Caption, p.Caption+".png"
 			if err := atomicfile.WriteFile(filepath.Join(s.dir, p.File), p.Data); err != nil {
 				return err
 			}
@@ -97,6 +93,32 @@ func (s *study) comparePoints(ctx context.Context, o *outcome) error {
 	table.Rows = rows
 	o.sections = append(o.sections, table, gallery)
 	return nil
+}
+
+// futureWork is what the paper says of posterior weights.
+const futureWork = "left for future work"
+
+// measurePoints returns the energy distances, from fresh points of a set, of samples by an
+// objective and of other points, and a picture of the samples.
+func (s *study) measurePoints(ctx context.Context, name string, objective train.Objective) (measured, others float64, drawn []byte,
+	err error) {
+	m, err := s.pointsModel(ctx, name, objective)
+	if err != nil {
+		return 0, 0, nil, err
+	}
+	reference, err := s.freshPoints(name, 1, m.Meta)
+	if err != nil {
+		return 0, 0, nil, err
+	}
+	other, err := s.freshPoints(name, 2, m.Meta)
+	if err != nil {
+		return 0, 0, nil, err
+	}
+	x, drawn, err := s.drawPoints(ctx, m, reference)
+	if err != nil {
+		return 0, 0, nil, err
+	}
+	return energyDistance(x, reference), energyDistance(reference, other), drawn, nil
 }
 
 // pointsModel returns the model of a training on points, which is made, or goes on, if it
@@ -227,7 +249,7 @@ func (s *study) compareDigits(ctx context.Context, o *outcome) error {
 		}
 		row := s.distanceRow(v.label, distance)
 		if objective == train.Posterior {
-			row.Paper, row.Source = "left for future work", "appendix A"
+			row.Paper, row.Source = futureWork, "appendix A"
 		}
 		o.rows, table.Rows = append(o.rows, row), append(table.Rows, []any{v.label, set.Steps, distance})
 	}

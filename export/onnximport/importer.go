@@ -198,8 +198,11 @@ func (im *importer) document(v *onnxpb.ValueInfoProto) {
 // computed in, and its shape.
 func (im *importer) typeOf(v *onnxpb.ValueInfoProto) (declared, wide tensor.DType, shape graph.Shape, err error) {
 	t := v.GetType().GetTensorType()
+	if o := v.GetType().GetOptionalType(); o != nil {
+		t = o.GetElemType().GetTensorType() // which is given
+	}
 	if t == nil {
-		return 0, 0, nil, errors.New("want a tensor, not a sequence, a map or an optional value")
+		return 0, 0, nil, errors.New("want a tensor, not a sequence or a map")
 	}
 	kind := onnxpb.TensorProto_DataType(t.GetElemType())
 	if wide, err = dtypeOf(kind); err != nil {

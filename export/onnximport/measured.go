@@ -128,7 +128,8 @@ func (c *call) axisList(i, n int) []*graph.Node {
 }
 
 // overAxis computes f along the axis that operand i says. Where only values say it, f is
-// computed along each one, and one of the results chosen.
+// computed along each one, and one of the results chosen; f is nil along those that
+// cannot be it.
 func (c *call) overAxis(i, rank int, f func(axis int) *graph.Node) *graph.Node {
 	if c.folder.value(c.x(i)) != nil {
 		return f(c.axis(int(c.scalar(i)), rank))
@@ -137,6 +138,9 @@ func (c *call) overAxis(i, rank int, f func(axis int) *graph.Node) *graph.Node {
 	y := f(0)
 	for a := 1; a < rank; a++ {
 		other := f(a)
+		if other == nil {
+			continue
+		}
 		if !other.Shape().Equal(y.Shape()) {
 			c.fail("operand %d (%q), an axis, says whether the shape is %v or %v, want a constant", i, c.op.inputs[i], y.Shape(), other.Shape())
 		}

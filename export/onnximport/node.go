@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	goruntime "runtime"
+	"strings"
 
 	"ebm/export/onnxpb"
 	"ebm/internal/memory"
@@ -84,9 +85,12 @@ func (im *importer) results(n *onnxpb.NodeProto, op operation) (results []*value
 // unsupported returns why nodes of n's kind are not read, nil if they are, and
 // what would help.
 func (im *importer) unsupported(n *onnxpb.NodeProto) (remedy string, err error) {
-	entry, ok := im.table[operatorName(n)]
+	name := operatorName(n)
+	entry, ok := im.table[name]
 	switch d := n.GetDomain(); {
-	case d != "" && d != "ai.onnx" && !ok:
+	case strings.HasPrefix(name, "ai.onnx.ml.TreeEnsemble"):
+		return "", errors.New("the operator is not supported: trees are constant between their thresholds, so that their gradient is 0")
+	case d != "" && d != "ai.onnx" && d != "ai.onnx.ml" && d != "com.microsoft" && !ok:
 		return "", fmt.Errorf("operators of domain %q are not supported", d)
 	case !ok:
 		return "", errors.New("the operator is not supported")

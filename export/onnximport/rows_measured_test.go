@@ -25,6 +25,7 @@ func measuredRows() []row {
 		r("CumSum", 14, v(2, 3), at(-1)), r("CumSum", 14, v(2, 3), at(0)).with("reverse", 1, "exclusive", 1),
 		r("Trilu", 14, v(3, 4), at(1)), r("Trilu", 14, v(3, 4), at(-1)).with("upper", 0),
 		r("CenterCropPad", 18, v(5, 3), list(2, 6)), r("HannWindow", 17, at(6)), r("HammingWindow", 17, at(6)).with("periodic", 0),
+		r("OptionalGetElement", 18, v(2, 3)), r("OptionalHasElement", 18, v(2, 3)).jumps(), r("DFT", 20, v(2, 5, 1), none, at(1)),
 		r("AffineGrid", 20, v(2, 2, 3), list(2, 1, 3, 4)),
 	}
 	picture, half := v(1, 1, 3, 4), arg{value: tensor.Of([]float32{1.7, 0.55}, 2)}

@@ -20,6 +20,16 @@ func (c *call) items(i int) []*value {
 	return *v.items
 }
 
+// readOptionalHasElement reports whether there is an operand: those that are inputs are
+// given.
+func readOptionalHasElement(c *call) []*value {
+	has := graph.Const(0)
+	if c.has(0) {
+		has = graph.Const(1)
+	}
+	return []*value{{sizes: &sizes{elems: []graph.Dim{has}, truth: true}}}
+}
+
 func readSequenceEmpty(c *call) []*value {
 	c.ignore("dtype")
 	return sequence(nil)

@@ -55,17 +55,29 @@ func (c *call) transform(re, im *graph.Node, axis, n, bins int, inverse bool) (*
 func readDFT(c *call) []*value {
 	x := c.float(0)
 	re, im := c.complexParts(x)
-	axis := c.integer("axis", 1)
-	if c.version >= 20 {
-		axis = -2
-		if c.has(2) {
-			axis = int(c.scalar(2))
+	var y *graph.Node
+	along := func(axis int) *graph.Node {
+		if axis == x.Rank()-1 {
+			return nil // the axis of complex numbers
 		}
+		return c.fourier(re, im, axis)
 	}
-	axis = c.axis(axis, x.Rank())
-	if axis == x.Rank()-1 {
+	switch {
+	case c.version < 20:
+		y = along(c.axis(c.integer("axis", 1), x.Rank()))
+	case c.has(2):
+		y = c.overAxis(2, x.Rank(), along)
+	default:
+		y = along(x.Rank() - 2)
+	}
+	if y == nil {
 		c.fail("a transform along the axis of complex numbers")
 	}
+	return one(y)
+}
+
+// fourier transforms complex numbers along an axis.
+func (c *call) fourier(re, im *graph.Node, axis int) *graph.Node {
 	inverse, half := c.integer("inverse", 0) != 0, c.integer("onesided", 0) != 0
 	n := c.size(re, axis)
 	if inverse && half {
@@ -78,13 +90,13 @@ func readDFT(c *call) []*value {
 		c.fail("a transform of length %d", n)
 	}
 	if inverse && half {
-		return one(graph.ExpandDims(c.realInverse(re, im, axis, n), re.Rank()))
+		return graph.ExpandDims(c.realInverse(re, im, axis, n), re.Rank())
 	}
 	bins := n
 	if half {
 		bins = n/2 + 1
 	}
-	return one(joined(c.transform(re, im, axis, n, bins, inverse)))
+	return joined(c.transform(re, im, axis, n, bins, inverse))
 }
 
 // realInverse returns the n real numbers whose transform begins with n/2+1 given ones.

@@ -140,6 +140,8 @@ func standardTable() map[string]entry {
 		"LinearAttention":    {27, readLinearAttention, ""},
 		"Loop":               {1, readLoop, "of a number of steps; stacked results only where the condition is constant"},
 		"Scan":               {9, readScan, ""},
+		"OptionalGetElement": {15, readIdentity, ""},
+		"OptionalHasElement": {15, readOptionalHasElement, ""},
 		"ConcatFromSequence": {11, readConcatFromSequence, ""},
 		"SequenceAt":         {11, readSequenceAt, "at a known place"},
 		"SequenceConstruct":  {11, readSequenceConstruct, ""},

@@ -154,7 +154,7 @@ func (m Meta) Suit(set *langevin.Settings, until float64, steps int) (err error)
 	case train.EnergyMatching:
 		until = cmp.Or(until, m.Flow.Until())
 		set.Start, set.Raw, set.Watch.Snapshots = m.Flow.Start, true, nil
-		set.Updates, err = m.Flow.Updates(until, cmp.Or(steps, int(math.Ceil(langevin.FlowSteps*until))))
+		set.Updates, err = m.Flow.Updates(until, cmp.Or(steps, int(math.Ceil(float64(m.Flow.Steps())*until))))
 	case train.NCSN:
 		set.Start.Sigma = m.SigmaMax
 		set.Updates, err = langevin.PerLevel(m.SigmaMax, m.SigmaMin, cmp.Or(steps, 1000))

@@ -23,8 +23,9 @@ type Persistent struct {
 	Step  mdsm.Update
 }
 
-// FlowSteps is the number of steps in a unit of time where nothing says another.
-const FlowSteps = 50
+// Steps is the number of steps in a unit of time where nothing says another: 50, or as many
+// as make the variance of a step's noise 0.005 at most.
+func (f Flow) Steps() int { return max(50, int(math.Ceil(2*f.Epsilon/0.005))) }
 
 // Until returns the time at which samples are taken where nothing says another: 1, where
 // transport ends, for an energy that was not contrasted, and otherwise that of the

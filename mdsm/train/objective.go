@@ -84,8 +84,8 @@ func (s Settings) Choose(o Objective) Settings {
 		s.Transport = TransportSettings{WarmUp: 0.8, Tau: 1, Contrast: 1e-3, Floor: 0.005}
 		s.Chains = ChainSettings{Steps: 40, StepSize: 0.3, Temperature: 0.0025}
 		if !s.Pictures() {
-			s.Transport.Contrast, s.Transport.Floor = 0.05, 0
-			s.Chains.Temperature = 0.02
+			s.Transport = TransportSettings{WarmUp: 0.3, Tau: 0.7, Contrast: 30}
+			s.Chains = ChainSettings{Steps: 30, StepSize: 0.3, Temperature: 0.5}
 		}
 	}
 	return s

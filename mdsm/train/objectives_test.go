@@ -180,8 +180,7 @@ func TestEnergyMatchingEndsAtTheData(t *testing.T) {
 	for _, contrast := range []float64{0, 30} {
 		l := newLearner(t, train.EnergyMatching, drawn(data, 20_000, 5), 500)
 		l.Batch = 128
-		l.Transport = train.TransportSettings{WarmUp: 0.3, Tau: 0.7, Contrast: contrast}
-		l.Chains.Steps, l.Chains.Temperature = 30, 0.5
+		l.Transport.Contrast = contrast
 		score := l.score(t, x)
 		for i := range score {
 			score[i] /= l.Chains.Temperature

@@ -4,8 +4,8 @@ import (
 	"ebm/models/graph"
 )
 
-// Products is a pass, to be run after those of Passes, that writes what a training
-// step has much of as the matrix products that cost least:
+// Products is a pass, for the training steps of models from elsewhere, that writes
+// what these have much of as the matrix products that cost least:
 //
 //	(Aᵀ·B)ᵀ = Bᵀ·A        the gradient of a matrix that a model uses transposed
 //	Σᵢ xᵢ…  = (1 … 1)·x   the gradient of a bias, whose rows lie far apart

@@ -141,8 +141,7 @@ func (f *trainingStepFlags) write(a *app, flags *pflag.FlagSet) error {
 		metadata["assumes"] = strings.Join(model.Assumes, ", ")
 	}
 	doc := fmt.Sprintf("one training step of %s: loss %s, %v", model.Graph.Name(), f.s.Loss.Name, optimiser)
-	if err := export.WriteFile(f.out, g, export.Options{Doc: doc, Docs: stepDocs(), Metadata: metadata, Version: version(),
-		Passes: append(export.Passes(), export.Products())}); err != nil {
+	if err := export.WriteFile(f.out, g, export.Options{Doc: doc, Docs: stepDocs(), Metadata: metadata, Version: version()}); err != nil {
 		return err
 	}
 	if f.weights != "" {
@@ -167,7 +166,7 @@ func (f *trainingStepFlags) matching(fn train.Function, optimiser mdsm.Optimiser
 		return nil, err
 	}
 	metadata["sigma0"] = fmt.Sprint(f.sigma0)
-	return g, graph.Catch(func() { g = mdsm.TrainGraph(net, objective, optimiser) })
+	return g, graph.Catch(func() { g = export.Products().Apply(mdsm.TrainGraph(net, objective, optimiser)) })
 }
 
 // stepDocs describe the inputs and outputs of a step.

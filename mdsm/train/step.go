@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"ebm/export"
 	"ebm/export/onnximport"
 	"ebm/mdsm"
 	"ebm/models/graph"
@@ -56,12 +57,12 @@ const next = ".next"
 //	mdsm.Minimise
 //
 // A loss or an optimiser that cannot be, names that are taken twice and shapes that do not fit are errors.
-func Step(f Function, l Loss, o mdsm.Optimiser) (*graph.Graph, error) {
+func Step(f Function, l Loss, o mdsm.Optimiser) (whole *graph.Graph, err error) {
 	if err := firstOf(l.Validate(), o.Validate(), f.check()); err != nil {
 		return nil, err
 	}
 	g := graph.New("train")
-	return g, graph.Catch(func() {
+	err = graph.Catch(func() {
 		c := f.call(g, l)
 		rate, step := g.Input("learning_rate", tensor.Float32, graph.Dims(1)), g.Input("step", tensor.Int64, graph.Dims(1))
 		c.addParameters()
@@ -72,7 +73,9 @@ func Step(f Function, l Loss, o mdsm.Optimiser) (*graph.Graph, error) {
 			g.Output(s+next, c.outputs[s+next])
 		}
 		mdsm.Minimise(o, loss, 1, f.Parameters, c.parameters, rate, step)
+		whole = export.Products().Apply(g)
 	})
+	return whole, err
 }
 
 // gradientStep returns the part of Step up to the gradients, for one of a batch's
@@ -88,7 +91,7 @@ func gradientStep(f Function, l Loss, shards int) *graph.Graph {
 	for i, d := range mdsm.Gradients(loss, 1/float64(shards), f.Parameters, c.parameters) {
 		g.Output(f.Parameters[i]+".grad", d)
 	}
-	return g
+	return export.Products().Apply(g)
 }
 
 // Measure returns the graph of a function's loss on a batch: the data, target, every

@@ -328,13 +328,10 @@ func (m *Model) value(name string) (*graph.Node, error) {
 
 // ancestors returns the nodes that n depends on, itself included.
 func ancestors(n *graph.Node) map[*graph.Node]bool {
-	needed := map[*graph.Node]bool{n: true}
-	nodes := n.Graph().Nodes()
-	for id := n.ID(); id >= 0; id-- {
-		if needed[nodes[id]] {
-			for _, in := range nodes[id].Inputs() {
-				needed[in] = true
-			}
+	needed := make(map[*graph.Node]bool)
+	for id, wanted := range n.Graph().Needed(n) {
+		if wanted {
+			needed[n.Graph().Nodes()[id]] = true
 		}
 	}
 	return needed

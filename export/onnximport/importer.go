@@ -27,7 +27,7 @@ type importer struct {
 	inlined   int                                   // nodes imported inside of functions and branches
 	place     int                                   // index of the node at hand in the file's graph
 	problems  []Problem
-	plain     map[string]bool // symbols that are the size of an input's axis
+	plain     map[string]bool // symbols that are the size of an input's axis; false for those that values say
 
 	// Of a model for training: its running means and variances, the input that
 	// dropout follows from, and how many nodes do.

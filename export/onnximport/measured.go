@@ -14,8 +14,9 @@ import (
 // symbol returns a name that no dimension of the model has.
 func (im *importer) symbol(stem string) string {
 	for i := 1; ; i++ {
-		if name := fmt.Sprintf("%s%d", stem, i); !im.plain[name] {
-			im.plain[name] = true
+		name := fmt.Sprintf("%s%d", stem, i)
+		if _, taken := im.plain[name]; !taken {
+			im.plain[name] = false
 			return name
 		}
 	}

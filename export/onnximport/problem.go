@@ -99,21 +99,23 @@ func (im *importer) unreadable(g *onnxpb.GraphProto, values ...string) *Unreadab
 
 // remedyFor says what may help a node with operands that are too little known:
 // sizes for their symbols, and values for the inputs of whole numbers that
-// they are computed from.
+// they, or those of their sizes that only values say, are computed from.
 func (im *importer) remedyFor(operands []*value) string {
 	var flags []string
 	for _, v := range operands {
 		if v == nil {
 			continue
 		}
+		var dims []graph.Dim
 		if v.sizes != nil {
-			flags = append(flags, sizeFlags(v.sizes.elems)...)
+			dims = v.sizes.elems
 		}
-		if v.node == nil {
-			continue
+		if v.node != nil {
+			dims = append(slices.Clone(dims), v.node.Shape()...)
 		}
-		flags = append(flags, sizeFlags(v.node.Shape())...)
-		if v.node.DType().IsFloat() || v.node.Rank() > 1 {
+		fixable, measured := im.sizeFlags(dims)
+		flags = append(flags, fixable...)
+		if v.node == nil || !measured && (v.node.DType().IsFloat() || v.node.Rank() > 1) {
 			continue
 		}
 		for n := range ancestors(v.node) {
@@ -126,11 +128,17 @@ func (im *importer) remedyFor(operands []*value) string {
 	return strings.Join(slices.Compact(flags), " ")
 }
 
-func sizeFlags(dims []graph.Dim) (flags []string) {
+// sizeFlags returns flags for the symbols of dimensions, and whether there are symbols
+// that only values say.
+func (im *importer) sizeFlags(dims []graph.Dim) (flags []string, measured bool) {
 	for _, d := range dims {
 		for _, s := range d.Symbols() {
-			flags = append(flags, fmt.Sprintf("--size %s=…", s))
+			if plain, known := im.plain[s]; known && !plain {
+				measured = true
+			} else {
+				flags = append(flags, fmt.Sprintf("--size %s=…", s))
+			}
 		}
 	}
-	return flags
+	return flags, measured
 }

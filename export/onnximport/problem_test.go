@@ -133,12 +133,14 @@ func TestRemedies(t *testing.T) {
 	symbolic, _ := r("ReduceProd", 13, v(2, 3)).file()
 	symbolicInput(symbolic, "in0")
 	shape, _ := r("Col2Im", 18, v(1, 4, 1), whole([]int{2}, 2, 2), ints(2, 2)).file()
+	measured, _ := model(13, map[string]arg{"x": v(2, 1), "shape": whole([]int{2}, 2, 3)}, []string{"y"},
+		node("Expand", []string{"x", "shape"}, []string{"e"}, nil), node("ReduceProd", []string{"e"}, []string{"y"}, nil))
 	for _, test := range []struct {
 		m    *onnxpb.ModelProto
 		want string
-	}{{symbolic, "--size N=…"}, {shape, "--value in1=…"}} {
+	}{{symbolic, "--size N=…"}, {shape, "--value in1=…"}, {measured, "--value shape=…"}} {
 		_, err := onnximport.Parse(bytesOf(test.m), onnximport.Options{})
-		if err == nil || !strings.Contains(err.Error(), test.want) {
+		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "--size size") {
 			t.Errorf("error %v, want one with %q", err, test.want)
 		}
 	}

@@ -360,15 +360,15 @@ func objective(g *graph.Graph) (sum *graph.Node, xs []*graph.Node) {
 		}
 		used = true
 		y = graph.Cast(y, tensor.Float64)
-		size, ok := y.Shape().Static()
-		if !ok {
-			continue
+		weights := graph.Cos(graph.Scale(y, 0.7)) // where only values say how many elements there are
+		if size, ok := y.Shape().Static(); ok {
+			c := tensor.New(tensor.Float64, size...)
+			for i := range tensor.Data[float64](c) {
+				tensor.Data[float64](c)[i] = math.Sin(float64(i + 1))
+			}
+			weights = g.Constant(c)
 		}
-		c := tensor.New(tensor.Float64, size...)
-		for i := range tensor.Data[float64](c) {
-			tensor.Data[float64](c)[i] = math.Sin(float64(i + 1))
-		}
-		term := graph.ReduceSum(graph.Mul(y, g.Constant(c)))
+		term := graph.ReduceSum(graph.Mul(y, weights))
 		if sum != nil {
 			term = graph.Add(sum, term)
 		}

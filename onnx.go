@@ -153,7 +153,7 @@ func (m *Model) Objective() mdsm.Objective {
 }
 
 // adam returns the optimiser of the model's run, or the paper's.
-func (m *Model) adam() mdsm.Adam {
+func (m *Model) adam() mdsm.Optimiser {
 	if m.settings != nil {
 		return m.settings.Adam()
 	}

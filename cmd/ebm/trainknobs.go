@@ -88,6 +88,8 @@ func trainKnobs() knobs[train.Settings] {
 		real("beta2", "Adam's decay of the second moment", func(s *train.Settings) *float64 { return &s.Optimiser.Beta2 }),
 		real("epsilon", "Adam's ε", func(s *train.Settings) *float64 { return &s.Optimiser.Epsilon }),
 		real("ema", "decay of averaged weights, 0 for none", func(s *train.Settings) *float64 { return &s.Optimiser.EMA }),
+		real("clip", "largest norm of a gradient over all weights, as grad_norm of the metrics is, 0 for any",
+			func(s *train.Settings) *float64 { return &s.Optimiser.Clip }),
 		word("start", "weights to begin with instead of random ones: a run, a file or a shipped model",
 			func(s *train.Settings) *string { return &s.Start }),
 		checkpointEvery(func(s *train.Settings) *train.Interval { return &s.Output.CheckpointEvery }),

@@ -25,7 +25,7 @@ func training(steps, batch int, seed uint64, o OptimiserSettings, out OutputSett
 		when(rate.Final >= 0 && rate.Final <= rate.Initial, "optimiser.learning_rate.final", rate.Final,
 			fmt.Sprintf("a number from 0 to the initial rate, %g", rate.Initial)),
 		decay("optimiser.beta1", o.Beta1), decay("optimiser.beta2", o.Beta2), decay("optimiser.ema", o.EMA),
-		positive("optimiser.epsilon", o.Epsilon),
+		positive("optimiser.epsilon", o.Epsilon), fromZero("optimiser.clip", o.Clip),
 		when(out.CheckpointEvery >= 0 || out.CheckpointEvery == Auto, "output.checkpoint_every", out.CheckpointEvery, intervals),
 		when(out.MTBF >= 0, "output.mtbf", out.MTBF, "a time such as 12h"), atLeast("output.keep_checkpoints", out.KeepCheckpoints, 0),
 		atLeast("output.log_every", out.LogEvery, 1),

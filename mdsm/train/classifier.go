@@ -76,7 +76,7 @@ func NewClassifierProblem(s ClassifierSettings, data *dataset.Set, first energy.
 //	x [N 1 16 16], label [N] (int64), learning_rate [1], step [1] (int64,
 //	from 1), and for every parameter P: P, P.m, P.v (and P.ema)
 //	→ loss [1], the cross-entropy in nats, and the outputs of mdsm.Minimise
-func ClassifierGraph(n classifier.Network, a mdsm.Adam) *graph.Graph {
+func ClassifierGraph(n classifier.Network, o mdsm.Optimiser) *graph.Graph {
 	g := graph.New("train_classifier")
 	x := g.Input("x", tensor.Float32, graph.Batch(n.InputShape()...))
 	labels := g.Input("label", tensor.Int64, x.Shape()[:1])
@@ -88,7 +88,7 @@ func ClassifierGraph(n classifier.Network, a mdsm.Adam) *graph.Graph {
 	for _, p := range n.Parameters() {
 		names = append(names, p.Name)
 	}
-	mdsm.Minimise(a, loss, 1, names, params, rate, step)
+	mdsm.Minimise(o, loss, 1, names, params, rate, step)
 	return g
 }
 

@@ -93,6 +93,9 @@ type OptimiserSettings struct {
 	Beta2        float64      `toml:"beta2"`
 	Epsilon      float64      `toml:"epsilon"`
 	EMA          float64      `toml:"ema"` // decay of averaged weights, 0 for none
+	// Clip is the largest norm of a gradient over all weights, as metrics show it, 0
+	// for any.
+	Clip float64 `toml:"clip,omitzero"`
 }
 
 // OutputSettings say what is kept while training.
@@ -119,11 +122,15 @@ func (s Settings) Network() energy.Picture {
 	}.Network()
 }
 
-// Adam returns the optimiser that s trains with.
-func (s Settings) Adam() mdsm.Adam { return s.Optimiser.adam() }
+// Adam returns the optimiser that s trains with, which may be clipped.
+func (s Settings) Adam() mdsm.Optimiser { return s.Optimiser.adam() }
 
-func (o OptimiserSettings) adam() mdsm.Adam {
-	return mdsm.Adam{Beta1: o.Beta1, Beta2: o.Beta2, Epsilon: o.Epsilon, EMA: o.EMA}
+func (o OptimiserSettings) adam() mdsm.Optimiser {
+	adam := mdsm.Adam{Beta1: o.Beta1, Beta2: o.Beta2, Epsilon: o.Epsilon, EMA: o.EMA}
+	if o.Clip > 0 {
+		return mdsm.Clipped{Optimiser: adam, Norm: o.Clip}
+	}
+	return adam
 }
 
 // Denoising returns the loss that s trains with when Objective is Denoising.

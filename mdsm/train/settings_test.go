@@ -170,6 +170,7 @@ func TestSettingsValidate(t *testing.T) {
 		"optimiser.beta1 1,":          func(s *train.Settings) { s.Optimiser.Beta1 = 1 },
 		"optimiser.ema 2,":            func(s *train.Settings) { s.Optimiser.EMA = 2 },
 		"optimiser.epsilon 0,":        func(s *train.Settings) { s.Optimiser.Epsilon = 0 },
+		"optimiser.clip -1,":          func(s *train.Settings) { s.Optimiser.Clip = -1 },
 		"output.checkpoint_every -1,": func(s *train.Settings) { s.Output.CheckpointEvery = -1 },
 		"output.keep_checkpoints -3,": func(s *train.Settings) { s.Output.KeepCheckpoints = -3 },
 		"output.log_every 0,":         func(s *train.Settings) { s.Output.LogEvery = 0 },

@@ -32,13 +32,15 @@ func measuredRows() []row {
 	for _, mode := range []string{"nearest", "linear", "cubic"} {
 		rows = append(rows, r("Resize", 18, picture, none, none, list(1, 1, 5, 6)).with("mode", mode),
 			r("Resize", 18, picture, none, half).with("mode", mode, "axes", []int{2, 3}, "coordinate_transformation_mode", "half_pixel_symmetric"),
-			r("Resize", 18, picture, none, none, list(4, 2)).with("mode", mode, "axes", []int{2, 3}, "coordinate_transformation_mode", "align_corners"))
+			r("Resize", 18, picture, none, none, list(4, 2)).
+				with("mode", mode, "axes", []int{2, 3}, "coordinate_transformation_mode", "align_corners"))
 	}
 	rows = append(rows, r("Resize", 18, picture, none, half).with("mode", "cubic", "exclude_outside", 1, "axes", []int{2, 3}),
 		r("Resize", 18, picture, floats(0, 0, 0.2, 0.1, 1, 1, 0.9, 1.2), none, list(1, 1, 2, 5)).
 			with("mode", "linear", "coordinate_transformation_mode", "tf_crop_and_resize", "extrapolation_value", 7.0),
 		r("Resize", 18, picture, none, none, list(5, 6)).with("axes", []int{2, 3}, "keep_aspect_ratio_policy", "not_larger"))
-	for _, op := range []string{"ReduceSum", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSumExp"} {
+	for _, op := range []string{"ReduceSum", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceSumSquare",
+		"ReduceLogSumExp"} {
 		rows = append(rows, r(op, 18, apart(2, 3, 2), list(1)), r(op, 18, apart(2, 3, 2), list(-1, 0)).with("keepdims", 0))
 	}
 	return append(rows, r("ReduceLogSum", 18, positive(2, 3), list(0)), r("ReduceMax", 18, whole([]int{2, 2}, 3, 1, 2, 5), list(-1)))

@@ -71,9 +71,8 @@ KINDS = {
     "train": Kind(("x", "noise", "sigma", "learning_rate", "step"), ("loss", "grad_norm"), {}, state=True),
     "sampler": Kind(("x", "noise", "temperature", "step_size"), ("x_next", "energy"),
                     {"x": 0, "noise": 1, "x_next": 0, "energy": 1}),
-    **{f"steps/{name}": STEP for name in ("gpt2", "lstm", "lora")},
+    **{f"steps/{name}": STEP for name in ("vit", "gpt2", "lstm", "lora")},
     "steps/resnet18": replace(STEP, moments=(".m",)),
-    "steps/vit": replace(STEP, inputs=(*STEP.inputs, "dropout_seed")),
     "denoise": Kind(("x",), ("denoised",), {"x": 0, "energy": 0, "denoised": 0}, more=("energy",)),
 }
 

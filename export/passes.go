@@ -235,7 +235,7 @@ func isScalar(n *graph.Node, want float64) bool {
 //
 // where pool¹ has the same window, stride 1 and full padding.
 func foldPools(g *graph.Graph) *graph.Graph {
-	users := countUsers(g)
+	users := g.Uses()
 	return rewrite(g, foldPools, func(r *graph.Rewriter, old *graph.Node, in []*graph.Node) *graph.Node {
 		switch old.Op() {
 		case graph.OpMeanPool:

@@ -14,7 +14,7 @@ import (
 func Products() Pass { return Pass{"products", products, nil} }
 
 func products(g *graph.Graph) *graph.Graph {
-	users := countUsers(g)
+	users := g.Uses()
 	return rewrite(g, products, func(r *graph.Rewriter, old *graph.Node, in []*graph.Node) *graph.Node {
 		switch old.Op() {
 		case graph.OpTranspose:
@@ -60,18 +60,4 @@ func transposed(x *graph.Node) *graph.Node {
 		return x.Inputs()[0]
 	}
 	return graph.Transpose(x, 1, 0)
-}
-
-// countUsers returns how many operands and outputs a node of g is.
-func countUsers(g *graph.Graph) map[*graph.Node]int {
-	users := make(map[*graph.Node]int)
-	for _, n := range g.Nodes() {
-		for _, in := range n.Inputs() {
-			users[in]++
-		}
-	}
-	for _, out := range g.Outputs() {
-		users[out.Node]++
-	}
-	return users
 }

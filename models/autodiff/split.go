@@ -45,7 +45,7 @@ type splitLoop struct {
 
 // regroup turns (s·u)·v into s·(u·v) where only s depends on the state: one product the fewer that has to wait.
 func regroup(body *g.Graph, carried int) *g.Graph {
-	uses := countUses(body)
+	uses := body.Uses()
 	waits := make(map[*g.Node]bool) // of the new graph
 	return g.Rewrite(body, func(r *g.Rewriter, old *g.Node, in []*g.Node) *g.Node {
 		for _, state := range r.Graph.Inputs()[:carried] {
@@ -76,24 +76,10 @@ func regroup(body *g.Graph, carried int) *g.Graph {
 	})
 }
 
-// countUses counts the operands and outputs that each node is.
-func countUses(body *g.Graph) map[*g.Node]int {
-	uses := make(map[*g.Node]int)
-	for _, n := range body.Nodes() {
-		for _, in := range n.Inputs() {
-			uses[in]++
-		}
-	}
-	for _, out := range body.Outputs() {
-		uses[out.Node]++
-	}
-	return uses
-}
-
 // findSums finds states that a step does nothing with but to add to them.
 func (l *splitLoop) findSums() {
 	l.sums = make(map[int]*g.Node)
-	uses := countUses(l.body)
+	uses := l.body.Uses()
 	for i, slot := range l.body.Inputs()[:l.carried] {
 		next := l.body.Outputs()[i].Node
 		if next.Op() != g.OpAdd || uses[next] != 1 || uses[slot] != 1 {

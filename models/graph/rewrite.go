@@ -51,6 +51,20 @@ func (g *Graph) live() []bool {
 	return g.Needed(wanted...)
 }
 
+// Uses returns how many operands and outputs each node is.
+func (g *Graph) Uses() map[*Node]int {
+	uses := make(map[*Node]int)
+	for _, n := range g.nodes {
+		for _, in := range n.inputs {
+			uses[in]++
+		}
+	}
+	for _, out := range g.outputs {
+		uses[out.Node]++
+	}
+	return uses
+}
+
 // Call adds fn's nodes to the graph of the arguments, which stand for fn's
 // inputs in order, and returns fn's outputs in order.
 func Call(fn *Graph, args ...*Node) []*Node {

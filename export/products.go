@@ -4,7 +4,7 @@ import (
 	"ebm/models/graph"
 )
 
-// Products is a pass, for the training steps of models from elsewhere, that writes
+// Products is a pass, for gradients and training steps of models from elsewhere, that writes
 // what these have much of as the matrix products that cost least:
 //
 //	(Aᵀ·B)ᵀ = Bᵀ·A        the gradient of a matrix that a model uses transposed

@@ -239,7 +239,8 @@ func writeGradient(a *app, in, out string, d onnximport.Derivatives, o onnximpor
 	if len(m.Assumes) > 0 {
 		metadata["assumes"] = strings.Join(m.Assumes, ", ")
 	}
-	file := export.Options{Doc: m.Doc, Docs: m.Docs, Metadata: metadata, Version: version(), Passes: append(export.Passes(), export.Products())}
+	file := export.Options{Doc: m.Doc, Docs: m.Docs, Metadata: metadata, Version: version(),
+		Passes: append(export.Passes(), export.Products())}
 	if err := export.WriteFile(out, m.Graph, file); err != nil {
 		return err
 	}

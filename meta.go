@@ -101,7 +101,11 @@ func (m *Meta) parseSampler(about map[string]string) error {
 		to = map[string]*float64{"start_mean": &chain.Start.Mean, "start_sigma": &chain.Start.Sigma,
 			"chain_step_size": &chain.Step.StepSize, "chain_temperature": &chain.Step.Temperature}
 	}
-	for key, number := range to {
+	for _, key := range samplerKeys() {
+		number := to[key]
+		if number == nil {
+			continue
+		}
 		v, err := strconv.ParseFloat(about[key], 64)
 		if err != nil || !(v >= 0) || math.IsInf(v, 0) || key == "tau" && !(v > 0 && v <= 1) {
 			return fmt.Errorf("metadata say %s is %q, want a number from 0, tau above 0 and up to 1", key, about[key])

@@ -161,7 +161,12 @@ func (im *importer) inputs(g *onnxpb.GraphProto) error {
 		}
 		err = graph.Catch(func() {
 			n := graph.Cast(im.graph.Input(name, declared, shape), wide)
-			im.values[name] = &value{node: n, kind: narrowKind(onnxpb.TensorProto_DataType(in.GetType().GetTensorType().GetElemType()))}
+			kind := narrowKind(onnxpb.TensorProto_DataType(in.GetType().GetTensorType().GetElemType()))
+			im.values[name] = &value{node: n, kind: kind}
+			if kind != onnxpb.TensorProto_UNDEFINED {
+				im.model.held = append(im.model.held,
+					fmt.Sprintf("input %s of type %v is held in %v, whose arithmetic does not wrap around", name, kind, wide))
+			}
 			im.model.Values[name] = n
 		})
 		if err != nil {

@@ -38,6 +38,7 @@ type Model struct {
 	// Warnings are what Differentiate found that a user may not expect.
 	Warnings []string
 	uses     map[string]*use // of values, by name
+	held     []string        // inputs of types that nodes lack, as warnings say it
 	// Dropped are outputs that Graph lacks, and why.
 	Dropped []Dropped
 	// Initial has the values of initialisers that are inputs of Graph.

@@ -54,6 +54,9 @@ func (b *differentiation) warn(slopes []*graph.Node) {
 			b.Warnings = append(b.Warnings, text)
 		}
 	}
+	for _, text := range b.Model.held {
+		say("%s", text)
+	}
 	for _, name := range b.of {
 		maker := b.use(name).maker
 		if _, chosen := b.Select[name]; !b.Seed && !chosen && maker == "Softmax" {

@@ -99,3 +99,22 @@ func TestWarnings(t *testing.T) {
 		}
 	}
 }
+
+// An input of a type that nodes lack is said to be held in another.
+func TestWarnsOfWiderTypes(t *testing.T) {
+	m, _ := model(15, map[string]arg{"x": v(2, 3), "k": {value: tensor.Of([]int32{1, 2, 3}, 3)}}, []string{"y"},
+		node("Cast", []string{"k"}, []string{"f"}, attrs{"to": int(onnxpb.TensorProto_FLOAT)}),
+		node("Mul", []string{"x", "f"}, []string{"y"}, nil))
+	for _, in := range m.Graph.Input {
+		if in.GetName() == "k" {
+			in.Type.GetTensorType().ElemType = proto.Int32(int32(onnxpb.TensorProto_UINT16))
+		}
+	}
+	got := parse(t, m, onnximport.Options{})
+	if _, err := got.Differentiate(onnximport.Derivatives{Of: []string{"y"}, Wrt: []string{"x"}}); err != nil {
+		t.Fatal(err)
+	}
+	if text := strings.Join(got.Warnings, "\n"); text != "input k of type UINT16 is held in int32, whose arithmetic does not wrap around" {
+		t.Errorf("warnings %q", text)
+	}
+}

@@ -130,13 +130,15 @@ func scanRule(n *g.Node, bars []*g.Node, want []bool) []*g.Node {
 
 // substitute returns a graph without nodes whose values are known, as inputs of it.
 func substitute(body *g.Graph, nodes, known []*g.Node) *g.Graph {
+	places := make(map[*g.Node]int) // of a node → its input's
+	for i, n := range known {
+		if n != nil {
+			places[nodes[i]] = slices.Index(body.Inputs(), n)
+		}
+	}
 	return g.Rewrite(body, func(r *g.Rewriter, old *g.Node, in []*g.Node) *g.Node {
-		if i := slices.Index(nodes, old); i >= 0 && slices.Contains(nodes[i:], old) {
-			for ; i < len(nodes); i++ {
-				if nodes[i] == old && known[i] != nil {
-					return r.Graph.Inputs()[slices.Index(body.Inputs(), known[i])]
-				}
-			}
+		if i, ok := places[old]; ok {
+			return r.Graph.Inputs()[i]
 		}
 		return r.Keep(old, in)
 	})

@@ -37,8 +37,10 @@ func (s *Session) Bind(inputs, outputs map[string]*tensor.Tensor) (*Binding, err
 }
 
 // BindHeld is Bind where runs read and write the copies of the tensors that h holds on
-// the device, in place of their own elements. Close the binding before h.
+// the device, in place of their own elements; of several devices, that one computes.
+// Close the binding before h.
 func (s *Session) BindHeld(h *Held, inputs, outputs map[string]*tensor.Tensor) (*Binding, error) {
+	s = s.beside(h)
 	b, err := s.bind(h, inputs, outputs)
 	if err != nil {
 		return nil, fmt.Errorf("bind %s: %w", s.name, err)

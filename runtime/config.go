@@ -52,8 +52,10 @@ type Config struct {
 	// Provider is Auto, CPU, CUDA or WebGPU; "" means Auto. Auto takes no WebGPU device
 	// that software plays.
 	Provider Provider
-	// Device is the number of the device, from 0.
-	Device int
+	// Devices are the numbers of the devices, from 0; none means device 0. Where there are
+	// several, every session is loaded on each, and its runs are made on the one that has
+	// least to do. The CPU, which is one device, then plays as many, for tests.
+	Devices []int
 	// Threads is the number of threads that one run computes with on the CPU;
 	// 0 means as many as the Go scheduler has processors (GOMAXPROCS).
 	Threads int
@@ -74,13 +76,28 @@ func (c Config) check() error {
 	if _, err := ParseProvider(string(c.Provider)); err != nil {
 		return err
 	}
-	if c.Device < 0 {
-		return fmt.Errorf("device %d: want 0 or more", c.Device)
+	for i, number := range c.Devices {
+		if number < 0 || slices.Contains(c.Devices[:i], number) {
+			return fmt.Errorf("device %s, want numbers from 0, each once", list(c.Devices))
+		}
 	}
 	if c.Threads < 0 {
 		return fmt.Errorf("threads %d: want 0 (all) or more", c.Threads)
 	}
 	return nil
+}
+
+// devices returns the numbers of the devices, one or more.
+func (c Config) devices() []int {
+	if len(c.Devices) == 0 {
+		return []int{0}
+	}
+	return slices.Clone(c.Devices)
+}
+
+// list writes numbers as a flag has them, such as 0,1.
+func list(numbers []int) string {
+	return strings.Trim(strings.Join(strings.Fields(fmt.Sprint(numbers)), ","), "[]")
 }
 
 func (c Config) log(format string, args ...any) {
@@ -97,7 +114,8 @@ type Info struct {
 	Providers []Provider `json:"providers"`          // the providers that work here, best first
 	Provider  Provider   `json:"provider"`           // the one in use: CPU, CUDA or WebGPU
 	Fallback  string     `json:"fallback,omitempty"` // why Auto took the CPU, in one line; empty otherwise
-	Device    int        `json:"device"`             // the number of the device
+	Device    int        `json:"device"`             // the number of the device, the first of several
+	Devices   []int      `json:"devices"`            // the numbers of all of them
 	Adapter   string     `json:"adapter,omitempty"`  // which WebGPU device it is
 	Software  bool       `json:"software,omitempty"` // a program on the CPU plays the device
 	Threads   int        `json:"threads"`            // threads of a run on the CPU

@@ -142,20 +142,45 @@ func (d *device) copy(t *tensor.Tensor, v *deviceValue, back bool) error {
 type Held struct {
 	runtime *Runtime
 	values  map[*tensor.Tensor]*deviceValue
+	besides *Held // tensors that are held there too, or nil
+	shared  bool  // it is work of a device of several
 }
 
 // Hold sets memory aside for copies of tensors. Their elements come by Upload, or by a
-// run that has them as outputs.
+// run that has them as outputs. Of several devices, it is that of the one that has least
+// to do, which Close lets go.
 func (r *Runtime) Hold(tensors ...*tensor.Tensor) (*Held, error) {
+	if len(r.each) == 0 {
+		return r.hold(nil, tensors)
+	}
+	at := r.share.take()
+	h, err := r.each[at].hold(nil, tensors)
+	if err != nil {
+		r.share.give(at)
+		return nil, err
+	}
+	h.shared = true
+	return h, nil
+}
+
+// With holds more tensors on h's device, in memory that goes by itself: close it before h.
+func (h *Held) With(tensors ...*tensor.Tensor) (*Held, error) {
+	if h.runtime == nil {
+		return nil, fmt.Errorf("held tensors: %w", ErrClosed)
+	}
+	return h.runtime.hold(h, tensors)
+}
+
+func (r *Runtime) hold(besides *Held, tensors []*tensor.Tensor) (*Held, error) {
 	if err := r.acquire(); err != nil {
 		return nil, err
 	}
-	h := &Held{runtime: r, values: make(map[*tensor.Tensor]*deviceValue)}
+	h := &Held{runtime: r, besides: besides, values: make(map[*tensor.Tensor]*deviceValue)}
 	if r.device == nil {
 		return h, nil
 	}
 	for _, t := range tensors {
-		if h.values[t] != nil {
+		if h.of(t) != nil {
 			continue
 		}
 		v, err := r.device.allocate(t)
@@ -184,7 +209,7 @@ func (h *Held) move(tensors []*tensor.Tensor, back bool) error {
 		return nil
 	}
 	for _, t := range tensors {
-		v := h.values[t]
+		v := h.of(t)
 		if v == nil {
 			return fmt.Errorf("copy %v: it is not held on the device", t)
 		}
@@ -200,7 +225,10 @@ func (h *Held) of(t *tensor.Tensor) *deviceValue {
 	if h == nil {
 		return nil
 	}
-	return h.values[t]
+	if v := h.values[t]; v != nil {
+		return v
+	}
+	return h.besides.of(t)
 }
 
 // copy is device.copy, counted.
@@ -228,5 +256,8 @@ func (h *Held) Close() error {
 	}
 	unlock()
 	h.values, h.runtime = nil, nil
+	if h.shared {
+		r.share.give(r.place)
+	}
 	return r.release()
 }

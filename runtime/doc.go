@@ -16,6 +16,7 @@
 //
 // Where a device computes, tensors that Hold keeps in its memory are what a binding
 // reads and writes (BindHeld), and Traffic counts what crosses between it and the host.
+// Several devices (Config.Devices) share runs and held tensors; Each has them one by one.
 //
 // A process has one ONNX Runtime: every Runtime in it shares the library that
 // was opened first, until the last Runtime and the last Session are closed.

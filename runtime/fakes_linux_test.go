@@ -122,7 +122,7 @@ func TestCUDAOnACPUBuild(t *testing.T) {
 	}
 	touch(t, filepath.Join(dir, providerFiles()[0]))
 	compile(t, filepath.Join(dir, providerFiles()[1]), `const char *version(void) { return "\0" "`+cpu.Info().Version+`"; }`)
-	err := probeCUDA(main, cpu.Info().Version, 0)
+	err := probeCUDA(main, cpu.Info().Version, 0, []int{0})
 	if err == nil || !strings.Contains(err.Error(), "is a CPU build") || err.Remedy != remedyCUDA {
 		t.Errorf("error %v, want that it is a CPU build", err)
 	}

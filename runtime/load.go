@@ -56,10 +56,12 @@ type SessionOptions struct {
 // 2 GB). The bytes may be reused afterwards. The error is a *ModelError, or
 // wraps ErrClosed.
 func (r *Runtime) Load(model []byte, opts SessionOptions) (*Session, error) {
-	return r.load("model", "", bytes.NewReader(model), int64(len(model)), opts,
-		func(in, out []string, o *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
-			return ort.NewDynamicAdvancedSessionWithONNXData(model, in, out, o)
-		})
+	return r.on(func(r *Runtime) (*Session, error) {
+		return r.load("model", "", bytes.NewReader(model), int64(len(model)), opts,
+			func(in, out []string, o *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
+				return ort.NewDynamicAdvancedSessionWithONNXData(model, in, out, o)
+			})
+	})
 }
 
 // LoadFile makes a session of the model in the file at path. Weights in
@@ -81,10 +83,12 @@ func (r *Runtime) LoadFile(path string, opts SessionOptions) (*Session, error) {
 	if _, err := onnxwire.CheckSeal(f, info.Size()); err != nil {
 		return nil, &ModelError{Path: path, Err: err}
 	}
-	return r.load(filepath.Base(path), path, f, info.Size(), opts,
-		func(in, out []string, o *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
-			return ort.NewDynamicAdvancedSession(path, in, out, o)
-		})
+	return r.on(func(r *Runtime) (*Session, error) {
+		return r.load(filepath.Base(path), path, f, info.Size(), opts,
+			func(in, out []string, o *ort.SessionOptions) (*ort.DynamicAdvancedSession, error) {
+				return ort.NewDynamicAdvancedSession(path, in, out, o)
+			})
+	})
 }
 
 func (r *Runtime) load(name, path string, model io.ReaderAt, size int64, opts SessionOptions,

@@ -9,6 +9,15 @@ package runtime
 // #else
 // enum { glibc = 0 };
 // #endif
+//
+// // ebm_device_count asks a library of CUDA's that the process has loaded.
+// static int ebm_device_count(const char *name, int *n) {
+// 	void *library = dlopen(name, RTLD_LAZY | RTLD_LOCAL);
+// 	int (*count)(int *) = library ? (int (*)(int *))dlsym(library, "cudaGetDeviceCount") : 0;
+// 	int known = count && count(n) == 0;
+// 	if (library) dlclose(library);
+// 	return known;
+// }
 import "C"
 
 import "unsafe"
@@ -24,6 +33,15 @@ func loadable(name string) bool {
 	}
 	C.dlclose(handle)
 	return true
+}
+
+// deviceCount asks CUDA's library called name how many devices there are.
+func deviceCount(name string) (n int, known bool) {
+	c := C.CString(name)
+	defer C.free(unsafe.Pointer(c))
+	var count C.int
+	known = C.ebm_device_count(c, &count) != 0
+	return int(count), known
 }
 
 // cLibrary is the C library that the program was built with, which is the one that

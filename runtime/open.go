@@ -32,8 +32,12 @@ var process struct {
 // keep working until they are closed.
 type Runtime struct {
 	info    Info
-	device  *device // nil on the CPU
+	device  *device // nil on the CPU; the first of several
 	traffic *Traffic
+
+	each  []*Runtime // one of each device where there are several, nil of one
+	share *share     // of all of them
+	place int        // of this one among them
 
 	mu     sync.Mutex
 	closed bool
@@ -56,23 +60,27 @@ func Open(ctx context.Context, cfg Config) (*Runtime, error) {
 	}
 	r := &Runtime{traffic: cfg.Traffic, info: Info{
 		Library: lib.path, Source: lib.source, Version: lib.version,
-		Providers: []Provider{CPU}, Provider: CPU, Device: cfg.Device, Threads: cfg.Threads, TF32: cfg.TF32,
+		Providers: []Provider{CPU}, Provider: CPU, Devices: cfg.devices(), Threads: cfg.Threads, TF32: cfg.TF32,
 	}}
+	r.info.Device = r.info.Devices[0]
 	if r.traffic == nil {
 		r.traffic = new(Traffic)
 	}
 	if r.info.Threads == 0 {
 		r.info.Threads = goruntime.GOMAXPROCS(0)
 	}
-	if err := r.chooseProvider(cfg); err != nil {
+	devices, err := r.chooseProvider(cfg)
+	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
+	r.use(devices)
 	return r, nil
 }
 
-func (r *Runtime) chooseProvider(cfg Config) error {
+// chooseProvider opens the devices of the provider, or none where the CPU computes.
+func (r *Runtime) chooseProvider(cfg Config) ([]*device, error) {
 	if cfg.Provider == CPU {
-		return nil
+		return nil, nil
 	}
 	use := func(p Provider) {
 		r.info.Providers = []Provider{p, CPU}
@@ -80,32 +88,33 @@ func (r *Runtime) chooseProvider(cfg Config) error {
 	}
 	if cfg.Provider == WebGPU {
 		use(WebGPU)
-		if err := r.openWebGPU(cfg.Device, true); err != nil {
-			return err
+		d, err := r.openWebGPU(true)
+		if err != nil {
+			return nil, err
 		}
-		return nil
+		return []*device{d}, nil
 	}
-	err := r.openCUDA(cfg.Device)
+	devices, err := r.openCUDA()
 	switch {
 	case err == nil:
 		use(CUDA)
-		return nil
-	case cfg.Provider == CUDA:
-		return err
+		return devices, nil
+	case cfg.Provider == CUDA || len(cfg.Devices) > 1: // the CPU is not what was asked for
+		return nil, err
 	}
 	r.info.Fallback = err.reason()
 	if _, ok := webgpuPlugin(r.info.Library); ok {
-		err := r.openWebGPU(cfg.Device, false)
+		d, err := r.openWebGPU(false)
 		if err == nil {
 			use(WebGPU)
-			return nil
+			return []*device{d}, nil
 		}
 		r.info.Fallback += "; " + err.reason()
 	}
 	if hasDevice() || isFile(filepath.Join(filepath.Dir(r.info.Library), providerFiles()[1])) {
 		cfg.log("computing on the CPU, not with CUDA: 'ebm runtime info' says why")
 	}
-	return nil
+	return nil, nil
 }
 
 // Info describes the library and the provider in use.
@@ -119,6 +128,11 @@ func (r *Runtime) Close() error {
 		return nil
 	}
 	r.closed = true
+	for _, one := range r.each {
+		one.mu.Lock()
+		one.closed = true
+		one.mu.Unlock()
+	}
 	return r.release()
 }
 

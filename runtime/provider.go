@@ -116,6 +116,31 @@ func missingLibraries(path string) []string {
 	return missing
 }
 
+// counted says how many devices there are.
+func counted(n int) string {
+	if n == 1 {
+		return "is 1 device"
+	}
+	return fmt.Sprintf("are %d devices", n)
+}
+
+// cudaDevices returns how many devices CUDA's own library says that there are; the
+// provider, whose file is given, names it.
+func cudaDevices(provider string) (n int, known bool) {
+	f, err := elf.Open(provider)
+	if err != nil {
+		return 0, false // not Linux
+	}
+	defer f.Close()
+	needed, err := f.ImportedLibraries()
+	for _, name := range needed {
+		if err == nil && strings.HasPrefix(name, "libcudart.so") {
+			return deviceCount(name)
+		}
+	}
+	return 0, false
+}
+
 // hasDevice reports whether the machine seems to have a device of NVIDIA's: its
 // driver's files are there, in Linux or in the Linux of Windows.
 func hasDevice() bool {
@@ -128,34 +153,45 @@ func hasDevice() bool {
 	return goruntime.GOOS == "windows" && err == nil
 }
 
-// openCUDA makes the runtime compute with CUDA, if that works.
-func (r *Runtime) openCUDA(number int) *ProviderError {
-	if wrong := probeCUDA(r.info.Library, r.info.Version, number); wrong != nil {
-		return wrong
+// openCUDA opens the devices of the runtime with CUDA, if that works.
+func (r *Runtime) openCUDA() (devices []*device, wrong *ProviderError) {
+	for _, number := range r.info.Devices {
+		if wrong := probeCUDA(r.info.Library, r.info.Version, number, r.info.Devices); wrong != nil {
+			return nil, wrong
+		}
 	}
 	process.mu.Lock()
 	defer process.mu.Unlock()
-	var err error
-	keepSignalHandlers(func() {
-		if process.calls == nil {
-			if process.calls, err = openCalls(r.info.Library); err != nil {
-				return
+	for _, number := range r.info.Devices {
+		var d *device
+		var err error
+		keepSignalHandlers(func() {
+			if process.calls == nil {
+				if process.calls, err = openCalls(r.info.Library); err != nil {
+					return
+				}
 			}
+			d, err = newCUDADevice(process.calls, number)
+		})
+		if err != nil {
+			return nil, &ProviderError{Provider: CUDA, Library: r.info.Library, Err: err, Remedy: remedyLibs,
+				Problem: fmt.Sprintf("device %d cannot hold tensors", number)}
 		}
-		r.device, err = newCUDADevice(process.calls, number)
-	})
-	if err != nil {
-		return &ProviderError{Provider: CUDA, Library: r.info.Library, Err: err, Remedy: remedyLibs,
-			Problem: fmt.Sprintf("device %d cannot hold tensors", number)}
+		process.devices = append(process.devices, d)
+		devices = append(devices, d)
 	}
-	process.devices = append(process.devices, r.device)
-	return nil
+	return devices, nil
 }
 
-// probeCUDA finds out whether CUDA works here, by running a convolution on it.
-func probeCUDA(library, version string, device int) *ProviderError {
+// probeCUDA finds out whether CUDA works here, by running a convolution on a device, one
+// of those that are asked for.
+func probeCUDA(library, version string, device int, all []int) *ProviderError {
 	if wrong := checkCUDAFiles(library, version); wrong != nil {
 		return wrong
+	}
+	if n, known := cudaDevices(filepath.Join(filepath.Dir(library), providerFiles()[1])); known && device >= n && n > 0 {
+		return &ProviderError{Provider: CUDA, Library: library,
+			Problem: fmt.Sprintf("--device %s: there %s, want numbers below %d", list(all), counted(n), n)}
 	}
 	var err error
 	keepSignalHandlers(func() { err = tryCUDA(device) })
@@ -191,14 +227,14 @@ func tryCUDA(device int) (err error) {
 	return tryConvolution(options)
 }
 
-// tryPlugin runs a convolution on a plugin provider's device.
-func (r *Runtime) tryPlugin(d epDevice) error {
+// try runs a convolution on a plugin provider's device.
+func (d *device) try() error {
 	options, err := ort.NewSessionOptions()
 	if err != nil {
 		return plain(err)
 	}
 	defer options.Destroy()
-	if err := errors.Join(options.SetLogSeverityLevel(ort.LoggingLevelFatal), r.device.calls.append(options, d, nil)); err != nil {
+	if err := errors.Join(options.SetLogSeverityLevel(ort.LoggingLevelFatal), d.calls.append(options, *d.plugin, nil)); err != nil {
 		return plain(err)
 	}
 	return tryConvolution(options)

@@ -122,7 +122,7 @@ func TestOpenErrors(t *testing.T) {
 }
 
 func TestOpenChecksConfig(t *testing.T) {
-	for _, cfg := range []Config{{Provider: "tpu"}, {Device: -1}, {Threads: -1}} {
+	for _, cfg := range []Config{{Provider: "tpu"}, {Devices: []int{-1}}, {Devices: []int{1, 1}}, {Threads: -1}} {
 		if _, err := Open(t.Context(), cfg); err == nil {
 			t.Errorf("opened with %+v", cfg)
 		}

@@ -23,6 +23,8 @@ type Session struct {
 	// Of each input and output, whether a device reads or writes it; nil on the CPU.
 	inPlace, outPlace []bool
 
+	others []*Session // the same on the other devices
+
 	mu  sync.RWMutex // held for reading by every run, for writing by Close
 	ort *ort.DynamicAdvancedSession
 	ran atomic.Bool
@@ -44,12 +46,14 @@ func (s *Session) Check(inputs map[string]*tensor.Tensor) error {
 }
 
 // Run computes all outputs of the model for inputs, which has every input of
-// the model by name. The tensors are read where they lie and must not change
+// the model by name, on the device that has least to do. The tensors are read where they lie and must not change
 // meanwhile; the outputs are new.
 //
 // A mistake in the inputs is a *ValueError. When ctx ends, the run is stopped
 // between two operators and the error wraps ctx's.
 func (s *Session) Run(ctx context.Context, inputs map[string]*tensor.Tensor) (map[string]*tensor.Tensor, error) {
+	s, done := s.turn()
+	defer done()
 	sizes := symbols{}
 	given, err := checkAll("input", s.inputs, inputs, sizes)
 	if err != nil {
@@ -229,7 +233,11 @@ func (s *Session) Close() error {
 	err := s.ort.Destroy()
 	unlock()
 	s.ort = nil
-	return errors.Join(err, s.runtime.release())
+	err = errors.Join(err, s.runtime.release())
+	for _, other := range s.others {
+		err = errors.Join(err, other.Close())
+	}
+	return err
 }
 
 // guardRun is Runtime.guard for the session's first run, in which a provider

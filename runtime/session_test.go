@@ -153,6 +153,61 @@ func TestRunFromManyGoroutines(t *testing.T) {
 	wait.Wait()
 }
 
+// Two devices, which the CPU plays, share runs: each takes those that the other has no
+// time for, and tensors are held on the one that has less to do.
+func TestDevicesShareTheWork(t *testing.T) {
+	r, err := Open(t.Context(), Config{Provider: CPU, Devices: []int{4, 2}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	each := r.Each()
+	if len(each) != 2 || each[0].Info().Device != 4 || each[1].Info().Device != 2 || r.Info().Device != 4 {
+		t.Fatalf("%+v of %+v, want the devices 4 and 2", each, r.Info())
+	}
+	s := load(t, r, affine(t))
+	for i, want := range []int{0, 1, 1} {
+		at, done := s.turn()
+		if got := at.runtime.place; got != want {
+			t.Errorf("a run on device %d, want %d", got, want)
+		}
+		if i == 1 { // it is free again
+			done()
+		}
+	}
+	clear(r.share.busy)
+	w := [2]*tensor.Tensor{tensor.Of([]float32{10, 10, 10}, 3), tensor.New(tensor.Float32, 3)}
+	var held []*Held
+	for _, want := range []*Runtime{each[0], each[1], each[0]} {
+		h, err := r.Hold(w[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.runtime != want || s.beside(h).runtime != want {
+			t.Errorf("tensors of device %d are bound to a session of %d, want %d", h.runtime.place, s.beside(h).runtime.place, want.place)
+		}
+		held = append(held, h)
+	}
+	if err := errors.Join(held[0].Close(), held[0].Close(), held[2].Close(), held[1].Close()); err != nil {
+		t.Error(err)
+	}
+	if busy := r.share.busy; busy[0] != 0 || busy[1] != 0 {
+		t.Errorf("devices have %v to do in the end, want nothing", busy)
+	}
+	heldSteps(t, r, load(t, r, step(t)), w)
+	out, err := s.Run(t.Context(), tensors{"x": tensor.Of([]float32{1, 0}, 1, 2)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantData[float32](t, out["y"], "[1 3]", 11, 22, 33)
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := each[1].Load(affine(t), SessionOptions{}); !errors.Is(err, ErrClosed) {
+		t.Errorf("a load on a device of a closed runtime: error %v, want %v", err, ErrClosed)
+	}
+}
+
 func TestRunStopsWithTheContext(t *testing.T) {
 	s := load(t, open(t), affine(t))
 	ctx, cancel := context.WithCancel(t.Context())

@@ -49,19 +49,22 @@ func webgpuPlugin(library string) (path string, ok bool) {
 	return path, isFile(path)
 }
 
-// openWebGPU makes the runtime compute on a WebGPU device: of hardware alone, unless
-// software may play it.
-func (r *Runtime) openWebGPU(number int, software bool) *ProviderError {
-	wrong := &ProviderError{Provider: WebGPU, Library: r.info.Library, Remedy: remedyWebGPU}
+// openWebGPU opens the runtime's WebGPU device: one of hardware alone, unless software
+// may play it.
+func (r *Runtime) openWebGPU(software bool) (*device, *ProviderError) {
+	wrong, number := &ProviderError{Provider: WebGPU, Library: r.info.Library, Remedy: remedyWebGPU}, r.info.Device
 	plugin, ok := webgpuPlugin(r.info.Library)
 	switch {
+	case len(r.info.Devices) > 1:
+		wrong.Problem, wrong.Remedy = fmt.Sprintf("--device %s, want one number: its plugin computes on one GPU", list(r.info.Devices)), ""
+		return nil, wrong
 	case r.info.Source == FromModuleCache || r.info.Version == crashing:
 		wrong.Problem = fmt.Sprintf("ONNX Runtime %s of the Go module crashes with the plugin, want an official build", r.info.Version)
-		return wrong
+		return nil, wrong
 	case !ok:
 		wrong.Problem = fmt.Sprintf("%s has no plugin in its folder", filepath.Base(r.info.Library))
 		wrong.Missing = webgpuFiles()[:1]
-		return wrong
+		return nil, wrong
 	}
 	process.mu.Lock()
 	defer process.mu.Unlock()
@@ -70,28 +73,27 @@ func (r *Runtime) openWebGPU(number int, software bool) *ProviderError {
 	keepSignalHandlers(func() { devices, err = registerWebGPU(r.info.Library, plugin, software) })
 	if err != nil {
 		wrong.Problem, wrong.Err, wrong.Remedy = "the plugin cannot be used", err, remedyVulkan
-		return wrong
+		return nil, wrong
 	}
 	if !software {
 		devices = slices.DeleteFunc(devices, epDevice.software)
 	}
 	if number >= len(devices) {
 		wrong.Problem, wrong.Remedy = fmt.Sprintf("%d devices were found, want one with the number %d", len(devices), number), remedyVulkan
-		return wrong
+		return nil, wrong
 	}
-	d := devices[number]
-	r.device, err = newPluginDevice(process.calls, number, d)
+	found := devices[number]
+	d, err := newPluginDevice(process.calls, number, found)
 	if err == nil {
-		keepSignalHandlers(func() { err = r.tryPlugin(d) })
+		keepSignalHandlers(func() { err = d.try() })
 	}
 	if err != nil {
-		r.device = nil
 		wrong.Problem, wrong.Err, wrong.Remedy = fmt.Sprintf("device %d cannot be used", number), err, remedyVulkan
-		return wrong
+		return nil, wrong
 	}
-	process.devices = append(process.devices, r.device)
-	r.info.Adapter, r.info.Software = d.name(), d.software()
-	return nil
+	process.devices = append(process.devices, d)
+	r.info.Adapter, r.info.Software = found.name(), found.software()
+	return d, nil
 }
 
 // registerWebGPU returns the devices of the plugin, hardware first. It registers the

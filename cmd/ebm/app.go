@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -27,7 +28,7 @@ type app struct {
 	stdout, stderr io.Writer
 
 	provider   string
-	device     int
+	devices    []int
 	threads    int
 	tf32       bool
 	ortLibrary string
@@ -43,7 +44,8 @@ type app struct {
 
 func (a *app) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.provider, "provider", "auto", "what computes: cpu, cuda, webgpu, or auto for the best there is")
-	f.IntVar(&a.device, "device", 0, "number of the device")
+	f.IntSliceVar(&a.devices, "device", nil, "numbers of the devices, such as 0,1, which share groups of chains and the shards of a batch "+
+		"(default 0)")
 	f.IntVar(&a.threads, "threads", 0, "threads of ONNX Runtime on the CPU (default all cores)")
 	f.BoolVar(&a.tf32, "tf32", false, "let CUDA round products to TF32: faster, about three digits")
 	f.StringVar(&a.ortLibrary, "ort-library", "", "ONNX Runtime's shared library, or its folder (default: found by itself)")
@@ -70,11 +72,24 @@ func (a *app) config() (runtime.Config, error) {
 	if err != nil {
 		return runtime.Config{}, usageError{err}
 	}
-	if a.threads < 0 || a.device < 0 {
-		return runtime.Config{}, usagef("--threads %d --device %d, want numbers from 0", a.threads, a.device)
+	if a.threads < 0 {
+		return runtime.Config{}, usagef("--threads %d, want a number from 0", a.threads)
 	}
-	return runtime.Config{Library: a.ortLibrary, Provider: p, Device: a.device, Threads: a.threads, TF32: a.tf32, Log: a.log,
+	for i, number := range a.devices {
+		if number < 0 || slices.Contains(a.devices[:i], number) {
+			return runtime.Config{}, usagef("--device %s, want numbers from 0, each once", commas(a.devices))
+		}
+		if p == runtime.CPU && (number > 0 || i > 0) {
+			return runtime.Config{}, usagef("--device %s with --provider cpu, which is one device, want --provider cuda", commas(a.devices))
+		}
+	}
+	return runtime.Config{Library: a.ortLibrary, Provider: p, Devices: a.devices, Threads: a.threads, TF32: a.tf32, Log: a.log,
 		Traffic: &a.counts}, nil
+}
+
+// commas writes numbers as a flag has them.
+func commas(numbers []int) string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(numbers), " ", ","), "[]")
 }
 
 // load finds a model and says when it took a part of a file.

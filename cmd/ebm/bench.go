@@ -97,6 +97,9 @@ func (f *benchFlags) bench(ctx context.Context, a *app, stdin io.Reader) error {
 	if err != nil {
 		return err
 	}
+	if f.shards == 0 {
+		spec.Settings = spec.Settings.ShardsFor(rt.Info())
+	}
 	w, err := bench.New(ctx, rt, spec)
 	if err != nil {
 		return err

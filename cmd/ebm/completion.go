@@ -3,6 +3,7 @@ package main
 import (
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -100,6 +101,14 @@ func flagValues(command, flag string) func() []string {
 	switch flag {
 	case "provider":
 		return wordsOf(runtime.Auto, runtime.CPU, runtime.CUDA, runtime.WebGPU)
+	case "device":
+		return func() []string {
+			var numbers []string
+			for i := range runtime.Devices() {
+				numbers = append(numbers, strconv.Itoa(i))
+			}
+			return numbers
+		}
 	case "run", "start":
 		return references
 	case "checkpoint":

@@ -95,14 +95,14 @@ func (a *app) merge(ctx context.Context, dirs []string, out string, asJSON bool)
 		}
 	}
 	cmd := command.make(a)
-	quiet, threads, device, library, provider := a.quiet, a.threads, a.device, a.ortLibrary, a.provider
+	quiet, threads, devices, library, provider := a.quiet, a.threads, a.devices, a.ortLibrary, a.provider
 	a.addFlags(cmd.Flags()) // which sets their defaults
 	for name, values := range j.Flags {
 		if err := setFlag(cmd.Flags(), name, values); err != nil {
 			return fmt.Errorf("%s: --%s: %w", filepath.Join(dir, parts.JobFile), name, err)
 		}
 	}
-	if a.quiet, a.threads, a.device, a.ortLibrary = quiet, threads, device, library; provider != "auto" {
+	if a.quiet, a.threads, a.devices, a.ortLibrary = quiet, threads, devices, library; provider != "auto" {
 		a.provider = provider
 	}
 	for name, value := range map[string]string{command.folder: dir, "join": "true", "json": strconv.FormatBool(asJSON)} {

@@ -11,11 +11,12 @@ import (
 	"ebm/mdsm/train"
 	"ebm/runtime"
 	"ebm/runtime/mpi"
+	"ebm/runtime/parallel"
 )
 
 // ranks connects the processes that mpirun or srun started, for a command that they make
-// together; nil where this one is alone. Rank 0 prints. Devices are taken in turn, and
-// processors shared, by the ranks of a machine.
+// together; nil where this one is alone. Rank 0 prints. Devices, one each where --device does
+// not say which, and processors are shared by the ranks of a machine.
 func (a *app) ranks() (train.Ranks, error) {
 	w, err := mpi.Open()
 	if err != nil {
@@ -26,9 +27,7 @@ func (a *app) ranks() (train.Ranks, error) {
 	}
 	a.world = w
 	local, locals := w.Local()
-	if n := runtime.Devices(); n > 0 && a.device == 0 {
-		a.device = local % n
-	}
+	a.devices = devicesOf(local, locals, a.devices, runtime.Devices())
 	if a.threads == 0 && locals > 1 {
 		// A rank that is bound to some processors sees these alone.
 		if a.threads = goruntime.NumCPU(); a.threads == runtime.Processors() {
@@ -41,6 +40,21 @@ func (a *app) ranks() (train.Ranks, error) {
 		a.log(fmt.Sprintf("%d ranks, connected by %s", w.Size(), w.Library()))
 	}
 	return w, nil
+}
+
+// devicesOf returns the devices of a rank of several on a machine: its part of those that are
+// asked for, or else one of all, in turn.
+func devicesOf(rank, ranks int, asked []int, all int) []int {
+	first, end := parallel.Part{Index: rank + 1, Count: ranks}.Range(len(asked))
+	switch {
+	case len(asked) == 0 && all == 0:
+		return nil
+	case len(asked) == 0:
+		return []int{rank % all}
+	case first == end: // more ranks than devices
+		return []int{asked[rank%len(asked)]}
+	}
+	return asked[first:end]
 }
 
 // traffic adds to a result how many ranks there were, and what sums cost rank 0.

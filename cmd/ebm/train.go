@@ -181,7 +181,7 @@ func (f *trainFlags) train(ctx context.Context, a *app, flags *pflag.FlagSet) er
 	if ranks != nil && ranks.Size() > 1 && f.time > 0 {
 		return usagef("--time %v, want --steps for %d ranks: they have clocks of their own", f.time, ranks.Size())
 	}
-	s, _, data, err := f.settings(ctx, a, flags)
+	s, file, data, err := f.settings(ctx, a, flags)
 	if err != nil {
 		return err
 	}
@@ -198,6 +198,9 @@ func (f *trainFlags) train(ctx context.Context, a *app, flags *pflag.FlagSet) er
 	rt, err := a.runtime(ctx)
 	if err != nil {
 		return err
+	}
+	if file == "" && ranks == nil && !flags.Changed("shards") {
+		s = s.ShardsFor(rt.Info())
 	}
 	t, err := f.prepare(ctx, a, s, data, begun)
 	if err != nil {

@@ -14,6 +14,9 @@ import (
 const wrongValues = `
 models --threads -1
 models --device -1
+models --device 0,0
+models --device 0,1 --provider cpu
+models --device one
 models --provider tpu
 models nosuch
 demo --steps 0 --out o

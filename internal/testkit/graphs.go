@@ -22,7 +22,23 @@ type Values = map[string]*tensor.Tensor
 // until the test ends.
 func Open(t testing.TB, threads int) *runtime.Runtime {
 	t.Helper()
-	rt, err := runtime.Open(context.Background(), runtime.Config{Provider: runtime.CPU, Threads: threads})
+	return opened(t, runtime.Config{Provider: runtime.CPU, Threads: threads})
+}
+
+// OpenDevices returns a runtime of so many devices, which the CPU plays with a thread
+// each, until the test ends.
+func OpenDevices(t testing.TB, devices int) *runtime.Runtime {
+	t.Helper()
+	c := runtime.Config{Provider: runtime.CPU, Threads: 1}
+	for i := range devices {
+		c.Devices = append(c.Devices, i)
+	}
+	return opened(t, c)
+}
+
+func opened(t testing.TB, c runtime.Config) *runtime.Runtime {
+	t.Helper()
+	rt, err := runtime.Open(context.Background(), c)
 	if err != nil {
 		t.Fatal(err)
 	}

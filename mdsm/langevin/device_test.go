@@ -3,6 +3,7 @@ package langevin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"ebm/models/energy"
 	"ebm/models/rng"
 	"ebm/models/tensor"
+	"ebm/runtime"
 	"ebm/runtime/progress"
 )
 
@@ -19,7 +21,11 @@ import (
 // CPU computes, what a device would hold is held in the host.
 func onDevice(t *testing.T, f Files) *Sampler {
 	t.Helper()
-	rt := testkit.Open(t, 2)
+	return onDevices(t, f, testkit.Open(t, 2))
+}
+
+func onDevices(t *testing.T, f Files, rt *runtime.Runtime) *Sampler {
+	t.Helper()
 	s, err := New(rt, Files{Denoise: f.Denoise, DenoiseHidden: f.DenoiseHidden, Sigma0: f.Sigma0})
 	if err != nil {
 		t.Fatal(err)
@@ -118,6 +124,25 @@ func TestCountedNoise(t *testing.T) {
 				t.Error("another seed gives the same samples")
 			}
 		})
+	}
+}
+
+// TestSeveralDevices draws chains on one device and on three, which the CPU plays: the same
+// bits, with noise of the host and of the model.
+func TestSeveralDevices(t *testing.T) {
+	set := short(40, 7)
+	set.Watch = samples.Watch{Chains: 3, Snapshots: []int{0, 3}}
+	for _, counts := range []bool{false, true} {
+		var first *tensor.Tensor
+		for _, n := range []int{1, 3} {
+			s := onDevices(t, models(t, small), testkit.OpenDevices(t, n))
+			s.device.counts = counts
+			got, _ := all(t, s, set)
+			if first == nil {
+				first = got
+			}
+			equalBits(t, fmt.Sprintf("%d devices, counted noise %t", n, counts), got, first)
+		}
 	}
 }
 

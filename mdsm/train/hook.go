@@ -79,23 +79,44 @@ func (s *state) after(ctx context.Context, u Update, current int) (_ Update, sto
 	return u, false, err
 }
 
-// hold moves the state to the memory of the device, where one computes: the first set,
+// held is the state in the memory of each device that computes.
+type held []*runtime.Held
+
+// hold moves the state to the memory of the devices, where any compute: the first set,
 // room for the other, and the inputs that stay.
-func (s *state) hold(rt *runtime.Runtime) (err error) {
+func (s *state) hold(rt *runtime.Runtime) error {
 	first := slices.AppendSeq(slices.Collect(maps.Values(s.values[0])), maps.Values(s.Fixed))
-	if s.held, err = rt.Hold(slices.Concat(first, slices.Collect(maps.Values(s.values[1])))...); err != nil {
-		return err
-	}
+	all := slices.Concat(first, slices.Collect(maps.Values(s.values[1])))
 	s.fetched = s.step
-	return s.held.Upload(first...)
+	for _, one := range rt.Each() {
+		h, err := one.Hold(all...)
+		if err == nil {
+			s.held = append(s.held, h)
+			err = h.Upload(first...)
+		}
+		if err != nil {
+			return errors.Join(err, s.held.close())
+		}
+	}
+	return nil
 }
 
-// fetch brings the state after the step at hand, a set of values, from the device.
+// close frees the state's copies, after the bindings that use them.
+func (h held) close() error {
+	var errs []error
+	for _, one := range h {
+		errs = append(errs, one.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// fetch brings the state after the step at hand, a set of values, from a device: all have
+// the same.
 func (s *state) fetch(set int) error {
 	if s.fetched == s.step {
 		return nil
 	}
-	err := s.held.Download(slices.Collect(maps.Values(s.values[set]))...)
+	err := s.held[0].Download(slices.Collect(maps.Values(s.values[set]))...)
 	if err == nil {
 		s.fetched = s.step
 	}

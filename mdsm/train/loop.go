@@ -126,7 +126,7 @@ func Run(ctx context.Context, rt *runtime.Runtime, p Problem, l Loop) (Result, e
 	if err := s.hold(rt); err != nil {
 		return Result{}, err
 	}
-	defer s.held.Close()
+	defer s.held.close()
 	u, err := s.newUpdater(rt)
 	if err != nil {
 		return Result{}, err
@@ -175,7 +175,7 @@ type state struct {
 	engine         string // what computes
 	step           int    // updates made so far
 	values         [2]map[string]*tensor.Tensor
-	held           *runtime.Held // both sets where a device computes; values are then those after step fetched
+	held           held // both sets where devices compute; values are then those after step fetched
 	fetched        int
 	rate, loss     *tensor.Tensor
 	gradNorm       *tensor.Tensor

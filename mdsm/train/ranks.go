@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"maps"
 	"slices"
+	"sync"
 
 	"ebm/export/session"
 	"ebm/models/tensor"
@@ -28,17 +29,38 @@ func (l Loop) writes() bool { return leads(l.Ranks) }
 // leads reports whether the process is rank 0, or alone.
 func leads(r Ranks) bool { return r == nil || r.Rank() == 0 }
 
-// checkRanks refuses more ranks than shards.
-func checkRanks(r Ranks, s *Shards) error {
-	shards := 1
+// checkRanks refuses more ranks, or devices in all, than shards.
+func checkRanks(r Ranks, devices int, s *Shards) error {
+	shards, what, n := 1, "devices", devices
 	if s != nil {
 		shards = s.Count
 	}
-	if r != nil && r.Size() > shards {
-		return fmt.Errorf("%d ranks, want %d at most: the batch has %d shards (--shards), which are a setting of the run", r.Size(),
+	if r != nil && r.Size() > 1 {
+		if what, n = "ranks", r.Size(); devices > 1 {
+			what, n = "devices of all ranks", n*devices
+		}
+	}
+	if n > shards {
+		return fmt.Errorf("%d %s, want %d at most: the batch has %d shards (--shards), which are a setting of the run", n, what,
 			shards, shards)
 	}
 	return nil
+}
+
+// alone is one process without others. It adds with a number of threads.
+type alone struct{ threads int }
+
+func (alone) Rank() int { return 0 }
+func (alone) Size() int { return 1 }
+
+func (a alone) Sum(ctx context.Context, total []float32, add func(lo, hi int)) error {
+	each := (len(total) + a.threads - 1) / a.threads
+	var wait sync.WaitGroup
+	for lo := 0; lo < len(total); lo += each {
+		wait.Go(func() { add(lo, min(lo+each, len(total))) })
+	}
+	wait.Wait()
+	return ctx.Err()
 }
 
 // agree reports ranks that do not begin at the same step of the same run.
@@ -85,11 +107,14 @@ func addTo(total []float32, vectors [][]float32, first bool) func(lo, hi int) {
 	}
 }
 
-// ranked computes the gradients of a rank's shards, adds them up with those of the
-// others, and makes the update. While it adds, it fills the next batch.
+// ranked computes the gradients of a rank's shards, on its devices in turn, adds them up
+// with those of the others, and makes the update, on each device the same. While it adds,
+// it fills the next batch.
 type ranked struct {
 	sharded
-	state *state
+	state   *state
+	ranks   Ranks
+	updates []bound // of each device
 	// vectors are, of each shard, all gradients in order, what all shards return, and the
 	// losses of all.
 	vectors [][]float32
@@ -100,12 +125,12 @@ type ranked struct {
 
 func newRanked(rt *runtime.Runtime, s *state) (_ *ranked, err error) {
 	n, ranks, threads := s.Shards.Count, s.Ranks, max(rt.Info().Threads, 1)
+	if ranks == nil {
+		ranks = alone{threads}
+	}
 	begin, end := ranks.Rank()*n/ranks.Size(), (ranks.Rank()+1)*n/ranks.Size()
 	mine := end - begin
-	u := &ranked{state: s, sharded: sharded{abreast: min(mine, threads), loss: s.loss}}
-	if rt.Info().Provider != runtime.CPU {
-		u.abreast = 1
-	}
+	u := &ranked{state: s, ranks: ranks, sharded: sharded{abreast: min(mine, abreast(rt)), loss: s.loss}}
 	defer func() {
 		if err != nil {
 			u.close()
@@ -130,7 +155,7 @@ func newRanked(rt *runtime.Runtime, s *state) (_ *ranked, err error) {
 		grads, returned := s.views(vector)
 		mine := rowsOf(returned, n)[i]
 		b := bound{session: loaded}
-		err := b.bind(s.held, func(from int) (in, out map[string]*tensor.Tensor) {
+		err := b.bind(s.held[(i-begin)%len(s.held)], func(from int) (in, out map[string]*tensor.Tensor) {
 			in, out = maps.Clone(parts[i]), maps.Clone(mine)
 			out["loss"] = tensor.Of(vector[length-n+i:length-n+i+1], 1)
 			for _, name := range s.Order {
@@ -143,18 +168,29 @@ func newRanked(rt *runtime.Runtime, s *state) (_ *ranked, err error) {
 			return nil, err
 		}
 	}
-	if u.last.session, err = session.Load(rt, s.Shards.Summed, nil, runtime.SessionOptions{}); err != nil {
+	if loaded, err = session.Load(rt, s.Shards.Summed, nil, runtime.SessionOptions{}); err != nil {
 		return nil, err
 	}
 	sum, returned := s.views(u.total)
 	u.returned = returned
-	return u, u.last.bind(s.held, func(from int) (in, out map[string]*tensor.Tensor) {
-		in, out = s.updated(from)
-		for name, t := range sum {
-			in[name+".grad/0"] = t
+	for k, h := range s.held {
+		b := bound{session: loaded}
+		err := b.bind(h, func(from int) (in, out map[string]*tensor.Tensor) {
+			in, out = s.updated(from)
+			for name, t := range sum {
+				in[name+".grad/0"] = t
+			}
+			if k > 0 { // all say the same
+				out["grad_norm"] = tensor.New(tensor.Float32, 1)
+			}
+			return in, out
+		})
+		u.updates = append(u.updates, b)
+		if err != nil {
+			return nil, err
 		}
-		return in, out
-	})
+	}
+	return u, nil
 }
 
 // views returns tensors of all parameters' shapes, and of those that an update returns,
@@ -183,7 +219,7 @@ func (u *ranked) update(ctx context.Context, from int) error {
 		defer close(filled)
 		u.state.fillAhead()
 	}()
-	err := u.state.Ranks.Sum(ctx, u.total, addTo(u.total, u.vectors, u.state.Ranks.Rank() == 0))
+	err := u.ranks.Sum(ctx, u.total, addTo(u.total, u.vectors, u.ranks.Rank() == 0))
 	<-filled
 	if err != nil {
 		return err
@@ -197,5 +233,12 @@ func (u *ranked) update(ctx context.Context, from int) error {
 	for name, t := range u.returned {
 		u.state.Returned[name].CopyFrom(t)
 	}
-	return u.last.bindings[from].Run(ctx)
+	return runAll(ctx, u.updates, from, len(u.updates))
+}
+
+func (u *ranked) close() {
+	u.sharded.close()
+	for i := range u.updates {
+		u.updates[i].close()
+	}
 }

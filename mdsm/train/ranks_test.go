@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -139,6 +140,49 @@ func TestRanksChangeNoBit(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(dir, "2 ranks with persistent chains")
+}
+
+// Devices, which the CPU plays, share the shards of a batch: how many there are changes no
+// bit, and a run goes on with another number.
+func TestDevicesChangeNoBit(t *testing.T) {
+	testkit.Long(t)
+	s, data := tiny()
+	s.Steps, s.Shards, s.Output.CheckpointEvery = 6, 4, 2
+	alone := trained(t, s, 2)
+	on := func(dir string, devices int, hook train.Hook) error {
+		_, err := train.Train(t.Context(), testkit.OpenDevices(t, devices), s, data, train.Options{Dir: dir, Resume: true, Hook: hook})
+		return err
+	}
+	same := func(dir, what string) {
+		t.Helper()
+		for _, file := range []string{"model.safetensors", "state.safetensors"} {
+			other := filepath.Join(dir, "checkpoints", filepath.Base(alone), file)
+			if !bytes.Equal(testkit.Read(t, filepath.Join(alone, file)), testkit.Read(t, other)) {
+				t.Errorf("%s: %s differs from that of one device", what, file)
+			}
+		}
+	}
+	for _, n := range []int{2, 3} {
+		dir := filepath.Join(t.TempDir(), "run")
+		if err := on(dir, n, nil); err != nil {
+			t.Fatal(err)
+		}
+		same(dir, fmt.Sprint(n, " devices"))
+	}
+	dir := filepath.Join(t.TempDir(), "run")
+	stop := func(_ context.Context, u train.Update) error {
+		if u.Step == 3 {
+			return train.ErrStop
+		}
+		return nil
+	}
+	if err := errors.Join(on(dir, 2, stop), on(dir, 1, nil)); err != nil {
+		t.Fatal(err)
+	}
+	same(dir, "2 devices, then 1")
+
+	err := on(filepath.Join(t.TempDir(), "run"), 5, nil)
+	testkit.WantError(t, "5 devices for 4 shards", err, "5 devices, want 4 at most", "--shards")
 }
 
 // More ranks than shards, ranks that begin at different steps, and a time are refused.

@@ -7,6 +7,7 @@ import (
 
 	"ebm/mdsm"
 	"ebm/models/energy"
+	"ebm/runtime"
 )
 
 // Settings describe a training run; they are what config.toml holds.
@@ -136,6 +137,15 @@ func (o OptimiserSettings) adam() mdsm.Optimiser {
 // Denoising returns the loss that s trains with when Objective is Denoising.
 func (s Settings) Denoising() mdsm.Objective {
 	return mdsm.Objective{Sigma0: s.Noise.Sigma0, Weighting: s.Noise.Weighting}
+}
+
+// ShardsFor returns the settings with as many shards as suit what computes, for a run that
+// begins and whose shards nobody has chosen: one for each device, and those of s on the CPU.
+func (s Settings) ShardsFor(info runtime.Info) Settings {
+	if info.Provider != runtime.CPU {
+		s.Shards = len(info.Devices)
+	}
+	return s
 }
 
 // Validate reports the first setting that cannot be, as a *SettingError.

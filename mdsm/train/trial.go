@@ -29,7 +29,7 @@ func NewTrial(rt *runtime.Runtime, p Problem, learningRate float64) (*Trial, err
 	}
 	u, err := s.newUpdater(rt)
 	if err != nil {
-		return nil, errors.Join(err, s.held.Close())
+		return nil, errors.Join(err, s.held.close())
 	}
 	return &Trial{state: s, updater: u}, nil
 }
@@ -50,7 +50,7 @@ func (t *Trial) Loss() float64 { return float64(tensor.Data[float32](t.state.los
 // Close frees the trial's sessions, and its state where a device holds it.
 func (t *Trial) Close() {
 	t.updater.close()
-	t.state.held.Close()
+	t.state.held.close()
 }
 
 // timed is how long StepsWithin measures, and the least number of steps of it.

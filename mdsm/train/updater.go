@@ -32,8 +32,7 @@ type updater interface {
 	close()
 }
 
-// newUpdater loads the update in shards where there are any and the CPU
-// computes, and as one graph elsewhere.
+// newUpdater loads the update in shards where there are any, and as one graph elsewhere.
 func (s *state) newUpdater(rt *runtime.Runtime) (updater, error) {
 	// What made the state goes back before the first step takes its memory.
 	defer debug.FreeOSMemory()
@@ -45,16 +44,16 @@ func (s *state) newUpdater(rt *runtime.Runtime) (updater, error) {
 
 // wholeUpdater is newUpdater of a run without a stage before.
 func (s *state) wholeUpdater(rt *runtime.Runtime) (updater, error) {
-	if err := checkRanks(s.Ranks, s.Shards); err != nil {
+	if err := checkRanks(s.Ranks, len(rt.Each()), s.Shards); err != nil {
 		return nil, err
 	}
-	if s.Ranks != nil && s.Shards != nil {
+	switch {
+	case s.Shards == nil:
+		return newWhole(rt, s)
+	case s.Ranks != nil || len(rt.Each()) > 1:
 		return newRanked(rt, s)
 	}
-	if s.Shards != nil && rt.Info().Provider == runtime.CPU {
-		return newSharded(rt, s)
-	}
-	return newWhole(rt, s)
+	return newSharded(rt, s)
 }
 
 // Stage is the first part of a run.
@@ -156,7 +155,7 @@ func newWhole(rt *runtime.Runtime, s *state) (*whole, error) {
 		return nil, err
 	}
 	w := &whole{bound{session: loaded}}
-	err = w.bind(s.held, func(from int) (in, out map[string]*tensor.Tensor) {
+	err = w.bind(s.held[0], func(from int) (in, out map[string]*tensor.Tensor) {
 		in, out = s.updated(from)
 		maps.Copy(in, inputs)
 		maps.Copy(out, s.Returned)
@@ -184,9 +183,11 @@ func (s *state) updated(from int) (in, out map[string]*tensor.Tensor) {
 func (w *whole) update(ctx context.Context, from int) error { return w.bindings[from].Run(ctx) }
 
 // sharded computes gradients of parts of the batch side by side, and then one
-// update with their mean. How many threads there are changes no bit.
+// update with their mean. How many threads there are changes no bit. A device computes
+// them one after another, and keeps the gradients.
 type sharded struct {
-	gradients []bound // of each part; they share a session
+	held      *runtime.Held // of the gradients
+	gradients []bound       // of each part; they share a session
 	losses    []*tensor.Tensor
 	loss      *tensor.Tensor // the mean
 	last      bound
@@ -195,31 +196,34 @@ type sharded struct {
 
 func newSharded(rt *runtime.Runtime, s *state) (_ *sharded, err error) {
 	n, threads := s.Shards.Count, max(rt.Info().Threads, 1)
-	u := &sharded{abreast: min(n, threads), loss: s.loss}
+	u := &sharded{abreast: min(n, abreast(rt)), loss: s.loss}
 	defer func() {
 		if err != nil {
 			u.close()
 		}
 	}()
+	grads := make(map[string]*tensor.Tensor)
+	for i := range n {
+		for _, name := range s.Order {
+			grads[fmt.Sprintf("%s.grad/%d", name, i)] = tensor.New(tensor.Float32, s.values[0][name].Shape()...)
+		}
+	}
+	if u.held, err = s.held[0].With(slices.Collect(maps.Values(grads))...); err != nil {
+		return nil, err
+	}
 	parts, returned := s.parts(n), rowsOf(s.Returned, n)
 	loaded, err := load(rt, s.Shards.Gradient, parts[0], max(threads/n, 1))
 	if err != nil {
 		return nil, err
 	}
-	grads := make(map[string]*tensor.Tensor)
 	for i := range n {
 		u.losses = append(u.losses, tensor.New(tensor.Float32, 1))
 		b := bound{session: loaded}
-		err := b.bind(s.held, func(from int) (in, out map[string]*tensor.Tensor) {
+		err := b.bind(u.held, func(from int) (in, out map[string]*tensor.Tensor) {
 			in, out = maps.Clone(parts[i]), maps.Clone(returned[i])
 			out["loss"] = u.losses[i]
 			for _, name := range s.Order {
-				key := fmt.Sprintf("%s.grad/%d", name, i)
-				if grads[key] == nil {
-					grads[key] = tensor.New(tensor.Float32, s.values[from][name].Shape()...)
-				}
-				in[name] = s.values[from][name]
-				out[name+".grad"] = grads[key]
+				in[name], out[name+".grad"] = s.values[from][name], grads[fmt.Sprintf("%s.grad/%d", name, i)]
 			}
 			return in, out
 		})
@@ -231,7 +235,7 @@ func newSharded(rt *runtime.Runtime, s *state) (_ *sharded, err error) {
 	if u.last.session, err = load(rt, s.Shards.Update, nil, 0); err != nil {
 		return nil, err
 	}
-	return u, u.last.bind(s.held, func(from int) (in, out map[string]*tensor.Tensor) {
+	return u, u.last.bind(u.held, func(from int) (in, out map[string]*tensor.Tensor) {
 		in, out = s.updated(from)
 		for name, t := range grads {
 			in[name] = t
@@ -265,13 +269,18 @@ func rowsOf(whole map[string]*tensor.Tensor, n int) []map[string]*tensor.Tensor 
 
 // compute computes the gradients of the shards, some side by side.
 func (u *sharded) compute(ctx context.Context, from int) error {
-	errs := make([]error, len(u.gradients))
-	slots := make(chan struct{}, u.abreast)
+	return runAll(ctx, u.gradients, from, u.abreast)
+}
+
+// runAll runs bindings, some side by side.
+func runAll(ctx context.Context, all []bound, from, abreast int) error {
+	errs := make([]error, len(all))
+	slots := make(chan struct{}, abreast)
 	var wait sync.WaitGroup
-	for i := range u.gradients {
+	for i := range all {
 		slots <- struct{}{}
 		wait.Go(func() {
-			errs[i] = u.gradients[i].bindings[from].Run(ctx)
+			errs[i] = all[i].bindings[from].Run(ctx)
 			<-slots
 		})
 	}
@@ -298,4 +307,14 @@ func (u *sharded) close() {
 	if u.last.session != nil {
 		u.last.close()
 	}
+	u.held.Close()
+}
+
+// abreast returns how many shards are computed side by side: one on each device, or
+// thread.
+func abreast(rt *runtime.Runtime) int {
+	if rt.Info().Provider != runtime.CPU {
+		return len(rt.Each())
+	}
+	return max(rt.Info().Threads, 1)
 }

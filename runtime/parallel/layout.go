@@ -20,7 +20,8 @@ type Layout struct {
 // model is fixed to, 0 for none. batch, when it is not 0, bounds the chains that
 // are computed at once; on a device it is the size of a group, 128 when it is 0.
 func NewLayout(info runtime.Info, shape []int, fixed, batch int) Layout {
-	l := Layout{Shape: slices.Clone(shape), Workers: 2} // on a device one group prepares its noise while the other computes
+	// On each device one group prepares its noise while the other computes.
+	l := Layout{Shape: slices.Clone(shape), Workers: 2 * max(len(info.Devices), 1)}
 	onCPU := info.Provider == runtime.CPU
 	switch {
 	case fixed > 0:

@@ -5,7 +5,9 @@ package bench
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -15,6 +17,7 @@ import (
 
 	"ebm"
 	"ebm/export"
+	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/rng"
 	"ebm/models/tensor"
@@ -30,7 +33,10 @@ type counters struct {
 	Up, Ups, Down, Downs, Inside, Insides, Launches, Graphs, Library, Memory, Peak uint64
 }
 
-func seenSoFar(t *testing.T) (c counters) {
+func seenSoFar(t *testing.T) (c counters) { return seenOn(t, -1) }
+
+// seenOn returns the counters of a device, of all for −1.
+func seenOn(t *testing.T, device int) (c counters) {
 	t.Helper()
 	path := os.Getenv("EBM_CUDA_COUNTS")
 	f, err := os.Open(path)
@@ -38,6 +44,9 @@ func seenSoFar(t *testing.T) (c counters) {
 		t.Fatalf("the counters of EBM_CUDA_COUNTS: %v", err)
 	}
 	defer f.Close()
+	if _, err := f.Seek(int64((1+device)*binary.Size(c)), io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
 	if err := binary.Read(f, binary.LittleEndian, &c); err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}
@@ -45,16 +54,17 @@ func seenSoFar(t *testing.T) (c counters) {
 }
 
 // since returns what was counted after c, memory apart.
-func since(t *testing.T, c counters) counters {
-	now := seenSoFar(t)
+func since(t *testing.T, c counters) counters { return seenSoFar(t).after(c) }
+
+func (now counters) after(c counters) counters {
 	return counters{Up: now.Up - c.Up, Ups: now.Ups - c.Ups, Down: now.Down - c.Down, Downs: now.Downs - c.Downs,
 		Inside: now.Inside - c.Inside, Insides: now.Insides - c.Insides, Launches: now.Launches - c.Launches,
 		Graphs: now.Graphs - c.Graphs, Library: now.Library - c.Library}
 }
 
-func cuda(t *testing.T) *runtime.Runtime {
+func cuda(t *testing.T, devices ...int) *runtime.Runtime {
 	t.Helper()
-	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CUDA})
+	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CUDA, Devices: devices})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +252,9 @@ func TestCUDASteps(t *testing.T) {
 	rt := cuda(t)
 	const batch, tables = 4, 4096 // Concat sends tables of its operands' places
 	for _, job := range []Job{Score, Train, Sample} {
-		w := ready(t, rt, tiny(t, job, batch))
+		spec := tiny(t, job, batch)
+		spec.Settings = spec.Settings.ShardsFor(rt.Info())
+		w := ready(t, rt, spec)
 		if _, err := w.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -273,5 +285,98 @@ func TestCUDASteps(t *testing.T) {
 		if uint64(up) > each.Up || uint64(up)+tables < each.Up || uint64(down) != each.Down {
 			t.Errorf("%s: the runtime counts %d B up and %d B down, the stub %d and %d", job, up, down, each.Up, each.Down)
 		}
+	}
+}
+
+// Two devices share what there is to do. Models and the state of a training go to each once; groups
+// of chains, and the shards of a batch, to one of them; gradients come to the host, and their sum
+// goes to both.
+func TestCUDADevices(t *testing.T) {
+	one, two := cuda(t), cuda(t, 0, 1)
+	const tables = 8192 // of Concat's operands, in all runs
+	between := func(name string, got, from, room uint64) {
+		t.Helper()
+		if got < from || got > from+room {
+			t.Errorf("%s: %d bytes, want %d and at most %d more", name, got, from, room)
+		}
+	}
+	both := func() [2]counters { return [2]counters{seenOn(t, 0), seenOn(t, 1)} }
+	each := func(before [2]counters) [2]counters {
+		now := both()
+		return [2]counters{now[0].after(before[0]), now[1].after(before[1])}
+	}
+
+	model, err := export.Bytes(mdsm.ScoreGraph(tiny(t, Score, 1).Settings.Network(), tiny(t, Score, 1).Weights), export.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded := func(rt *runtime.Runtime) [2]counters {
+		before := both()
+		s, err := rt.Load(model, runtime.SessionOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		return each(before)
+	}
+	alone, shared := loaded(one), loaded(two)
+	if alone[0].Up == 0 || alone[1].Up != 0 || shared[0].Up != alone[0].Up || shared[1].Up != alone[0].Up {
+		t.Errorf("a model takes %d bytes to the devices, want the %d of one device to each of two", []uint64{shared[0].Up, shared[1].Up},
+			alone[0].Up)
+	}
+
+	const group, groups, steps, chains = 128, 4, 7, 128 * 4
+	work := ready(t, two, tiny(t, Sample, chains))
+	if _, err := work.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := both()
+	if _, err := work.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sampled := each(before)
+	x := uint64(4 * tensor.Volume(work.Settings.Network().InputShape()))
+	up, down := x*group+8*group+8+steps*(8+4+4), x*group+4*group // as TestCUDASteps has them
+	for i, c := range sampled {
+		t.Logf("%d chains, device %d: %d B up, %d B down, %d launches", chains, i, c.Up, c.Down, c.Launches)
+		if c.Down == 0 || c.Down%down != 0 {
+			t.Errorf("device %d: %d bytes of samples, want those of one group or more, of %d", i, c.Down, down)
+		}
+		between(fmt.Sprintf("device %d: chains", i), c.Up, c.Down/down*up, tables)
+	}
+	if all := sampled[0].Down + sampled[1].Down; all != groups*down {
+		t.Errorf("%d bytes of samples, want %d", all, groups*down)
+	}
+
+	const batch = 4
+	spec := tiny(t, Train, batch)
+	spec.Settings = spec.Settings.ShardsFor(two.Info())
+	var weights uint64
+	for _, w := range spec.Weights {
+		weights += uint64(4 * w.Len())
+	}
+	// Weights and two moments, and the first step.
+	step := batch/2*(2*x+4) + 4 + 8 + weights
+	before = both()
+	work = ready(t, two, spec)
+	for i, c := range each(before) {
+		between(fmt.Sprintf("device %d: a training's state", i), c.Up, 3*weights+step, tables)
+	}
+	before = both()
+	if _, err := work.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range each(before) {
+		t.Logf("training, device %d: %d B up, %d B down, %d launches", i, c.Up, c.Down, c.Launches)
+		between(fmt.Sprintf("device %d: a training step", i), c.Up, step, tables)
+		if want := weights + 4 + 4; c.Down != want { // gradients, loss, and their norm
+			t.Errorf("device %d: a training step brings %d bytes to the host, want %d", i, c.Down, want)
+		}
+	}
+
+	var wrong *runtime.ProviderError
+	_, err = runtime.Open(t.Context(), runtime.Config{Provider: runtime.CUDA, Devices: []int{0, 7}})
+	if !errors.As(err, &wrong) || !strings.Contains(err.Error(), "--device 0,7: there are 2 devices") {
+		t.Errorf("device 7 of 2: error %v, want how many there are", err)
 	}
 }

@@ -80,7 +80,8 @@ func (s *study) timed(ctx context.Context, preset string, updates int) (timedRun
 		if err != nil {
 			return t, err
 		}
-		if _, err := train.Train(ctx, s.rt, *set, data, train.Options{Dir: dir, Resume: true, Progress: s.Progress}); err != nil {
+		shared := set.ShardsFor(s.rt.Info())
+		if _, err := train.Train(ctx, s.rt, shared, data, train.Options{Dir: dir, Resume: true, Progress: s.Progress}); err != nil {
 			return t, err
 		}
 	}

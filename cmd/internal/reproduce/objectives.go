@@ -142,6 +142,7 @@ func (s *study) pointsModel(ctx context.Context, name string, objective train.Ob
 	dir := filepath.Join(s.Dir, "runs", name+"-"+string(objective))
 	if newest, err := train.Newest(dir); err != nil || newest.Step < set.Steps {
 		s.Log(fmt.Sprintf("training %s by %s: %s, %d steps", name, objective, set.NetworkName(), set.Steps))
+		set = set.ShardsFor(s.rt.Info())
 		if _, err := train.Train(ctx, s.rt, set, data, train.Options{Dir: dir, Resume: true, Progress: s.Progress}); err != nil {
 			return nil, err
 		}

@@ -146,6 +146,7 @@ func (s *study) trained(ctx context.Context, name string, set train.Settings) (*
 		}
 		set.Data.Dir = s.Data[set.Data.Name]
 		s.Log(fmt.Sprintf("training %s: %v, %d steps of %d pictures of %s", name, set.Network(), set.Steps, set.Batch, data.Name))
+		set = set.ShardsFor(s.rt.Info())
 		if _, err := train.Train(ctx, s.rt, set, data, train.Options{Dir: dir, Resume: true, Progress: s.Progress}); err != nil {
 			return nil, err
 		}

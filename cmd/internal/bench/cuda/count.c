@@ -24,18 +24,25 @@ static void *next(const char *name) {
 	static result (*real)(__VA_ARGS__); \
 	if (!real) real = next(name)
 
+// here is the device that the thread computes on.
+static int here(void) {
+	NEXT("cudaGetDevice", int, int *);
+	int device = 0;
+	return real(&device) == 0 ? device : 0;
+}
+
 // Sizes of allocations, by address.
-static struct block { struct block *next; void *at; size_t size; } *blocks;
+static struct block { struct block *next; void *at; size_t size; int device; } *blocks;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void taken(void *at, size_t size) {
 	struct block *b = malloc(sizeof *b);
 	if (!b) return;
 	pthread_mutex_lock(&lock);
-	*b = (struct block){blocks, at, size};
+	*b = (struct block){blocks, at, size, here()};
 	blocks = b;
 	pthread_mutex_unlock(&lock);
-	count_memory((int64_t)size);
+	count_memory(b->device, (int64_t)size);
 }
 
 static void given(void *at) {
@@ -44,7 +51,7 @@ static void given(void *at) {
 		if ((*p)->at == at) {
 			struct block *b = *p;
 			*p = b->next;
-			count_memory(-(int64_t)b->size);
+			count_memory(b->device, -(int64_t)b->size);
 			free(b);
 			break;
 		}
@@ -89,19 +96,19 @@ static enum direction by_address(const void *to, const void *from, int kind) {
 
 int cudaMemcpy(void *to, const void *from, size_t n, int kind) {
 	NEXT("cudaMemcpy", int, void *, const void *, size_t, int);
-	count_copy(by_address(to, from, kind), n);
+	count_copy(here(), by_address(to, from, kind), n);
 	return real(to, from, n, kind);
 }
 
 int cudaMemcpyAsync(void *to, const void *from, size_t n, int kind, void *stream) {
 	NEXT("cudaMemcpyAsync", int, void *, const void *, size_t, int, void *);
-	count_copy(by_address(to, from, kind), n);
+	count_copy(here(), by_address(to, from, kind), n);
 	return real(to, from, n, kind, stream);
 }
 
 int cudaMemcpy2DAsync(void *to, size_t dp, const void *from, size_t sp, size_t w, size_t h, int kind, void *stream) {
 	NEXT("cudaMemcpy2DAsync", int, void *, size_t, const void *, size_t, size_t, size_t, int, void *);
-	count_copy(by_address(to, from, kind), w * h);
+	count_copy(here(), by_address(to, from, kind), w * h);
 	return real(to, dp, from, sp, w, h, kind, stream);
 }
 
@@ -109,24 +116,24 @@ struct dim3 { unsigned x, y, z; };
 
 int cudaLaunchKernel(const void *f, struct dim3 grid, struct dim3 block, void **args, size_t shared, void *stream) {
 	NEXT("cudaLaunchKernel", int, const void *, struct dim3, struct dim3, void **, size_t, void *);
-	count(LAUNCHES, 1);
+	count(here(), LAUNCHES, 1);
 	return real(f, grid, block, args, shared, stream);
 }
 
 int __cudaLaunchKernel(void *f, struct dim3 grid, struct dim3 block, void **args, size_t shared, void *stream) {
 	NEXT("__cudaLaunchKernel", int, void *, struct dim3, struct dim3, void **, size_t, void *);
-	count(LAUNCHES, 1);
+	count(here(), LAUNCHES, 1);
 	return real(f, grid, block, args, shared, stream);
 }
 
 int cudaLaunchKernelExC(const void *config, const void *f, void **args) {
 	NEXT("cudaLaunchKernelExC", int, const void *, const void *, void **);
-	count(LAUNCHES, 1);
+	count(here(), LAUNCHES, 1);
 	return real(config, f, args);
 }
 
 int cudaGraphLaunch(void *graph, void *stream) {
 	NEXT("cudaGraphLaunch", int, void *, void *);
-	count(GRAPHS, 1);
+	count(here(), GRAPHS, 1);
 	return real(graph, stream);
 }

@@ -6,11 +6,12 @@ import struct
 NAMES = ("up", "ups", "down", "downs", "inside", "insides", "launches", "graphs", "library", "memory", "peak")
 
 
-def read(path):
-    """The counters in a file, by name; zeros while nothing has been counted."""
+def read(path, device=None):
+    """The counters in a file, by name, of all devices or of one; zeros while nothing has been counted."""
     try:
         data = pathlib.Path(path).read_bytes()
     except FileNotFoundError:
         data = b""
     size = 8 * len(NAMES)
-    return dict(zip(NAMES, struct.unpack(f"<{len(NAMES)}Q", data.ljust(size, b"\0")[:size])))
+    first = 0 if device is None else size * (1 + device)
+    return dict(zip(NAMES, struct.unpack(f"<{len(NAMES)}Q", data[first : first + size].ljust(size, b"\0"))))

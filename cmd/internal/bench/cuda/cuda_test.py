@@ -103,16 +103,19 @@ class Stubs(unittest.TestCase):
             (folder / "user.c").write_text("""
                 #include <stddef.h>
                 int cudaMalloc(void **, size_t), cudaFree(void *), cudaMemcpy(void *, const void *, size_t, int), cudaGraphLaunch(void *, void *);
-                int __cudaLaunchKernel(void);
+                int __cudaLaunchKernel(void), cudaGetDeviceCount(int *), cudaSetDevice(int);
                 int cudaDeviceSynchronize(void);
                 int main(void) {
                     char here[64] = "text", back[64]; void *a, *b;
                     if (cudaMalloc(&a, 100) || cudaMalloc(&b, 1000) || cudaDeviceSynchronize()) return 1;
                     cudaMemcpy(a, here, 64, 4); cudaMemcpy((char *)b + 8, a, 32, 0); cudaMemcpy(back, (char *)b + 8, 16, 2);
+                    int n = 0;
+                    if (cudaGetDeviceCount(&n) || cudaSetDevice(n) == 0 || cudaSetDevice(n - 1)) return 2;
                     __cudaLaunchKernel(); __cudaLaunchKernel(); cudaGraphLaunch(a, 0); cudaFree(a);
                     return back[0] != 't';
                 }""")
-            names = {"cudaMalloc", "cudaFree", "cudaMemcpy", "cudaGraphLaunch", "__cudaLaunchKernel", "cudaDeviceSynchronize"}
+            names = {"cudaGetDevice", "cudaGetDeviceCount", "cudaSetDevice", "cudaMalloc", "cudaFree", "cudaMemcpy",
+                     "cudaGraphLaunch", "__cudaLaunchKernel", "cudaDeviceSynchronize"}
             part, done = stubs.written("libcudart.so.13")
             self.assertLessEqual(names - {"cudaDeviceSynchronize"}, done)
             keep = stubs.wanted
@@ -127,6 +130,13 @@ class Stubs(unittest.TestCase):
             self.assertEqual(counts.read(folder / "counts"), {
                 "up": 64, "ups": 1, "down": 16, "downs": 1, "inside": 32, "insides": 1, "launches": 2, "graphs": 1, "library": 0,
                 "memory": 1000, "peak": 1100})
+
+            # Of two devices, each has what was asked of it.
+            env = {"LD_LIBRARY_PATH": str(folder), "EBM_CUDA_COUNTS": str(folder / "two"), "EBM_CUDA_DEVICES": "2"}
+            subprocess.run([folder / "user"], check=True, env=env)
+            both, one, other = (counts.read(folder / "two", device) for device in (None, 0, 1))
+            self.assertEqual({k: v for k, v in other.items() if v}, {"launches": 2, "graphs": 1})
+            self.assertEqual((one["up"], one["peak"], both["up"], both["launches"]), (64, 1100, 64, 2))
 
             # The library that is preloaded on a device counts the same of what is asked for.
             subprocess.run(["cc", "-shared", "-fPIC", "-std=gnu11", str(pathlib.Path(kit.HERE) / "count.c"), "-pthread", "-ldl",

@@ -17,18 +17,27 @@ static int handle(void **p) { // of an object that nothing is done with
 
 enum kind { HOST = 1, DEVICE = 2 }; // cudaMemoryType
 
-static struct block { struct block *next; char *at; size_t size; enum kind kind; } *blocks;
+static struct block { struct block *next; char *at; size_t size; enum kind kind; int device; } *blocks;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+// The device of each thread. EBM_CUDA_DEVICES says how many there are, 1 without it; all are
+// the same, and their memory is apart by its addresses.
+static __thread int current;
+
+static int device_count(void) {
+	const char *n = getenv("EBM_CUDA_DEVICES");
+	return n && atoi(n) > 0 ? atoi(n) : 1;
+}
 
 static int take(void **p, size_t n, enum kind kind) {
 	struct block *b = malloc(sizeof *b);
 	*p = calloc(1, n ? n : 1);
 	if (!b || !*p) return 2; // cudaErrorMemoryAllocation
 	pthread_mutex_lock(&lock);
-	*b = (struct block){blocks, *p, n, kind};
+	*b = (struct block){blocks, *p, n, kind, current};
 	blocks = b;
 	pthread_mutex_unlock(&lock);
-	if (kind == DEVICE) count_memory((int64_t)n);
+	if (kind == DEVICE) count_memory(current, (int64_t)n);
 	return 0;
 }
 
@@ -38,7 +47,7 @@ static int give(void *p) {
 		if ((*q)->at == p) {
 			struct block *b = *q;
 			*q = b->next;
-			if (b->kind == DEVICE) count_memory(-(int64_t)b->size);
+			if (b->kind == DEVICE) count_memory(b->device, -(int64_t)b->size);
 			free(b);
 			break;
 		}
@@ -48,12 +57,12 @@ static int give(void *p) {
 	return 0;
 }
 
-// where returns the kind of memory at p, 0 for memory of the program's own.
-static int where(const void *p) {
+// where returns the kind of memory at p, 0 for memory of the program's own, and its device.
+static int where(const void *p, int *device) {
 	int kind = 0;
 	pthread_mutex_lock(&lock);
 	for (struct block *b = blocks; b && !kind; b = b->next)
-		if ((const char *)p >= b->at && (const char *)p < b->at + (b->size ? b->size : 1)) kind = b->kind;
+		if ((const char *)p >= b->at && (const char *)p < b->at + (b->size ? b->size : 1)) kind = b->kind, *device = b->device;
 	pthread_mutex_unlock(&lock);
 	return kind;
 }
@@ -67,14 +76,15 @@ int cudaFreeAsync(void *p, void *stream) { return give(p); }
 int cudaFreeHost(void *p) { return give(p); }
 int cudaMemGetInfo(size_t *left, size_t *all) { return *left = *all = (size_t)16 << 30, 0; }
 
-// The direction is taken from the addresses, whatever the caller says it is.
-static enum direction direction(const void *to, const void *from) {
-	int to_device = where(to) == DEVICE, from_device = where(from) == DEVICE;
-	return from_device ? (to_device ? TO_DEVICE_FROM_DEVICE : TO_HOST) : (to_device ? TO_DEVICE : TO_HOST_FROM_HOST);
+// The direction, and whose copy it is, are taken from the addresses, whatever the caller says.
+static void count_by_address(const void *to, const void *from, size_t n) {
+	int device = current;
+	int from_device = where(from, &device) == DEVICE, to_device = where(to, &device) == DEVICE;
+	count_copy(device, from_device ? (to_device ? TO_DEVICE_FROM_DEVICE : TO_HOST) : (to_device ? TO_DEVICE : TO_HOST_FROM_HOST), n);
 }
 
 static int copy(void *to, const void *from, size_t n) {
-	count_copy(direction(to, from), n);
+	count_by_address(to, from, n);
 	memmove(to, from, n);
 	return 0;
 }
@@ -82,7 +92,7 @@ static int copy(void *to, const void *from, size_t n) {
 int cudaMemcpy(void *to, const void *from, size_t n, int kind) { return copy(to, from, n); }
 int cudaMemcpyAsync(void *to, const void *from, size_t n, int kind, void *stream) { return copy(to, from, n); }
 int cudaMemcpy2DAsync(void *to, size_t dp, const void *from, size_t sp, size_t w, size_t h, int kind, void *stream) {
-	count_copy(direction(to, from), w * h);
+	count_by_address(to, from, w * h);
 	for (size_t i = 0; i < h; i++) memmove((char *)to + i * dp, (const char *)from + i * sp, w);
 	return 0;
 }
@@ -90,7 +100,8 @@ int cudaMemset(void *p, int v, size_t n) { return memset(p, v, n), 0; }
 int cudaMemsetAsync(void *p, int v, size_t n, void *stream) { return memset(p, v, n), 0; }
 
 int cudaPointerGetAttributes(void *answer, const void *p) {
-	struct { int type, device; void *on_device, *on_host; } a = {where(p), 0, (void *)p, (void *)p};
+	struct { int type, device; void *on_device, *on_host; } a = {0, 0, (void *)p, (void *)p};
+	a.type = where(p, &a.device);
 	memcpy(answer, &a, sizeof a);
 	return 0;
 }
@@ -132,8 +143,9 @@ int cudaDeviceGetAttribute(int *answer, int which, int device) {
 	}
 	return 0;
 }
-int cudaGetDeviceCount(int *n) { return *n = 1, 0; }
-int cudaGetDevice(int *n) { return *n = 0, 0; }
+int cudaGetDeviceCount(int *n) { return *n = device_count(), 0; }
+int cudaGetDevice(int *n) { return *n = current, 0; }
+int cudaSetDevice(int n) { return n < 0 || n >= device_count() ? 101 : (current = n, 0); } // cudaErrorInvalidDevice
 int cudaDriverGetVersion(int *v) { return *v = 13000, 0; }
 int cudaRuntimeGetVersion(int *v) { return *v = 13000, 0; }
 const char *cudaGetErrorString(int e) { return "an error of the stub"; }
@@ -169,11 +181,11 @@ int cudaStreamBeginCapture(void *stream, int mode) { return capturing = 1, 0; }
 int cudaStreamIsCapturing(void *stream, int *status) { return *status = capturing, 0; }
 int cudaStreamEndCapture(void *stream, void **graph) { return capturing = 0, handle(graph); }
 int cudaGraphInstantiate(void **p, void *graph, unsigned long long flags) { return handle(p); }
-int cudaGraphLaunch(void *graph, void *stream) { return count(GRAPHS, 1), 0; }
-int cudaLaunchKernel(void) { return count(LAUNCHES, 1), 0; }
-int cudaLaunchKernelExC(void) { return count(LAUNCHES, 1), 0; }
-int cudaLaunchCooperativeKernel(void) { return count(LAUNCHES, 1), 0; }
-int __cudaLaunchKernel(void) { return count(LAUNCHES, 1), 0; }
+int cudaGraphLaunch(void *graph, void *stream) { return count(current, GRAPHS, 1), 0; }
+int cudaLaunchKernel(void) { return count(current, LAUNCHES, 1), 0; }
+int cudaLaunchKernelExC(void) { return count(current, LAUNCHES, 1), 0; }
+int cudaLaunchCooperativeKernel(void) { return count(current, LAUNCHES, 1), 0; }
+int __cudaLaunchKernel(void) { return count(current, LAUNCHES, 1), 0; }
 int __cudaGetKernel(void **kernel, void *f) { return *kernel = f, 0; }
 void **__cudaRegisterFatBinary(void *image) { return calloc(1, 64); }
 int cudaLibraryLoadData(void **p) { return handle(p); }

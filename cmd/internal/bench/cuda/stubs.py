@@ -5,7 +5,8 @@
 The provider's own file says which functions it wants of which library, so that this follows its
 versions. Those that must do something are in stubs.c; the others answer "success". Kernels do
 nothing: results mean nothing, but operators are placed, memory is taken and values are copied as
-on a device, and counts.h counts all of it. It wants a C compiler and nm.
+on a device, and counts.h counts all of it, by the device. EBM_CUDA_DEVICES says how many devices
+there are. It wants a C compiler and nm.
 """
 
 import argparse
@@ -53,7 +54,7 @@ def code(functions):
         if re.match(r"cudnnCreate\w+Descriptor$", name):
             lines.append(f"int {name}(void **p) {{ return handle(p); }}")
         elif COMPUTES.match(name):
-            lines.append(f"int {name}(void) {{ count(LIBRARY, 1); return 0; }}")
+            lines.append(f"int {name}(void) {{ count(-1, LIBRARY, 1); return 0; }}")
         else:
             lines.append(f"int {name}(void) {{ return 0; }}")
     return "\n".join(lines) + "\n"

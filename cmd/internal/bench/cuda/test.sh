@@ -30,15 +30,23 @@ done
 
 echo "== over stubs"
 python3 "$here/stubs.py" "$provider" "$folder/stubs"
-export LD_LIBRARY_PATH=$folder/stubs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} EBM_CUDA_COUNTS=$folder/counts
+export LD_LIBRARY_PATH=$folder/stubs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} EBM_CUDA_COUNTS=$folder/counts EBM_CUDA_DEVICES=2
 rm -f "$folder/counts"
-"$ebm" runtime info --provider cuda
+"$ebm" runtime info --provider cuda --device 0,1
+if "$ebm" runtime info --provider cuda --device 0,7 2>"$folder/err"; then
+	fail "there is no device 7"
+fi
+cat "$folder/err"
+grep -qF -- '--device 0,7: there are 2 devices' "$folder/err" || fail "the line does not say how many devices there are"
 (cd "$root" && go test -tags device -count=1 -v -run '^TestCUDA' ./cmd/internal/bench)
 
 echo "== the commands"
 "$ebm" train --quiet --provider cuda --data rings --steps 3 --checkpoint-every 0 --validate-every 0 --out "$folder/train" >/dev/null
 "$ebm" sample --quiet --provider cuda --run mnist16 --count 4 --steps 3 --out "$folder/samples" >/dev/null
-rm -rf "$folder/train" "$folder/samples"
+"$ebm" train --quiet --provider cuda --device 0,1 --data rings --steps 3 --checkpoint-every 0 --validate-every 0 --out "$folder/both" >/dev/null
+grep -q '^shards = 2' "$folder/both/config.toml" || fail "two devices do not have a shard each"
+"$ebm" train --quiet --provider cuda --resume --steps 4 --out "$folder/both" >/dev/null
+rm -rf "$folder/train" "$folder/samples" "$folder/both"
 
 echo "== the kit's script"
 rm -rf "$folder/kit" "$folder/results"

@@ -1,8 +1,6 @@
 package onnximport
 
 import (
-	"math"
-
 	"ebm/models/graph"
 )
 
@@ -71,25 +69,6 @@ func swish(c *call, x *graph.Node) *graph.Node {
 
 func softsign(_ *call, x *graph.Node) *graph.Node {
 	return graph.Div(x, graph.Shift(graph.Abs(x), 1))
-}
-
-// gelu is x·Φ(x), or its approximation by tanh.
-// tanhGelu is the approximation of x·Φ(x) by a hyperbolic tangent.
-func tanhGelu(x *graph.Node) *graph.Node {
-	inner := graph.Add(x, graph.Scale(graph.Mul(x, graph.Mul(x, x)), 0.044715))
-	return graph.Scale(graph.Mul(x, graph.Shift(graph.Tanh(graph.Scale(inner, math.Sqrt(2/math.Pi))), 1)), 0.5)
-}
-
-func gelu(c *call, x *graph.Node) *graph.Node {
-	switch how := c.text("approximate", "none"); how {
-	case "none":
-		return graph.Gelu(x)
-	case "tanh":
-		return tanhGelu(x)
-	default:
-		c.fail("approximate %q is not known", how)
-	}
-	return nil
 }
 
 // shrink moves x towards 0 by bias where |x| > lambd, and is 0 elsewhere.

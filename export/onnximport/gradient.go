@@ -173,7 +173,7 @@ func (b *differentiation) add() {
 	}
 	var vectors []*graph.Node // made once, for the first objective
 	for _, o := range b.objectives() {
-		slopes := autodiff.Gradients(o.ys, o.cotangents, b.xs)
+		slopes := autodiff.GradientsBySlopes(o.ys, o.cotangents, b.xs)
 		word := b.Names.Gradient
 		if b.Seed && b.Names.Full {
 			word = b.Names.Seed

@@ -57,6 +57,23 @@ func (c *call) matMul(a, b *graph.Node) *graph.Node {
 	return graph.Reshape(y, shape)
 }
 
+// sum returns a+b. What is added to every row of a product is so before the product
+// gets its other axes back: engines have one kernel for both.
+func sum(a, b *graph.Node) *graph.Node {
+	for _, pair := range [][2]*graph.Node{{a, b}, {b, a}} {
+		y, bias := pair[0], pair[1]
+		if y.Op() != graph.OpReshape || bias.Op() != graph.OpBroadcast {
+			continue
+		}
+		rows, row := y.Inputs()[0], bias.Inputs()[0]
+		if rows.Op() == graph.OpMatMul && rows.Rank() == 2 && row.Rank() == 1 && row.Shape()[0] == rows.Shape()[1] &&
+			y.Shape()[y.Rank()-1] == rows.Shape()[1] {
+			return graph.Reshape(graph.Add(rows, graph.Broadcast(row, rows.Shape())), y.Shape())
+		}
+	}
+	return graph.Add(a, b)
+}
+
 // product multiplies stacks of matrices. One matrix on the right multiplies
 // all rows on the left at once.
 func (c *call) product(a, b *graph.Node) *graph.Node {

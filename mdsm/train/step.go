@@ -7,6 +7,7 @@ import (
 	"ebm/export"
 	"ebm/export/onnximport"
 	"ebm/mdsm"
+	"ebm/models/autodiff"
 	"ebm/models/graph"
 	"ebm/models/tensor"
 )
@@ -72,7 +73,7 @@ func Step(f Function, l Loss, o mdsm.Optimiser) (whole *graph.Graph, err error) 
 		for _, s := range f.States {
 			g.Output(s+next, c.outputs[s+next])
 		}
-		mdsm.Minimise(o, loss, 1, f.Parameters, c.parameters, rate, step)
+		mdsm.Descend(o, c.gradients(loss, 1), f.Parameters, c.parameters, rate, step)
 		whole = export.Products().Apply(g)
 	})
 	return whole, err
@@ -88,7 +89,7 @@ func gradientStep(f Function, l Loss, shards int) *graph.Graph {
 	c.compute()
 	loss := c.outcome.mean()
 	g.Output("loss", graph.Reshape(loss, graph.Dims(1)))
-	for i, d := range mdsm.Gradients(loss, 1/float64(shards), f.Parameters, c.parameters) {
+	for i, d := range c.gradients(loss, 1/float64(shards)) {
 		g.Output(f.Parameters[i]+".grad", d)
 	}
 	return export.Products().Apply(g)
@@ -209,6 +210,15 @@ func (c *called) compute() {
 		c.outputs[o.Name] = results[i]
 	}
 	c.outcome = c.loss.of(results[c.output(c.loss)], func(tensor.DType, graph.Shape) *graph.Node { return c.target })
+}
+
+// gradients adds scale·∇loss by each of the parameters.
+func (c *called) gradients(loss *graph.Node, scale float64) []*graph.Node {
+	xs := make([]*graph.Node, len(c.Parameters))
+	for i, name := range c.Parameters {
+		xs[i] = c.parameters[name]
+	}
+	return autodiff.GradientsBySlopes([]*graph.Node{loss}, []*graph.Node{graph.Like(loss, scale)}, xs)
 }
 
 // Data returns the names and types of what a batch of a function has beside the

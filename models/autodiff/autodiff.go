@@ -25,6 +25,10 @@ func VJP(y, cotangent *graph.Node, xs ...*graph.Node) []*graph.Node {
 // vector-Jacobian product of a function with several results: one pass back
 // from all of them. The cotangents have the types and shapes of ys.
 func Gradients(ys, cotangents, xs []*graph.Node) []*graph.Node {
+	return gradients(ys, cotangents, xs, false)
+}
+
+func gradients(ys, cotangents, xs []*graph.Node, bySlopes bool) []*graph.Node {
 	checkOperands(ys, cotangents, xs)
 	last := ys[0]
 	for _, y := range ys {
@@ -33,6 +37,10 @@ func Gradients(ys, cotangents, xs []*graph.Node) []*graph.Node {
 		}
 	}
 	depends := dependents(last, xs)
+	var functions curves
+	if bySlopes {
+		functions = newCurves(last, depends, xs)
+	}
 	back := backward{sum: make(map[*graph.Node]*graph.Node), taken: make(map[*graph.Node][]taken)}
 	for i, y := range ys {
 		back.accumulate(y, cotangents[i])
@@ -58,6 +66,14 @@ func Gradients(ys, cotangents, xs []*graph.Node) []*graph.Node {
 			continue // n is one of xs
 		}
 		if n.Op() == graph.OpSlice && back.take(n, bar) {
+			continue
+		}
+		if origin, slope := functions.slope(n); origin != nil {
+			back.accumulate(origin, slope.of(bar))
+			continue
+		}
+		if z, d := functions.softmax(n, bar); z != nil {
+			back.accumulate(z, d)
 			continue
 		}
 		cotangents := func() []*graph.Node {

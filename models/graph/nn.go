@@ -16,7 +16,7 @@ func Swish(x *Node) *Node { return Mul(x, Sigmoid(x)) }
 // Gelu returns x·Φ(x) with Φ the standard normal distribution function.
 func Gelu(x *Node) *Node {
 	const invSqrt2 = 0.70710678118654752440
-	return Scale(Mul(x, Shift(Erf(Scale(x, invSqrt2)), 1)), 0.5)
+	return Mul(x, Scale(Shift(Erf(Scale(x, invSqrt2)), 1), 0.5))
 }
 
 // LogSumExp returns log Σ eˣ over the last axis, which it drops, computed

@@ -95,11 +95,14 @@ class Ours:
         for name, value in self.values.items():
             bound.bind_ortvalue_input(name, value)
         for name in self.outputs:
-            bound.bind_output(name, "cpu")
+            if (stored := name.removesuffix(".next")).endswith((".m", ".v")):
+                bound.bind_ortvalue_output(name, self.values[stored])  # in place: a moment is read once, before it is written
+            else:
+                bound.bind_output(name, "cpu")
         self.session.run_with_iobinding(bound)
         out = dict(zip(self.outputs, bound.get_outputs()))
         for name in self.values:
-            if name + ".next" in out:
+            if name + ".next" in out and not name.endswith((".m", ".v")):
                 self.values[name] = out[name + ".next"]
         return float(out["loss"].numpy()[0])
 

@@ -291,7 +291,8 @@ func differences(g *graph.Graph, values map[string]*tensor.Tensor, directions in
 		return false, nil
 	}
 	var grads []*graph.Node
-	if err := graph.Catch(func() { grads = autodiff.Gradient(sum, xs...) }); err != nil {
+	back := func() { grads = autodiff.GradientsBySlopes([]*graph.Node{sum}, []*graph.Node{graph.Like(sum, 1)}, xs) }
+	if err := graph.Catch(back); err != nil {
 		return true, err
 	}
 	tensors, err := interp.Eval(g, values, grads...)

@@ -9,6 +9,7 @@ import (
 
 	"ebm/internal/npz"
 	"ebm/internal/testkit"
+	"ebm/mdsm/train"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 )
@@ -78,6 +79,12 @@ func TestTrainPoints(t *testing.T) {
 	mustRun(t, "sample", "--run", own, "--count", "20", "--steps", "20")
 	if text := mustRun(t, "inspect", own); !strings.Contains(text, "an ONNX file") {
 		t.Errorf("inspect says %q", text)
+	}
+	timed := filepath.Join(dir, "timed") // as many updates as fit, over which the rate falls
+	mustRun(t, "train", "--model", energy, "--data", "moons", "--points", "500", "--batch", "64", "--time", "1s", "--out", timed)
+	s, err := train.ReadSettings(timed)
+	if newest, errNewest := train.Newest(timed); err != nil || errNewest != nil || newest.Step < 1 || newest.Step > s.Steps {
+		t.Errorf("in a second to %+v of %d steps, errors %v and %v", newest, s.Steps, err, errNewest)
 	}
 
 	for want, args := range map[string][]string{

@@ -1,7 +1,11 @@
 package onnximport
 
 import (
+	"math"
+	"slices"
+
 	"ebm/models/graph"
+	"ebm/models/tensor"
 )
 
 // where returns a where x > threshold, and b elsewhere.
@@ -151,7 +155,46 @@ func logSoftmaxOver(x *graph.Node, axes []int) *graph.Node {
 
 func readSoftmax(c *call) []*value {
 	x := c.float(0)
-	return one(softmaxOver(x, c.softmaxAxes(x)))
+	axes := c.softmaxAxes(x)
+	return one(softmaxOver(c.masked(x, axes), axes))
+}
+
+// masked returns x, of which a softmax over axes is taken, as a sum where it is −∞ at
+// places that are known and elsewhere another value: a sum costs less than a choice,
+// and its derivative nothing. What a softmax gives back at −∞ is 0, unless all of a row is.
+func (c *call) masked(x *graph.Node, axes []int) *graph.Node {
+	if x.Op() != graph.OpWhere {
+		return x
+	}
+	cond := x.Inputs()[0]
+	for cond.Op() == graph.OpBroadcast {
+		cond = cond.Inputs()[0]
+	}
+	for i, value := range x.Inputs()[1:] {
+		if v, ok := c.repeats(value); !ok || !math.IsInf(v, -1) {
+			continue
+		}
+		hidden := c.folder.value(cond)
+		if hidden == nil || cond.Rank() == 0 || !slices.Equal(axes, []int{x.Rank() - 1}) || x.DType() != tensor.Float32 {
+			return x
+		}
+		mask := tensor.New(tensor.Float32, hidden.Shape()...)
+		row, left := hidden.Shape()[cond.Rank()-1], 0
+		for k, is := range tensor.Data[bool](hidden) {
+			if k%row == 0 {
+				left = row
+			}
+			if is == (i == 0) {
+				tensor.Data[float32](mask)[k] = float32(math.Inf(-1))
+				left--
+			}
+			if left == 0 {
+				return x
+			}
+		}
+		return graph.Add(x.Inputs()[2-i], graph.Broadcast(x.Graph().Constant(mask), x.Shape()))
+	}
+	return x
 }
 
 func readLogSoftmax(c *call) []*value {

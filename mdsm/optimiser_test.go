@@ -3,6 +3,8 @@ package mdsm_test
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"testing"
 
 	"ebm/internal/testkit"
@@ -114,6 +116,23 @@ func TestOptimisersInPlainGo(t *testing.T) {
 			in["p"] = out["p.next"]
 			if t.Failed() {
 				return
+			}
+		}
+	}
+}
+
+// TestMomentsAreReadOnce holds what docs/training-onnx.md says of the steps of Adam and
+// SGD: the next value of a moment can be written over it.
+func TestMomentsAreReadOnce(t *testing.T) {
+	for _, o := range []mdsm.Optimiser{
+		mdsm.Adam{Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8, Decay: 0.2}, mdsm.SGD{Momentum: 0.9, Nesterov: true, Decay: 0.1},
+		mdsm.Clipped{Optimiser: mdsm.PaperAdam(), Norm: 1},
+	} {
+		g := linearStep(o, tensor.Float64, 1, map[string][]int{"p": {5}}, []string{"p"})
+		uses := g.Uses()
+		for _, in := range g.Inputs() {
+			if suffix := strings.TrimPrefix(in.InputName(), "p"); slices.Contains(o.StateSuffixes(), suffix) && uses[in] != 1 {
+				t.Errorf("%v: %s is read by %d nodes, want one", o, in.InputName(), uses[in])
 			}
 		}
 	}

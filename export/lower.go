@@ -54,15 +54,6 @@ func newLowering(g *graph.Graph, outer *lowering, block int) *lowering {
 // lowerFunc emits the ONNX nodes of n and returns the name of its value.
 type lowerFunc func(l *lowering, n *graph.Node) string
 
-// Has reports whether op can be lowered to ONNX.
-func Has(op graph.Op) bool {
-	switch op {
-	case graph.OpInput, graph.OpConstant:
-		return true
-	}
-	return lowerers()[op] != nil
-}
-
 // lowerers returns the lowering table. Inputs and constants are not in it:
 // they become the graph's inputs and initialisers.
 func lowerers() map[graph.Op]lowerFunc {

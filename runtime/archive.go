@@ -13,6 +13,8 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+
+	"ebm/internal/files"
 )
 
 // Bounds of what is taken from an archive: the largest file known (a CUDA
@@ -143,7 +145,7 @@ func unpackTar(ctx context.Context, archive io.Reader, dir string, l layout, lim
 		return fmt.Errorf("read gzip archive: %w", err)
 	}
 	defer z.Close()
-	all := &io.LimitedReader{R: contextReader{ctx, z}, N: maxUnpackedAll}
+	all := &io.LimitedReader{R: files.Cancelled{Context: ctx, Reader: z}, N: maxUnpackedAll}
 	r := tar.NewReader(all)
 	for {
 		h, err := r.Next()
@@ -177,22 +179,9 @@ func unpackFile(ctx context.Context, content io.Reader, path string, limit int64
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	n, err := io.Copy(f, io.LimitReader(contextReader{ctx, content}, limit+1))
+	n, err := io.Copy(f, io.LimitReader(files.Cancelled{Context: ctx, Reader: content}, limit+1))
 	if err == nil && n > limit {
 		err = fmt.Errorf("larger than %d bytes", limit)
 	}
 	return err
-}
-
-// contextReader ends with ctx.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r contextReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
 }

@@ -217,7 +217,7 @@ func fileSHA256(ctx context.Context, path string) (string, error) {
 	}
 	defer f.Close()
 	h := sha256.New()
-	if _, err := io.Copy(h, contextReader{ctx, f}); err != nil {
+	if _, err := io.Copy(h, files.Cancelled{Context: ctx, Reader: f}); err != nil {
 		return "", fmt.Errorf("read %s: %w", path, err)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
@@ -258,10 +258,10 @@ func unpackPackage(ctx context.Context, path, dir string, l layout) error {
 func checkUnpacked(dir string, want Provider, archives []string) (Installed, error) {
 	from := strings.Join(archives, " and ")
 	cuda := providerFiles()
-	hasCUDA, hasWebGPU := isFile(filepath.Join(dir, cuda[1])), isFile(filepath.Join(dir, webgpuFiles()[0]))
+	hasCUDA, hasWebGPU := files.IsRegular(filepath.Join(dir, cuda[1])), files.IsRegular(filepath.Join(dir, webgpuFiles()[0]))
 	main := filepath.Join(dir, libraryName())
 	switch {
-	case !isFile(main) && hasCUDA:
+	case !files.IsRegular(main) && hasCUDA:
 		versions, err := embeddedVersions(filepath.Join(dir, cuda[1]))
 		if err != nil {
 			return Installed{}, err
@@ -269,10 +269,10 @@ func checkUnpacked(dir string, want Provider, archives []string) (Installed, err
 		return Installed{}, fmt.Errorf("%s holds the CUDA provider of ONNX Runtime %s, but not the main library: give a second file that has "+
 			"it, of the same version, such as onnxruntime-node's",
 			from, strings.Join(versions, " or "))
-	case !isFile(main) && hasWebGPU:
+	case !files.IsRegular(main) && hasWebGPU:
 		return Installed{}, fmt.Errorf("%s holds the WebGPU plugin, but not the main library: give a second file that has it, such as "+
 			"onnxruntime's wheel", from)
-	case !isFile(main):
+	case !files.IsRegular(main):
 		return Installed{}, fmt.Errorf("%s holds no ONNX Runtime library for %s/%s", from, goruntime.GOOS, goruntime.GOARCH)
 	case want == CUDA && !hasCUDA:
 		return Installed{}, fmt.Errorf("%s holds no CUDA provider (%s)", from, cuda[1])

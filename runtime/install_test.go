@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"ebm/internal/files"
 	"ebm/models/tensor"
 )
 
@@ -311,7 +312,7 @@ for a; do last=$a; [ "$before" = --dest ] && dest=$a; before=$a; done
 	builds := func(parts ...part) []build { return []build{{CPU, version, platform, parts}} }
 
 	got, err := install(t.Context(), InstallOptions{Dir: root}, append(builds(node), builds(good)...))
-	if err != nil || got.Version != version || !isFile(got.Library) {
+	if err != nil || got.Version != version || !files.IsRegular(got.Library) {
 		t.Errorf("installed %+v, %v", got, err)
 	}
 	_, err = install(t.Context(), InstallOptions{Dir: root}, builds(bad))

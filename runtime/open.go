@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 
+	"ebm/internal/files"
+
 	ort "github.com/yalue/onnxruntime_go"
 )
 
@@ -111,7 +113,7 @@ func (r *Runtime) chooseProvider(cfg Config) ([]*device, error) {
 		}
 		r.info.Fallback += "; " + err.reason()
 	}
-	if hasDevice() || isFile(filepath.Join(filepath.Dir(r.info.Library), providerFiles()[1])) {
+	if hasDevice() || files.IsRegular(filepath.Join(filepath.Dir(r.info.Library), providerFiles()[1])) {
 		cfg.log("computing on the CPU, not with CUDA: 'ebm runtime info' says why")
 	}
 	return nil, nil

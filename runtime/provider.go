@@ -16,6 +16,7 @@ import (
 
 	ort "github.com/yalue/onnxruntime_go"
 
+	"ebm/internal/files"
 	"ebm/models/tensor"
 )
 
@@ -57,7 +58,7 @@ func checkCUDAFiles(library, version string) *ProviderError {
 	}
 	dir := filepath.Dir(library)
 	for _, name := range providerFiles() {
-		if !isFile(filepath.Join(dir, name)) {
+		if !files.IsRegular(filepath.Join(dir, name)) {
 			wrong.Missing = append(wrong.Missing, name)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"ebm/internal/files"
 	"ebm/internal/modcache"
 )
 
@@ -148,14 +149,14 @@ func libraryName() string {
 func inFolder(dir string) (string, bool) {
 	for _, folder := range []string{dir, filepath.Join(dir, "lib")} {
 		plain := filepath.Join(folder, libraryName())
-		if isFile(plain) {
+		if files.IsRegular(plain) {
 			return plain, true
 		}
-		versioned, err := filepath.Glob(filepath.Join(escapeGlob(folder), versionedPattern()))
+		versioned, err := filepath.Glob(filepath.Join(files.Literal(folder), versionedPattern()))
 		if err != nil {
 			continue
 		}
-		versioned = slices.DeleteFunc(versioned, func(path string) bool { return !isFile(path) })
+		versioned = slices.DeleteFunc(versioned, func(path string) bool { return !files.IsRegular(path) })
 		if len(versioned) > 0 {
 			return slices.MaxFunc(versioned, func(a, b string) int {
 				return compareVersions(filepath.Base(a), filepath.Base(b))
@@ -174,18 +175,6 @@ func versionedPattern() string {
 		return "libonnxruntime.*.dylib"
 	}
 	return "libonnxruntime.so.*"
-}
-
-func escapeGlob(path string) string {
-	if goruntime.GOOS == "windows" {
-		return path
-	}
-	return strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`).Replace(path)
-}
-
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
 }
 
 // cacheRoot is the folder of the user cache that holds installed libraries,
@@ -261,7 +250,7 @@ func inModuleCache(ctx context.Context, cfg Config) (library, error) {
 			Remedy:  "install one with `ebm runtime install FILE`, or name its file with --ort-library or " + libraryVariable}
 	}
 	path := filepath.Join(dir, file)
-	if !isFile(path) {
+	if !files.IsRegular(path) {
 		return library{}, &LibraryError{Path: path, Source: FromModuleCache, Problem: "the module lacks this file",
 			Remedy: "fetch the module again: go clean -modcache removes what is there"}
 	}

@@ -7,6 +7,8 @@ import (
 	goruntime "runtime"
 	"strings"
 	"testing"
+
+	"ebm/internal/files"
 )
 
 // emptySearch leaves the search nothing to find: no variable, and empty caches.
@@ -201,7 +203,7 @@ func TestAutoSaysWhyItComputesOnTheCPU(t *testing.T) {
 // skipOnCUDABuild skips a test of what a CPU build lacks.
 func skipOnCUDABuild(t *testing.T, r *Runtime) {
 	t.Helper()
-	if isFile(filepath.Join(filepath.Dir(r.Info().Library), providerFiles()[1])) {
+	if files.IsRegular(filepath.Join(filepath.Dir(r.Info().Library), providerFiles()[1])) {
 		t.Skip("the library here is a CUDA build")
 	}
 }

@@ -20,6 +20,7 @@ type value struct {
 	tensor *tensor.Tensor
 	ort    ort.Value
 	pin    goruntime.Pinner
+	read   func() // copies the element of a scalar to the tensor, nil for others
 
 	held   bool // ort is that of a Held
 	staged bool // ort is a copy on the device, made anew by every run
@@ -62,7 +63,10 @@ func newValue(t *tensor.Tensor) (*value, error) {
 
 func wrap[T ort.TensorData](v *value, data []T) (err error) {
 	if v.tensor.Rank() == 0 {
-		v.ort, err = ort.NewScalar(data[0])
+		scalar, err := ort.NewScalar(data[0])
+		if err == nil {
+			v.ort, v.read = scalar, func() { data[0] = scalar.GetData() }
+		}
 		return err
 	}
 	if len(data) > 0 {
@@ -94,23 +98,8 @@ func dims(t *tensor.Tensor) ort.Shape {
 
 // fetch brings what a run wrote into v to v's tensor, where they are apart.
 func (v *value) fetch() {
-	switch s := v.ort.(type) {
-	case *ort.Scalar[float32]:
-		tensor.Data[float32](v.tensor)[0] = s.GetData()
-	case *ort.Scalar[float64]:
-		tensor.Data[float64](v.tensor)[0] = s.GetData()
-	case *ort.Scalar[int8]:
-		tensor.Data[int8](v.tensor)[0] = s.GetData()
-	case *ort.Scalar[int16]:
-		tensor.Data[int16](v.tensor)[0] = s.GetData()
-	case *ort.Scalar[int32]:
-		tensor.Data[int32](v.tensor)[0] = s.GetData()
-	case *ort.Scalar[int64]:
-		tensor.Data[int64](v.tensor)[0] = s.GetData()
-	case *ort.Scalar[uint8]:
-		tensor.Data[uint8](v.tensor)[0] = s.GetData()
-	case *ort.Scalar[bool]:
-		tensor.Data[bool](v.tensor)[0] = s.GetData()
+	if v.read != nil {
+		v.read()
 	}
 }
 

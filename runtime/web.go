@@ -9,6 +9,7 @@ import (
 	"regexp"
 
 	"ebm/internal/atomicfile"
+	"ebm/internal/files"
 )
 
 // webVersion is the version of onnxruntime-web that pages are made with.
@@ -93,7 +94,7 @@ func webLayout() layout {
 // missingWeb reports a file of onnxruntime-web that is not in dir.
 func missingWeb(dir string) error {
 	for _, name := range WebFiles() {
-		if !isFile(filepath.Join(dir, name)) {
+		if !files.IsRegular(filepath.Join(dir, name)) {
 			return fmt.Errorf("%s: there is no %s in it", dir, name)
 		}
 	}

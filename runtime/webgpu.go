@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"ebm/internal/files"
+
 	ort "github.com/yalue/onnxruntime_go"
 )
 
@@ -46,7 +48,7 @@ func webgpuFilesOf(goos string) []string {
 // webgpuPlugin returns the plugin beside the main library, if there is one.
 func webgpuPlugin(library string) (path string, ok bool) {
 	path = filepath.Join(filepath.Dir(library), webgpuFiles()[0])
-	return path, isFile(path)
+	return path, files.IsRegular(path)
 }
 
 // openWebGPU opens the runtime's WebGPU device: one of hardware alone, unless software

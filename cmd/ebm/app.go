@@ -139,6 +139,15 @@ func (a *app) printJSON(v any) error {
 	return err
 }
 
+// answer prints a result: as JSON for programs, or in words.
+func (a *app) answer(asJSON bool, result any, words string, args ...any) error {
+	if asJSON {
+		return a.printJSON(result)
+	}
+	a.printf(words, args...)
+	return nil
+}
+
 // printProfile says what --profile asks for, on standard error.
 func (a *app) printProfile() {
 	runs := a.counts.Runs()

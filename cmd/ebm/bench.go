@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"ebm"
+	"ebm/cmd/internal/assess"
 	"ebm/cmd/internal/bench"
 	"ebm/mdsm/train"
 	"ebm/models/energy"
@@ -112,11 +113,7 @@ func (f *benchFlags) bench(ctx context.Context, a *app, stdin io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if f.asJSON {
-		return a.printJSON(r)
-	}
-	a.printf("%s", r)
-	return nil
+	return a.answer(f.asJSON, r, "%s", r)
 }
 
 // spec puts together what the flags say, and fills in what they do not.
@@ -167,7 +164,7 @@ func (f *benchFlags) model(a *app) (*ebm.Model, error) {
 
 // settings are the run's own, or the paper's, with what the flags change.
 func (f *benchFlags) settings(n energy.Picture) (s train.Settings, err error) {
-	if folder := runFolder(f.run); f.run != "" && folder != "" {
+	if folder := assess.RunFolder(f.run); f.run != "" && folder != "" {
 		s, err = train.ReadSettings(folder)
 		s.Batch = f.batch
 	} else {

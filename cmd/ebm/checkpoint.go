@@ -40,12 +40,6 @@ func (f *checkpointFlags) add(fs *pflag.FlagSet) {
 
 // of returns the reference of what the flags mean of a run or a file.
 func (f *checkpointFlags) of(ref string) (string, error) {
-	ref, err := checkpointOf(ref, f.checkpoint)
+	ref, err := assess.CheckpointOf(ref, f.checkpoint)
 	return f.in(ref), err
-}
-
-// checkpointOf is assess.CheckpointOf as a flag has it.
-func checkpointOf(run, which string) (string, error) {
-	ref, err := assess.CheckpointOf(run, which)
-	return ref, err
 }

@@ -149,13 +149,10 @@ func (f *classifierFlags) train(ctx context.Context, a *app, s train.ClassifierS
 	if err != nil {
 		return err
 	}
-	if f.asJSON {
-		return a.printJSON(trained(r, map[string]any{
-			"path": path, "data": s.Data.Name, "accuracy": accuracy, "pictures": pictures, "weights_sha256": set.Hash(),
-		}))
-	}
-	a.printf("%s\tstep %d\t%.2f %% of %d test pictures right\n", path, r.Step, 100*accuracy, pictures)
-	return nil
+	result := trained(r, map[string]any{
+		"path": path, "data": s.Data.Name, "accuracy": accuracy, "pictures": pictures, "weights_sha256": set.Hash(),
+	})
+	return a.answer(f.asJSON, result, "%s\tstep %d\t%.2f %% of %d test pictures right\n", path, r.Step, 100*accuracy, pictures)
 }
 
 // test returns the share of the test pictures that weights classify rightly,

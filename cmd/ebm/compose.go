@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -16,7 +15,6 @@ import (
 	"ebm/cmd/internal/assess"
 	"ebm/export"
 	"ebm/export/onnximport"
-	"ebm/internal/atomicfile"
 	"ebm/mdsm"
 	"ebm/mdsm/langevin"
 	"ebm/models/classifier"
@@ -195,11 +193,6 @@ func classOf(text string) (mdsm.Logits, int, error) {
 
 // write exports the composition.
 func (f *composeFlags) write(a *app, c mdsm.Composition, pad int, data string) error {
-	release, err := atomicfile.Fill(f.out, "write", "ebm compose")
-	if err != nil {
-		return err
-	}
-	defer release()
 	meta := map[string]string{
 		"composition": f.describe(), "sigma0": strconv.FormatFloat(c.Sigma0(), 'g', -1, 64), "data_range": "[0, 1]", "step_size": "0.02",
 	}
@@ -209,42 +202,28 @@ func (f *composeFlags) write(a *app, c mdsm.Composition, pad int, data string) e
 	if data != "" {
 		meta["data"] = data
 	}
-	graphs := []struct {
-		kind ebm.Kind
-		make func() *graph.Graph
-	}{
-		{ebm.EnergyKind, func() *graph.Graph { return mdsm.EnergyGraph(c, nil) }},
-		{ebm.ScoreKind, func() *graph.Graph { return mdsm.ScoreGraph(c, nil) }},
-		{ebm.SamplerKind, func() *graph.Graph { return mdsm.SamplerGraph(c, nil) }},
-		{ebm.DenoiseKind, func() *graph.Graph { return mdsm.DenoiseGraph(c, nil, c.Sigma0()) }},
+	graphs := map[ebm.Kind]func() *graph.Graph{
+		ebm.EnergyKind:  func() *graph.Graph { return mdsm.EnergyGraph(c, nil) },
+		ebm.ScoreKind:   func() *graph.Graph { return mdsm.ScoreGraph(c, nil) },
+		ebm.SamplerKind: func() *graph.Graph { return mdsm.SamplerGraph(c, nil) },
+		ebm.DenoiseKind: func() *graph.Graph { return mdsm.DenoiseGraph(c, nil, c.Sigma0()) },
 	}
-	stage := a.progress().Stage("export", int64(len(graphs)), "file")
-	var files []assess.Exported
-	for _, part := range graphs {
+	kinds := []ebm.Kind{ebm.EnergyKind, ebm.ScoreKind, ebm.SamplerKind, ebm.DenoiseKind}
+	files, err := assess.WriteFiles(f.out, "ebm compose", kinds, func(path string, k ebm.Kind) error {
 		var g *graph.Graph
-		if err := graph.Catch(func() { g = part.make() }); err != nil {
+		if err := graph.Catch(func() { g = graphs[k]() }); err != nil {
 			return err
 		}
-		file := assess.Exported{Kind: part.kind, Path: filepath.Join(f.out, string(part.kind)+".onnx")}
-		meta["kind"] = string(part.kind)
-		if err := export.WriteFile(file.Path, g, export.Options{Metadata: meta, Doc: "a composition: " + f.describe()}); err != nil {
-			return err
-		}
-		info, err := os.Stat(file.Path)
-		if err != nil {
-			return err
-		}
-		file.Bytes = info.Size()
-		files = append(files, file)
-		stage.Add(1)
+		meta["kind"] = string(k)
+		return export.WriteFile(path, g, export.Options{Metadata: meta, Doc: "a composition: " + f.describe()})
+	}, a.progress())
+	if err != nil {
+		return err
 	}
-	stage.Done()
 	if f.asJSON {
 		return a.printJSON(map[string]any{"files": files, "composition": f.describe(), "sigma0": c.Sigma0()})
 	}
-	for _, file := range files {
-		a.printf("%s\t%d bytes\n", file.Path, file.Bytes)
-	}
+	a.printFiles(files)
 	a.printf("sigma0\t%g\n", c.Sigma0())
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"ebm"
-	"ebm/mdsm/train"
 )
 
 // energyFlags say which model, of any form, a command takes.
@@ -42,7 +41,12 @@ const ofForeign = "Of an ONNX file of another program"
 // addValues adds the flags but for sizes.
 func (f *foreignFlags) addValues(fs *pflag.FlagSet) {
 	f.functionFlags.add(fs)
-	fs.StringArrayVar(&f.values, "value", nil, "make an input of whole numbers a constant, such as shape=1,16; may be given several times")
+	addValue(fs, &f.values)
+}
+
+// addValue adds the flag --value of an ONNX file's inputs.
+func addValue(fs *pflag.FlagSet, values *[]string) {
+	fs.StringArrayVar(values, "value", nil, "make an input of whole numbers a constant, such as shape=1,16; may be given several times")
 }
 
 // onnx returns what the flags say of an ONNX file, nil for nothing.
@@ -87,12 +91,4 @@ func (f *energyFlags) loadJumping(a *app) (*ebm.Model, error) {
 		return nil, usagef("%s does not say its σ₀, want --sigma0", f.run)
 	}
 	return m, err
-}
-
-// runFolder returns ref if it is the folder of a run, "" if not.
-func runFolder(ref string) string {
-	if train.HasConfig(ref) {
-		return ref
-	}
-	return ""
 }

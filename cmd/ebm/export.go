@@ -92,7 +92,7 @@ func (f *modelFlags) load(a *app) (*ebm.Model, error) {
 		return nil, usagef("want --run REF or --weights FILE")
 	default:
 		var err error
-		if ref, err = checkpointOf(f.run, f.checkpoint); err != nil {
+		if ref, err = assess.CheckpointOf(f.run, f.checkpoint); err != nil {
 			return nil, err
 		}
 	}
@@ -242,8 +242,13 @@ func exportKinds(a *app, m *ebm.Model, out string, kinds []ebm.Kind, batch int, 
 	if asJSON {
 		return a.printJSON(files)
 	}
+	a.printFiles(files)
+	return nil
+}
+
+// printFiles prints names and sizes of files.
+func (a *app) printFiles(files []assess.Exported) {
 	for _, f := range files {
 		a.printf("%s\t%d bytes\n", f.Path, f.Bytes)
 	}
-	return nil
 }

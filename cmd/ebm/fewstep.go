@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"ebm"
-	"ebm/internal/files"
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/mcmc"
 )
@@ -101,13 +100,9 @@ func (f *fewStepFlags) apply(set *langevin.Settings, m *ebm.Model) (*langevin.Re
 
 // read returns what --recipe has.
 func (f *fewStepFlags) read() (langevin.Recipe, error) {
-	data, err := files.ReadFile(f.recipe)
+	found, err := langevin.ReadTuned(f.recipe)
 	if err != nil {
 		return langevin.Recipe{}, err
-	}
-	found, err := langevin.ParseTuned(data)
-	if err != nil {
-		return langevin.Recipe{}, fmt.Errorf("%s: %w", f.recipe, err)
 	}
 	r, ok := found.Within(f.evaluations)
 	if !ok {

@@ -72,20 +72,16 @@ func (f *fitFlags) add(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.resume, "resume", false, "go on from the newest checkpoint in --out, or begin if there is none")
 	fs.Float64Var(&f.epochs, "epochs", 0, "passes over the examples, in place of --steps")
 	fs.BoolVar(&f.asJSON, "json", false, "print the result as JSON")
-	fs.StringArrayVar(&f.values, "value", nil, "make an input of whole numbers a constant, such as shape=1,16; may be given several times")
+	addValue(fs, &f.values)
 	fitKnobs().add(fs, &f.s)
 }
 
-func list[S, T any](name, help string, field func(*S) *[]T, define func(fs *pflag.FlagSet, p *[]T)) knob[S] {
-	return newKnob(name, field, func(fs *pflag.FlagSet, p *[]T) { define(fs, p) })
-}
-
 func words[S any](name, help string, field func(*S) *[]string) knob[S] {
-	return list(name, help, field, func(fs *pflag.FlagSet, p *[]string) { fs.StringSliceVar(p, name, *p, help) })
+	return newKnob(name, field, func(fs *pflag.FlagSet, p *[]string) { fs.StringSliceVar(p, name, *p, help) })
 }
 
 func reals[S any](name, help string, field func(*S) *[]float64) knob[S] {
-	return list(name, help, field, func(fs *pflag.FlagSet, p *[]float64) { fs.Float64SliceVar(p, name, *p, help) })
+	return newKnob(name, field, func(fs *pflag.FlagSet, p *[]float64) { fs.Float64SliceVar(p, name, *p, help) })
 }
 
 // stepKnobs are the settings of a training step of an ONNX model that are flags.
@@ -97,10 +93,10 @@ func stepKnobs() knobs[train.FitSettings] {
 		word("output", "the model's output that the loss is of (default: the first)", func(s *settings) *string { return &s.Loss.Output }),
 		real("label-smoothing", "cross-entropy: the part of a target that is spread over all classes",
 			func(s *settings) *float64 { return &s.Loss.Smoothing }),
-		list("class-weights", "", func(s *settings) *[]float32 { return &s.Loss.Weights }, func(fs *pflag.FlagSet, p *[]float32) {
+		newKnob("class-weights", func(s *settings) *[]float32 { return &s.Loss.Weights }, func(fs *pflag.FlagSet, p *[]float32) {
 			fs.Float32SliceVar(p, "class-weights", *p, "cross-entropy: a weight for each class, such as 1,2.5")
 		}),
-		list("ignore-index", "", func(s *settings) *[]int { return &s.Loss.Ignore }, func(fs *pflag.FlagSet, p *[]int) {
+		newKnob("ignore-index", func(s *settings) *[]int { return &s.Loss.Ignore }, func(fs *pflag.FlagSet, p *[]int) {
 			fs.IntSliceVar(p, "ignore-index", *p, "cross-entropy: classes that count for nothing, as all numbers do that are no class")
 		}),
 		number("class-axis", "cross-entropy: the axis of classes (default: the last, or the second of pictures [N C H W])",

@@ -172,12 +172,8 @@ func (f *inpaintFlags) inpaint(ctx context.Context, a *app, cmd *cobra.Command) 
 	if err := f.write(r, set.Fill, filled, m.Pad); err != nil {
 		return err
 	}
-	if f.asJSON {
-		return a.printJSON(r)
-	}
-	a.printf("%s\t%d pictures, %d completions each\trms error %.4f, of their mean %.4f\n", filepath.Join(f.out, "inpaint.png"),
-		len(r.Pictures), f.completions, r.RMSE, r.RMSEOfMean)
-	return nil
+	return a.answer(f.asJSON, r, "%s\t%d pictures, %d completions each\trms error %.4f, of their mean %.4f\n",
+		filepath.Join(f.out, "inpaint.png"), len(r.Pictures), f.completions, r.RMSE, r.RMSEOfMean)
 }
 
 // fill runs the chains that fill in the settings' pictures, and keeps what is finished below

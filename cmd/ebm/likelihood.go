@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"ebm/cmd/internal/assess"
 	"ebm/internal/atomicfile"
 	"ebm/mdsm/ais"
 	"ebm/mdsm/hmc"
@@ -162,7 +163,7 @@ func (f *likelihoodFlags) measure(ctx context.Context, a *app, cmd *cobra.Comman
 	if err != nil {
 		return err
 	}
-	if folder := runFolder(f.run); f.out == "" && folder != "" {
+	if folder := assess.RunFolder(f.run); f.out == "" && folder != "" {
 		f.out = filepath.Join(folder, "likelihood")
 	}
 	if f.images == "" && f.count > 0 {

@@ -131,11 +131,7 @@ func (a *app) mergeSums(sums []string, out string, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	if asJSON {
-		return a.printJSON(map[string]any{"path": out, "count": n})
-	}
-	a.printf("%s\tstatistics of %d samples\n", out, n)
-	return nil
+	return a.answer(asJSON, map[string]any{"path": out, "count": n}, "%s\tstatistics of %d samples\n", out, n)
 }
 
 // setFlag gives a flag its values.

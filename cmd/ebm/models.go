@@ -87,15 +87,8 @@ func shippedModels() ([]shippedModel, error) {
 		if err != nil {
 			return nil, err
 		}
-		s := shippedModel{
-			Name: name, Kind: "energy", Network: fmt.Sprint(m.Network), Data: m.About["data"], Weights: count(m.Weights), Hash: m.Hash,
-			About: card.About, Command: card.Command, Date: card.Date, Machine: card.Machine, Hours: card.Hours,
-			Steps: card.Steps, Batch: card.Batch,
-		}
-		if n := len(card.Loss); n > 0 {
-			s.Loss = card.Loss[n-1][1]
-		}
-		list = append(list, s)
+		s := shippedModel{Name: name, Kind: "energy", Network: fmt.Sprint(m.Network), Data: m.About["data"], Weights: count(m.Weights), Hash: m.Hash}
+		list = append(list, s.made(card))
 	}
 	for _, name := range zoo.Classifiers() {
 		set, err := zoo.OpenClassifier(name)
@@ -111,18 +104,20 @@ func shippedModels() ([]shippedModel, error) {
 		if err != nil {
 			return nil, err
 		}
-		s := shippedModel{
-			Name: name, Kind: "classifier", Network: net.String(), Data: name, Weights: count(w), Hash: set.Hash(),
-			About: card.About, Command: card.Command, Date: card.Date, Machine: card.Machine, Hours: card.Minutes / 60,
-			Steps: card.Steps, Batch: card.Batch,
-			Accuracy: card.Accuracy, Pictures: card.Pictures,
-		}
-		if n := len(card.Loss); n > 0 {
-			s.Loss = card.Loss[n-1][1]
-		}
-		list = append(list, s)
+		s := shippedModel{Name: name, Kind: "classifier", Network: net.String(), Data: name, Weights: count(w), Hash: set.Hash()}
+		list = append(list, s.made(card))
 	}
 	return list, nil
+}
+
+// made adds what the model's card says.
+func (m shippedModel) made(c zoo.Card) shippedModel {
+	m.About, m.Command, m.Date, m.Machine, m.Hours = c.About, c.Command, c.Date, c.Machine, c.Hours+c.Minutes/60
+	m.Steps, m.Batch, m.Accuracy, m.Pictures = c.Steps, c.Batch, c.Accuracy, c.Pictures
+	if n := len(c.Loss); n > 0 {
+		m.Loss = c.Loss[n-1][1]
+	}
+	return m
 }
 
 // count returns the number of parameters.

@@ -83,23 +83,14 @@ func partOf(env func(string) string) (p parallel.Part, from string, err error) {
 		}
 		i, err := strconv.Atoi(index)
 		n, wrong := strconv.Atoi(count)
-		first := 0
-		if one.first != "" && env(one.first) != "" {
-			first, err = atoi(env(one.first), err)
-		}
+		first, unclear := strconv.Atoi(cmp.Or(env(one.first), "0"))
 		p = parallel.Part{Index: i - first + 1, Count: n}
-		if err != nil || wrong != nil || p.Index < 1 || p.Index > n {
+		if cmp.Or(err, wrong, unclear) != nil || p.Index < 1 || p.Index > n {
 			return p, "", fmt.Errorf("%s, want a number below the count: an array without steps or gaps, or --part I/N", from)
 		}
 		return p, from, nil
 	}
 	return p, "", nil
-}
-
-// atoi reads a number, unless there was an error before.
-func atoi(text string, before error) (int, error) {
-	n, err := strconv.Atoi(text)
-	return n, cmp.Or(before, err)
 }
 
 // ownFlags are those that may differ between the parts of a job, and the folder.
@@ -157,9 +148,6 @@ func (a *app) finishedPart(err error, s samples.Share, dir string, asJSON bool) 
 	if !errors.Is(err, samples.ErrPart) {
 		return err
 	}
-	if asJSON {
-		return a.printJSON(map[string]any{"path": dir, "part": s.Part.String()})
-	}
-	a.printf("%s\tpart %v is finished; when all are: ebm merge %s\n", dir, s.Part, dir)
-	return nil
+	return a.answer(asJSON, map[string]any{"path": dir, "part": s.Part.String()},
+		"%s\tpart %v is finished; when all are: ebm merge %s\n", dir, s.Part, dir)
 }

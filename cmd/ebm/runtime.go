@@ -112,11 +112,7 @@ what is installed in place of the library that comes with the program.`,
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return a.printJSON(i)
-			}
-			a.printf("%s\tversion %s\t%s\n", i.Library, i.Version, i.Provider)
-			return nil
+			return a.answer(asJSON, i, "%s\tversion %s\t%s\n", i.Library, i.Version, i.Provider)
 		},
 	}
 	cmd.Flags().StringVar(&version, "version", "", "version to fetch (default: the newest that is known)")

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"ebm"
+	"ebm/cmd/internal/assess"
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/mcmc"
 	"ebm/mdsm/samples"
@@ -143,7 +144,7 @@ func (f *sampleFlags) sample(ctx context.Context, a *app, cmd *cobra.Command) er
 		return err
 	}
 	if f.out == "" {
-		folder := runFolder(f.run)
+		folder := assess.RunFolder(f.run)
 		if folder == "" {
 			return usagef("want --out DIR, the folder of the samples")
 		}
@@ -294,9 +295,6 @@ func (f *sampleFlags) merge(ctx context.Context, a *app, parts []string) error {
 }
 
 func (f *sampleFlags) print(a *app, w samples.Written) error {
-	if f.asJSON {
-		return a.printJSON(map[string]any{"path": w.Path, "count": w.Count, "made": w.Made, "reused": w.Reused})
-	}
-	a.printf("%s\t%d samples\t%d drawn now\n", w.Path, w.Count, w.Made)
-	return nil
+	return a.answer(f.asJSON, map[string]any{"path": w.Path, "count": w.Count, "made": w.Made, "reused": w.Reused},
+		"%s\t%d samples\t%d drawn now\n", w.Path, w.Count, w.Made)
 }

@@ -45,7 +45,7 @@ func (f *sampleFlags) scatter(ctx context.Context, a *app, m *ebm.Model) error {
 	if err := atomicfile.WriteFile(path, drawn); err != nil {
 		return err
 	}
-	run := runFolder(f.run)
+	run := assess.RunFolder(f.run)
 	if inside, err := filepath.Rel(run, f.out); run == "" || err != nil || !filepath.IsLocal(inside) {
 		return nil
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"ebm"
+	"ebm/cmd/internal/assess"
 	"ebm/evaluate/probe"
 	"ebm/internal/atomicfile"
 	"ebm/mdsm/dataset"
@@ -89,7 +90,7 @@ score finds it.`,
 			if f.calibrate < 0 || f.calibrate >= 1 || math.IsNaN(f.calibrate) {
 				return usagef("--calibrate %g, want a rate of false alarms between 0 and 1", f.calibrate)
 			}
-			if f.calibrate > 0 && f.threshold == "" && runFolder(f.run) == "" {
+			if f.calibrate > 0 && f.threshold == "" && assess.RunFolder(f.run) == "" {
 				return usagef("--calibrate %g keeps the threshold beside a run, and %s is not a run's folder: want --threshold FILE", f.calibrate,
 					f.run)
 			}
@@ -223,7 +224,7 @@ func (f *scoreFlags) most(n int) int {
 // there has no pictures.
 func (f *scoreFlags) thresholdOf(m *ebm.Model) (t *probe.Threshold, path string, err error) {
 	if path = f.threshold; path == "" {
-		if run := runFolder(f.run); run != "" {
+		if run := assess.RunFolder(f.run); run != "" {
 			path = probe.ThresholdPath(run)
 		}
 	}

@@ -66,7 +66,7 @@ score matching: in go x, noise and sigma in place of a target.`,
 	fs.StringVar(&f.out, "out", "", "the file to write")
 	fs.StringVar(&f.weights, "weights", "", "also write the first value of every weight, a .safetensors, .npz or .pt file")
 	stepKnobs().add(fs, &f.s)
-	fs.StringArrayVar(&f.values, "value", nil, "make an input of whole numbers a constant, such as shape=1,16; may be given several times")
+	addValue(fs, &f.values)
 	f.functionFlags.add(fs)
 	fs.Float64Var(&f.sigma0, "sigma0", 0.1, "mdsm: σ₀, in units of x")
 	fs.StringVar(&f.weighting, "weighting", string(mdsm.InverseVariance),

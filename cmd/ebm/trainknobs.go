@@ -27,7 +27,7 @@ func trainKnobs() knobs[train.Settings] {
 		number("shards", "parts of a batch whose gradients are computed side by side (changes the last bits), 1 for none",
 			func(s *train.Settings) *int { return &s.Shards }),
 		word("net", "network: res6, res12, res18, res34 or unet; of points mlp", func(s *train.Settings) *string { return &s.Net.Name }),
-		list("hidden", "", func(s *train.Settings) *[]int { return &s.Net.Hidden }, func(fs *pflag.FlagSet, p *[]int) {
+		newKnob("hidden", func(s *train.Settings) *[]int { return &s.Net.Hidden }, func(fs *pflag.FlagSet, p *[]int) {
 			fs.IntSliceVar(p, "hidden", *p, "mlp: units of each hidden layer, such as 128,128")
 		}),
 		word("input", "with --model: the energy's input, if it is not called x", func(s *train.Settings) *string { return &s.Net.Input }),
@@ -36,7 +36,7 @@ func trainKnobs() knobs[train.Settings] {
 			func(s *train.Settings) *mdsm.Value { return &s.Net.Value }),
 		number("points", "points to draw of a set that --data names", func(s *train.Settings) *int { return &s.Data.Points }),
 		number("dim", "channels after the network's first convolution", func(s *train.Settings) *int { return &s.Net.Dim }),
-		list("multipliers", "", func(s *train.Settings) *[]int { return &s.Net.Multipliers }, addMultipliers),
+		newKnob("multipliers", func(s *train.Settings) *[]int { return &s.Net.Multipliers }, addMultipliers),
 		number("blocks", blocksHelp, func(s *train.Settings) *int { return &s.Net.Blocks }),
 		word("head", "the network's head: quadratic (the paper's), linear, or of a unet residual (½‖x − f(x)‖²)",
 			func(s *train.Settings) *energy.Head { return &s.Net.Head }),

@@ -13,7 +13,6 @@ import (
 	"ebm"
 	"ebm/cmd/internal/assess"
 	"ebm/internal/atomicfile"
-	"ebm/internal/files"
 	"ebm/mdsm/langevin"
 )
 
@@ -73,14 +72,14 @@ func (f *tuneFlags) tune(ctx context.Context, a *app) error {
 		return err
 	}
 	if f.out == "" {
-		folder := runFolder(f.Run)
+		folder := assess.RunFolder(f.Run)
 		if folder == "" {
 			return usagef("%s is not the folder of a run, want --out FILE for what is found", f.Run)
 		}
 		f.out = filepath.Join(folder, ebm.SamplerFile)
 	}
-	had, err := f.had()
-	if err != nil {
+	had, err := langevin.ReadTuned(f.out) // what searches before have found
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	rt, err := a.runtime(ctx)
@@ -98,33 +97,13 @@ func (f *tuneFlags) tune(ctx context.Context, a *app) error {
 		Recipe: t.Best.Recipe, Frechet: t.Best.Distance, Samples: t.Best.Samples, Features: t.Features.Network.Label(),
 		Found: fmt.Sprintf("ebm tune-sampler --budget %d --recipes %d --count %d --seed %d", f.Budget, f.Recipes, f.Count, f.Seed),
 	})
-	data, err := json.MarshalIndent(found, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := atomicfile.WriteFile(f.out, append(data, '\n')); err != nil {
+	if err := atomicfile.WriteJSON(f.out, found); err != nil {
 		return err
 	}
 	if f.asJSON {
 		return a.printJSON(t)
 	}
 	return f.print(a, t)
-}
-
-// had returns what --out has from searches before.
-func (f *tuneFlags) had() (langevin.Tuned, error) {
-	data, err := files.ReadFile(f.out)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return langevin.Tuned{}, nil
-	case err != nil:
-		return langevin.Tuned{}, err
-	}
-	t, err := langevin.ParseTuned(data)
-	if err != nil {
-		return t, fmt.Errorf("%s: %w", f.out, err)
-	}
-	return t, nil
 }
 
 func (f *tuneFlags) print(a *app, t *assess.Tuning) error {

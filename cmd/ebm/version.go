@@ -73,11 +73,7 @@ func printVersion(ctx context.Context, a *app, asJSON bool) error {
 	if i, err := runtime.Locate(ctx, c); err == nil {
 		b.ONNXRuntime = i.Version
 	}
-	if asJSON {
-		return a.printJSON(b)
-	}
-	a.printf("%s\n", b)
-	return nil
+	return a.answer(asJSON, b, "%s\n", b)
 }
 
 func (b build) String() string {

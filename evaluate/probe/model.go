@@ -97,9 +97,6 @@ func (m *Model) Close() error {
 // Shape returns the shape [C H W] of one picture.
 func (m *Model) Shape() []int { return m.layout.Shape }
 
-// HasEnergy reports whether the model says the energy beside the score.
-func (m *Model) HasEnergy() bool { return m.hasEnergy }
-
 // Pictures are some pictures of a set, each with its own noise: that of
 // picture i of a set depends on the seed, i and the draw, and not on which
 // others are measured.

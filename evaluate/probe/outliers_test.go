@@ -1,9 +1,10 @@
 package probe
 
 import (
-	"ebm/internal/testkit"
 	"strings"
 	"testing"
+
+	"ebm/internal/testkit"
 )
 
 // A bowl around black gives white pictures more energy and the brighter test
@@ -50,7 +51,7 @@ func TestOutliersOfAScoreAlone(t *testing.T) {
 	model := bowl{1, 0}.model(t, testkit.Open(t, 1), false)
 	groups := []Population{{"test", HeldOut, all(flat("test", 9, 80))}, {"other", Other, all(flat("other", 9, 250))}}
 	scores, err := model.Outliers(t.Context(), groups, OutlierOptions{Sigmas: []float64{0.2}})
-	if err != nil || len(scores) != 1 || model.HasEnergy() {
+	if err != nil || len(scores) != 1 || model.hasEnergy {
 		t.Errorf("%d scores of a model without an energy, %v", len(scores), err)
 	}
 	if _, err := model.Outliers(t.Context(), groups, OutlierOptions{}); err == nil || !strings.Contains(err.Error(), "no energy") {

@@ -1,16 +1,15 @@
 package probe
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"ebm/internal/atomicfile"
+	"ebm/internal/files"
 )
 
 // thresholdName is the file of a run's threshold.
@@ -51,11 +50,7 @@ func Calibrate(values []float64, rate float64) (float64, error) {
 
 // Write keeps the threshold beside a run.
 func (t Threshold) Write(path string) error {
-	data, err := json.MarshalIndent(t, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteFile(path, append(data, '\n'))
+	return atomicfile.WriteJSON(path, t)
 }
 
 // ThresholdPath returns where a run keeps its threshold.
@@ -64,16 +59,12 @@ func ThresholdPath(run string) string { return filepath.Join(run, thresholdName)
 // ReadThreshold reads a threshold that was calibrated for the given weights. Without a file
 // it is nil.
 func ReadThreshold(path, weights string) (*Threshold, error) {
-	data, err := os.ReadFile(path)
+	t, err := files.Parse(path, files.JSON[Threshold])
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	var t Threshold
-	if err == nil {
-		err = json.Unmarshal(data, &t)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
 	}
 	if t.Weights != weights {
 		return nil, fmt.Errorf("%s: calibrated for the weights %.8s, want those of the model, %.8s: calibrate it anew", path, t.Weights, weights)

@@ -213,11 +213,8 @@ func (im *importer) typeOf(v *onnxpb.ValueInfoProto) (declared, wide tensor.DTyp
 	if wide, err = dtypeOf(kind); err != nil {
 		return 0, 0, nil, err
 	}
-	switch declared = wide; kind {
-	case onnxpb.TensorProto_FLOAT16:
-		declared = tensor.Float16
-	case onnxpb.TensorProto_BFLOAT16:
-		declared = tensor.BFloat16
+	if declared, err = storedType(kind); err != nil {
+		return 0, 0, nil, err
 	}
 	if t.Shape == nil {
 		return 0, 0, nil, errors.New("its shape is not in the file")

@@ -1,7 +1,7 @@
 package onnximport
 
 import (
-	bin "encoding/binary"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"ebm/export/onnxpb"
+	"ebm/internal/npz"
 	"ebm/models/tensor"
 )
 
@@ -41,17 +42,21 @@ func dtypeOf(t onnxpb.TensorProto_DataType) (tensor.DType, error) {
 	return tensor.Invalid, fmt.Errorf("elements of type %v are not supported", t)
 }
 
-// elementSize returns the bytes of an element in raw data.
-func elementSize(t onnxpb.TensorProto_DataType) int {
+// storedType is dtypeOf for elements as they are in a file, also of half precision.
+func storedType(t onnxpb.TensorProto_DataType) (tensor.DType, error) {
 	switch t {
-	case onnxpb.TensorProto_FLOAT, onnxpb.TensorProto_INT32:
-		return 4
-	case onnxpb.TensorProto_DOUBLE, onnxpb.TensorProto_INT64:
-		return 8
-	case onnxpb.TensorProto_FLOAT16, onnxpb.TensorProto_BFLOAT16, onnxpb.TensorProto_INT16:
-		return 2
+	case onnxpb.TensorProto_FLOAT16:
+		return tensor.Float16, nil
+	case onnxpb.TensorProto_BFLOAT16:
+		return tensor.BFloat16, nil
 	}
-	return 1
+	return dtypeOf(t)
+}
+
+// elementSize returns the bytes of an element in raw data, of a type that is supported.
+func elementSize(t onnxpb.TensorProto_DataType) int {
+	stored, _ := storedType(t)
+	return stored.Size()
 }
 
 // readTensor returns the elements of p. External data are looked for in dir,
@@ -89,9 +94,12 @@ func readTensor(p *onnxpb.TensorProto, dir string) (*tensor.Tensor, error) {
 		if narrow {
 			return widen(held, shape, raw), nil
 		}
-		out := tensor.New(dtype, shape...)
-		fromRaw(out, kind, raw)
-		return out, nil
+		stored, _ := storedType(kind) // dtypeOf had no error
+		t, err := npz.ReadElements(bytes.NewReader(raw), stored, shape, int64(len(raw)))
+		if err == nil && stored != dtype {
+			t = t.AsFloat32()
+		}
+		return t, err
 	}
 	if narrow {
 		return widenList(p, held, shape, count)
@@ -155,50 +163,6 @@ func fromLists(out *tensor.Tensor, p *onnxpb.TensorProto, kind onnxpb.TensorProt
 func narrow[D int8 | int16 | uint8](dst []D, src []int32) {
 	for i, v := range src {
 		dst[i] = D(v)
-	}
-}
-
-// fromRaw reads little-endian elements.
-func fromRaw(out *tensor.Tensor, kind onnxpb.TensorProto_DataType, raw []byte) {
-	le := bin.LittleEndian
-	switch d := out.Raw().(type) {
-	case []float32:
-		for i := range d {
-			switch kind {
-			case onnxpb.TensorProto_FLOAT16:
-				d[i] = tensor.Float16Bits(le.Uint16(raw[2*i:])).Float32()
-			case onnxpb.TensorProto_BFLOAT16:
-				d[i] = tensor.BFloat16Bits(le.Uint16(raw[2*i:])).Float32()
-			default:
-				d[i] = math.Float32frombits(le.Uint32(raw[4*i:]))
-			}
-		}
-	case []float64:
-		for i := range d {
-			d[i] = math.Float64frombits(le.Uint64(raw[8*i:]))
-		}
-	case []int64:
-		for i := range d {
-			d[i] = int64(le.Uint64(raw[8*i:]))
-		}
-	case []int32:
-		for i := range d {
-			d[i] = int32(le.Uint32(raw[4*i:]))
-		}
-	case []int16:
-		for i := range d {
-			d[i] = int16(le.Uint16(raw[2*i:]))
-		}
-	case []int8:
-		for i := range d {
-			d[i] = int8(raw[i])
-		}
-	case []uint8:
-		copy(d, raw)
-	case []bool:
-		for i := range d {
-			d[i] = raw[i] != 0
-		}
 	}
 }
 

@@ -3,7 +3,6 @@ package metrics
 import (
 	"bufio"
 	"bytes"
-	"ebm/internal/files"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +12,8 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"ebm/internal/files"
 )
 
 // Record is what was measured at one step. Values has a number for each
@@ -123,15 +124,4 @@ func Read(r io.Reader) ([]Record, error) {
 }
 
 // ReadFile returns the records of the file at path, as Read does.
-func ReadFile(path string) ([]Record, error) {
-	f, err := files.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	records, err := Read(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return records, nil
-}
+func ReadFile(path string) ([]Record, error) { return files.Read(path, Read) }

@@ -22,7 +22,7 @@ func BenchmarkReadNpy(b *testing.B) {
 	}
 	b.SetBytes(int64(file.Len()))
 	for b.Loop() {
-		if _, err := ReadNpy(bytes.NewReader(file.Bytes())); err != nil {
+		if _, err := readNpy(bytes.NewReader(file.Bytes()), 0); err != nil {
 			b.Fatal(err)
 		}
 	}

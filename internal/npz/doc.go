@@ -13,7 +13,7 @@
 // order; anything else is an error that names the type. Arrays in Fortran
 // order become row-major ones.
 //
-// Whole arrays go through [ReadNpy], [WriteNpy], [Open] and [Write]. Arrays
+// Whole arrays go through [ReadNpyFile], [WriteNpy], [Open] and [Write]. Arrays
 // that are larger than memory are written row by row with [RowWriter], which
 // enters the number of rows at the end, joined with [JoinRows] and read with
 // [RowReader].

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"ebm/internal/files"
 	"ebm/models/tensor"
 )
 
@@ -64,7 +65,7 @@ func FormatType(dtype tensor.DType) (string, error) {
 func ReadHeader(r io.Reader) (Header, error) {
 	var start [12]byte
 	if _, err := io.ReadFull(r, start[:10]); err != nil {
-		return Header{}, fmt.Errorf("npy: start of the file: %w", early(err))
+		return Header{}, fmt.Errorf("npy: start of the file: %w", files.Early(err))
 	}
 	if string(start[:6]) != magic {
 		return Header{}, fmt.Errorf("npy: file starts with %q, want %q", start[:6], magic)
@@ -74,7 +75,7 @@ func ReadHeader(r io.Reader) (Header, error) {
 	case 1:
 	case 2, 3:
 		if _, err := io.ReadFull(r, start[10:]); err != nil {
-			return Header{}, fmt.Errorf("npy: length of the header: %w", early(err))
+			return Header{}, fmt.Errorf("npy: length of the header: %w", files.Early(err))
 		}
 		length = int64(binary.LittleEndian.Uint32(start[8:]))
 	default:
@@ -85,21 +86,13 @@ func ReadHeader(r io.Reader) (Header, error) {
 	}
 	text := make([]byte, length)
 	if _, err := io.ReadFull(r, text); err != nil {
-		return Header{}, fmt.Errorf("npy: header of %d bytes: %w", length, early(err))
+		return Header{}, fmt.Errorf("npy: header of %d bytes: %w", length, files.Early(err))
 	}
 	h, err := parseHeader(string(text))
 	if err != nil {
 		return Header{}, fmt.Errorf("npy: header %q: %w", strings.TrimRight(string(text), " \n"), err)
 	}
 	return h, nil
-}
-
-// early is the error of an input that ends where more was promised.
-func early(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // appendHeader returns a version 1.0 header, everything before the elements.

@@ -33,7 +33,7 @@ func TestHeaderForms(t *testing.T) {
 		{"{\"shape\":(2L,),\"fortran_order\":True,\"descr\":\"<u1\"}\n", []int{2}},
 		{" { 'shape' : ( 1 , 2 ) , 'descr' : '|u1' , 'fortran_order' : False } ", []int{1, 2}},
 	} {
-		got, err := ReadNpy(bytes.NewReader(npy(c.header, 1, 2)))
+		got, err := readNpy(bytes.NewReader(npy(c.header, 1, 2)), 0)
 		if err != nil || !slices.Equal(got.Shape(), c.shape) {
 			t.Errorf("header %q gives %v, error %v; want shape %v", c.header, got, err, c.shape)
 		}
@@ -63,7 +63,7 @@ func TestMalformedHeaders(t *testing.T) {
 		"{'descr': ('<f4', (2,)), 'fortran_order': False, 'shape': (2,)}",
 		"{'descr': '<f4', 'fortran_order': False, 'shape': (" + strings.Repeat("1,", 65) + ")}",
 	} {
-		if _, err := ReadNpy(bytes.NewReader(npy(header, make([]byte, 64)...))); err == nil {
+		if _, err := readNpy(bytes.NewReader(npy(header, make([]byte, 64)...)), 0); err == nil {
 			t.Errorf("header %q was accepted", header)
 		}
 	}
@@ -72,7 +72,7 @@ func TestMalformedHeaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range good.Len() {
-		if _, err := ReadNpy(bytes.NewReader(good.Bytes()[:n])); !errors.Is(err, io.ErrUnexpectedEOF) {
+		if _, err := readNpy(bytes.NewReader(good.Bytes()[:n]), 0); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Fatalf("file cut to %d bytes: error %v, want %v", n, err, io.ErrUnexpectedEOF)
 		}
 	}
@@ -80,7 +80,7 @@ func TestMalformedHeaders(t *testing.T) {
 	version[6] = 4
 	long := append([]byte(magic), 2, 0, 0xff, 0xff, 0xff, 0xff)
 	for _, data := range [][]byte{version, long, []byte(strings.Repeat("x", 20))} {
-		if _, err := ReadNpy(bytes.NewReader(data)); err == nil {
+		if _, err := readNpy(bytes.NewReader(data), 0); err == nil {
 			t.Errorf("%q was accepted", data[:12])
 		}
 	}
@@ -102,7 +102,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, read := range map[string]func() error{
-		"stream": func() error { _, err := ReadNpy(bytes.NewReader(huge)); return err },
+		"stream": func() error { _, err := readNpy(bytes.NewReader(huge), 0); return err },
 		"file":   func() error { _, err := ReadNpyFile(path); return err },
 	} {
 		var err error
@@ -187,7 +187,7 @@ func FuzzReadNpy(f *testing.F) {
 	}
 	f.Add(npy("{'descr': '<f8', 'fortran_order': True, 'shape': (0, 1000000)}"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		array, err := ReadNpy(bytes.NewReader(data))
+		array, err := readNpy(bytes.NewReader(data), 0)
 		if err != nil {
 			return
 		}
@@ -195,7 +195,7 @@ func FuzzReadNpy(f *testing.F) {
 		if err := WriteNpy(&buf, array); err != nil {
 			t.Fatal(err)
 		}
-		again, err := ReadNpy(bytes.NewReader(buf.Bytes()))
+		again, err := readNpy(bytes.NewReader(buf.Bytes()), 0)
 		if err != nil {
 			t.Fatal(err)
 		}

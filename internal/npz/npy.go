@@ -10,10 +10,6 @@ import (
 	"ebm/models/tensor"
 )
 
-// ReadNpy reads one array. It does not read beyond its last element. Memory
-// grows with what r really gives, whatever the header says.
-func ReadNpy(r io.Reader) (*tensor.Tensor, error) { return readNpy(r, 0) }
-
 // ReadNpyFile reads a .npy file, which must end with the last element.
 func ReadNpyFile(path string) (*tensor.Tensor, error) {
 	f, err := files.Open(path)
@@ -36,7 +32,8 @@ func ReadNpyFile(path string) (*tensor.Tensor, error) {
 }
 
 // readNpy reads an array from an input of which size bytes are known to be
-// there, header included.
+// there, header included, and not beyond its last element. Memory grows with what r
+// really gives, whatever the header says.
 func readNpy(r io.Reader, size int64) (*tensor.Tensor, error) {
 	h, err := ReadHeader(r)
 	if err != nil {

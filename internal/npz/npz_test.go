@@ -162,7 +162,7 @@ func TestWriteAsNumPyDoes(t *testing.T) {
 		if f.Name == "fortran.npy" {
 			continue
 		}
-		array, err := ReadNpy(bytes.NewReader(want))
+		array, err := readNpy(bytes.NewReader(want), 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -102,11 +102,8 @@ type RowReader struct {
 	next   int
 }
 
-// NewRowReader reads the header of a .npy file. Arrays without axes, and
-// Fortran order with more than one, are errors.
-func NewRowReader(r io.Reader) (*RowReader, error) { return newRowReader(r, nil, 0) }
-
-// newRowReader reads rows of a file that ends with them when closer is not nil.
+// newRowReader reads the header of a .npy file that ends with its rows. Arrays without
+// axes, and Fortran order with more than one, are errors.
 func newRowReader(r io.Reader, closer io.Closer, size int64) (*RowReader, error) {
 	h, err := ReadHeader(r)
 	if err != nil {
@@ -118,7 +115,7 @@ func newRowReader(r io.Reader, closer io.Closer, size int64) (*RowReader, error)
 	if h.Fortran && len(h.Shape) > 1 {
 		return nil, fmt.Errorf("npy: %w: %v%v", ErrScattered, h.DType, h.Shape)
 	}
-	return &RowReader{Header: h, r: h.order(r), closer: closer, size: size, whole: closer != nil}, nil
+	return &RowReader{Header: h, r: h.order(r), closer: closer, size: size, whole: true}, nil
 }
 
 // Next returns the next rows, at most n of them and fewer only at the end, as

@@ -140,7 +140,7 @@ func copyElements(w io.Writer, path string) error {
 		return fmt.Errorf("%s: npy: %w", path, err)
 	}
 	if n, err := io.CopyN(w, f, int64(size)); err != nil {
-		return fmt.Errorf("%s: npy: %d of %d bytes of elements: %w", path, n, size, early(err))
+		return fmt.Errorf("%s: npy: %d of %d bytes of elements: %w", path, n, size, files.Early(err))
 	}
 	if n, _ := f.Read(make([]byte, 1)); n > 0 {
 		return fmt.Errorf("%s: npy: bytes after the last element of %v%v", path, h.DType, h.Shape)

@@ -15,7 +15,7 @@ func DecodeJPEG(r io.Reader) (image.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := readJPEG(data, false)
+	f, err := readJPEG(data)
 	if err != nil {
 		return nil, err
 	}
@@ -161,13 +161,4 @@ func colours(planes []plane, luminous bool) *image.NRGBA {
 func printed(ink, black uint8) uint8 {
 	covered := int(255-ink)*int(black) + 128
 	return clip(int(black) - (covered>>8+covered)>>8)
-}
-
-// JPEGSize returns the size of a JPEG file's picture from its first bytes.
-func JPEGSize(data []byte) (image.Point, error) {
-	f, err := readJPEG(data, true)
-	if err != nil {
-		return image.Point{}, err
-	}
-	return image.Pt(f.width, f.height), nil
 }

@@ -59,8 +59,8 @@ var zigzag = [64]int{
 
 var errJPEG = errors.New("JPEG: damaged data")
 
-// readJPEG reads all scans. With headOnly it stops at the frame.
-func readJPEG(data []byte, headOnly bool) (*jpegFile, error) {
+// readJPEG reads all scans.
+func readJPEG(data []byte) (*jpegFile, error) {
 	f := &jpegFile{data: data, at: 2, adobe: -1}
 	if len(data) < 2 || data[0] != 0xff || data[1] != 0xd8 {
 		return nil, errors.New("JPEG: want ff d8 at its start")
@@ -77,9 +77,7 @@ func readJPEG(data []byte, headOnly bool) (*jpegFile, error) {
 			}
 			return f, nil
 		case marker == 0xc0 || marker == 0xc1 || marker == 0xc2:
-			if err = f.frame(marker, segment); err == nil && headOnly {
-				return f, nil
-			}
+			err = f.frame(marker, segment)
 		case marker == 0xc4:
 			err = f.huffmanTables(segment)
 		case marker >= 0xc3 && marker <= 0xcf && marker != 0xc8:

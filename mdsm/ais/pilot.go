@@ -17,14 +17,6 @@ const (
 	pilotMoves  = 6  // at each other
 )
 
-// StepSizes returns the step size of each distribution, finding them if need be.
-func (e *Estimator) StepSizes(ctx context.Context) ([]float64, error) {
-	if err := e.prepare(ctx); err != nil {
-		return nil, err
-	}
-	return e.steps, nil
-}
-
 // prepare finds the step sizes by one group of pilots.
 func (e *Estimator) prepare(ctx context.Context) error {
 	e.log = progress.Lines(e.Log)

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"ebm/internal/files"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"ebm/internal/files"
 )
 
 const (
@@ -86,26 +87,13 @@ func loadCIFARFolder(ctx context.Context, spec Spec, folder string) (*Set, error
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		part, err := readCIFARFile(filepath.Join(folder, name))
+		part, err := files.Read(filepath.Join(folder, name), readCIFAR)
 		if err != nil {
 			return nil, err
 		}
 		parts[name] = part
 	}
 	return cifarSet(spec, folder, parts)
-}
-
-func readCIFARFile(name string) (records, error) {
-	f, err := files.Open(name)
-	if err != nil {
-		return records{}, err
-	}
-	defer f.Close()
-	part, err := readCIFAR(f)
-	if err != nil {
-		return records{}, fmt.Errorf("%s: %w", name, err)
-	}
-	return part, nil
 }
 
 // loadCIFARArchive reads the .bin files of a split out of a .tar.gz file, to

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
-	"ebm/internal/files"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -14,6 +13,8 @@ import (
 	"math"
 	"os"
 	"strings"
+
+	"ebm/internal/files"
 )
 
 // idx is an array of bytes in the format that MNIST uses: two zero bytes, the
@@ -28,23 +29,17 @@ type idx struct {
 // readIDXFile reads an idx file, gzipped or not, that must have rank
 // dimensions.
 func readIDXFile(name string, rank int) (*idx, error) {
-	f, err := files.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	in := bufio.NewReader(f)
-	var r io.Reader = in
-	if head, _ := in.Peek(2); bytes.Equal(head, []byte{0x1f, 0x8b}) {
-		if r, err = gzip.NewReader(in); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+	return files.Read(name, func(r io.Reader) (*idx, error) {
+		in := bufio.NewReader(r)
+		if head, _ := in.Peek(2); !bytes.Equal(head, []byte{0x1f, 0x8b}) {
+			return readIDX(in, rank)
 		}
-	}
-	a, err := readIDX(r, rank)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return a, nil
+		unzipped, err := gzip.NewReader(in)
+		if err != nil {
+			return nil, err
+		}
+		return readIDX(unzipped, rank)
+	})
 }
 
 // readIDX reads one idx array to the end of r. It never holds more than twice

@@ -3,13 +3,14 @@ package dataset
 import (
 	"bufio"
 	"context"
-	"ebm/internal/files"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
+
+	"ebm/internal/files"
 )
 
 const svhnWanted = "want train_32x32.mat and test_32x32.mat (the cropped digits), or a folder of 32x32 pictures with a folder for each " +
@@ -41,26 +42,13 @@ func loadSVHN(ctx context.Context, spec Spec) (*Set, error) {
 		return nil, err
 	}
 	defer f.Close()
-	all, err := readSVHN(bufio.NewReaderSize(&cancelReader{ctx, f}, 1<<16))
+	all, err := readSVHN(bufio.NewReaderSize(files.Cancelled{Context: ctx, Reader: f}, 1<<16))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	set := &Set{Source: file, Channels: 3, Labels: all.labels,
 		Classes: []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}}
 	return set, set.take(all.pixels, cifarSide, spec, colourSizes())
-}
-
-// cancelReader ends with the context's error when that is cancelled.
-type cancelReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *cancelReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }
 
 // readSVHN reads the arrays X, uint8 [32, 32, 3, n] as row, column, channel

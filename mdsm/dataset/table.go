@@ -24,18 +24,7 @@ type Table struct {
 // ReadTable reads a file of numbers separated by commas, semicolons or tabs (.csv,
 // .tsv), which may have a line of names first. An empty or missing number, one that
 // is not finite, and lines of different lengths are errors that name the line.
-func ReadTable(path string) (Table, error) {
-	f, err := files.Open(path)
-	if err != nil {
-		return Table{}, err
-	}
-	defer f.Close()
-	t, err := parseTable(f)
-	if err != nil {
-		return Table{}, fmt.Errorf("%s: %w", path, err)
-	}
-	return t, nil
-}
+func ReadTable(path string) (Table, error) { return files.Read(path, parseTable) }
 
 func parseTable(in io.Reader) (t Table, err error) {
 	head := make([]byte, 1<<12)

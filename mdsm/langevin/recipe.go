@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"ebm/internal/files"
 	"ebm/mdsm"
 )
 
@@ -244,6 +245,9 @@ func ParseTuned(data []byte) (Tuned, error) {
 	}
 	return t, nil
 }
+
+// ReadTuned reads the file of a search. The error wraps fs.ErrNotExist where there is none.
+func ReadTuned(path string) (Tuned, error) { return files.Parse(path, ParseTuned) }
 
 // With returns the recipes with one in place of any of as many evaluations.
 func (t Tuned) With(r TunedRecipe) Tuned {

@@ -84,9 +84,6 @@ func (s *Sampler) Close() error {
 // Shape returns the shape of one draw.
 func (s *Sampler) Shape() []int { return s.kernel.Shape() }
 
-// Hash returns the SHA-256 of the models of the transitions, in hexadecimal.
-func (s *Sampler) Hash() string { return s.kernel.Hash() }
-
 // Chains are finished chains, in the order of their indices.
 type Chains struct {
 	First int // index of the first

@@ -172,9 +172,6 @@ func (a *Operator) decompose(rows []Row) error {
 	return nil
 }
 
-// Shape returns that of x.
-func (a *Operator) Shape() []int { return slices.Clone(a.shape) }
-
 // Rank returns R, the number of components that are measured.
 func (a *Operator) Rank() int { return len(a.Singular) }
 

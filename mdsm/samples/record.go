@@ -61,16 +61,7 @@ type Record struct {
 // ReadRecord reads a folder's record. The error wraps fs.ErrNotExist when it
 // has none.
 func ReadRecord(dir string) (Record, error) {
-	path := filepath.Join(dir, RecordFile)
-	data, err := files.ReadFile(path)
-	if err != nil {
-		return Record{}, err
-	}
-	r, err := parseRecord(data)
-	if err != nil {
-		return r, fmt.Errorf("%s: %w", path, err)
-	}
-	return r, nil
+	return files.Parse(filepath.Join(dir, RecordFile), parseRecord)
 }
 
 func parseRecord(data []byte) (Record, error) {
@@ -99,11 +90,7 @@ func HashOf(list ...*tensor.Tensor) string {
 }
 
 func (r Record) write(dir string) error {
-	data, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteFile(filepath.Join(dir, RecordFile), append(data, '\n'))
+	return atomicfile.WriteJSON(filepath.Join(dir, RecordFile), r)
 }
 
 // MismatchError says that a folder holds samples of other settings.

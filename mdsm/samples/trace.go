@@ -157,14 +157,5 @@ func (t trace) fits(j *Job, first, chains int) bool {
 }
 
 func readTrace(dir string) (trace, error) {
-	path := filepath.Join(dir, TraceFile)
-	data, err := files.ReadFile(path)
-	if err != nil {
-		return trace{}, err
-	}
-	t, err := parseTrace(data)
-	if err != nil {
-		return t, fmt.Errorf("%s: %w", path, err)
-	}
-	return t, nil
+	return files.Parse(filepath.Join(dir, TraceFile), parseTrace)
 }

@@ -28,8 +28,7 @@ const maxConfig = 1 << 16
 
 // HasConfig reports whether there are the settings of an energy's run in dir.
 func HasConfig(dir string) bool {
-	info, err := os.Stat(filepath.Join(dir, ConfigFile))
-	return err == nil && info.Mode().IsRegular()
+	return files.IsRegular(filepath.Join(dir, ConfigFile))
 }
 
 // readConfig reads a file of settings, or the one called name in a folder. Keys

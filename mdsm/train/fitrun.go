@@ -289,11 +289,7 @@ func (w *fitWriter) validate(ctx context.Context, u Update) error {
 	if err := w.write(FitBestFile, FitBestAdapterDir, weights); err != nil {
 		return err
 	}
-	text, err := json.MarshalIndent(score, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteFile(filepath.Join(w.dir, FitBestScore), append(text, '\n'))
+	return atomicfile.WriteJSON(filepath.Join(w.dir, FitBestScore), score)
 }
 
 // readBest reads what an earlier part of the run measured.

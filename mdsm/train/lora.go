@@ -267,28 +267,20 @@ func (f Function) WriteAdapter(dir, base string, values map[string]*tensor.Tenso
 			}
 		}
 	}
-	text, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return err
-	}
 	return atomicfile.Dir(dir, func(dir string) error {
 		if err := weights.Save(filepath.Join(dir, AdapterFile), set); err != nil {
 			return err
 		}
-		return atomicfile.WriteFile(filepath.Join(dir, AdapterConfigFile), append(text, '\n'))
+		return atomicfile.WriteJSON(filepath.Join(dir, AdapterConfigFile), c)
 	})
 }
 
 // readAdapter reads an adapter's folder: r, α/r and the tensors.
 func readAdapter(dir string) (rank int, scale float64, tensors map[string]*tensor.Tensor, err error) {
-	var c adapterConfig
 	path := filepath.Join(dir, AdapterConfigFile)
-	text, err := files.ReadFile(path)
+	c, err := files.Parse(path, files.JSON[adapterConfig])
 	if err != nil {
 		return 0, 0, nil, err
-	}
-	if err := json.Unmarshal(text, &c); err != nil {
-		return 0, 0, nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if c.Type != "LORA" || c.Rank <= 0 || c.DoRA || len(c.RankPattern)+len(c.AlphaPattern) > 0 || c.Bias != "none" && c.Bias != "" {
 		return 0, 0, nil, fmt.Errorf("%s: peft_type %q, r %d, bias %q, want LORA of one rank and alpha, without biases and DoRA",

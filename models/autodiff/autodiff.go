@@ -121,13 +121,6 @@ func HessianVector(y, x, v *graph.Node) *graph.Node {
 	return VJP(slope, v, x)[0]
 }
 
-// Has reports whether op has a derivative rule, or is known to have none
-// because nothing flows back through it.
-func Has(op graph.Op) bool {
-	_, ok := rules[op]
-	return ok
-}
-
 // dependents finds the nodes up to y that depend on one of xs through
 // floating-point values.
 func dependents(y *graph.Node, xs []*graph.Node) map[*graph.Node]bool {

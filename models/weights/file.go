@@ -178,7 +178,7 @@ func (n *node) add(key string, s *source) {
 func (f *File) readObjectArray(in *os.File, size int64) error {
 	var start [12]byte
 	if _, err := in.ReadAt(start[:], 0); err != nil {
-		return early(err)
+		return files.Early(err)
 	}
 	header := 10 + int64(start[8]) + int64(start[9])<<8
 	if start[6] > 1 {
@@ -186,7 +186,7 @@ func (f *File) readObjectArray(in *os.File, size int64) error {
 	}
 	text := make([]byte, min(header, 1<<12, size))
 	if _, err := in.ReadAt(text, 0); err != nil {
-		return early(err)
+		return files.Early(err)
 	}
 	if !bytes.Contains(text, []byte("'|O'")) || header >= size {
 		return errors.New("a single NumPy array, want a file of named tensors")
@@ -199,7 +199,7 @@ func (f *File) readObjectArray(in *os.File, size int64) error {
 // beside the weights, is more than that.
 func IsFolder(dir string) bool {
 	_, err := weightsIn(dir)
-	return err == nil && !isRegular(filepath.Join(dir, "state.safetensors"))
+	return err == nil && !files.IsRegular(filepath.Join(dir, "state.safetensors"))
 }
 
 // distributed is the file that describes a distributed checkpoint.
@@ -214,27 +214,17 @@ var hubFiles = []string{
 
 func weightsIn(dir string) (string, error) {
 	for _, name := range hubFiles {
-		if path := filepath.Join(dir, name); isRegular(path) {
+		if path := filepath.Join(dir, name); files.IsRegular(path) {
 			return path, nil
 		}
 	}
 	for _, ending := range []string{"*.safetensors", "*.bin", "*.pt", "*.pth", "*.ckpt"} {
-		found, err := filepath.Glob(filepath.Join(escaped(dir), ending))
+		found, err := filepath.Glob(filepath.Join(files.Literal(dir), ending))
 		if err == nil && len(found) == 1 {
 			return found[0], nil
 		}
 	}
 	return "", fmt.Errorf("a folder without weights, want one of %s", strings.Join(hubFiles, ", "))
-}
-
-func isRegular(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
-}
-
-// escaped makes a path match itself alone.
-func escaped(path string) string {
-	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(path)
 }
 
 func (f *File) openFolder(dir string) error {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"strings"
+
+	"ebm/internal/files"
 )
 
 // The interpreter's stack and input.
@@ -76,11 +78,11 @@ func (u *unpickler) bytes(n int64) ([]byte, error) {
 	if n <= 1<<12 {
 		b := make([]byte, n)
 		_, err := io.ReadFull(u.r, b)
-		return b, early(err)
+		return b, files.Early(err)
 	}
 	var buf bytes.Buffer
 	_, err := io.CopyN(&buf, u.r, n)
-	return buf.Bytes(), early(err)
+	return buf.Bytes(), files.Early(err)
 }
 
 // line reads a name that ends with a line feed.

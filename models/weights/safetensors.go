@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"ebm/internal/files"
 	"ebm/internal/npz"
 	"ebm/models/tensor"
 )
@@ -116,7 +117,7 @@ func (f *File) readSafetensors(r io.ReaderAt, size int64) error {
 func safetensorsSlots(r io.ReaderAt, size int64) (slots []slot, metadata map[string]string, start int64, err error) {
 	var length [8]byte
 	if _, err := r.ReadAt(length[:], 0); err != nil {
-		return nil, nil, 0, fmt.Errorf("length of the header: %w", early(err))
+		return nil, nil, 0, fmt.Errorf("length of the header: %w", files.Early(err))
 	}
 	n := binary.LittleEndian.Uint64(length[:])
 	if size < 8 || n > uint64(size-8) || n > maxHeader {
@@ -124,21 +125,13 @@ func safetensorsSlots(r io.ReaderAt, size int64) (slots []slot, metadata map[str
 	}
 	text := make([]byte, n)
 	if _, err := r.ReadAt(text, 8); err != nil && n > 0 {
-		return nil, nil, 0, fmt.Errorf("header: %w", early(err))
+		return nil, nil, 0, fmt.Errorf("header: %w", files.Early(err))
 	}
 	if slots, metadata, err = parseHeader(text); err != nil {
 		return nil, nil, 0, fmt.Errorf("header: %w", err)
 	}
 	start = 8 + int64(n)
 	return slots, metadata, start, checkLayout(slots, size-start)
-}
-
-// early is the error of an input that ends where more was promised.
-func early(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // checkLayout sorts the entries by offset and checks that they hold exactly
@@ -308,7 +301,7 @@ func token[T json.Delim | json.Number | string](dec *json.Decoder) (T, error) {
 	found, err := dec.Token()
 	if err != nil {
 		var zero T
-		return zero, early(err)
+		return zero, files.Early(err)
 	}
 	value, ok := found.(T)
 	if !ok {

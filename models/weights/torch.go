@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"strings"
 
+	"ebm/internal/files"
 	"ebm/internal/npz"
 	"ebm/models/tensor"
 )
@@ -222,7 +223,7 @@ func (o *objects) placeStorage(r io.ReaderAt, key string, at, size int64) (int64
 	}
 	var count [8]byte
 	if _, err := r.ReadAt(count[:], at); err != nil {
-		return 0, early(err)
+		return 0, files.Early(err)
 	}
 	if n := int64(binary.LittleEndian.Uint64(count[:])); n != s.len {
 		return 0, fmt.Errorf("%d elements, want %d", n, s.len)

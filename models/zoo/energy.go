@@ -4,18 +4,6 @@ import (
 	"ebm/models/weights"
 )
 
-// Card says how a shipped model was made.
-type Card struct {
-	About   string       `json:"about"`
-	Command string       `json:"command"` // the exact command
-	Date    string       `json:"date"`    // when it ended
-	Hours   float64      `json:"hours"`   // of training
-	Machine string       `json:"machine"`
-	Steps   int          `json:"steps"`
-	Batch   int          `json:"batch"`
-	Loss    [][2]float64 `json:"loss"` // step, mean loss since the step before
-}
-
 // Names returns the names of the shipped models, sorted.
 func Names() []string { return energies.names() }
 
@@ -31,7 +19,4 @@ func SamplerOf(name string) (data []byte, ok bool) {
 }
 
 // CardOf returns the card of a shipped model.
-func CardOf(name string) (Card, error) {
-	var c Card
-	return c, energies.card(name, &c)
-}
+func CardOf(name string) (Card, error) { return energies.card(name) }

@@ -13,6 +13,23 @@ import (
 //go:embed weights classifiers
 var files embed.FS
 
+// Card says how a shipped model was made, and of a classifier how good it is.
+type Card struct {
+	About   string  `json:"about"`
+	Command string  `json:"command"`           // the exact command
+	Date    string  `json:"date"`              // when it ended
+	Hours   float64 `json:"hours"`             // of training
+	Minutes float64 `json:"minutes,omitempty"` // of that of a classifier, in place of hours
+	Machine string  `json:"machine"`
+	Steps   int     `json:"steps"`
+	Batch   int     `json:"batch"`
+	// Loss holds steps and the mean loss since the step before; of a classifier, the
+	// cross-entropy in nats.
+	Loss     [][2]float64 `json:"loss"`
+	Accuracy float64      `json:"accuracy,omitempty"` // of a classifier: share of the test pictures, as shipped
+	Pictures int          `json:"pictures,omitempty"` // number of these
+}
+
 // shelf is a folder with a file of weights and a card for each model.
 type shelf struct{ folder, kind string }
 
@@ -54,13 +71,13 @@ func (s shelf) open(name string) (set *weights.Set, ok bool, err error) {
 }
 
 // card reads what is said of a model.
-func (s shelf) card(name string, to any) error {
+func (s shelf) card(name string) (c Card, err error) {
 	b, err := files.ReadFile(s.folder + "/" + name + ".json")
 	if err != nil {
-		return fmt.Errorf("shipped %s %s has no card", s.kind, name)
+		return c, fmt.Errorf("shipped %s %s has no card", s.kind, name)
 	}
-	if err := json.Unmarshal(b, to); err != nil {
-		return fmt.Errorf("card of the %s %s: %w", s.kind, name, err)
+	if err := json.Unmarshal(b, &c); err != nil {
+		return c, fmt.Errorf("card of the %s %s: %w", s.kind, name, err)
 	}
-	return nil
+	return c, nil
 }

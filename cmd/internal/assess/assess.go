@@ -3,7 +3,6 @@ package assess
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -234,7 +233,7 @@ func (a *assessment) close() {
 
 // RunFolder returns ref if it is the folder of a run, and "" if not.
 func RunFolder(ref string) string {
-	if info, err := os.Stat(filepath.Join(ref, "config.toml")); err == nil && !info.IsDir() {
+	if train.HasConfig(ref) {
 		return ref
 	}
 	return ""

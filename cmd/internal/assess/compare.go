@@ -1,7 +1,6 @@
 package assess
 
 import (
-	"ebm/cmd/internal/report"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"ebm/cmd/internal/report"
 
 	"ebm/internal/files"
 	"ebm/internal/metrics"
@@ -50,7 +51,7 @@ func ReadRun(dir string) (Run, error) {
 		return r, err
 	}
 	r.progress(records)
-	f, err := files.Open(filepath.Join(dir, report.JSONFile))
+	d, err := files.Read(filepath.Join(dir, report.JSONFile), report.ReadJSON)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !hasSettings:
 		return r, fmt.Errorf("%s: there is neither a config.toml nor a %s, want the folder of a run, or of an evaluation", dir, report.JSONFile)
@@ -58,11 +59,6 @@ func ReadRun(dir string) (Run, error) {
 		return r, nil
 	case err != nil:
 		return r, err
-	}
-	defer f.Close()
-	d, err := report.ReadJSON(f)
-	if err != nil {
-		return r, fmt.Errorf("%s: %w", f.Name(), err)
 	}
 	r.Metrics = d.Metrics()
 	return r, nil

@@ -20,7 +20,13 @@ type Exported struct {
 // WriteKinds writes one ONNX file of a model a kind into a folder, which is made if
 // it is not there. A batch of 0 leaves N open.
 func WriteKinds(m *ebm.Model, out string, kinds []ebm.Kind, batch int, show progress.Progress) ([]Exported, error) {
-	release, err := atomicfile.Fill(out, "write", "ebm export")
+	return WriteFiles(out, "ebm export", kinds, func(path string, k ebm.Kind) error { return m.WriteONNX(path, k, batch) }, show)
+}
+
+// WriteFiles has write write a file a kind into a folder, for a command that the
+// folder's lock names.
+func WriteFiles(out, command string, kinds []ebm.Kind, write func(path string, k ebm.Kind) error, show progress.Progress) ([]Exported, error) {
+	release, err := atomicfile.Fill(out, "write", command)
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +36,7 @@ func WriteKinds(m *ebm.Model, out string, kinds []ebm.Kind, batch int, show prog
 	var list []Exported
 	for _, k := range kinds {
 		f := Exported{Kind: k, Path: filepath.Join(out, string(k)+".onnx")}
-		if err := m.WriteONNX(f.Path, k, batch); err != nil {
+		if err := write(f.Path, k); err != nil {
 			return nil, err
 		}
 		for _, path := range []string{f.Path, f.Path + ".data"} {

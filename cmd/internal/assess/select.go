@@ -189,26 +189,13 @@ func (s Selection) Write(run string) error {
 			return err
 		}
 	}
-	data, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return fmt.Errorf("selection: %w", err)
-	}
-	return atomicfile.WriteFile(filepath.Join(run, "checkpoints", BestFile), append(data, '\n'))
+	return atomicfile.WriteJSON(filepath.Join(run, "checkpoints", BestFile), s)
 }
 
 // ReadSelection reads what Write wrote. The error wraps fs.ErrNotExist when
 // no checkpoint of the run was selected.
 func ReadSelection(run string) (Selection, error) {
-	path := filepath.Join(run, "checkpoints", BestFile)
-	data, err := files.ReadFile(path)
-	if err != nil {
-		return Selection{}, err
-	}
-	s, err := parseSelection(data)
-	if err != nil {
-		return s, fmt.Errorf("%s: %w", path, err)
-	}
-	return s, nil
+	return files.Parse(filepath.Join(run, "checkpoints", BestFile), parseSelection)
 }
 
 func parseSelection(data []byte) (Selection, error) {

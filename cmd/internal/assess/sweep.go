@@ -2,9 +2,7 @@ package assess
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"math"
@@ -44,26 +42,12 @@ type SweepRun struct {
 
 // ReadSweep reads the sweep in a folder. The error wraps fs.ErrNotExist where there is
 // none.
-func ReadSweep(dir string) (s Sweep, err error) {
-	path := filepath.Join(dir, SweepFile)
-	b, err := files.ReadFile(path)
-	if err != nil {
-		return s, err
-	}
-	if err := json.Unmarshal(b, &s); err != nil {
-		return s, fmt.Errorf("%s: %w", path, err)
-	}
-	return s, nil
+func ReadSweep(dir string) (Sweep, error) {
+	return files.Parse(filepath.Join(dir, SweepFile), files.JSON[Sweep])
 }
 
 // Write writes the sweep's file into its folder.
-func (s Sweep) Write(dir string) error {
-	b, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteFile(filepath.Join(dir, SweepFile), append(b, '\n'))
-}
+func (s Sweep) Write(dir string) error { return atomicfile.WriteJSON(filepath.Join(dir, SweepFile), s) }
 
 // Adopt takes over what the sweep in a folder says of runs that s has too, and its
 // other finished runs behind these. It returns false where that is a sweep of another base or

@@ -67,10 +67,10 @@ func (d *Description) shipped(ctx context.Context) error {
 
 func (d *Description) folder(ctx context.Context, place string) (err error) {
 	switch {
-	case isFile(filepath.Join(d.Ref, configFile)):
+	case files.IsRegular(filepath.Join(d.Ref, configFile)):
 		d.Kind = "run"
 		d.Run, err = describeRun(ctx, d.Ref)
-	case isFile(filepath.Join(d.Ref, modelFile)) && strings.HasPrefix(filepath.Base(filepath.Clean(d.Ref)), "step-"):
+	case files.IsRegular(filepath.Join(d.Ref, modelFile)) && strings.HasPrefix(filepath.Base(filepath.Clean(d.Ref)), "step-"):
 		d.Kind = "checkpoint"
 		d.Checkpoint, err = describeCheckpoint(ctx, d.Ref)
 	case weights.IsFolder(d.Ref):
@@ -122,9 +122,4 @@ func looksLikeONNX(path string) (bool, error) {
 		return false, fmt.Errorf("%s: %w", path, err)
 	}
 	return n > 0 && head[0] == 0x08 && !(n == 9 && head[8] == '{'), nil
-}
-
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
 }

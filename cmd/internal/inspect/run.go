@@ -15,6 +15,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"ebm/internal/files"
 	"ebm/internal/metrics"
 	"ebm/mdsm/train"
 	"ebm/models/weights"
@@ -157,7 +158,7 @@ func (r *Run) findFiles(ctx context.Context, dir string) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		paths, err := filepath.Glob(filepath.Join(globQuote(dir), pattern))
+		paths, err := filepath.Glob(filepath.Join(files.Literal(dir), pattern))
 		if err != nil {
 			return fmt.Errorf("%s: %w", dir, err)
 		}
@@ -174,14 +175,6 @@ func (r *Run) findFiles(ctx context.Context, dir string) error {
 		}
 	}
 	return nil
-}
-
-// globQuote makes a folder's name stand for itself in a pattern.
-func globQuote(dir string) string {
-	if filepath.Separator == '\\' {
-		return dir // there is no quoting, and no need in most names
-	}
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
 }
 
 func folderSize(ctx context.Context, dir string) (int64, error) {

@@ -51,14 +51,10 @@ func ReadJob(dir string) (Job, error) {
 func (j Job) Claim(dir string) error {
 	had, err := ReadJob(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		data, err := json.MarshalIndent(j, "", "  ")
-		if err == nil {
-			err = atomicfile.MkdirAll(dir)
-		}
-		if err != nil {
+		if err := atomicfile.MkdirAll(dir); err != nil {
 			return err
 		}
-		return atomicfile.WriteFile(filepath.Join(dir, JobFile), append(data, '\n'))
+		return atomicfile.WriteJSON(filepath.Join(dir, JobFile), j)
 	}
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package reproduce
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -63,11 +62,7 @@ func (s *study) report() error {
 	if err := doc.Write(s.Dir); err != nil {
 		return err
 	}
-	data, err := json.MarshalIndent(results, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := atomicfile.WriteFile(filepath.Join(s.Dir, SummaryJSONFile), append(data, '\n')); err != nil {
+	if err := atomicfile.WriteJSON(filepath.Join(s.Dir, SummaryJSONFile), results); err != nil {
 		return err
 	}
 	return atomicfile.WriteFile(filepath.Join(s.Dir, SummaryFile), []byte(markdown(s.Scale, results)))
@@ -85,14 +80,9 @@ func scaleNote(s Scale) string {
 
 // sections returns what an item's own report shows, under the item's name.
 func (s *study) sections(r Result) ([]report.Section, error) {
-	f, err := files.Open(filepath.Join(s.Dir, r.Item, report.JSONFile))
+	doc, err := files.Read(filepath.Join(s.Dir, r.Item, report.JSONFile), report.ReadJSON)
 	if err != nil {
 		return nil, err
-	}
-	defer f.Close()
-	doc, err := report.ReadJSON(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Name(), err)
 	}
 	text := []string{"In the paper: " + r.Paper + "."}
 	for _, m := range r.Models {

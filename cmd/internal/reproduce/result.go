@@ -92,24 +92,16 @@ type UsedModel struct {
 const resultFile = "result.json"
 
 func (r Result) write(dir string) error {
-	data, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return fmt.Errorf("result of %s: %w", r.Item, err)
-	}
-	return atomicfile.WriteFile(filepath.Join(dir, resultFile), append(data, '\n'))
+	return atomicfile.WriteJSON(filepath.Join(dir, resultFile), r)
 }
 
 // readResult reads the result in an item's folder. The error wraps
 // fs.ErrNotExist when there is none.
 func readResult(dir string) (Result, error) {
-	path := filepath.Join(dir, resultFile)
-	data, err := files.ReadFile(path)
-	if err != nil {
-		return Result{}, err
-	}
-	var r Result
-	if err := json.Unmarshal(data, &r); err != nil {
-		return Result{}, fmt.Errorf("%s: not the result of an item: %w", path, err)
-	}
-	return r, nil
+	return files.Parse(filepath.Join(dir, resultFile), func(data []byte) (r Result, err error) {
+		if err := json.Unmarshal(data, &r); err != nil {
+			return r, fmt.Errorf("not the result of an item: %w", err)
+		}
+		return r, nil
+	})
 }

@@ -15,6 +15,7 @@ import (
 	"ebm/cmd/internal/assess"
 	"ebm/cmd/internal/parts"
 	"ebm/cmd/internal/report"
+	"ebm/internal/files"
 	"ebm/internal/metrics"
 	"ebm/mdsm/samples"
 	"ebm/mdsm/train"
@@ -200,7 +201,7 @@ func depth(id string) int {
 // not be read with; that is its Problem, since others are shown all the same.
 func (s *scanner) run(dir, id string, o train.Outline, err error, now time.Time) Run {
 	r := Run{ID: id, Network: o.Model, Data: o.Data, Steps: o.Steps, Losses: []float64{}}
-	r.Report = isFile(filepath.Join(dir, report.HTMLFile))
+	r.Report = files.IsRegular(filepath.Join(dir, report.HTMLFile))
 	if err == nil && o.Steps <= 0 {
 		err = fmt.Errorf("%s: its settings have steps %d, want those of a training", dir, o.Steps)
 	}
@@ -228,7 +229,7 @@ func (s *scanner) run(dir, id string, o train.Outline, err error, now time.Time)
 // sweep returns what the list shows of a sweep, or of the error that it could not be
 // read with.
 func sweep(dir, id string, of assess.Sweep, err error) Sweep {
-	s := Sweep{ID: id, Report: isFile(filepath.Join(dir, report.HTMLFile))}
+	s := Sweep{ID: id, Report: files.IsRegular(filepath.Join(dir, report.HTMLFile))}
 	if err != nil {
 		s.Problem = err.Error()
 		return s
@@ -283,9 +284,4 @@ func finite(r metrics.Record, name string) *float64 {
 		return &v
 	}
 	return nil
-}
-
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
 }

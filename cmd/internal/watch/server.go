@@ -22,12 +22,13 @@ import (
 	"time"
 
 	"ebm/cmd/internal/report"
+	"ebm/internal/files"
 	"ebm/internal/metrics"
 	"ebm/mdsm/train"
 )
 
 //go:embed files
-var files embed.FS
+var assets embed.FS
 
 // Options say what is watched, and where it is shown.
 type Options struct {
@@ -93,7 +94,7 @@ func Handler(o Options) (http.Handler, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	pages, err := template.ParseFS(files, "files/*.html")
+	pages, err := template.ParseFS(assets, "files/*.html")
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +106,7 @@ func Handler(o Options) (http.Handler, error) {
 	mux.HandleFunc("GET /report", s.report)
 	mux.HandleFunc("GET /file/{path...}", s.file)
 	for _, name := range []string{"watch.js", "run.js", "watch.css"} {
-		mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, files, "files/"+name) })
+		mux.HandleFunc("GET /"+name, func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, assets, "files/"+name) })
 	}
 	return guard(mux), nil
 }
@@ -313,7 +314,7 @@ func (s *server) file(w http.ResponseWriter, r *http.Request) {
 	name, err := url.PathUnescape(r.PathValue("path"))
 	kind, ok := shown[path.Base(name)]
 	at := locate(s.root, name)
-	if err != nil || !ok || at == "" || !isFile(at) {
+	if err != nil || !ok || at == "" || !files.IsRegular(at) {
 		http.NotFound(w, r)
 		return
 	}

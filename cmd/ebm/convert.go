@@ -94,7 +94,8 @@ func mergeAdapter(a *app, in, out, adapter string, half, asJSON bool) error {
 	if err := atomicfile.WriteFile(out, merged); err != nil {
 		return err
 	}
-	return a.answer(asJSON, map[string]any{"path": out, "changed": slices.Sorted(maps.Keys(values))}, "%s\t%d weights changed\n", out, len(values))
+	return a.answer(asJSON, map[string]any{"path": out, "changed": slices.Sorted(maps.Keys(values))},
+		"%s\t%d weights changed\n", out, len(values))
 }
 
 // loadSet reads the tensors of a file of weights, those of a network if there is one, or the

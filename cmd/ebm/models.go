@@ -87,7 +87,8 @@ func shippedModels() ([]shippedModel, error) {
 		if err != nil {
 			return nil, err
 		}
-		s := shippedModel{Name: name, Kind: "energy", Network: fmt.Sprint(m.Network), Data: m.About["data"], Weights: count(m.Weights), Hash: m.Hash}
+		s := shippedModel{Name: name, Kind: "energy", Network: fmt.Sprint(m.Network), Data: m.About["data"], Weights: count(m.Weights),
+			Hash: m.Hash}
 		list = append(list, s.made(card))
 	}
 	for _, name := range zoo.Classifiers() {

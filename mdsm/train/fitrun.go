@@ -93,7 +93,7 @@ func (m *Meter) Measure(ctx context.Context, w energy.Weights) (Score, error) {
 		return Score{}, err
 	}
 	var loss, weight, hits, targets float64
-	spread := newSpread()
+	var spread spread
 	for first := 0; first < m.data.Len(); first += m.batch {
 		n := min(m.batch, m.data.Len()-first)
 		if m.fixed && n < m.batch && first > 0 {
@@ -152,8 +152,6 @@ type spread struct {
 	n            float64
 	sum, squares []float64
 }
-
-func newSpread() *spread { return &spread{} }
 
 func (s *spread) add(t *tensor.Tensor) {
 	columns := t.Len() / t.Shape()[0]

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
-	"slices"
 	"time"
 
-	"ebm/internal/metrics"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/graph"
@@ -143,122 +140,6 @@ func Run(ctx context.Context, rt *runtime.Runtime, p Problem, l Loop) (Result, e
 	return result, errors.Join(err, log.close())
 }
 
-// open makes the run's folder ready and opens its metrics.
-func (s *state) open() (*log, error) {
-	if s.Dir == "" || !s.writes() {
-		return new(log), nil
-	}
-	if err := prepare(s.Dir); err != nil {
-		return nil, err
-	}
-	if err := errors.Join(dropIncomplete(s.Dir, s.Log), prune(s.Dir, s.KeepCheckpoints)); err != nil {
-		return nil, err
-	}
-	if s.ready != nil {
-		if err := s.ready(); err != nil {
-			return nil, err
-		}
-	}
-	if s.step > 0 {
-		w, err := metrics.Resume(s.Dir, int64(s.step))
-		return &log{w}, err
-	}
-	w, err := metrics.Create(s.Dir)
-	return &log{w}, err
-}
-
-// state is a run in progress. Weights and optimiser state live in two sets of
-// tensors: each step reads one and writes the other.
-type state struct {
-	Problem
-	Loop
-	engine         string // what computes
-	step           int    // updates made so far
-	values         [2]map[string]*tensor.Tensor
-	held           held // both sets where devices compute; values are then those after step fetched
-	fetched        int
-	rate, loss     *tensor.Tensor
-	gradNorm       *tensor.Tensor
-	t              *tensor.Tensor
-	lastCheckpoint string
-	pace           pace
-	filled         int // the step whose batch was filled ahead, 0 for none
-}
-
-// start makes the state of a run: fresh, or that of the newest checkpoint.
-func start(p Problem, l Loop, engine string) (*state, error) {
-	s, err := fresh(p, l)
-	if err != nil {
-		return nil, err
-	}
-	s.engine = engine
-	if l.Dir == "" {
-		return s, nil
-	}
-	c, err := Newest(l.Dir)
-	if errors.Is(err, ErrNoCheckpoint) {
-		if broken, err := Incomplete(l.Dir); err != nil || len(broken) > 0 {
-			return nil, errors.Join(err, incomplete(broken))
-		}
-		return s, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if !l.Resume {
-		return nil, fmt.Errorf("%s holds a run already, up to step %d: resume it, or choose another folder", l.Dir, c.Step)
-	}
-	had, err := c.restore(s.kept(0), p.Describe)
-	if err != nil {
-		if !errors.As(err, new(*ResumeError)) {
-			err = c.offer(l.Dir, err)
-		}
-		return nil, err
-	}
-	if had != "" && had != engine && l.Log != nil {
-		l.Log(fmt.Sprintf("%s was computed by %s, and this is %s: numbers may differ in their last bits from here on", c.Dir, had, engine))
-	}
-	s.step, s.lastCheckpoint = c.Step, c.Dir
-	return s, nil
-}
-
-// fresh makes the state before the first step.
-func fresh(p Problem, l Loop) (*state, error) {
-	s := &state{
-		Problem: p, Loop: l,
-		rate: tensor.New(tensor.Float32, 1), loss: tensor.New(tensor.Float32, 1),
-		gradNorm: tensor.New(tensor.Float32, 1), t: tensor.New(tensor.Int64, 1),
-	}
-	for i := range s.values {
-		s.values[i] = make(map[string]*tensor.Tensor)
-		for _, name := range p.Order {
-			first, ok := p.Initial[name]
-			if !ok {
-				return nil, fmt.Errorf("parameter %s has no initial value", name)
-			}
-			s.values[i][name] = first.AsFloat32().Clone()
-			for _, suffix := range p.Optimiser.StateSuffixes() {
-				t := tensor.New(tensor.Float32, first.Shape()...)
-				if suffix == ".ema" {
-					t.CopyFrom(s.values[i][name])
-				}
-				s.values[i][name+suffix] = t
-			}
-		}
-	}
-	for i := range s.values {
-		for _, name := range p.States {
-			first, ok := p.Initial[name]
-			if !ok {
-				return nil, fmt.Errorf("state %s has no initial value", name)
-			}
-			s.values[i][name] = first.AsFloat32().Clone()
-		}
-	}
-	s.Initial = nil // the state has its own
-	return s, nil
-}
-
 func (s *state) run(ctx context.Context, u updater, log *log) (Result, error) {
 	stage := progress.Begin(s.Progress, "train", int64(s.Steps), "it")
 	stage.Skip(int64(s.step))
@@ -270,14 +151,14 @@ func (s *state) run(ctx context.Context, u updater, log *log) (Result, error) {
 		deadline = time.Now().Add(s.Budget)
 	}
 	result := Result{Loss: math.NaN()}
-	window := newWindow()
+	gathered := new(window)
 	var stopped error
 	last := false
 	for s.step < s.Steps && !last {
 		if stopped = ctx.Err(); stopped != nil {
 			break
 		}
-		made, err := s.update(ctx, u, current, window)
+		made, err := s.update(ctx, u, current, gathered)
 		if err != nil {
 			if stopped = ctx.Err(); stopped != nil {
 				break
@@ -294,11 +175,11 @@ func (s *state) run(ctx context.Context, u updater, log *log) (Result, error) {
 		last = enough || t == s.Steps || !deadline.IsZero() && time.Now().After(deadline)
 
 		if every(t, s.LogEvery) || last {
-			result.Loss = window.mean()
+			result.Loss = gathered.mean()
 			stage.Note(note(result.Loss, deadline))
-			result.Seconds += window.seconds
-			made.log = window.values(made.LearningRate, made.log)
-			window = newWindow()
+			result.Seconds += gathered.seconds
+			made.log = gathered.values(made.LearningRate, made.log)
+			gathered = new(window)
 		}
 		if err := log.add(made); err != nil {
 			return result, err
@@ -314,7 +195,7 @@ func (s *state) run(ctx context.Context, u updater, log *log) (Result, error) {
 			return result, err
 		}
 	}
-	result.Seconds += window.seconds
+	result.Seconds += gathered.seconds
 	result.Step, result.Made, result.Checkpoint = s.step, s.step-began, s.lastCheckpoint
 	if err := s.fetch(current); err != nil {
 		return result, err
@@ -355,75 +236,3 @@ func (s *state) fillAhead() {
 		s.filled = next
 	}
 }
-
-// every reports whether t is a multiple of n; nothing is one of 0.
-func every(t, n int) bool { return n > 0 && t%n == 0 }
-
-// note is what the progress display says beside the steps.
-func note(loss float64, deadline time.Time) string {
-	text := fmt.Sprintf("loss %.4g", loss)
-	if !deadline.IsZero() {
-		text += fmt.Sprintf(", stops within %v", max(time.Until(deadline), 0).Round(time.Second))
-	}
-	return text
-}
-
-// checkpoint writes a checkpoint of the current state and removes old ones.
-func (s *state) checkpoint(log *log, current int) error {
-	if s.Dir == "" || !s.writes() {
-		return nil
-	}
-	begun := time.Now()
-	if err := log.sync(); err != nil {
-		return err
-	}
-	if err := s.fetch(current); err != nil {
-		return err
-	}
-	dir, err := save(s.Dir, s.step, slices.Concat(s.Order, s.States), s.kept(current), s.Describe, s.engine)
-	if err != nil {
-		return err
-	}
-	s.lastCheckpoint = dir
-	err = prune(s.Dir, s.KeepCheckpoints)
-	s.pace.add(s.Loop, begun, time.Now())
-	return err
-}
-
-// kept returns all that a checkpoint has, with one set of values.
-func (s *state) kept(set int) map[string]*tensor.Tensor {
-	all := maps.Clone(s.values[set])
-	maps.Copy(all, s.Returned)
-	maps.Copy(all, s.Kept)
-	return all
-}
-
-// window gathers what happened since the last line of metrics.
-type window struct {
-	n          int
-	loss, norm float64
-	seconds    float64
-}
-
-func newWindow() *window { return &window{} }
-
-func (w *window) add(loss, norm float64, d time.Duration) {
-	w.n++
-	w.loss += loss
-	w.norm += norm
-	w.seconds += d.Seconds()
-}
-
-func (w *window) mean() float64 { return w.loss / float64(w.n) }
-
-// values returns the window's line of metrics, and what a hook logged with it.
-func (w *window) values(learningRate float64, logged map[string]float64) map[string]float64 {
-	n := float64(w.n)
-	line := map[string]float64{
-		"loss": w.loss / n, "grad_norm": w.norm / n, "learning_rate": learningRate, "steps_per_second": n / w.seconds,
-	}
-	maps.Copy(line, logged)
-	return line
-}
-
-func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

@@ -37,7 +37,7 @@ func NewTrial(rt *runtime.Runtime, p Problem, learningRate float64) (*Trial, err
 // Step fills the next batch and makes the next update, number 1 first. A loss
 // or gradient that is not finite is a *NonFiniteError.
 func (t *Trial) Step(ctx context.Context) error {
-	if _, err := t.state.update(ctx, t.updater, t.current, newWindow()); err != nil {
+	if _, err := t.state.update(ctx, t.updater, t.current, new(window)); err != nil {
 		return err
 	}
 	t.current = 1 - t.current

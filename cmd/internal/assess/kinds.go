@@ -25,7 +25,8 @@ func WriteKinds(m *ebm.Model, out string, kinds []ebm.Kind, batch int, show prog
 
 // WriteFiles has write write a file a kind into a folder, for a command that the
 // folder's lock names.
-func WriteFiles(out, command string, kinds []ebm.Kind, write func(path string, k ebm.Kind) error, show progress.Progress) ([]Exported, error) {
+func WriteFiles(out, command string, kinds []ebm.Kind, write func(path string, k ebm.Kind) error,
+	show progress.Progress) ([]Exported, error) {
 	release, err := atomicfile.Fill(out, "write", command)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ TORCH       :=
 PUPPETEER   := 24.43.1
 BROWSERS    :=
 QUICK       :=
+GOLDEN      :=
 KILLS       := 200
 KILLED      :=
 FAILED      :=
@@ -40,13 +41,24 @@ golden: golden-go golden-python
 golden-go:
 	go test $$(grep -l --include='*_test.go' -r 'flag.Bool("update"' . | xargs -n 1 dirname | sort -u) -run 'Golden|Document|Probe|Layouts|EventFiles' -update
 
-# What other programs say: PyTorch (7 GB), onnx, NumPy, scikit-learn, ArviZ,
-# pytorch-fid and torch-fidelity are installed in VENV, by the versions that each
-# folder of golden files was made with.
+# What other programs say, some ten minutes of one core. Each folder of golden files has
+# a requirements.txt with the versions that they were made with, which are installed in
+# VENV when its turn comes: NumPy, and
+#   evaluate              PyTorch (7 GB), SciPy, scikit-learn, pytorch-fid, torch-fidelity, torchmetrics, vendi-score
+#   export/onnximport     PyTorch, onnx, onnxscript
+#   export/onnxpb         onnx
+#   internal/picture      Pillow
+#   mdsm, mdsm/train      PyTorch, SciPy; onnx, torchvision, peft, transformers
+#   mdsm/ais, mdsm/mcmc   ArviZ
+#   models                PyTorch; for models/inception also Pillow, torchvision, pytorch-fid, torch-fidelity
+#   testdata              PyTorch, onnx, safetensors
+# GOLDEN takes some of the scripts, such as GOLDEN=mdsm/train. With another PyTorch the
+# last bits of float32 differ, what models/energy trains differs more, and so do the
+# bytes of ONNX files: keep the old files unless something else changed.
 golden-python:
 	@echo "Python 3.11 or newer is needed; PyTorch and others (7 GB) go into $(VENV)"
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	@set -e; for script in $$(git ls-files '*/testdata/make_*.py' 'testdata/make_*.py'); do \
+	@set -e; for script in $$(git ls-files '*/testdata/make_*.py' 'testdata/make_*.py' | grep '$(GOLDEN)'); do \
 		folder=$$(dirname $$script); echo "$$script"; \
 		$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $$folder/requirements.txt; \
 		(cd $$folder && $(abspath $(VENV))/bin/python $$(basename $$script)); \

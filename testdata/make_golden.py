@@ -8,18 +8,19 @@ by reference.py, and energy.onnx is its energy as PyTorch exports it. bad.pth is
 a parameter missing, one too many and one of another shape.
 """
 
+import importlib.util
 import pathlib
-import sys
 
 import torch
 from torch import nn
 
+from reference import reference
+
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[2] / "models" / "energy" / "testdata"))
-
-from make_golden import Block, Energy  # noqa: E402  (models/energy/testdata/make_golden.py)
-
-from reference import reference  # noqa: E402
+spec = importlib.util.spec_from_file_location("networks", HERE.parent / "models" / "energy" / "testdata" / "make_golden.py")
+networks = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(networks)
+Block, Energy = networks.Block, networks.Energy
 
 
 def with_leftovers(net, size):

@@ -9,6 +9,7 @@ TestLoRAAgreesWithPeft compares:
                    the merged network, in use, for x[0]
 """
 
+import json
 import pathlib
 import warnings
 
@@ -64,6 +65,10 @@ def main():
     np.savez_compressed(folder / "lora.npz", x=x.numpy(), target=target.numpy(), losses=np.array(losses, np.float32), y=y)
     for readme in folder.glob("*/README.md"):
         readme.unlink()
+    for config in folder.glob("*/adapter_config.json"):  # which has them in an order of its own each time
+        settings = json.loads(config.read_text())
+        settings["target_modules"].sort()
+        config.write_text(json.dumps(settings, indent=2, sort_keys=True))
     print("losses", losses[0], losses[-1])
 
 

@@ -5,10 +5,11 @@ import (
 )
 
 // Products is a pass, for gradients and training steps of models from elsewhere, that writes
-// what these have much of as the matrix products that cost least:
+// products and sums, which these have much of, as those that cost least:
 //
 //	(Aᵀ·B)ᵀ = Bᵀ·A        the gradient of a matrix that a model uses transposed
 //	Σᵢ xᵢ…  = (1 … 1)·x   the gradient of a bias, whose rows lie far apart
+//	Σᵢ −xᵢ  = −Σᵢ xᵢ      the gradient of a mean that is taken away
 //
 // Sums change in their last bits.
 func Products() Pass { return Pass{"products", products, nil} }
@@ -28,6 +29,9 @@ func products(g *graph.Graph) *graph.Graph {
 			}
 		case graph.OpReduceSum:
 			x := in[0]
+			if x.Op() == graph.OpNeg && users[old.Inputs()[0]] == 1 {
+				return graph.Neg(graph.ReduceSum(x.Inputs()[0], old.Attr().(graph.AxesAttr).Axes...))
+			}
 			if rows := leadingRows(old); rows > 0 {
 				s := x.Shape()
 				sum := graph.MatMul(graph.Broadcast(r.Graph.Scalar(x.DType(), 1), graph.Shape{graph.Const(1), s[:rows].Volume()}),

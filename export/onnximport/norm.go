@@ -69,9 +69,25 @@ func readInstanceNormalization(c *call) []*value {
 	c.ignore("consumed_inputs")
 	x := c.float(0)
 	y, _, _ := c.normalised(x, c.spatialAxes(x), c.number("epsilon", 1e-5))
-	return one(graph.Add(
-		graph.Mul(y, graph.BroadcastAlong(c.x(1), x.Shape(), 1)),
-		graph.BroadcastAlong(c.x(2), x.Shape(), 1)))
+	return one(scaledAndShifted(y, c.x(1), c.x(2)))
+}
+
+// scaledAndShifted returns scale·y + bias with a scale and a bias for each element along axis 1. Exporters that
+// write other normalisations as this one give ones and zeros, which are left out.
+func scaledAndShifted(y, scale, bias *graph.Node) *graph.Node {
+	if !only(scale, 1) {
+		y = graph.Mul(y, graph.BroadcastAlong(scale, y.Shape(), 1))
+	}
+	if !only(bias, 0) {
+		y = graph.Add(y, graph.BroadcastAlong(bias, y.Shape(), 1))
+	}
+	return y
+}
+
+// only reports whether n is a constant without a name, all of whose elements are v.
+func only(n *graph.Node, v float64) bool {
+	t := n.ConstantValue()
+	return t != nil && n.Attr().(graph.ConstantAttr).Name == "" && !slices.ContainsFunc(t.Float64s(), func(e float64) bool { return e != v })
 }
 
 // readGroupNormalization reads scale and bias for each group before version
@@ -89,13 +105,9 @@ func readGroupNormalization(c *call) []*value {
 	y, _, _ := c.normalised(graph.Reshape(x, split), trailing(2, len(split)), c.number("epsilon", 1e-5))
 	scale, bias := c.x(1), c.x(2)
 	if c.version < 21 {
-		y = graph.Add(graph.Mul(y, graph.BroadcastAlong(scale, split, 1)), graph.BroadcastAlong(bias, split, 1))
-		return one(graph.Reshape(y, x.Shape()))
+		return one(graph.Reshape(scaledAndShifted(y, scale, bias), x.Shape()))
 	}
-	y = graph.Reshape(y, x.Shape())
-	return one(graph.Add(
-		graph.Mul(y, graph.BroadcastAlong(scale, x.Shape(), 1)),
-		graph.BroadcastAlong(bias, x.Shape(), 1)))
+	return one(scaledAndShifted(graph.Reshape(y, x.Shape()), scale, bias))
 }
 
 // rootMeanSquare returns x divided by the root of its mean square over axes.

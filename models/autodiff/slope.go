@@ -63,7 +63,8 @@ var elementwise = map[g.Op]bool{
 	g.OpAdd: true, g.OpSub: true, g.OpMul: true, g.OpDiv: true, g.OpPow: true, g.OpMaximum: true, g.OpMinimum: true, g.OpWhere: true,
 }
 
-// slope returns the value that n is a function of and the slope of n by it. It
+// slope returns the value that n is a function of and the slope of n by it. That is the
+// last of which all others on the way are made: what leads to it goes back as ever. It
 // returns nil where going back is as cheap: where no value on the way is used twice, or
 // one is used elsewhere too.
 func (c curves) slope(n *g.Node) (origin *g.Node, slope tangent) {
@@ -71,16 +72,14 @@ func (c curves) slope(n *g.Node) (origin *g.Node, slope tangent) {
 	if origin == nil {
 		return nil, slope
 	}
-	uses := make(map[*g.Node]int) // of what is on the way
-	on, twice := []*g.Node{n}, false
+	users := make(map[*g.Node][]*g.Node) // of what is on the way
+	on := []*g.Node{n}
 	for i := 0; i < len(on); i++ {
 		for _, in := range on[i].Inputs() {
 			if !c.depends[in] {
 				continue
 			}
-			uses[in]++
-			twice = twice || uses[in] > 1
-			if uses[in] == 1 && in != origin {
+			if users[in] = append(users[in], on[i]); len(users[in]) == 1 && in != origin {
 				on = append(on, in)
 			}
 		}
@@ -88,16 +87,20 @@ func (c curves) slope(n *g.Node) (origin *g.Node, slope tangent) {
 			return nil, slope
 		}
 	}
-	for _, z := range on[1:] {
-		if uses[z] < c.uses[z] {
-			return nil, slope
-		}
+	for len(users[origin]) == 1 {
+		origin = users[origin][0]
 	}
-	if !twice {
+	if origin == n {
 		return nil, slope
 	}
 	slices.SortFunc(on, func(a, b *g.Node) int { return a.ID() - b.ID() })
+	on = on[slices.Index(on, origin)+1:] // all where it is not among them
 	at := map[*g.Node]tangent{origin: {factor: 1}}
+	for _, z := range on {
+		if z != n && len(users[z]) < c.uses[z] {
+			return nil, slope
+		}
+	}
 	for _, z := range on {
 		at[z] = c.forward(z, at)
 	}

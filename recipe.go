@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"path/filepath"
 
-	"ebm/internal/files"
 	"ebm/mdsm"
 	"ebm/mdsm/langevin"
 	"ebm/models/graph"
@@ -26,37 +25,31 @@ func (m *Model) Recipe(budget int) (langevin.Recipe, error) {
 	if err := m.denoises(); err != nil {
 		return langevin.Recipe{}, err
 	}
-	data, from, err := m.tuned()
+	found, err := m.tuned()
 	if err != nil {
 		return langevin.Recipe{}, err
 	}
-	if data != nil {
-		found, err := langevin.ParseTuned(data)
-		if err != nil {
-			return langevin.Recipe{}, fmt.Errorf("%s: %w", from, err)
-		}
-		if r, ok := found.Within(budget); ok {
-			return r, nil
-		}
+	if r, ok := found.Within(budget); ok {
+		return r, nil
 	}
 	return langevin.Fast(budget)
 }
 
-// tuned returns the result of a search and where it comes from, nil for none.
-func (m *Model) tuned() (data []byte, from string, err error) {
-	if m.folder == "" {
-		data, ok := zoo.SamplerOf(m.Name)
-		if !ok {
-			data = nil
+// tuned returns the result of a search, without recipes where there was none.
+func (m *Model) tuned() (found langevin.Tuned, err error) {
+	if m.folder != "" {
+		found, err = langevin.ReadTuned(filepath.Join(m.folder, SamplerFile))
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
 		}
-		return data, "shipped sampler of " + m.Name, nil
+		return found, err
 	}
-	from = filepath.Join(m.folder, SamplerFile)
-	data, err = files.ReadFile(from)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, from, nil
+	if data, ok := zoo.SamplerOf(m.Name); ok {
+		if found, err = langevin.ParseTuned(data); err != nil {
+			err = fmt.Errorf("shipped sampler of %s: %w", m.Name, err)
+		}
 	}
-	return data, from, err
+	return found, err
 }
 
 // Chain returns the chain of a recipe for the model, but for what is cut off its

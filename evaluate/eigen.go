@@ -186,11 +186,11 @@ func (b *banded) toThree(ctx context.Context) (diagonal, beside []float64, err e
 		for from < b.n {
 			to := min(from+band, b.n)
 			v := v[:to-from]
-			tau := b.clearColumn(column, from, to, v)
+			tau := b.clearColumn(column, from, v)
 			// The reflection from the left on what is in the rows beside the column, from both
 			// sides on the diagonal, and from the right below.
-			b.fromLeft(from, to, column+1, tau, v, w)
-			b.fromBoth(from, to, tau, v, w)
+			b.fromLeft(from, column+1, tau, v, w)
+			b.fromBoth(from, tau, v, w)
 			below := min(to+band, b.n)
 			for i := to; i < below; i++ {
 				row := b.row(i, from, to)
@@ -209,8 +209,8 @@ func (b *banded) toThree(ctx context.Context) (diagonal, beside []float64, err e
 	return diagonal, beside, nil
 }
 
-// clearColumn finds the reflection v of rows [from, to) that leaves one element of a column, and applies it there.
-func (b *banded) clearColumn(column, from, to int, v []float64) (tau float64) {
+// clearColumn finds the reflection v of rows from one on that leaves one element of a column, and applies it there.
+func (b *banded) clearColumn(column, from int, v []float64) (tau float64) {
 	for i := range v {
 		v[i] = b.row(from+i, column, column+1)[0]
 	}
@@ -223,8 +223,8 @@ func (b *banded) clearColumn(column, from, to int, v []float64) (tau float64) {
 	return tau
 }
 
-// fromLeft reflects rows [from, to), of the columns from first up to from.
-func (b *banded) fromLeft(from, to, first int, tau float64, v, w []float64) {
+// fromLeft reflects len(v) rows from one on, of the columns from first up to from.
+func (b *banded) fromLeft(from, first int, tau float64, v, w []float64) {
 	if first >= from {
 		return
 	}
@@ -238,8 +238,8 @@ func (b *banded) fromLeft(from, to, first int, tau float64, v, w []float64) {
 	}
 }
 
-// fromBoth reflects the rows and the columns [from, to): A − v·wᵀ − w·vᵀ, w = p − ½τ(pᵀv)·v, p = τ·A·v.
-func (b *banded) fromBoth(from, to int, tau float64, v, w []float64) {
+// fromBoth reflects len(v) rows and columns from one on: A − v·wᵀ − w·vᵀ, w = p − ½τ(pᵀv)·v, p = τ·A·v.
+func (b *banded) fromBoth(from int, tau float64, v, w []float64) {
 	w = w[:len(v)]
 	clear(w)
 	for i, value := range v {

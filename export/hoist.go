@@ -67,17 +67,17 @@ func (h *hoisting) apply(outside, body *graph.Graph) *graph.Graph {
 		if !fixed[old] || !needed[old] {
 			return r.Keep(old, in)
 		}
-		h.added = append(h.added, h.outside(outside, old))
+		h.added = append(h.added, h.outside(old))
 		return r.Graph.Input(fmt.Sprint("hoisted", len(h.added)), old.DType(), old.Shape())
 	})
 }
 
 // outside returns a node that never changes, computed in front of the loop.
-func (h *hoisting) outside(g *graph.Graph, n *graph.Node) *graph.Node {
+func (h *hoisting) outside(n *graph.Node) *graph.Node {
 	if h.outer[n] == nil {
 		operands := make([]*graph.Node, len(n.Inputs()))
 		for i, x := range n.Inputs() {
-			operands[i] = h.outside(g, x)
+			operands[i] = h.outside(x)
 		}
 		h.outer[n] = graph.Apply(n.Op(), n.Attr(), operands...)
 	}

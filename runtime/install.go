@@ -51,11 +51,9 @@ type Installed struct {
 // InstalledBuilds lists the builds that Install has put into the user cache, or
 // into dir where that is not "".
 func InstalledBuilds(dir string) ([]Installed, error) {
-	var err error
-	if dir == "" {
-		if dir, err = cacheRoot(); err != nil {
-			return nil, err
-		}
+	dir, err := InstallOptions{Dir: dir}.root()
+	if err != nil {
+		return nil, err
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -94,10 +92,8 @@ func Wanted(opts InstallOptions) (what, dir string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	if dir = opts.Dir; dir == "" {
-		if dir, err = cacheRoot(); err != nil {
-			return "", "", err
-		}
+	if dir, err = opts.root(); err != nil {
+		return "", "", err
 	}
 	b := selected[0]
 	var parts []string
@@ -126,17 +122,7 @@ func install(ctx context.Context, opts InstallOptions, builds []build) (Installe
 	if err != nil {
 		return Installed{}, err
 	}
-	if opts.Log == nil {
-		opts.Log = func(string) {}
-	}
-	root, err := opts.root()
-	if err != nil {
-		return Installed{}, err
-	}
-	if err := os.MkdirAll(root, 0o777); err != nil {
-		return Installed{}, err
-	}
-	staging, err := os.MkdirTemp(root, ".unpack-*")
+	root, staging, err := opts.begin()
 	if err != nil {
 		return Installed{}, err
 	}
@@ -149,8 +135,12 @@ func install(ctx context.Context, opts InstallOptions, builds []build) (Installe
 	if err := os.Mkdir(unpacked, 0o777); err != nil {
 		return Installed{}, err
 	}
+	l, err := layoutFor(goruntime.GOOS, goruntime.GOARCH)
+	if err != nil {
+		return Installed{}, err
+	}
 	for _, path := range files {
-		if err := unpackArchive(ctx, path, unpacked); err != nil {
+		if err := unpackPackage(ctx, path, unpacked, l); err != nil {
 			return Installed{}, fmt.Errorf("%s: %w", path, err)
 		}
 	}
@@ -211,16 +201,25 @@ func compareKnown(path, sum string, builds []build, log func(string)) error {
 }
 
 func fileSHA256(ctx context.Context, path string) (string, error) {
-	f, err := files.Open(path)
-	if err != nil {
-		return "", err
+	return files.Read(path, func(r io.Reader) (string, error) {
+		h := sha256.New()
+		_, err := io.Copy(h, files.Cancelled{Context: ctx, Reader: r})
+		return hex.EncodeToString(h.Sum(nil)), err
+	})
+}
+
+// begin makes the folder to install under, and in it an empty one that the caller removes.
+func (o *InstallOptions) begin() (root, staging string, err error) {
+	if o.Log == nil {
+		o.Log = func(string) {}
 	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, files.Cancelled{Context: ctx, Reader: f}); err != nil {
-		return "", fmt.Errorf("read %s: %w", path, err)
+	if root, err = o.root(); err == nil {
+		err = os.MkdirAll(root, 0o777)
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	if err == nil {
+		staging, err = os.MkdirTemp(root, ".unpack-*")
+	}
+	return root, staging, err
 }
 
 // root returns the folder to install under.
@@ -229,14 +228,6 @@ func (o InstallOptions) root() (string, error) {
 		return o.Dir, nil
 	}
 	return cacheRoot()
-}
-
-func unpackArchive(ctx context.Context, path, dir string) error {
-	l, err := layoutFor(goruntime.GOOS, goruntime.GOARCH)
-	if err != nil {
-		return err
-	}
-	return unpackPackage(ctx, path, dir, l)
 }
 
 // unpackPackage unpacks the files of a package that l takes.

@@ -41,17 +41,7 @@ func InstallWeb(ctx context.Context, opts InstallOptions) (string, error) {
 }
 
 func installWeb(ctx context.Context, opts InstallOptions) (string, error) {
-	if opts.Log == nil {
-		opts.Log = func(string) {}
-	}
-	root, err := opts.root()
-	if err != nil {
-		return "", err
-	}
-	if err := os.MkdirAll(root, 0o777); err != nil {
-		return "", err
-	}
-	staging, err := os.MkdirTemp(root, ".unpack-*")
+	root, staging, err := opts.begin()
 	if err != nil {
 		return "", err
 	}

@@ -2,7 +2,7 @@ package main
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
+	"fmt"
 	"path/filepath"
 	"slices"
 
@@ -61,8 +61,7 @@ func (f *trainFlags) placeModel(s *train.Settings, begun bool) error {
 	if err != nil {
 		return err
 	}
-	sum := sha256.Sum256(b)
-	s.Net.File = hex.EncodeToString(sum[:])
+	s.Net.File = fmt.Sprintf("%x", sha256.Sum256(b))
 	if err := atomicfile.MkdirAll(f.out); err != nil {
 		return err
 	}

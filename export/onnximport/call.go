@@ -184,6 +184,16 @@ func (c *call) axes(list []int, n int) []int {
 	return axes
 }
 
+// axesAsGiven returns axes counted from 0 of n in their order, which must differ.
+func (c *call) axesAsGiven(list []int, n int) []int {
+	c.axes(list, n)
+	at := make([]int, len(list))
+	for i, a := range list {
+		at[i] = c.axis(a, n)
+	}
+	return at
+}
+
 // size returns dimension i of x as a number.
 func (c *call) size(x *graph.Node, i int) int {
 	if i >= x.Rank() {

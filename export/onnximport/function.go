@@ -50,11 +50,7 @@ func (im *importer) inline(n *onnxpb.NodeProto, f *onnxpb.FunctionProto, operand
 			im.values[f.Input[i]] = &value{absent: "an operand of the function that is not given"}
 		}
 	}
-	nodes, err := substituted(n, f)
-	if err != nil {
-		return nil, err
-	}
-	if err := im.nodes(&onnxpb.GraphProto{Node: nodes}); err != nil {
+	if err := im.nodes(&onnxpb.GraphProto{Node: substituted(n, f)}); err != nil {
 		return nil, err
 	}
 	results := make([]*value, len(f.Output))
@@ -72,7 +68,7 @@ func (im *importer) inline(n *onnxpb.NodeProto, f *onnxpb.FunctionProto, operand
 
 // substituted returns a function's nodes with references to its attributes
 // replaced by those of the call, or by their defaults.
-func substituted(call *onnxpb.NodeProto, f *onnxpb.FunctionProto) ([]*onnxpb.NodeProto, error) {
+func substituted(call *onnxpb.NodeProto, f *onnxpb.FunctionProto) []*onnxpb.NodeProto {
 	given := make(map[string]*onnxpb.AttributeProto)
 	for _, a := range f.AttributeProto {
 		given[a.GetName()] = a
@@ -108,5 +104,5 @@ func substituted(call *onnxpb.NodeProto, f *onnxpb.FunctionProto) ([]*onnxpb.Nod
 		}
 		nodes[i] = n
 	}
-	return nodes, nil
+	return nodes
 }

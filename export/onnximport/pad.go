@@ -30,12 +30,7 @@ func readPad(c *call) []*value {
 		}
 		pads = c.dims(1)
 		if c.has(3) {
-			list := c.ints(3)
-			c.axes(list, x.Rank()) // which must differ
-			for i, a := range list {
-				list[i] = c.axis(a, x.Rank())
-			}
-			axes = list
+			axes = c.axesAsGiven(c.ints(3), x.Rank())
 		}
 	}
 	n := len(axes)

@@ -141,9 +141,8 @@ func readSlice(c *call) []*value {
 		return []*value{{sizes: vectorOf(elems)}}
 	}
 	x := c.x(0)
-	c.axes(axes, x.Rank()) // which must differ
-	for i, a := range axes {
-		x = c.slice(x, c.axis(a, x.Rank()), starts[i], ends[i], steps[i])
+	for i, a := range c.axesAsGiven(axes, x.Rank()) {
+		x = c.slice(x, a, starts[i], ends[i], steps[i])
 	}
 	return one(x)
 }

@@ -146,7 +146,7 @@ func (c *call) carry(e entry, results []*value) {
 	before.in = slices.Clone(c.in)
 	for i := range before.in {
 		if i == 0 || c.op.kind == "Concat" {
-			before.in[i] = &value{node: c.exact(i, tensor.Float32)}
+			before.in[i] = &value{node: c.exact(i)}
 		}
 	}
 	results[0] = &value{node: c.nodeOf(results[0]), through: e.read(&before)[0].node, kind: c.kindOf(0)}

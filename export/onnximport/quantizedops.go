@@ -8,9 +8,9 @@ import (
 // Operators on quantised numbers are read as those on the numbers they stand for. What
 // is rounded has derivatives of 0, or straight through those of the number before.
 
-// exact returns operand i as floating-point, straight through where it was rounded.
-func (c *call) exact(i int, dtype tensor.DType) *graph.Node {
-	return c.straight(graph.Cast(c.x(i), dtype), c.operand(i).through)
+// exact returns operand i as float32, straight through where it was rounded.
+func (c *call) exact(i int) *graph.Node {
+	return c.straight(graph.Cast(c.x(i), tensor.Float32), c.operand(i).through)
 }
 
 // straight gives a rounded number the derivative of what it was before, if that is known.
@@ -38,7 +38,7 @@ func (c *call) parameter(i int, x *graph.Node, axis int) *graph.Node {
 // real returns what the numbers of operand i stand for, with a scale in operand scale
 // and a zero point in the one behind it.
 func (c *call) real(i, scale, axis int) *graph.Node {
-	x := c.exact(i, tensor.Float32)
+	x := c.exact(i)
 	return graph.Mul(graph.Sub(x, c.parameter(scale+1, x, axis)), c.parameter(scale, x, axis))
 }
 
@@ -86,14 +86,14 @@ func (c *call) integers32(y *graph.Node) []*value {
 }
 
 func readMatMulInteger(c *call) []*value {
-	a, b := c.exact(0, tensor.Float32), c.exact(1, tensor.Float32)
+	a, b := c.exact(0), c.exact(1)
 	a = graph.Sub(a, c.parameter(2, a, max(a.Rank()-2, 0)))
 	b = graph.Sub(b, c.parameter(3, b, b.Rank()-1))
 	return c.integers32(c.matMul(a, b))
 }
 
 func readConvInteger(c *call) []*value {
-	x, w := c.exact(0, tensor.Float32), c.exact(1, tensor.Float32)
+	x, w := c.exact(0), c.exact(1)
 	x, w = graph.Sub(x, c.parameter(2, x, 1)), graph.Sub(w, c.parameter(3, w, 0))
 	return c.integers32(c.convolution(x, w))
 }
@@ -176,7 +176,7 @@ func readQLinearConcat(c *call) []*value {
 
 // readMatMulIntegerToFloat multiplies quantised matrices.
 func readMatMulIntegerToFloat(c *call) []*value {
-	a, b := c.exact(0, tensor.Float32), c.exact(1, tensor.Float32)
+	a, b := c.exact(0), c.exact(1)
 	a = graph.Mul(graph.Sub(a, c.parameter(4, a, max(a.Rank()-2, 0))), c.parameter(2, a, 0))
 	b = graph.Mul(graph.Sub(b, c.parameter(5, b, b.Rank()-1)), c.parameter(3, b, b.Rank()-1))
 	return one(c.plus(c.matMul(a, b), 6))

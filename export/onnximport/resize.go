@@ -43,11 +43,7 @@ func readResize(c *call) []*value {
 	}
 	axes := trailing(0, x.Rank())
 	if list, ok := c.integers("axes"); ok {
-		axes = list
-		c.axes(list, x.Rank())
-		for i, a := range axes {
-			axes[i] = c.axis(a, x.Rank())
-		}
+		axes = c.axesAsGiven(list, x.Rank())
 	}
 	outside := c.number("extrapolation_value", 0)
 	policy := c.text("keep_aspect_ratio_policy", "stretch")

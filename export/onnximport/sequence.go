@@ -11,11 +11,11 @@ import (
 
 func sequence(items []*value) []*value { return []*value{{items: &items}} }
 
-// items returns operand i, a sequence.
-func (c *call) items(i int) []*value {
-	v := c.operand(i)
+// items returns the first operand, a sequence.
+func (c *call) items() []*value {
+	v := c.operand(0)
 	if v.items == nil {
-		c.fail("operand %d (%q) is a tensor, want a sequence", i, c.op.inputs[i])
+		c.fail("operand 0 (%q) is a tensor, want a sequence", c.op.inputs[0])
 	}
 	return *v.items
 }
@@ -55,7 +55,7 @@ func (c *call) place(i, n, otherwise int) int {
 }
 
 func readSequenceAt(c *call) []*value {
-	items := c.items(0)
+	items := c.items()
 	if len(items) == 0 {
 		c.fail("an element of an empty sequence")
 	}
@@ -63,12 +63,12 @@ func readSequenceAt(c *call) []*value {
 }
 
 func readSequenceInsert(c *call) []*value {
-	items := c.items(0)
+	items := c.items()
 	return sequence(slices.Insert(slices.Clone(items), c.place(2, len(items)+1, len(items)), c.operand(1)))
 }
 
 func readSequenceErase(c *call) []*value {
-	items := slices.Clone(c.items(0))
+	items := slices.Clone(c.items())
 	if len(items) == 0 {
 		c.fail("an element of an empty sequence")
 	}
@@ -77,7 +77,7 @@ func readSequenceErase(c *call) []*value {
 }
 
 func readSequenceLength(c *call) []*value {
-	return []*value{{sizes: &sizes{elems: graph.Dims(len(c.items(0)))}}}
+	return []*value{{sizes: &sizes{elems: graph.Dims(len(c.items()))}}}
 }
 
 // readSplitToSequence cuts x into parts of one size, the last of which may be less, or
@@ -126,7 +126,7 @@ func (c *call) pieces(x *graph.Node, axis int, parts []int, keep bool) []*value 
 }
 
 func readConcatFromSequence(c *call) []*value {
-	items := c.items(0)
+	items := c.items()
 	if len(items) == 0 {
 		c.fail("an empty sequence")
 	}
@@ -147,7 +147,7 @@ func readConcatFromSequence(c *call) []*value {
 // tensors stay the same.
 func readSequenceMap(c *call) []*value {
 	g := c.branchGraph("body")
-	n := len(c.items(0))
+	n := len(c.items())
 	out := make([][]*value, len(g.Output))
 	for i := range n {
 		inputs := slices.Clone(c.in)

@@ -225,8 +225,8 @@ func (s ExamplesSpec) text() (*Examples, error) {
 	if n < 1 {
 		return nil, fmt.Errorf("%d bytes, want more than the %d of a row", len(b), length)
 	}
-	sum := sha256.Sum256(b)
-	return &Examples{count: n, hash: hex.EncodeToString(sum[:]), Source: s.Path, fill: func(to map[string]*tensor.Tensor, index []int) {
+	hash := fmt.Sprintf("%x", sha256.Sum256(b))
+	return &Examples{count: n, hash: hash, Source: s.Path, fill: func(to map[string]*tensor.Tensor, index []int) {
 		for k, i := range index {
 			for j := range length {
 				tensor.Data[int64](to[name])[k*length+j] = int64(b[i*length+j])

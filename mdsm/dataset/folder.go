@@ -27,17 +27,22 @@ func loadFolder(ctx context.Context, spec Spec) (*Set, error) {
 	if info, err := os.Stat(spec.Dir); err == nil && info.Mode().IsRegular() && IsArray(spec.Dir) {
 		return loadArray(spec)
 	}
-	root, files, note, err := listSplit(spec)
-	if err != nil {
-		return nil, err
-	}
-	set, err := readPictures(ctx, files, spec.Channels, func(width, height int) (frame, error) {
+	return loadSplit(ctx, spec, spec.Channels, func(width, height int) (frame, error) {
 		if spec.Size == 0 {
 			return frame{image.Rect(0, 0, width, height), height, width}, nil
 		}
 		square := min(width, height)
 		return frame{middle(width, height, square, square), spec.Size, spec.Size}, nil
-	}, spec.Progress)
+	})
+}
+
+// loadSplit reads the pictures of a split, which place frames.
+func loadSplit(ctx context.Context, spec Spec, channels int, place func(width, height int) (frame, error)) (*Set, error) {
+	root, files, note, err := listSplit(spec)
+	if err != nil {
+		return nil, err
+	}
+	set, err := readPictures(ctx, files, channels, place, spec.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -50,22 +55,15 @@ func loadFolder(ctx context.Context, spec Spec) (*Set, error) {
 // loadClassFolders reads a folder of colour pictures that are all of the given
 // side already.
 func loadClassFolders(ctx context.Context, spec Spec, side int) (*Set, error) {
-	root, files, note, err := listSplit(spec)
-	if err != nil {
-		return nil, err
-	}
-	set, err := readPictures(ctx, files, 3, func(width, height int) (frame, error) {
+	set, err := loadSplit(ctx, spec, 3, func(width, height int) (frame, error) {
 		if width != side || height != side {
 			return frame{}, fmt.Errorf("want %dx%d; the data set called folder takes other sizes", side, side)
 		}
 		return frame{image.Rect(0, 0, side, side), side, side}, nil
-	}, spec.Progress)
+	})
 	if err != nil {
 		return nil, err
 	}
-	set.Source = root
-	set.note(note)
-	set.Labels, set.Classes = classes(root, files)
 	return set, set.take(set.Pixels, side, spec, colourSizes())
 }
 

@@ -2,7 +2,7 @@ package restore
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
+	"fmt"
 
 	"ebm/export"
 	"ebm/mdsm"
@@ -21,8 +21,7 @@ func NewFile(n energy.Network, w energy.Weights, a *Operator, sigma0 float64) ([
 }
 
 func hash(file []byte) string {
-	sum := sha256.Sum256(file)
-	return hex.EncodeToString(sum[:])
+	return fmt.Sprintf("%x", sha256.Sum256(file))
 }
 
 // Graph returns K updates that keep to measurements:

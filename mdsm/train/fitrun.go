@@ -3,7 +3,6 @@ package train
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -208,8 +207,7 @@ func Fit(ctx context.Context, rt *runtime.Runtime, s FitSettings, o FitOptions) 
 	if w.model, err = files.ReadFile(s.Model.Path); err != nil {
 		return Fitted{}, err
 	}
-	sum := sha256.Sum256(w.model)
-	s.Model.Hash = hex.EncodeToString(sum[:])
+	s.Model.Hash = fmt.Sprintf("%x", sha256.Sum256(w.model))
 	w.s = s
 	if o.Held != nil && leads(o.Ranks) {
 		// In use, running statistics are inputs as the parameters are.

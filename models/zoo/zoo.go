@@ -81,3 +81,37 @@ func (s shelf) card(name string) (c Card, err error) {
 	}
 	return c, nil
 }
+
+// Names returns the names of the shipped models, sorted.
+func Names() []string { return energies.names() }
+
+// Open returns the weights of the model called name; ok is false when there
+// is none.
+func Open(name string) (set *weights.Set, ok bool, err error) { return energies.open(name) }
+
+// SamplerOf returns the samplers of few evaluations that a search has found for a
+// shipped model, as package langevin reads them; ok is false when there are none.
+func SamplerOf(name string) (data []byte, ok bool) {
+	data, err := files.ReadFile(energies.folder + "/" + name + ".sampler.json")
+	return data, err == nil
+}
+
+// CardOf returns the card of a shipped model.
+func CardOf(name string) (Card, error) { return energies.card(name) }
+
+// Classifiers returns the names of the shipped classifiers, which are those
+// of the data sets whose classes they know, sorted.
+func Classifiers() []string { return classifiers.names() }
+
+// OpenClassifier returns the weights of the classifier of a data set. It is
+// an error when none is shipped, which names those that are.
+func OpenClassifier(name string) (*weights.Set, error) {
+	set, ok, err := classifiers.open(name)
+	if !ok {
+		return nil, fmt.Errorf("no classifier of %q is shipped, want one of %s", name, strings.Join(Classifiers(), ", "))
+	}
+	return set, err
+}
+
+// ClassifierCardOf returns the card of a shipped classifier.
+func ClassifierCardOf(name string) (Card, error) { return classifiers.card(name) }

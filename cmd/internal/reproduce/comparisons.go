@@ -122,7 +122,7 @@ func (s *study) compare(ctx context.Context, list []variant) (outcome, []float64
 		}
 		chart.Panels[0].Series = append(chart.Panels[0].Series, line)
 		means = append(means, mean)
-		drawn, err := s.draw(ctx, m, "samples", s.n.Compared, s.n.ComparedSteps, nil)
+		drawn, err := s.draw(ctx, m, s.n.Compared, s.n.ComparedSteps, nil)
 		if err != nil {
 			return o, nil, err
 		}
@@ -241,9 +241,9 @@ func singleNoiseItem(ctx context.Context, s *study) (outcome, error) {
 // training at many, which comes after them.
 func (s *study) compared(ctx context.Context, m *subject, i int) (drawing, error) {
 	if i == len(singleSigmas()) {
-		return s.draw(ctx, m, "samples", s.n.Compared, s.n.ComparedSteps, nil)
+		return s.draw(ctx, m, s.n.Compared, s.n.ComparedSteps, nil)
 	}
-	return s.draw(ctx, m, "samples", s.n.Compared, s.n.SingleSteps, func(set *langevin.Settings) {
+	return s.draw(ctx, m, s.n.Compared, s.n.SingleSteps, func(set *langevin.Settings) {
 		set.Schedule.Cooling, set.Schedule.Cool = langevin.Constant, 1
 		set.Start = langevin.Start{Mean: 0, Sigma: singleSigmas()[i]}
 		set.StepSize = singleStep * singleSigmas()[i]

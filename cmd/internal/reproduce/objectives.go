@@ -235,7 +235,7 @@ func (s *study) compareDigits(ctx context.Context, o *outcome) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", v.run, err)
 		}
-		drawn, err := s.draw(ctx, m, "samples", s.n.Compared, s.n.ComparedSteps, nil)
+		drawn, err := s.draw(ctx, m, s.n.Compared, s.n.ComparedSteps, nil)
 		if err != nil {
 			return err
 		}

@@ -17,10 +17,11 @@ import (
 )
 
 // selected is the number of samples by which a checkpoint is judged, and
-// selectedData are the sets whose models the paper chooses so; of others it takes
-// the last checkpoint (appendix D).
+// selected is the number of samples of each checkpoint that is chosen from.
 const selected = 1000
 
+// selectedData are the sets whose models the paper chooses so; of others it takes
+// the last checkpoint (appendix D).
 func selectedData() []string { return []string{"cifar10", "celeba"} }
 
 // checkpointOf returns the folder of what a training at the paper's scale is

@@ -3,7 +3,6 @@ package reproduce
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -167,8 +166,7 @@ func (s *study) key(item Item, models []UsedModel) (string, error) {
 		all["budget"] = s.Budget
 	}
 	text, err := json.Marshal(all)
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:]), err
+	return fmt.Sprintf("%x", sha256.Sum256(text)), err
 }
 
 func (s *study) close() {

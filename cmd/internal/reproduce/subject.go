@@ -182,9 +182,8 @@ type drawing struct {
 const watched = 16
 
 // draw draws the first count samples of a model, or reads those that are
-// there. change, when not nil, changes the paper's settings; what says it in a
-// word for the folder's name.
-func (s *study) draw(ctx context.Context, m *subject, what string, count, steps int, change func(*langevin.Settings)) (drawing, error) {
+// there. change, when not nil, changes the paper's settings.
+func (s *study) draw(ctx context.Context, m *subject, count, steps int, change func(*langevin.Settings)) (drawing, error) {
 	set := langevin.Default(count)
 	set.Schedule.Steps, set.Seed = steps, s.Seed+1
 	if change != nil {
@@ -205,7 +204,7 @@ func (s *study) draw(ctx context.Context, m *subject, what string, count, steps 
 	}
 	m.sampler.Progress = s.Progress
 	folder := samples.Folder{
-		Dir:  filepath.Join(s.Dir, "runs", m.name, fmt.Sprintf("%s-%d-of-%d-steps", what, count, set.Schedule.Steps)),
+		Dir:  filepath.Join(s.Dir, "runs", m.name, fmt.Sprintf("samples-%d-of-%d-steps", count, set.Schedule.Steps)),
 		Crop: m.size() - 2*m.Pad, Describe: m.Metadata(), Log: s.Log,
 	}
 	if err := atomicfile.MkdirAll(folder.Dir); err != nil {
@@ -238,7 +237,7 @@ func (s *study) pool(ctx context.Context, m *subject, count int) (drawing, error
 			count = s.n.Scored
 		}
 	}
-	return s.draw(ctx, m, "samples", count, s.n.Steps, nil)
+	return s.draw(ctx, m, count, s.n.Steps, nil)
 }
 
 // classesOf opens the shipped classifier for pictures of a model with channels,

@@ -49,12 +49,15 @@ func (m *Model) Open(ctx context.Context, c Config) (*Engine, error) {
 		return nil, err
 	}
 	rows := func(k Kind) function {
-		return session.NewRows(rt, m.Shape(), func(block int) ([]byte, error) { return m.onnx(k, block) })
+		return session.NewRows(rt, m.Shape(), func(form session.Form) ([]byte, error) { return m.onnx(k, form) })
 	}
 	e := &Engine{Model: m, rt: rt, hvp: rows(HVPKind)}
 	if m.file == nil {
 		e.score, e.denoise = rows(ScoreKind), rows(DenoiseKind)
 		return e, nil
+	}
+	if p := rt.Info().Precision; p.Half() {
+		return nil, errors.Join(fmt.Errorf("--precision %s with %s, want fp32 or tf32: an ONNX file keeps its own", p, m.Name), rt.Close())
 	}
 	score, err := rt.Load(m.file.score, runtime.SessionOptions{})
 	if err != nil {
@@ -135,16 +138,16 @@ func (m *Model) Files() (langevin.Files, error) {
 	if m.file != nil {
 		return langevin.Files{Score: m.file.score, Sigma0: m.Sigma0}, nil
 	}
-	options := func(block int) func(graph string) export.Options {
-		return func(graph string) export.Options { return m.sessionOptions(Kind(graph), block) }
+	options := func(form session.Form) func(graph string) export.Options {
+		return func(graph string) export.Options { return form.In(m.ExportOptions(Kind(graph), 0)) }
 	}
-	files, err := langevin.NewFiles(m.Network, m.Weights, m.Sigma0, options(0))
+	files, err := langevin.NewFiles(m.Network, m.Weights, m.Sigma0, options(session.Form{}))
 	files.Fast = func(rt *runtime.Runtime, memory bool) (langevin.Files, error) {
 		newFiles := langevin.NewFiles
 		if memory {
 			newFiles = langevin.NewMemoryFiles
 		}
-		return newFiles(m.Network, m.Weights, m.Sigma0, options(session.Block(rt))) // laid out in blocks of channels
+		return newFiles(m.Network, m.Weights, m.Sigma0, options(session.Form{Block: session.Block(rt)}))
 	}
 	return files, err
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ebm/export"
+	"ebm/export/session"
 	"ebm/mdsm"
 	"ebm/mdsm/train"
 	"ebm/models/graph"
@@ -206,11 +207,10 @@ func (m *Model) WriteONNX(path string, k Kind, batch int) error {
 }
 
 // ONNX returns the bytes of one kind with a dynamic batch.
-func (m *Model) ONNX(k Kind) ([]byte, error) { return m.onnx(k, 0) }
+func (m *Model) ONNX(k Kind) ([]byte, error) { return m.onnx(k, session.Form{}) }
 
-// onnx is ONNX for a session, laid out in blocks of channels, if block is
-// not 0.
-func (m *Model) onnx(k Kind, block int) ([]byte, error) {
+// onnx is ONNX for a session, in its form.
+func (m *Model) onnx(k Kind, form session.Form) ([]byte, error) {
 	if m.file != nil && k == ScoreKind {
 		return m.file.score, nil
 	}
@@ -218,11 +218,5 @@ func (m *Model) onnx(k Kind, block int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return export.Bytes(g, m.sessionOptions(k, block))
-}
-
-func (m *Model) sessionOptions(k Kind, block int) export.Options {
-	o := m.ExportOptions(k, 0)
-	o.Block = block
-	return o
+	return export.Bytes(g, form.In(m.ExportOptions(k, 0)))
 }

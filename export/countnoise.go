@@ -56,7 +56,8 @@ func CountNoise(m *onnxpb.ModelProto, input string, key uint64) error {
 			return wantedOfNoise(m, input, fmt.Sprintf("there is an input %q already", name))
 		}
 	}
-	c := &counting{graph: m.Graph, prefix: "counted_" + input + "_", steps: StepsInput, shape: shape[2:], each: each}
+	c := &counting{graph: m.Graph, prefix: "counted_" + input + "_", steps: StepsInput, shape: shape[2:], each: each,
+		version: m.OpsetImport[0].GetVersion()}
 	c.scanned = slices.ContainsFunc(m.Graph.Node, func(n *onnxpb.NodeProto) bool {
 		return n.GetOpType() == "Scan" && slices.Contains(n.Input, input)
 	})
@@ -104,6 +105,7 @@ type counting struct {
 	scanned bool                                 // a Scan draws each step
 	shape   []*onnxpb.TensorShapeProto_Dimension // of a sample
 	each    int                                  // its elements
+	version int64                                // of the default domain
 }
 
 // pairs is the number of pairs of words of a sample.
@@ -185,7 +187,11 @@ func (c *counting) words(key uint64) string {
 func (c *counting) normals(words, out string) {
 	f := c.one("Cast", []string{words}, intAttr("to", int(onnxpb.TensorProto_FLOAT)))
 	lanes := []string{c.prefix + "radius_word", c.prefix + "angle_word"}
-	c.emit("Split", []string{f}, lanes, intAttr("axis", -1))
+	halves := []*onnxpb.AttributeProto{intAttr("axis", -1)}
+	if c.version >= 18 { // which wants to be told
+		halves = append(halves, intAttr("num_outputs", len(lanes)))
+	}
+	c.emit("Split", []string{f}, lanes, halves...)
 	// (w + ½)/2³² is never 0, so that the logarithm is finite.
 	part := c.one("Add", []string{c.one("Mul", []string{lanes[0], c.float(0x1p-32)}), c.float(0x1p-33)})
 	radius := c.one("Sqrt", []string{c.one("Mul", []string{c.one("Log", []string{part}), c.float(-2)})})

@@ -210,5 +210,8 @@ func lowerReduceSum(l *lowering, n *graph.Node) string {
 
 func lowerReduceMax(l *lowering, n *graph.Node) string {
 	axes := n.Attr().(graph.AxesAttr).Axes
+	if version, _ := l.products.opset(); version >= 18 { // axes are an input from there on
+		return l.emit("ReduceMax", []string{l.value(n.Inputs()[0]), l.ints(axes...)}, intAttr("keepdims", 0))
+	}
 	return l.emit("ReduceMax", l.values(n.Inputs()), intsAttr("axes", axes...), intAttr("keepdims", 0))
 }

@@ -26,6 +26,10 @@ type lowering struct {
 	// blocks is nil where all values lie in ONNX's own layout. See blocked.go.
 	blocks   *blocks
 	inBlocks bool // names are those of values in blocks
+
+	products Arithmetic
+	narrows  bool              // the node that is lowered now is a product of 16 bits
+	narrowed map[string]string // values as factors of such products
 }
 
 // extraKey names a value that lowering a node makes beside its own, such as
@@ -35,12 +39,13 @@ type extraKey struct {
 	what string
 }
 
-func newLowering(g *graph.Graph, outer *lowering, block int) *lowering {
+func newLowering(g *graph.Graph, outer *lowering, block int, products Arithmetic) *lowering {
 	l := &lowering{
 		graph: g, outer: outer, table: lowerers(),
 		proto: &onnxpb.GraphProto{Name: proto.String(g.Name())},
 		names: make(map[*graph.Node]string), scans: make(map[*graph.Node][]string),
 		taken: make(map[string]bool), owned: make(map[*graph.Node]string), consts: make(map[string]string), extra: make(map[extraKey]string),
+		products: products, narrowed: make(map[string]string),
 	}
 	if outer != nil {
 		l.taken, l.owned = outer.taken, outer.owned
@@ -200,7 +205,10 @@ func (l *lowering) value(n *graph.Node) string {
 		if f == nil {
 			panic(&graph.Error{Op: n.Op(), Operands: []string{n.Type().String()}, Want: "the operator cannot be lowered to ONNX"})
 		}
+		was := l.narrows
+		l.narrows = l.products.narrows(n)
 		name = f(l, n)
+		l.narrows = was
 	}
 	l.names[n] = name
 	return name
@@ -226,6 +234,9 @@ func (l *lowering) values(nodes []*graph.Node) []string {
 
 // emit adds an ONNX node with one output and returns the output's name.
 func (l *lowering) emit(op string, inputs []string, attrs ...*onnxpb.AttributeProto) string {
+	if l.narrows && l.products.takes(op) {
+		return l.emitNarrow(op, inputs, attrs)
+	}
 	return l.emitN(op, 1, inputs, attrs...)[0]
 }
 

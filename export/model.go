@@ -38,6 +38,9 @@ type Options struct {
 	Version string
 	// Count, when not nil, has the model draw one of its inputs from counters. See CountNoise.
 	Count *Counted
+	// Arithmetic says how convolutions and products of matrices compute, for a model that is
+	// loaded at once; the zero value is float32, and for files.
+	Arithmetic Arithmetic
 	// Block is the number of channels in a block of ONNX Runtime's own layout
 	// on the processor at hand, for a model that is loaded at once and never
 	// leaves as a file: it is no standard ONNX. 0 is for files.
@@ -72,12 +75,13 @@ func Model(g *graph.Graph, o Options) (*onnxpb.ModelProto, error) {
 			wrongOrder = err
 			return
 		}
-		l := newLowering(optimised, nil, o.Block)
+		l := newLowering(optimised, nil, o.Block, o.Arithmetic)
+		version, ir := o.Arithmetic.opset()
 		m = &onnxpb.ModelProto{
-			IrVersion:       proto.Int64(irVersion),
+			IrVersion:       proto.Int64(ir),
 			ProducerName:    proto.String(Producer),
 			ProducerVersion: proto.String(o.Version),
-			OpsetImport:     []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(opset)}},
+			OpsetImport:     []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(version)}},
 			Graph:           l.graphProto(o.Docs),
 		}
 		if o.Block > 0 {

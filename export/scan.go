@@ -11,7 +11,7 @@ import (
 // initialisers inside the body, where runtimes can lay them out once.
 func lowerScan(l *lowering, n *graph.Node) string {
 	a := n.Attr().(graph.ScanAttr)
-	inner := newLowering(a.Body, l, l.blocks.channels())
+	inner := newLowering(a.Body, l, l.blocks.channels(), l.products)
 	operands := n.Inputs()[:len(n.Inputs())-a.Shared]
 	for i, x := range n.Inputs()[len(operands):] {
 		inner.names[a.Body.Inputs()[len(operands)+i]] = l.value(x) // a body sees the values around it

@@ -59,10 +59,11 @@ type Config struct {
 	// Threads is the number of threads that one run computes with on the CPU;
 	// 0 means as many as the Go scheduler has processors (GOMAXPROCS).
 	Threads int
-	// TF32 lets CUDA round the factors of products and convolutions to 10 bits,
-	// which is several times faster on newer devices and leaves about three
-	// digits. It means nothing on the CPU.
-	TF32 bool
+	// Precision is that of products on the device; "" is FP32. The CPU has no other, but
+	// Rounding lets it round the factors and results of products to FP16 or BF16, for
+	// telling what these cost.
+	Precision Precision
+	Rounding  bool
 	// Traffic, when not nil, counts the runs of the runtime, and others'.
 	Traffic *Traffic
 	// Log, when not nil, gets one line when Auto falls back to the CPU though
@@ -80,6 +81,9 @@ func (c Config) check() error {
 		if number < 0 || slices.Contains(c.Devices[:i], number) {
 			return fmt.Errorf("device %s, want numbers from 0, each once", list(c.Devices))
 		}
+	}
+	if _, err := ParsePrecision(string(c.Precision)); err != nil {
+		return err
 	}
 	if c.Threads < 0 {
 		return fmt.Errorf("threads %d: want 0 (all) or more", c.Threads)
@@ -119,15 +123,16 @@ type Info struct {
 	Adapter   string     `json:"adapter,omitempty"`  // which WebGPU device it is
 	Software  bool       `json:"software,omitempty"` // a program on the CPU plays the device
 	Threads   int        `json:"threads"`            // threads of a run on the CPU
-	TF32      bool       `json:"tf32"`               // CUDA's products may round to TF32
+	Precision Precision  `json:"precision"`          // of products
+	TF32      bool       `json:"tf32"`               // Precision is TF32
 }
 
 // Engine says in a few words what computes, such as "onnxruntime 1.28.2 cpu":
 // results that are equal bit for bit come of equal ones.
 func (i Info) Engine() string {
 	text := fmt.Sprintf("onnxruntime %s %s", i.Version, i.Provider)
-	if i.TF32 && i.Provider == CUDA {
-		text += " tf32"
+	if i.Precision != FP32 && i.Precision != "" {
+		text += " " + string(i.Precision)
 	}
 	return text
 }

@@ -62,9 +62,10 @@ func Open(ctx context.Context, cfg Config) (*Runtime, error) {
 	}
 	r := &Runtime{traffic: cfg.Traffic, info: Info{
 		Library: lib.path, Source: lib.source, Version: lib.version,
-		Providers: []Provider{CPU}, Provider: CPU, Devices: cfg.devices(), Threads: cfg.Threads, TF32: cfg.TF32,
+		Providers: []Provider{CPU}, Provider: CPU, Devices: cfg.devices(), Threads: cfg.Threads, TF32: cfg.Precision == TF32,
 	}}
 	r.info.Device = r.info.Devices[0]
+	r.info.Precision, _ = ParsePrecision(string(cfg.Precision)) // check has seen it
 	if r.traffic == nil {
 		r.traffic = new(Traffic)
 	}
@@ -72,6 +73,9 @@ func Open(ctx context.Context, cfg Config) (*Runtime, error) {
 		r.info.Threads = goruntime.GOMAXPROCS(0)
 	}
 	devices, err := r.chooseProvider(cfg)
+	if err == nil {
+		err = r.checkPrecision(cfg.Rounding)
+	}
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}

@@ -31,6 +31,8 @@ type app struct {
 	devices    []int
 	threads    int
 	tf32       bool
+	precision  string // of products, a flag of the commands that have others than fp32 and tf32
+	rounding   bool   // the CPU may play a precision
 	ortLibrary string
 	quiet      bool
 	profile    bool
@@ -47,10 +49,16 @@ func (a *app) addFlags(f *pflag.FlagSet) {
 	f.IntSliceVar(&a.devices, "device", nil, "numbers of the devices, such as 0,1, which share groups of chains and the shards of a batch "+
 		"(default 0)")
 	f.IntVar(&a.threads, "threads", 0, "threads of ONNX Runtime on the CPU (default all cores)")
-	f.BoolVar(&a.tf32, "tf32", false, "let CUDA round products to TF32: faster, about three digits")
+	f.BoolVar(&a.tf32, "tf32", false, "let CUDA round products to TF32: faster, about three digits (--precision tf32)")
 	f.StringVar(&a.ortLibrary, "ort-library", "", "ONNX Runtime's shared library, or its folder (default: found by itself)")
 	f.BoolVar(&a.profile, "profile", false, "at the end, say how many runs were made and what crossed to and from the device")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress on standard error")
+}
+
+// addPrecision adds the flag of commands whose models have products of 16 bits.
+func (a *app) addPrecision(f *pflag.FlagSet) {
+	f.StringVar(&a.precision, "precision", "", "of convolutions and products on a device: fp32, tf32 (CUDA), fp16 or bf16 (CUDA); sums and "+
+		"the rest stay in float32 (default fp32)")
 }
 
 // runtime opens ONNX Runtime as the flags say, once.
@@ -72,6 +80,16 @@ func (a *app) config() (runtime.Config, error) {
 	if err != nil {
 		return runtime.Config{}, usageError{err}
 	}
+	precision, err := runtime.ParsePrecision(a.precision)
+	if err != nil {
+		return runtime.Config{}, usageError{err}
+	}
+	if a.tf32 {
+		if a.precision != "" && precision != runtime.TF32 {
+			return runtime.Config{}, usagef("--tf32 and --precision %s exclude each other", precision)
+		}
+		precision = runtime.TF32
+	}
 	if a.threads < 0 {
 		return runtime.Config{}, usagef("--threads %d, want a number from 0", a.threads)
 	}
@@ -83,8 +101,8 @@ func (a *app) config() (runtime.Config, error) {
 			return runtime.Config{}, usagef("--device %s with --provider cpu, which is one device, want --provider cuda", commas(a.devices))
 		}
 	}
-	return runtime.Config{Library: a.ortLibrary, Provider: p, Devices: a.devices, Threads: a.threads, TF32: a.tf32, Log: a.log,
-		Traffic: &a.counts}, nil
+	return runtime.Config{Library: a.ortLibrary, Provider: p, Devices: a.devices, Threads: a.threads, Precision: precision,
+		Rounding: a.rounding, Log: a.log, Traffic: &a.counts}, nil
 }
 
 // commas writes numbers as a flag has them.

@@ -86,6 +86,7 @@ the same jobs with PyTorch.`,
 		},
 	}
 	f.add(cmd.Flags())
+	a.addPrecision(cmd.Flags())
 	return cmd
 }
 

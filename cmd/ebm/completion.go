@@ -91,6 +91,8 @@ func flagValues(command, flag string) func() []string {
 		return zoo.Classifiers
 	case "compose --classifier":
 		return zoo.Classifiers
+	case "train --precision", "sample --precision", "inpaint --precision", "bench --precision", "verify --precision":
+		return func() []string { return texts(runtime.Precisions()) }
 	case "inspect --after":
 		return inspect.StageNames
 	case "inspect --kind":

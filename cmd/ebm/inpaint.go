@@ -97,6 +97,7 @@ densities leave to what is hidden: with --temperature 1 --raw they have all of i
 		},
 	}
 	f.add(cmd.Flags())
+	a.addPrecision(cmd.Flags())
 	return cmd
 }
 

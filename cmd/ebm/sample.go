@@ -15,6 +15,7 @@ import (
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/mcmc"
 	"ebm/mdsm/samples"
+	"ebm/runtime"
 )
 
 // sampleFlags are the flags of sample.
@@ -122,6 +123,7 @@ effective sample sizes of the energy and of pixels, in place of trace.json.`,
 	cmd.Flags().StringSliceVar(&merge, "merge", nil, "")
 	cmd.Flags().MarkHidden("merge") // the flag is there: what ebm merge was called
 	f.add(cmd.Flags())
+	a.addPrecision(cmd.Flags())
 	return cmd
 }
 
@@ -164,6 +166,9 @@ func (f *sampleFlags) sample(ctx context.Context, a *app, cmd *cobra.Command) er
 	}
 	if len(m.Shape()) == 1 && m.Mean != nil {
 		set.Start.Mean = 0 // of standardised points
+	}
+	if p := runtime.Precision(a.precision); p.Half() && f.persistent() {
+		return usagef("--precision %s with --sampler %s, want fp32 or tf32: its models stay in float32", p, f.sampler)
 	}
 	if f.persistent() {
 		return f.chains(ctx, a, m, set)

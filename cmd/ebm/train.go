@@ -53,6 +53,7 @@ Flags change single settings of a preset, a config file or these.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.train(cmd.Context(), a, cmd.Flags()) },
 	}
 	f.add(cmd.Flags())
+	a.addPrecision(cmd.Flags())
 	return cmd
 }
 

@@ -17,6 +17,8 @@ models --device -1
 models --device 0,0
 models --device 0,1 --provider cpu
 models --device one
+train --preset mnist --precision fp8
+verify --run mnist16 --tf32 --precision fp16
 models --provider tpu
 models nosuch
 demo --steps 0 --out o

@@ -13,6 +13,7 @@ import (
 	"ebm/cmd/internal/verify"
 	"ebm/internal/atomicfile"
 	"ebm/mdsm/dataset"
+	"ebm/runtime"
 )
 
 // verifyFlags are the flags of verify.
@@ -66,9 +67,13 @@ what the file holds. docs/cross-checking.md shows how to make golden tensors.`,
   ebm verify --run critic.onnx --input pixels --energy logits --energy-of logits
   ebm verify --onnx score.onnx --runtimes --python .venv/bin/python`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.verify(cmd.Context(), a) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a.rounding = true // a test of the models, where no device is
+			return f.verify(cmd.Context(), a)
+		},
 	}
 	f.add(cmd.Flags())
+	a.addPrecision(cmd.Flags())
 	return cmd
 }
 
@@ -127,6 +132,9 @@ func (f *verifyFlags) options() (verify.Options, error) {
 
 // certify certifies the model, or the ONNX file alone.
 func (f *verifyFlags) certify(ctx context.Context, a *app, o verify.Options) (verify.Certificate, error) {
+	if p := runtime.Precision(a.precision); f.onnx != "" && p.Half() {
+		return verify.Certificate{}, usagef("--precision %s with --onnx, want fp32 or tf32: a file keeps its own", p)
+	}
 	if f.onnx != "" && f.model.run == "" && f.model.weights == "" {
 		if f.images != "" {
 			return verify.Certificate{}, usagef("--images needs a model, --run REF or --weights FILE")

@@ -20,7 +20,7 @@ import (
 // goroutines.
 type Rows struct {
 	rt    *runtime.Runtime
-	model func(block int) ([]byte, error)
+	model func(Form) ([]byte, error)
 	part  int // rows that are computed at once, at most
 
 	mu       sync.Mutex
@@ -28,9 +28,9 @@ type Rows struct {
 }
 
 // NewRows returns the function of an ONNX model whose inputs have rows of a
-// shape. model makes the file's bytes, as export.Options.Block has it; it is
-// called when a session is first wanted.
-func NewRows(rt *runtime.Runtime, shape []int, model func(block int) ([]byte, error)) *Rows {
+// shape. model makes the file's bytes in a form; it is called when a session is first
+// wanted.
+func NewRows(rt *runtime.Runtime, shape []int, model func(Form) ([]byte, error)) *Rows {
 	return &Rows{rt: rt, model: model, part: parallel.NewLayout(rt.Info(), shape, 0, 0).Size, sessions: make(map[int]*runtime.Session)}
 }
 

@@ -22,9 +22,9 @@ func TestRows(t *testing.T) {
 	n := energy.ResNet{Net: "res6", Channels: 1, Dim: 16, Size: 16}
 	g := mdsm.ScoreGraph(n, energy.Init(n, rng.New(1)))
 	loaded := 0
-	r := NewRows(rt, n.InputShape(), func(block int) ([]byte, error) {
+	r := NewRows(rt, n.InputShape(), func(form Form) ([]byte, error) {
 		loaded++
-		return export.Bytes(g, export.Options{Block: block})
+		return export.Bytes(g, form.In(export.Options{}))
 	})
 	if loaded != 0 {
 		t.Error("want a session is made before one")
@@ -59,7 +59,7 @@ func TestRowsMistakes(t *testing.T) {
 	rt := testkit.Open(t, 0)
 	n := energy.ResNet{Net: "res6", Channels: 1, Dim: 8, Size: 16}
 	g := mdsm.ScoreGraph(n, energy.Init(n, rng.New(1)))
-	r := NewRows(rt, n.InputShape(), func(block int) ([]byte, error) { return export.Bytes(g, export.Options{Block: block}) })
+	r := NewRows(rt, n.InputShape(), func(form Form) ([]byte, error) { return export.Bytes(g, form.In(export.Options{})) })
 	defer r.Close()
 	for want, in := range map[string]map[string]*tensor.Tensor{
 		"[50 1 8 8]":  {"x": tensor.New(tensor.Float32, 50, 1, 8, 8)},
@@ -82,7 +82,7 @@ func TestRowsMistakes(t *testing.T) {
 		}
 	}
 	broken := errors.New("no model")
-	r = NewRows(rt, n.InputShape(), func(int) ([]byte, error) { return nil, broken })
+	r = NewRows(rt, n.InputShape(), func(Form) ([]byte, error) { return nil, broken })
 	if _, err := r.Run(t.Context(), inputs(g, 4, nil)); !errors.Is(err, broken) {
 		t.Errorf("%v, want %v", err, broken)
 	}
@@ -93,7 +93,7 @@ func BenchmarkRows(b *testing.B) {
 	rt := testkit.Open(b, 0)
 	n := energy.ResNet{Net: "res6", Channels: 1, Dim: 16, Size: 16}
 	g := mdsm.ScoreGraph(n, energy.Init(n, rng.New(1)))
-	r := NewRows(rt, n.InputShape(), func(block int) ([]byte, error) { return export.Bytes(g, export.Options{Block: block}) })
+	r := NewRows(rt, n.InputShape(), func(form Form) ([]byte, error) { return export.Bytes(g, form.In(export.Options{})) })
 	defer r.Close()
 	in := map[string]*tensor.Tensor{"x": tensor.New(tensor.Float32, 64, 1, 16, 16)}
 	for b.Loop() {

@@ -16,16 +16,41 @@ import (
 // Load makes a session of g, with the given sizes of symbolic dimensions. Its
 // numbers are those of g up to rounding.
 func Load(rt *runtime.Runtime, g *graph.Graph, sizes map[string]int, o runtime.SessionOptions) (*runtime.Session, error) {
-	return load(rt, o, func(block int) ([]byte, error) {
-		return export.Bytes(g, export.Options{Sizes: sizes, Block: block})
+	return load(rt, o, func(form Form) ([]byte, error) {
+		return export.Bytes(g, form.In(export.Options{Sizes: sizes}))
 	})
 }
 
-// load makes a session of the model that make gives for the blocks of rt. What
+// Form is how a model that is loaded at once computes on a runtime.
+type Form struct {
+	Block      int               // as export.Options.Block
+	Arithmetic export.Arithmetic // of the runtime's precision
+}
+
+// FormFor returns the form that is fastest on rt at its precision.
+func FormFor(rt *runtime.Runtime) Form {
+	switch info := rt.Info(); {
+	case info.Precision.Half():
+		p := export.Arithmetic{DType: tensor.Float16, Rounding: info.Provider == runtime.CPU}
+		if info.Precision == runtime.BF16 {
+			p.DType = tensor.BFloat16
+		}
+		return Form{Arithmetic: p}
+	}
+	return Form{Block: Block(rt)}
+}
+
+// In returns options for a model of the form.
+func (f Form) In(o export.Options) export.Options {
+	o.Block, o.Arithmetic = f.Block, f.Arithmetic
+	return o
+}
+
+// load makes a session of the model that make gives for the form of rt. What
 // making a large one leaves behind goes back to the system, so that it is not
 // held while ONNX Runtime takes memory of its own.
-func load(rt *runtime.Runtime, o runtime.SessionOptions, make func(block int) ([]byte, error)) (*runtime.Session, error) {
-	model, err := make(Block(rt))
+func load(rt *runtime.Runtime, o runtime.SessionOptions, make func(Form) ([]byte, error)) (*runtime.Session, error) {
+	model, err := make(FormFor(rt))
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"ebm/export"
+	"ebm/export/session"
 	"ebm/mdsm"
 	"ebm/models/tensor"
 	"ebm/runtime"
@@ -18,7 +19,7 @@ import (
 // fixed number of chains, without a Scan, which devices do not have.
 type deviceModels struct {
 	rt    *runtime.Runtime
-	model func(name string, batch int, counted bool) ([]byte, error)
+	model func(name string, batch int, counted bool, form session.Form) ([]byte, error)
 	// counts says that models draw noise themselves: CUDA has the operators, WebGPU has no
 	// 64-bit integers.
 	counts bool
@@ -27,7 +28,7 @@ type deviceModels struct {
 	sessions map[string]*runtime.Session
 }
 
-func newDeviceModels(rt *runtime.Runtime, model func(name string, batch int, counted bool) ([]byte, error)) *deviceModels {
+func newDeviceModels(rt *runtime.Runtime, model func(string, int, bool, session.Form) ([]byte, error)) *deviceModels {
 	return &deviceModels{rt: rt, model: model, counts: rt.Info().Provider == runtime.CUDA, sessions: make(map[string]*runtime.Session)}
 }
 
@@ -39,7 +40,7 @@ func (m *deviceModels) session(name string, batch int, counted bool) (*runtime.S
 	if s := m.sessions[key]; s != nil {
 		return s, nil
 	}
-	model, err := m.model(name, batch, counted)
+	model, err := m.model(name, batch, counted, session.FormFor(m.rt))
 	if err != nil {
 		return nil, err
 	}

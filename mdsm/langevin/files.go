@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"ebm/export"
+	"ebm/export/session"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/graph"
@@ -38,7 +39,7 @@ type Files struct {
 	// the graphs above. Chains then stay in the memory of the device, where one computes;
 	// nil for models whose chains pass through the host at every run. A counted one draws
 	// its noise itself ([export.CountNoise]), and takes the key.
-	Fixed func(model string, batch int, counted bool) ([]byte, error)
+	Fixed func(model string, batch int, counted bool, form session.Form) ([]byte, error)
 
 	// Score is any model x [N …] → score (of x's shape) and perhaps energy [N].
 	// Its steps are made one by one in Go, and its jump is x + Sigma0²·score.
@@ -139,7 +140,7 @@ func anyBatch(n energy.Network) bool {
 }
 
 // fixed returns Files.Fixed of a network.
-func fixed(n energy.Network, w energy.Weights, sigma0 float64) func(model string, batch int, counted bool) ([]byte, error) {
+func fixed(n energy.Network, w energy.Weights, sigma0 float64) func(string, int, bool, session.Form) ([]byte, error) {
 	graphs := map[string]func() *graph.Graph{
 		"sampler":        func() *graph.Graph { return mdsm.SamplerGraph(n, w) },
 		"inpaint":        func() *graph.Graph { return mdsm.InpaintGraph(n, w, sigma0) },
@@ -147,9 +148,9 @@ func fixed(n energy.Network, w energy.Weights, sigma0 float64) func(model string
 		"denoise":        func() *graph.Graph { return mdsm.DenoiseGraph(n, w, sigma0) },
 		"denoise_hidden": func() *graph.Graph { return mdsm.DenoiseHiddenGraph(n, w, sigma0) },
 	}
-	return func(model string, batch int, counted bool) ([]byte, error) {
+	return func(model string, batch int, counted bool, form session.Form) ([]byte, error) {
 		options := func(string) export.Options {
-			o := export.Options{Sizes: map[string]int{"N": batch, "K": 1}, Unroll: true}
+			o := export.Options{Sizes: map[string]int{"N": batch, "K": 1}, Unroll: true, Arithmetic: form.Arithmetic}
 			if counted {
 				o.Count = &export.Counted{Input: "noise"}
 			}

@@ -36,6 +36,9 @@ func New(rt *runtime.Runtime, m Files) (*Sampler, error) {
 	s := &Sampler{info: rt.Info(), hash: m.Hash(), jumps: m.Denoise != nil || m.DenoiseHidden != nil || m.Score != nil && m.Sigma0 > 0}
 	s.sigma0 = m.Sigma0
 	s.free = m.AnyBatch && s.info.Provider == runtime.CPU
+	if p := s.info.Precision; p.Half() && (m.Fixed == nil || s.info.Provider == runtime.CPU) {
+		return nil, fmt.Errorf("--precision %s, want fp32 or tf32: chains have others on devices alone, of models with weights", p)
+	}
 	if m.Fixed != nil && s.info.Provider != runtime.CPU {
 		s.device = newDeviceModels(rt, m.Fixed)
 		m.Sampler, m.Inpaint, m.Updates, m.Fast, m.Memory = nil, nil, nil, nil, false // jumps of other pictures are all that is left

@@ -17,8 +17,11 @@ import (
 
 	"ebm"
 	"ebm/export"
+	"ebm/export/session"
+	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/energy"
+	"ebm/models/graph"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime"
@@ -378,5 +381,46 @@ func TestCUDADevices(t *testing.T) {
 	_, err = runtime.Open(t.Context(), runtime.Config{Provider: runtime.CUDA, Devices: []int{0, 7}})
 	if !errors.As(err, &wrong) || !strings.Contains(err.Error(), "--device 0,7: there are 2 devices") {
 		t.Errorf("device 7 of 2: error %v, want how many there are", err)
+	}
+}
+
+// Models of each precision: their products are the device's, and nothing else goes to the CPU for
+// them. In each product's place there are as many as in float32, and casts beside.
+func TestCUDAPrecisions(t *testing.T) {
+	n := energy.ResNet{Net: "res6", Channels: 1, Dim: 4, Size: 8}
+	weights := energy.Init(n, rng.New(1))
+	objective := tiny(t, Train, cudaBatch).Settings
+	for _, precision := range runtime.Precisions() {
+		rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CUDA, Precision: precision})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { rt.Close() })
+		for _, g := range []*graph.Graph{mdsm.ScoreGraph(n, weights), mdsm.TrainGraph(n, objective.Denoising(), objective.Adam())} {
+			if g.Name() == "train" && precision != runtime.BF16 {
+				continue // TestCUDAFiles has it in float32, and it has no form in fp16
+			}
+			prefix := filepath.Join(t.TempDir(), "profile")
+			s, err := session.Load(rt, g, map[string]int{"N": cudaBatch}, runtime.SessionOptions{Profile: prefix})
+			if err != nil {
+				t.Errorf("%s in %s: %v", g.Name(), precision, err)
+				continue
+			}
+			in, _ := feeds(s)
+			_, err = s.Run(t.Context(), in)
+			if err = errors.Join(err, s.Close()); err != nil {
+				t.Errorf("%s in %s: %v", g.Name(), precision, err)
+				continue
+			}
+			p := placed(t, prefix)
+			t.Logf("%s in %s: %v", g.Name(), precision, p)
+			if p.host > 0 || p.copies > 0 {
+				t.Errorf("%s in %s: %v, want all on the device", g.Name(), precision, p)
+			}
+		}
+		if precision == runtime.FP16 {
+			_, err := New(t.Context(), rt, tiny(t, Train, cudaBatch))
+			testkit.WantError(t, "training in fp16", err, "--precision fp16, want fp32, tf32 or bf16")
+		}
 	}
 }

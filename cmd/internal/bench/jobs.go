@@ -25,8 +25,8 @@ func loadScore(rt *runtime.Runtime, s Spec) (*Work, error) {
 	if err := w.count(map[string]int{"N": batch}, g); err != nil {
 		return nil, err
 	}
-	rows := session.NewRows(rt, n.InputShape(), func(block int) ([]byte, error) {
-		return export.Bytes(g, export.Options{Block: block})
+	rows := session.NewRows(rt, n.InputShape(), func(form session.Form) ([]byte, error) {
+		return export.Bytes(g, form.In(export.Options{}))
 	})
 	x := tensor.New(tensor.Float32, append([]int{batch}, n.InputShape()...)...)
 	rng.New(1).Uniform(tensor.Data[float32](x), rng.Probe, 0, 0)

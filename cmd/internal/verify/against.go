@@ -18,7 +18,7 @@ func (s *session) checkReference(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.compareReference("reference", inRuntime, here)
+	s.compareReference("reference", s.in(inRuntime), here)
 	if s.graph == nil {
 		return nil
 	}
@@ -48,7 +48,7 @@ func (s *session) checkReferenceLoss(ctx context.Context) error {
 	if err := s.trainHere(ctx); err != nil {
 		return err
 	}
-	s.compareLoss("", stepInRuntime, s.trained)
+	s.compareLoss("", s.in(stepInRuntime), s.trained)
 	if s.loss != nil {
 		s.compareLoss(" in float64", "loss and derivative by the interpreter, float64", s.loss)
 	}

@@ -8,23 +8,27 @@ import (
 	"math"
 	"strings"
 	"text/tabwriter"
+
+	"ebm/runtime"
 )
 
 // Certificate says what was compared, how far apart it was, and with which
 // programs.
 type Certificate struct {
-	Subject string   `json:"subject"`                  // what was certified, such as a network in words
-	Weights string   `json:"weights_sha256,omitempty"` // weights.Set.Hash of the weights
-	Model   string   `json:"model_sha256"`             // of the ONNX file's bytes
-	Inputs  string   `json:"inputs"`                   // what the comparisons ran on, in words
-	Seed    uint64   `json:"seed"`                     // of the inputs and directions
-	Program string   `json:"program"`                  // this program's version
-	Runtime string   `json:"runtime"`                  // ONNX Runtime's version and provider
-	Others  []string `json:"other_runtimes,omitempty"` // versions of the runtimes that Python has
-	System  string   `json:"system"`                   // operating system, processor, Go version
-	Files   []File   `json:"files,omitempty"`          // that were used
-	Checks  []Check  `json:"checks"`                   // in the order in which they were made
-	Notes   []string `json:"notes,omitempty"`          // what was left out, and why
+	Subject string `json:"subject"`                  // what was certified, such as a network in words
+	Weights string `json:"weights_sha256,omitempty"` // weights.Set.Hash of the weights
+	Model   string `json:"model_sha256"`             // of the ONNX file's bytes
+	Inputs  string `json:"inputs"`                   // what the comparisons ran on, in words
+	Seed    uint64 `json:"seed"`                     // of the inputs and directions
+	Program string `json:"program"`                  // this program's version
+	Runtime string `json:"runtime"`                  // ONNX Runtime's version and provider
+	// Precision is that of products on the device, or that the CPU rounds to as a device would.
+	Precision runtime.Precision `json:"precision"`
+	Others    []string          `json:"other_runtimes,omitempty"` // versions of the runtimes that Python has
+	System    string            `json:"system"`                   // operating system, processor, Go version
+	Files     []File            `json:"files,omitempty"`          // that were used
+	Checks    []Check           `json:"checks"`                   // in the order in which they were made
+	Notes     []string          `json:"notes,omitempty"`          // what was left out, and why
 }
 
 // Check is one comparison: what a subject computes with what a reference

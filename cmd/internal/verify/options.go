@@ -52,10 +52,11 @@ type Options struct {
 	// ScoreTolerance is that of the score in float32. The default is 1e-6, or
 	// 2⁻²⁴·√n where that is larger, with n the number of terms of the network's
 	// longest sum: what rounding makes of sums whose terms have random signs. On a device,
-	// whose exponentials are less exact, it is 1e-5 or more.
+	// whose exponentials are less exact, it is 1e-5 or more. At other precisions it is eight
+	// times the rounding of a factor, 2⁻¹¹ for tf32 and fp16 and 2⁻⁸ for bf16.
 	ScoreTolerance float64
 	// Tolerance is that of energy and training step in float32, ten times the
-	// score's by default.
+	// score's by default, and the score's at other precisions.
 	Tolerance float64
 	// ReferenceTolerance is that of everything against the reference and of the
 	// score model against other runtimes, default 1e-5.
@@ -105,11 +106,23 @@ func (o Options) withTolerances(on runtime.Info, energy []*graph.Node) Options {
 			least = 1e-5
 		}
 		o.ScoreTolerance = math.Max(least, math.Sqrt(longestSum(energy))/(1<<24))
+		if r := rounding(on.Precision); r > 0 {
+			o.ScoreTolerance = 8 * r
+		}
 	}
 	if o.Tolerance == 0 {
-		o.Tolerance = 10 * o.ScoreTolerance
+		o.Tolerance = o.ScoreTolerance
+		if rounding(on.Precision) == 0 {
+			o.Tolerance *= 10
+		}
 	}
 	return o
+}
+
+// rounding is the largest relative error of a factor that is rounded to a precision, 0 for
+// FP32, which rounds no factor.
+func rounding(p runtime.Precision) float64 {
+	return map[runtime.Precision]float64{runtime.TF32: 0x1p-11, runtime.FP16: 0x1p-11, runtime.BF16: 0x1p-8}[p]
 }
 
 func (o Options) validate(shape []int) error {

@@ -85,7 +85,7 @@ func (s *session) checkOthers(ctx context.Context) error {
 			want = want[:min(len(want), len(here[name]))] // without what filled up the last run
 			list = append(list, compare(name, here[name], want))
 		}
-		s.add(newCheck("other runtime", inRuntime, named, s.options.ReferenceTolerance, list))
+		s.add(newCheck("other runtime", s.in(inRuntime), named, s.options.ReferenceTolerance, list))
 	}
 	return nil
 }

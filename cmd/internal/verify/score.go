@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"ebm/export"
+	forms "ebm/export/session"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/graph"
@@ -21,7 +22,7 @@ import (
 
 // The names of what is compared.
 const (
-	inRuntime     = "exported file in ONNX Runtime, float32"
+	inRuntime     = "exported file in ONNX Runtime"
 	inInterpreter = "derivative by the interpreter, float64"
 	differences   = "central differences, float64"
 )
@@ -50,6 +51,10 @@ func Score(ctx context.Context, rt *runtime.Runtime, net energy.Network, w energ
 		return Certificate{}, err
 	}
 	s.Subject = describe(net)
+	if rt.Info().Precision == runtime.FP16 {
+		o.WithoutTraining = true
+		s.Notes = append(s.Notes, "training has no form in fp16, and its step was not checked")
+	}
 	s.options = o.withTolerances(rt.Info(), needed(s.graph, "energy"))
 	return s.certify(ctx)
 }
@@ -201,6 +206,11 @@ func (s *session) steps() ([]step, error) {
 func (s *session) nameRuntime() error {
 	info := s.rt.Info()
 	s.Runtime = fmt.Sprintf("ONNX Runtime %s, %s", info.Version, info.Provider)
+	s.Precision = info.Precision
+	if info.Precision.Half() && info.Provider == runtime.CPU {
+		s.Notes = append(s.Notes, fmt.Sprintf("the CPU computes in float32 and rounds factors and results of products to %s, as a device "+
+			"would have them", info.Precision))
+	}
 	library, err := HashFile("ONNX Runtime", info.Library)
 	s.Files = append(s.Files, library)
 	return err
@@ -232,7 +242,7 @@ func (s *session) exportModel() (err error) {
 		return err
 	}
 	s.path = filepath.Join(s.folder, "score.onnx")
-	return export.WriteFile(s.path, g, export.Options{})
+	return export.WriteFile(s.path, g, export.Options{Arithmetic: forms.FormFor(s.rt).Arithmetic})
 }
 
 // close frees what open has made.
@@ -309,7 +319,7 @@ func (s *session) checkScore(ctx context.Context) error {
 	}
 	for _, name := range s.outputs {
 		if name == "energy" {
-			s.add(newCheck("energy", inRuntime, "energy by the interpreter, float64", s.options.Tolerance, []Comparison{
+			s.add(newCheck("energy", s.in(inRuntime), "energy by the interpreter, float64", s.options.Tolerance, []Comparison{
 				compare("energy", here["energy"], s.exact["energy"]),
 			}))
 		} else {
@@ -318,7 +328,7 @@ func (s *session) checkScore(ctx context.Context) error {
 				// The score of others' energies may be next to nothing at some levels.
 				list = together(list)
 			}
-			s.add(newCheck("score", inRuntime, inInterpreter, s.options.ScoreTolerance, list))
+			s.add(newCheck("score", s.in(inRuntime), inInterpreter, s.options.ScoreTolerance, list))
 		}
 	}
 	return nil
@@ -336,6 +346,14 @@ func (s *session) byLevel(name string, subject, reference []float64) []Compariso
 			reference[i*each:(i+1)*each]))
 	}
 	return list
+}
+
+// in says what a program computes with.
+func (s *session) in(program string) string {
+	if p := s.rt.Info().Precision; rounding(p) > 0 {
+		return program + ", products in " + string(p)
+	}
+	return program + ", float32"
 }
 
 func (s *session) add(c Check) { s.Checks = append(s.Checks, c) }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"ebm/export"
+	forms "ebm/export/session"
 	"ebm/mdsm"
 	"ebm/models/autodiff"
 	"ebm/models/energy"
@@ -16,7 +17,7 @@ import (
 )
 
 const (
-	stepInRuntime     = "exported training step in ONNX Runtime, float32"
+	stepInRuntime     = "exported training step in ONNX Runtime"
 	lossInInterpreter = "the same by the interpreter, float64"
 )
 
@@ -73,11 +74,12 @@ func (s *session) checkTraining(ctx context.Context, loss *graph.Graph) error {
 		return err
 	}
 	here := s.trained
-	s.add(newCheck("training loss", stepInRuntime, lossInInterpreter, s.options.Tolerance, []Comparison{
+	s.add(newCheck("training loss", s.in(stepInRuntime), lossInInterpreter, s.options.Tolerance, []Comparison{
 		compare("loss", []float64{here.loss}, []float64{s.loss.loss}),
 	}))
-	s.add(newCheck("training gradient", stepInRuntime, inInterpreter, s.options.Tolerance, s.byParameter(here.gradients, s.loss.gradients)))
-	s.add(newCheck("norm of the training gradient", stepInRuntime, lossInInterpreter, s.normTolerance(), []Comparison{
+	gradients := s.byParameter(here.gradients, s.loss.gradients)
+	s.add(newCheck("training gradient", s.in(stepInRuntime), inInterpreter, s.options.Tolerance, gradients))
+	s.add(newCheck("norm of the training gradient", s.in(stepInRuntime), lossInInterpreter, s.normTolerance(), []Comparison{
 		compare("grad_norm·σ₀⁴", []float64{here.norm}, []float64{s.loss.norm}),
 	}))
 	return nil
@@ -122,7 +124,7 @@ func (s *session) trainHere(ctx context.Context) error {
 	if err := graph.Catch(func() { step = mdsm.TrainGraph(s.net, s.options.Objective, adam) }); err != nil {
 		return err
 	}
-	file, err := export.Bytes(step, export.Options{})
+	file, err := export.Bytes(step, export.Options{Arithmetic: forms.FormFor(s.rt).Arithmetic})
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 	"ebm/models/graph"
 	"ebm/models/rng"
 	"ebm/models/tensor"
+	"ebm/runtime"
 )
 
 // golden returns a network and weights of the files that PyTorch made.
@@ -225,6 +226,35 @@ func TestGivenPictures(t *testing.T) {
 	}
 	if !strings.Contains(c.Inputs, "4 pictures that were given of [1 8 8]") {
 		t.Errorf("inputs: %s", c.Inputs)
+	}
+}
+
+// TestPrecisions certifies with products that the CPU rounds: the certificate says so, and how much
+// it costs; training has no form in fp16.
+func TestPrecisions(t *testing.T) {
+	net, w := testkit.Network(4, 8, 5)
+	for precision, least := range map[runtime.Precision]float64{runtime.FP32: 0, runtime.FP16: 1e-5, runtime.BF16: 1e-4} {
+		rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CPU, Precision: precision, Rounding: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { rt.Close() })
+		c, err := verify.Score(t.Context(), rt, net, w, verify.Options{Sigmas: []float64{0.3}, Directions: 1})
+		if err != nil || !c.Passed() || c.Precision != precision {
+			t.Errorf("%s: error %v, precision %q\n%s", precision, err, c.Precision, text(t, c))
+			continue
+		}
+		if trains := slices.Contains(names(c), "training gradient"); trains == (precision == runtime.FP16) {
+			t.Errorf("%s: checks %q", precision, names(c))
+		}
+		for _, check := range c.Checks {
+			if off := check.Worst(); check.Name == "score" && off < least {
+				t.Errorf("%s: a score is %g off, want %g or more of rounding", precision, off, least)
+			}
+		}
+		if said := strings.Contains(c.Checks[0].Subject, "products in "+string(precision)); said == (precision == runtime.FP32) {
+			t.Errorf("%s: the subject is %q", precision, c.Checks[0].Subject)
+		}
 	}
 }
 

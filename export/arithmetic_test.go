@@ -74,7 +74,8 @@ func TestArithmetic(t *testing.T) {
 				transposed = p.wide["ConvTranspose"]
 			}
 			if transposed != all["ConvTranspose"] || transposed == 0 {
-				t.Errorf("%s in %v: %d narrow and %d wide transposed convolutions", graph.Name(), c.of, p.narrow["ConvTranspose"], p.wide["ConvTranspose"])
+				narrow, wide := p.narrow["ConvTranspose"], p.wide["ConvTranspose"]
+				t.Errorf("%s in %v: %d narrow and %d wide transposed convolutions", graph.Name(), c.of, narrow, wide)
 			}
 			if p.wide["MatMul"] == 0 || graph == train && p.narrow["MatMul"] == 0 {
 				t.Errorf("%s in %v: %d narrow and %d wide products of matrices, want the head's to be wide, and gradients narrow", graph.Name(), c.of,

@@ -183,8 +183,8 @@ func simplify(g *graph.Graph) *graph.Graph {
 			if isScalar(in[1], 1) {
 				return in[0]
 			}
-			if c, ok := scalarValue(in[1]); ok && in[0].Op() == graph.OpMul && old.DType().IsFloat() {
-				if d, ok := scalarValue(in[0].Inputs()[1]); ok {
+			if c, ok := in[1].Repeats(); ok && in[0].Op() == graph.OpMul && old.DType().IsFloat() {
+				if d, ok := in[0].Inputs()[1].Repeats(); ok {
 					return graph.Scale(in[0].Inputs()[0], c*d)
 				}
 			}
@@ -208,20 +208,8 @@ func simplify(g *graph.Graph) *graph.Graph {
 	})
 }
 
-// scalarValue returns the number that n repeats everywhere, if it does.
-func scalarValue(n *graph.Node) (float64, bool) {
-	for n.Op() == graph.OpBroadcast || n.Op() == graph.OpReshape {
-		n = n.Inputs()[0]
-	}
-	v := n.ConstantValue()
-	if v == nil || v.Len() != 1 || n.Attr().(graph.ConstantAttr).Name != "" {
-		return 0, false
-	}
-	return v.Float64s()[0], true
-}
-
 func isScalar(n *graph.Node, want float64) bool {
-	v, ok := scalarValue(n)
+	v, ok := n.Repeats()
 	return ok && v == want
 }
 

@@ -79,7 +79,7 @@ func (c Config) check() error {
 	}
 	for i, number := range c.Devices {
 		if number < 0 || slices.Contains(c.Devices[:i], number) {
-			return fmt.Errorf("device %s, want numbers from 0, each once", list(c.Devices))
+			return fmt.Errorf("device %s, want numbers from 0, each once", ListDevices(c.Devices))
 		}
 	}
 	if _, err := ParsePrecision(string(c.Precision)); err != nil {
@@ -99,8 +99,8 @@ func (c Config) devices() []int {
 	return slices.Clone(c.Devices)
 }
 
-// list writes numbers as a flag has them, such as 0,1.
-func list(numbers []int) string {
+// ListDevices writes the numbers of devices as a flag has them, such as 0,1.
+func ListDevices(numbers []int) string {
 	return strings.Trim(strings.Join(strings.Fields(fmt.Sprint(numbers)), ","), "[]")
 }
 

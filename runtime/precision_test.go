@@ -31,7 +31,8 @@ func TestPrecisionsOfTheCPU(t *testing.T) {
 			t.Fatalf("%q: %v", c.precision, err)
 		}
 		i := r.Info()
-		if exact := c.precision == FP32 || c.precision == ""; i.Precision.Half() == exact || strings.Contains(i.Engine(), string(i.Precision)) == exact {
+		exact := c.precision == FP32 || c.precision == ""
+		if i.Precision.Half() == exact || strings.Contains(i.Engine(), string(i.Precision)) == exact {
 			t.Errorf("%q: %+v of engine %q", c.precision, i, i.Engine())
 		}
 		if err := r.Close(); err != nil {

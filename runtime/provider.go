@@ -192,7 +192,7 @@ func probeCUDA(library, version string, device int, all []int) *ProviderError {
 	}
 	if n, known := cudaDevices(filepath.Join(filepath.Dir(library), providerFiles()[1])); known && device >= n && n > 0 {
 		return &ProviderError{Provider: CUDA, Library: library,
-			Problem: fmt.Sprintf("--device %s: there %s, want numbers below %d", list(all), counted(n), n)}
+			Problem: fmt.Sprintf("--device %s: there %s, want numbers below %d", ListDevices(all), counted(n), n)}
 	}
 	var err error
 	keepSignalHandlers(func() { err = tryCUDA(device) })

@@ -58,7 +58,7 @@ func (r *Runtime) openWebGPU(software bool) (*device, *ProviderError) {
 	plugin, ok := webgpuPlugin(r.info.Library)
 	switch {
 	case len(r.info.Devices) > 1:
-		wrong.Problem, wrong.Remedy = fmt.Sprintf("--device %s, want one number: its plugin computes on one GPU", list(r.info.Devices)), ""
+		wrong.Problem, wrong.Remedy = fmt.Sprintf("--device %s, want one number: its plugin computes on one GPU", ListDevices(r.info.Devices)), ""
 		return nil, wrong
 	case r.info.Source == FromModuleCache || r.info.Version == crashing:
 		wrong.Problem = fmt.Sprintf("ONNX Runtime %s of the Go module crashes with the plugin, want an official build", r.info.Version)

@@ -93,21 +93,17 @@ func (a *app) config() (runtime.Config, error) {
 	if a.threads < 0 {
 		return runtime.Config{}, usagef("--threads %d, want a number from 0", a.threads)
 	}
+	asked := runtime.ListDevices(a.devices)
 	for i, number := range a.devices {
 		if number < 0 || slices.Contains(a.devices[:i], number) {
-			return runtime.Config{}, usagef("--device %s, want numbers from 0, each once", commas(a.devices))
+			return runtime.Config{}, usagef("--device %s, want numbers from 0, each once", asked)
 		}
 		if p == runtime.CPU && (number > 0 || i > 0) {
-			return runtime.Config{}, usagef("--device %s with --provider cpu, which is one device, want --provider cuda", commas(a.devices))
+			return runtime.Config{}, usagef("--device %s with --provider cpu, which is one device, want --provider cuda", asked)
 		}
 	}
 	return runtime.Config{Library: a.ortLibrary, Provider: p, Devices: a.devices, Threads: a.threads, Precision: precision,
 		Rounding: a.rounding, Log: a.log, Traffic: &a.counts}, nil
-}
-
-// commas writes numbers as a flag has them.
-func commas(numbers []int) string {
-	return strings.Trim(strings.ReplaceAll(fmt.Sprint(numbers), " ", ","), "[]")
 }
 
 // load finds a model and says when it took a part of a file.

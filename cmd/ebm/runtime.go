@@ -46,7 +46,7 @@ folder, the user cache (see 'ebm runtime install') and the Go module cache.`,
 			if i.Provider == runtime.CPU {
 				a.printf("threads    %d\n", i.Threads)
 			} else {
-				a.printf("device     %s\n", commas(i.Devices))
+				a.printf("device     %s\n", runtime.ListDevices(i.Devices))
 			}
 			if i.Adapter != "" {
 				a.printf("adapter    %s\n", i.Adapter)

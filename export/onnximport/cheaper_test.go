@@ -116,7 +116,11 @@ func TestMaskedSoftmax(t *testing.T) {
 		mask   *tensor.Tensor
 		hidden bool
 		sum    bool
-	}{"the first where true": {mask, true, true}, "the second where false": {inverse(mask), false, true}, "all of a row": {whole, true, false}} {
+	}{
+		"the first where true":   {mask, true, true},
+		"the second where false": {inverse(mask), false, true},
+		"all of a row":           {whole, true, false},
+	} {
 		t.Run(name, func(t *testing.T) {
 			given := map[string]arg{"x": x, "none": scalar(float32(math.Inf(-1))), "mask": weight(arg{value: c.mask})}
 			known, _ := model(13, given, []string{"y"}, nodes(c.hidden)...)

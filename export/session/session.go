@@ -29,8 +29,7 @@ type Form struct {
 
 // FormFor returns the form that is fastest on rt at its precision.
 func FormFor(rt *runtime.Runtime) Form {
-	switch info := rt.Info(); {
-	case info.Precision.Half():
+	if info := rt.Info(); info.Precision.Half() {
 		p := export.Arithmetic{DType: tensor.Float16, Rounding: info.Provider == runtime.CPU}
 		if info.Precision == runtime.BF16 {
 			p.DType = tensor.BFloat16

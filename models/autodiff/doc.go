@@ -12,6 +12,10 @@
 // adjoint of every operator applied to stacks of cotangents (vectorise.go). So
 // neither needs rules of its own.
 //
+// [GradientsBySlopes] is Gradient with fewer passes over memory and other last bits: it
+// goes back through functions of one value by their slope (slope.go), and through softmax
+// by its formula (softmax.go).
+//
 // Operands that do not depend on what is differentiated by get no cotangent
 // at all, and a zero cotangent is never built: branches of zero disappear.
 package autodiff

@@ -151,7 +151,7 @@ func along(z *g.Node, i int, t tangent) tangent {
 		return tangent{}
 	}
 	for {
-		v, number := repeated(t.by)
+		v, number := t.by.Repeats()
 		n := t.by
 		switch {
 		case number:
@@ -163,9 +163,9 @@ func along(z *g.Node, i int, t tangent) tangent {
 			return t
 		}
 		a, b := n.Inputs()[0], n.Inputs()[1]
-		if v, number := repeated(a); number {
+		if v, number := a.Repeats(); number {
 			t.factor, t.by = t.factor*v, b
-		} else if v, number := repeated(b); number {
+		} else if v, number := b.Repeats(); number {
 			t.factor, t.by = t.factor*v, a
 		} else if v, number := scale(b); number {
 			t.factor, t.by = t.factor*v, g.Mul(a, b.Inputs()[0])
@@ -180,19 +180,7 @@ func scale(n *g.Node) (float64, bool) {
 	if n.Op() != g.OpMul {
 		return 0, false
 	}
-	return repeated(n.Inputs()[1])
-}
-
-// repeated returns the number that a node without a name repeats everywhere.
-func repeated(n *g.Node) (float64, bool) {
-	for n.Op() == g.OpBroadcast {
-		n = n.Inputs()[0]
-	}
-	v := n.ConstantValue()
-	if v == nil || v.Len() != 1 || n.Attr().(g.ConstantAttr).Name != "" {
-		return 0, false
-	}
-	return v.Float64s()[0], true
+	return n.Inputs()[1].Repeats()
 }
 
 func (t tangent) plus(u tangent, like *g.Node) tangent {

@@ -156,6 +156,19 @@ func (n *Node) ConstantValue() *tensor.Tensor {
 	return nil
 }
 
+// Repeats returns the number that n has everywhere, where it is a constant of one element
+// without a name, or repeats or reshapes one.
+func (n *Node) Repeats() (float64, bool) {
+	for n.op == OpBroadcast || n.op == OpReshape {
+		n = n.inputs[0]
+	}
+	v := n.ConstantValue()
+	if v == nil || v.Len() != 1 || n.attr.(ConstantAttr).Name != "" {
+		return 0, false
+	}
+	return v.Float64s()[0], true
+}
+
 // Scalar adds a constant of shape [] in the given floating-point type.
 func (g *Graph) Scalar(dtype tensor.DType, v float64) *Node {
 	switch dtype {

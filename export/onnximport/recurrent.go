@@ -183,8 +183,8 @@ func (r *recurrence) scan(x, h, state *graph.Node, backwards bool, step cell) (y
 	if r.rb != nil && r.c.op.kind != "GRU" { // whose reset gate stands before it
 		bias, inner.rb = graph.Add(r.wb, r.rb), nil
 	}
-	gates := affine(graph.Reshape(x, graph.Shape{r.c.times(s[0], s[1]), s[2]}), r.w, bias)
-	gates = graph.SwapLast(graph.Reshape(gates, graph.Shape{s[0], s[1], gates.Shape()[1]}))
+	gates := inner.product(graph.Reshape(graph.Transpose(x, 2, 0, 1), graph.Shape{s[2], r.c.times(s[0], s[1])}), r.w, bias)
+	gates = graph.Transpose(graph.Reshape(gates, graph.Shape{gates.Shape()[0], s[0], s[1]}), 1, 0, 2)
 	h = graph.SwapLast(h)
 
 	body := graph.New("step")

@@ -344,19 +344,26 @@ func (v *vectoriser) total(n *g.Node) *g.Node {
 		return g.ReduceSum(v.stack(in[0]), slices.Insert(moved(n.Attr().(g.AxesAttr).Axes), 0, 0)...)
 	case g.OpMatMul:
 		if in[0].Rank() == 2 && in[1].Rank() == 2 && stacked(in[0]) && stacked(in[1]) {
-			rows := v.merge(in[1])
-			if a := in[0]; a.Op() == g.OpTranspose && stacked(a.Inputs()[0]) {
-				return g.MatMul(g.SwapLast(v.merge(a.Inputs()[0])), rows)
-			}
-			return g.MatMul(g.SwapLast(mergeRows(g.SwapLast(v.stack(in[0])))), rows)
+			return g.MatMul(v.columns(in[0]), v.rows(in[1]))
 		}
 	}
 	return g.ReduceSum(v.stack(n), 0)
 }
 
-// mergeRows returns [M n …] as [M·n …].
-func mergeRows(n *g.Node) *g.Node {
-	shape := slices.Clone(n.Shape()[1:])
-	shape[0] = n.Shape()[0].Mul(shape[0])
-	return g.Reshape(n, shape)
+// rows returns the stack of a matrix [m n] as [M·m n], in the order that takes no matrix
+// apart.
+func (v *vectoriser) rows(n *g.Node) *g.Node {
+	if n.Op() == g.OpTranspose && v.stacks[n.Inputs()[0]] != nil {
+		return g.SwapLast(v.columns(n.Inputs()[0]))
+	}
+	return v.merge(n)
+}
+
+// columns returns the stack of a matrix [m n] as [m M·n].
+func (v *vectoriser) columns(n *g.Node) *g.Node {
+	if n.Op() == g.OpTranspose && v.stacks[n.Inputs()[0]] != nil {
+		return g.SwapLast(v.merge(n.Inputs()[0]))
+	}
+	s := n.Shape()
+	return g.Reshape(g.Transpose(v.stack(n), 1, 0, 2), g.Shape{s[0], v.count.Mul(s[1])})
 }

@@ -192,8 +192,30 @@ func (l *lowering) pad(value string, lo, hi graph.Shape) string {
 	return l.emit("Pad", []string{value, l.shapeVector(pads)})
 }
 
+// mostJoined is the number of operands whose places CUDA's Concat is told with its launch.
+const mostJoined = 32
+
+// lowerConcat joins values at once, or in a captured model by what needs no tables of their places:
+// each in its place among zeros, added up.
 func lowerConcat(l *lowering, n *graph.Node) string {
-	return l.emit("Concat", l.values(n.Inputs()), intAttr("axis", n.Attr().(graph.AxesAttr).Axes[0]))
+	in, axis := n.Inputs(), n.Attr().(graph.AxesAttr).Axes[0]
+	names, first := l.values(in), in[0].Shape()[axis]
+	unequal := slices.ContainsFunc(in, func(x *graph.Node) bool { return x.Shape()[axis] != first })
+	if !l.captured || !n.DType().IsFloat() || len(in) <= mostJoined && !unequal {
+		return l.emit("Concat", names, intAttr("axis", axis))
+	}
+	sum, lo, hi := "", make(graph.Shape, n.Rank()), make(graph.Shape, n.Rank())
+	hi[axis] = n.Shape()[axis]
+	for i, x := range in {
+		hi[axis] = hi[axis].Sub(x.Shape()[axis])
+		part := l.pad(names[i], lo, hi)
+		lo[axis] = lo[axis].Add(x.Shape()[axis])
+		if sum != "" {
+			part = l.emit("Add", []string{sum, part})
+		}
+		sum = part
+	}
+	return sum
 }
 
 func lowerReduceSum(l *lowering, n *graph.Node) string {

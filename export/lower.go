@@ -27,6 +27,8 @@ type lowering struct {
 	blocks   *blocks
 	inBlocks bool // names are those of values in blocks
 
+	captured bool // as Options has it
+
 	products Arithmetic
 	narrows  bool              // the node that is lowered now is a product of 16 bits
 	narrowed map[string]string // values as factors of such products

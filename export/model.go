@@ -36,6 +36,11 @@ type Options struct {
 	Passes []Pass
 	// Version of the producer.
 	Version string
+	// Captured is for a model that is loaded at once on CUDA, whose products and joins then find
+	// all that they need on the device: ONNX Runtime sends the places of operands from the host at
+	// each run where one matrix meets many, or where more than 32 values or values of unequal sizes
+	// are joined. A CUDA graph, which repeats a run, wants a model without.
+	Captured bool
 	// Count, when not nil, has the model draw one of its inputs from counters. See CountNoise.
 	Count *Counted
 	// Arithmetic says how convolutions and products of matrices compute, for a model that is
@@ -76,6 +81,7 @@ func Model(g *graph.Graph, o Options) (*onnxpb.ModelProto, error) {
 			return
 		}
 		l := newLowering(optimised, nil, o.Block, o.Arithmetic)
+		l.captured = o.Captured
 		version, ir := o.Arithmetic.opset()
 		m = &onnxpb.ModelProto{
 			IrVersion:       proto.Int64(ir),

@@ -77,9 +77,12 @@ func (l *lowering) inputGradByTaps(y, w *graph.Node, a graph.ConvAttr, x graph.S
 // filterGradByTaps returns the name of w [Co Ci KH KW].
 func (l *lowering) filterGradByTaps(x, y *graph.Node, a graph.ConvAttr, w graph.Shape) string {
 	stack := l.stack(x, a.PadLo, a.PadHi, windows(a, spatialOf(w), y.Shape()[2:], false))
-	yRows := l.rows(y)
-	product := l.emit("MatMul", []string{l.transpose(yRows, 1, 0), stack}) // [taps Co Ci]
 	co, ci, taps := w[0], w[1], w[2:].Volume()
+	columns := l.transpose(l.rows(y), 1, 0)
+	if l.captured {
+		columns = l.emit("Expand", []string{columns, l.shapeVector(graph.Shape{taps, graph.Const(1), graph.Const(1)})})
+	}
+	product := l.emit("MatMul", []string{columns, stack}) // [taps Co Ci]
 	flat := l.reshape(product, graph.Shape{taps, co, ci}, graph.Shape{taps, co.Mul(ci)})
 	return l.reshape(l.transpose(flat, 1, 0), graph.Shape{co.Mul(ci), taps}, w)
 }

@@ -25,23 +25,28 @@ func Load(rt *runtime.Runtime, g *graph.Graph, sizes map[string]int, o runtime.S
 type Form struct {
 	Block      int               // as export.Options.Block
 	Arithmetic export.Arithmetic // of the runtime's precision
+	Captured   bool              // as export.Options.Captured
 }
 
 // FormFor returns the form that is fastest on rt at its precision.
 func FormFor(rt *runtime.Runtime) Form {
-	if info := rt.Info(); info.Precision.Half() {
+	info := rt.Info()
+	form := Form{Captured: info.Provider == runtime.CUDA}
+	if info.Precision.Half() {
 		p := export.Arithmetic{DType: tensor.Float16, Rounding: info.Provider == runtime.CPU}
 		if info.Precision == runtime.BF16 {
 			p.DType = tensor.BFloat16
 		}
-		return Form{Arithmetic: p}
+		form.Arithmetic = p
+		return form
 	}
-	return Form{Block: Block(rt)}
+	form.Block = Block(rt)
+	return form
 }
 
 // In returns options for a model of the form.
 func (f Form) In(o export.Options) export.Options {
-	o.Block, o.Arithmetic = f.Block, f.Arithmetic
+	o.Block, o.Arithmetic, o.Captured = f.Block, f.Arithmetic, f.Captured
 	return o
 }
 

@@ -272,11 +272,11 @@ func (f *restoreFlags) draw(ctx context.Context, a *app, m *ebm.Model, p restore
 	if err != nil {
 		return nil, nil, err
 	}
-	file, err := restore.NewFile(m.Network, m.Weights, p.Operator, m.Sigma0)
+	files, err := restore.NewFiles(m.Network, m.Weights, p.Operator, m.Sigma0)
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := restore.New(rt, file, p.Operator, m.Sigma0)
+	s, err := restore.New(rt, files, p.Operator, m.Sigma0)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", f.run, err)
 	}

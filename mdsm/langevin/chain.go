@@ -102,10 +102,10 @@ func (s *Sampler) chain(ctx context.Context, p *plan, group int, stage progress.
 		return nil, err
 	}
 	if s.device != nil {
-		if c.on, err = s.device.place(c.state, s.sigma0, c.counters()); err != nil {
+		if c.on, err = place(s.device, c.state, s.sigma0, c.counters()); err != nil {
 			return nil, fmt.Errorf("samples %d to %d: %w", c.index(lo), c.index(hi)-1, err)
 		}
-		defer c.on.close()
+		defer c.on.Close()
 	}
 	stage.Add(int64(done * (hi - lo)))
 	step := func(at int) (n int, err error) {
@@ -300,7 +300,7 @@ const looksEvery = 50
 // elements.
 func (c *chain) counters() *counters {
 	first := c.index(c.base)
-	if !c.device.counts || first+c.rows > 1<<rng.SquaresSampleBits || len(c.updates) > 1<<rng.SquaresStepBits ||
+	if !c.device.Counts || first+c.rows > 1<<rng.SquaresSampleBits || len(c.updates) > 1<<rng.SquaresStepBits ||
 		tensor.Volume(c.plan.shape) > 1<<rng.SquaresWordBits {
 		return nil
 	}

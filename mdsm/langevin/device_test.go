@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"ebm/export/session"
 	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/mdsm/samples"
@@ -30,7 +31,7 @@ func onDevices(t *testing.T, f Files, rt *runtime.Runtime) *Sampler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.device = newDeviceModels(rt, f.Fixed)
+	s.device = session.NewModels(rt, f.Fixed)
 	t.Cleanup(func() { s.Close() })
 	return s
 }
@@ -107,7 +108,7 @@ func TestCountedNoise(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := onDevice(t, c.files)
 			host, _ := all(t, s, c.set)
-			s.device.counts = true
+			s.device.Counts = true
 			whole, _ := all(t, s, c.set)
 			if off := testkit.Apart(whole, host); off < 1e-3 {
 				t.Errorf("samples of counted noise are those of the host's, %g apart", off)
@@ -136,7 +137,7 @@ func TestSeveralDevices(t *testing.T) {
 		var first *tensor.Tensor
 		for _, n := range []int{1, 3} {
 			s := onDevices(t, models(t, small), testkit.OpenDevices(t, n))
-			s.device.counts = counts
+			s.device.Counts = counts
 			got, _ := all(t, s, set)
 			if first == nil {
 				first = got
@@ -165,7 +166,7 @@ func (p stopping) Add(n int64) {
 func TestDeviceChainsGoOn(t *testing.T) {
 	for _, counts := range []bool{false, true} {
 		s := onDevice(t, models(t, small))
-		s.device.counts = counts
+		s.device.Counts = counts
 		chainsGoOn(t, s)
 	}
 }

@@ -34,12 +34,11 @@ type Files struct {
 	// once, beside the jump, in place of Sampler. For sets it.
 	Memory bool
 
-	// Fixed makes a model of one step, or of the jump, for a batch of a fixed size and
-	// without a Scan: "sampler", "denoise", "inpaint", "denoise_hidden" or "updates", of
-	// the graphs above. Chains then stay in the memory of the device, where one computes;
-	// nil for models whose chains pass through the host at every run. A counted one draws
-	// its noise itself ([export.CountNoise]), and takes the key.
-	Fixed func(model string, batch int, counted bool, form session.Form) ([]byte, error)
+	// Fixed makes a model of one step, or of the jump: "sampler", "denoise", "inpaint",
+	// "denoise_hidden" or "updates", of the graphs above. Chains then stay in the memory of
+	// the device, where one computes; nil for models whose chains pass through the host at
+	// every run.
+	Fixed session.Fixed
 
 	// Score is any model x [N …] → score (of x's shape) and perhaps energy [N].
 	// Its steps are made one by one in Go, and its jump is x + Sigma0²·score.
@@ -140,24 +139,14 @@ func anyBatch(n energy.Network) bool {
 }
 
 // fixed returns Files.Fixed of a network.
-func fixed(n energy.Network, w energy.Weights, sigma0 float64) func(string, int, bool, session.Form) ([]byte, error) {
-	graphs := map[string]func() *graph.Graph{
+func fixed(n energy.Network, w energy.Weights, sigma0 float64) session.Fixed {
+	return session.FixedOf(map[string]func() *graph.Graph{
 		"sampler":        func() *graph.Graph { return mdsm.SamplerGraph(n, w) },
 		"inpaint":        func() *graph.Graph { return mdsm.InpaintGraph(n, w, sigma0) },
 		"updates":        func() *graph.Graph { return mdsm.UpdatesGraph(n, w) },
 		"denoise":        func() *graph.Graph { return mdsm.DenoiseGraph(n, w, sigma0) },
 		"denoise_hidden": func() *graph.Graph { return mdsm.DenoiseHiddenGraph(n, w, sigma0) },
-	}
-	return func(model string, batch int, counted bool, form session.Form) ([]byte, error) {
-		options := func(string) export.Options {
-			o := export.Options{Sizes: map[string]int{"N": batch, "K": 1}, Unroll: true, Arithmetic: form.Arithmetic}
-			if counted {
-				o.Count = &export.Counted{Input: "noise"}
-			}
-			return o
-		}
-		return bytesOf(options, graphs[model])
-	}
+	})
 }
 
 // bytesOf exports a graph. A network of no use is an error, as it is at other

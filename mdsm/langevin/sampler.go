@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"ebm/export/session"
 	"ebm/mdsm/samples"
 	"ebm/models/tensor"
 	"ebm/runtime"
@@ -20,9 +21,9 @@ type Sampler struct {
 	Progress progress.Progress
 
 	stepper Stepper
-	device  *deviceModels // of chains that stay on a device, nil where they do not
-	shape   []int         // of one x
-	fixed   int           // the batch that the models are fixed to, 0 for none
+	device  *session.Models // of chains that stay on a device, nil where they do not
+	shape   []int           // of one x
+	fixed   int             // the batch that the models are fixed to, 0 for none
 	info    runtime.Info
 	hash    string
 	jumps   bool // there is a model of the denoising jump
@@ -40,7 +41,7 @@ func New(rt *runtime.Runtime, m Files) (*Sampler, error) {
 		return nil, fmt.Errorf("--precision %s, want fp32 or tf32: chains have others on devices alone, of models with weights", p)
 	}
 	if m.Fixed != nil && s.info.Provider != runtime.CPU {
-		s.device = newDeviceModels(rt, m.Fixed)
+		s.device = session.NewModels(rt, m.Fixed)
 		m.Sampler, m.Inpaint, m.Updates, m.Fast, m.Memory = nil, nil, nil, nil, false // jumps of other pictures are all that is left
 	}
 	stepper, x, err := load(rt, m, parallel.Threads(s.info))
@@ -56,7 +57,7 @@ func New(rt *runtime.Runtime, m Files) (*Sampler, error) {
 }
 
 // Close frees the models.
-func (s *Sampler) Close() error { return errors.Join(s.device.close(), s.stepper.Close()) }
+func (s *Sampler) Close() error { return errors.Join(s.device.Close(), s.stepper.Close()) }
 
 // Shape returns the shape of one sample.
 func (s *Sampler) Shape() []int { return slices.Clone(s.shape) }

@@ -5,19 +5,29 @@ import (
 	"fmt"
 
 	"ebm/export"
+	"ebm/export/session"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/graph"
 )
 
-// NewFile exports the chain of an operator through a network, as bytes, see
-// [Graph].
-func NewFile(n energy.Network, w energy.Weights, a *Operator, sigma0 float64) ([]byte, error) {
+// Files are the models that chains run through.
+type Files struct {
+	Chain []byte // of [Graph]
+	// Fixed makes that of one step, "restore". Chains then stay in the memory of the device,
+	// where one computes; nil for chains that pass through the host at every run.
+	Fixed session.Fixed
+}
+
+// NewFiles exports the chain of an operator through a network, see [Graph].
+func NewFiles(n energy.Network, w energy.Weights, a *Operator, sigma0 float64) (f Files, err error) {
 	var g *graph.Graph
 	if err := graph.Catch(func() { g = Graph(n, w, a, sigma0) }); err != nil {
-		return nil, err
+		return f, err
 	}
-	return export.Bytes(g, export.Options{})
+	f.Fixed = session.FixedOf(map[string]func() *graph.Graph{"restore": func() *graph.Graph { return g }})
+	f.Chain, err = export.Bytes(g, export.Options{})
+	return f, err
 }
 
 func hash(file []byte) string {

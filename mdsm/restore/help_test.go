@@ -3,24 +3,36 @@ package restore
 import (
 	"testing"
 
+	"ebm/export/session"
 	"ebm/internal/testkit"
 	"ebm/mdsm"
 	"ebm/models/energy"
 	"ebm/models/rng"
 	"ebm/models/tensor"
+	"ebm/runtime"
 	"ebm/runtime/progress"
 )
 
 // sampler returns that of an operator through a network.
 func sampler(t testing.TB, n energy.Network, w energy.Weights, a *Operator, sigma0 float64, threads int) *Sampler {
 	t.Helper()
-	file, err := NewFile(n, w, a, sigma0)
+	return samplerOn(t, testkit.Open(t, threads), n, w, a, sigma0, false)
+}
+
+// samplerOn is sampler on a runtime. With device, chains go through the models of devices;
+// where the CPU computes, what a device would hold is held in the host.
+func samplerOn(t testing.TB, rt *runtime.Runtime, n energy.Network, w energy.Weights, a *Operator, sigma0 float64, device bool) *Sampler {
+	t.Helper()
+	files, err := NewFiles(n, w, a, sigma0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := New(testkit.Open(t, threads), file, a, sigma0)
+	s, err := New(rt, files, a, sigma0)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if device {
+		s.device = session.NewModels(rt, files.Fixed)
 	}
 	t.Cleanup(func() { s.Close() })
 	return s

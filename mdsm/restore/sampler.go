@@ -2,11 +2,13 @@ package restore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
 	"slices"
 
+	"ebm/export/session"
 	"ebm/mdsm"
 	"ebm/mdsm/samples"
 	"ebm/models/rng"
@@ -100,23 +102,28 @@ func (s Settings) Validate() error {
 type Sampler struct {
 	Progress progress.Progress // nil for none
 
-	session *runtime.Session
+	session *runtime.Session // of several steps in a run; nil with device
+	device  *session.Models  // of chains that stay on a device, nil where they do not
 	info    runtime.Info
 	op      *Operator
 	sigma0  float64
 	hash    string
 }
 
-// New loads the file of [NewFile] for the same operator and σ₀.
-func New(rt *runtime.Runtime, file []byte, a *Operator, sigma0 float64) (*Sampler, error) {
+// New loads the files of [NewFiles] for the same operator and σ₀.
+func New(rt *runtime.Runtime, f Files, a *Operator, sigma0 float64) (*Sampler, error) {
 	if !(sigma0 > 0) {
 		return nil, fmt.Errorf("sigma0 %g, want a positive noise level", sigma0)
 	}
-	s := &Sampler{info: rt.Info(), op: a, sigma0: sigma0, hash: hash(file)}
+	s := &Sampler{info: rt.Info(), op: a, sigma0: sigma0, hash: hash(f.Chain)}
+	if f.Fixed != nil && s.info.Provider != runtime.CPU {
+		s.device = session.NewModels(rt, f.Fixed)
+		return s, nil
+	}
 	var x runtime.ValueInfo
 	var err error
 	inputs := []string{"x", "memory", "measured", "noise", "updates", "parts"}
-	s.session, x, err = parallel.Load(rt, file, runtime.SessionOptions{Threads: parallel.Threads(s.info)}, inputs,
+	s.session, x, err = parallel.Load(rt, f.Chain, runtime.SessionOptions{Threads: parallel.Threads(s.info)}, inputs,
 		[]string{"x_next", "memory_next"})
 	if err != nil {
 		return nil, err
@@ -128,8 +135,14 @@ func New(rt *runtime.Runtime, file []byte, a *Operator, sigma0 float64) (*Sample
 	return s, nil
 }
 
-// Close frees the model.
-func (s *Sampler) Close() error { return s.session.Close() }
+// Close frees the models.
+func (s *Sampler) Close() error {
+	err := s.device.Close()
+	if s.session != nil {
+		err = errors.Join(err, s.session.Close())
+	}
+	return err
+}
 
 // Run returns samples [P·Samples …] of x, those of a picture one after another.
 // Sample i is the same in any batch. A chain whose numbers do not stay finite is an
@@ -251,33 +264,6 @@ func (r *run) group(ctx context.Context, first, used int, stage progress.Stage) 
 	return x, err
 }
 
-// chains runs chains through all updates.
-func (r *run) chains(ctx context.Context, first, used int, stage progress.Stage) (*tensor.Tensor, error) {
-	x, measured := r.start(first, used)
-	memory := r.layout.New()
-	// Bounds the noise to 16 MB.
-	most := min(max((1<<22)/(r.layout.Size*r.layout.Each()), 1), 50)
-	for done := 0; done < len(r.updates); {
-		n := min(most, len(r.updates)-done)
-		rank := r.op.Rank()
-		out, err := r.session.Run(ctx, map[string]*tensor.Tensor{
-			"x": x, "memory": memory, "measured": measured, "noise": r.noise(first, used, done, n),
-			"updates": tensor.Of(r.rows[done*mdsm.Coefficients:(done+n)*mdsm.Coefficients], n, mdsm.Coefficients),
-			"parts":   tensor.Of(r.parts[done*parts*rank:(done+n)*parts*rank], n, parts, rank),
-		})
-		if err != nil {
-			return nil, err
-		}
-		x, memory = out["x_next"], out["memory_next"]
-		done += n
-		stage.Add(int64(used) * int64(n))
-		if bad := parallel.NotFinite(tensor.Data[float32](x)[:used*r.layout.Each()]); bad >= 0 {
-			return nil, fmt.Errorf("sample %d is not finite after %d updates; try a smaller step size", first+bad/r.layout.Each(), done)
-		}
-	}
-	return x.Rows(0, used), nil
-}
-
 // start returns where chains begin, and ȳ [Size R] of each: measured components at
 // their measurement with the first level's noise, all others at the mean.
 func (r *run) start(first, used int) (x, measured *tensor.Tensor) {
@@ -309,18 +295,4 @@ func (r *run) start(first, used int) (x, measured *tensor.Tensor) {
 		}
 	}
 	return x, measured
-}
-
-// noise returns that of n updates after done [n Size …].
-func (r *run) noise(first, used, done, n int) *tensor.Tensor {
-	each := r.layout.Each()
-	out := tensor.New(tensor.Float32, append([]int{n, r.layout.Size}, r.op.shape...)...)
-	values := tensor.Data[float32](out)
-	for k := range n {
-		for place := range used {
-			at := (k*r.layout.Size + place) * each
-			r.source.Normal(values[at:at+each], rng.SampleNoise, uint64(first+place), uint32(done+k))
-		}
-	}
-	return out
 }

@@ -186,6 +186,44 @@ func TestSameBits(t *testing.T) {
 	}
 }
 
+// TestDevices compares chains that stay on a device with those of the host, for an update with
+// a memory and without: the same up to rounding, and the same bits on one device and on
+// three, which the CPU plays.
+func TestDevices(t *testing.T) {
+	const sigma0 = 0.1
+	n, w := testkit.Network(8, 16, 1)
+	a, err := Frame{Shape: n.InputShape()}.Compressed(0.3, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Measure(a, pictures(Frame{Shape: n.InputShape()}, 5), 0.05, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := Settings{Updates: append(mdsm.Heun(0.3, 0.2, sigma0), recipe(t, sigma0)...), Mean: 0.5, Spread: 2, Samples: 8, Seed: 7}
+	run := func(s *Sampler) *tensor.Tensor {
+		t.Helper()
+		x, err := s.Run(t.Context(), p, set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	want := run(sampler(t, n, w, a, sigma0, 2))
+	one := run(samplerOn(t, testkit.Open(t, 2), n, w, a, sigma0, true))
+	if off := testkit.Apart(one, want); !(off < 1e-5) {
+		t.Errorf("samples on a device differ by %g", off)
+	}
+	three := run(samplerOn(t, testkit.OpenDevices(t, 3), n, w, a, sigma0, true))
+	testkit.SameBits(t, "three devices", tensor.Data[float32](three), tensor.Data[float32](one))
+
+	diverging := set
+	diverging.Updates = eq8(1e30, nil, looksEvery+9)
+	diverging.Exact = true
+	_, err = samplerOn(t, testkit.Open(t, 2), n, w, a, sigma0, true).Run(t.Context(), p, diverging)
+	testkit.WantError(t, "diverging chains", err, "is not finite after 50 updates")
+}
+
 func TestErrors(t *testing.T) {
 	prior := energy.Gaussian{Mean: []float64{0, 0}, Sigma: []float64{0.1, 0.1}}
 	a := matrix(t, []float64{1, 0})
@@ -208,7 +246,7 @@ func TestErrors(t *testing.T) {
 		_, err := s.Run(t.Context(), c.p, c.set)
 		testkit.WantError(t, what, err, c.says)
 	}
-	if _, err := New(testkit.Open(t, 1), nil, a, 0); err == nil {
+	if _, err := New(testkit.Open(t, 1), Files{}, a, 0); err == nil {
 		t.Error("a σ₀ of 0 is no error")
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"ebm/export/session"
 	"ebm/internal/testkit"
 	"ebm/mdsm"
+	"ebm/mdsm/restore"
 	"ebm/models/energy"
 	"ebm/models/graph"
 	"ebm/models/rng"
@@ -262,14 +263,6 @@ func TestCUDASteps(t *testing.T) {
 		if _, err := w.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		before, up, down := seenSoFar(t), rt.Traffic().ToDevice(), rt.Traffic().FromDevice()
-		if _, err := w.Run(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		each := since(t, before)
-		up, down = rt.Traffic().ToDevice()-up, rt.Traffic().FromDevice()-down
-		t.Logf("%s: %d B up in %d copies, %d B down in %d, %d B inside; %d launches, %d of libraries", job,
-			each.Up, each.Ups, each.Down, each.Downs, each.Inside, each.Launches, each.Library)
 		x := uint64(4 * batch * tensor.Volume(w.Settings.Network().InputShape()))
 		var wantUp, wantDown uint64
 		switch job {
@@ -283,13 +276,62 @@ func TestCUDASteps(t *testing.T) {
 			const group, steps = 128, 7
 			wantUp, wantDown = x/batch*group+8*group+8+steps*(8+4+4), x/batch*group+4*group
 		}
-		if each.Down != wantDown || each.Up != wantUp {
-			t.Errorf("%s: %d B up and %d B down, want %d and %d", job, each.Up, each.Down, wantUp, wantDown)
-		}
-		if uint64(up) != each.Up || uint64(down) != each.Down {
-			t.Errorf("%s: the runtime counts %d B up and %d B down, the stub %d and %d", job, up, down, each.Up, each.Down)
-		}
+		crosses(t, rt, string(job), func() error { _, err := w.Run(t.Context()); return err }, wantUp, wantDown)
 	}
+}
+
+// crosses runs what takes and brings so many bytes, by the stub's count and the runtime's own.
+func crosses(t *testing.T, rt *runtime.Runtime, name string, run func() error, wantUp, wantDown uint64) {
+	t.Helper()
+	before, up, down := seenSoFar(t), rt.Traffic().ToDevice(), rt.Traffic().FromDevice()
+	if err := run(); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	each := since(t, before)
+	up, down = rt.Traffic().ToDevice()-up, rt.Traffic().FromDevice()-down
+	t.Logf("%s: %d B up in %d copies, %d B down in %d, %d B inside; %d launches, %d of libraries", name,
+		each.Up, each.Ups, each.Down, each.Downs, each.Inside, each.Launches, each.Library)
+	if each.Down != wantDown || each.Up != wantUp {
+		t.Errorf("%s: %d B up and %d B down, want %d and %d", name, each.Up, each.Down, wantUp, wantDown)
+	}
+	if uint64(up) != each.Up || uint64(down) != each.Down {
+		t.Errorf("%s: the runtime counts %d B up and %d B down, the stub %d and %d", name, up, down, each.Up, each.Down)
+	}
+}
+
+// A restoration sends x, memory and measurements once, and at each update its noise, and
+// coefficients that are those of all chains; it fetches samples.
+func TestCUDARestoration(t *testing.T) {
+	rt := cuda(t)
+	const group, updates = 128, 7
+	n := energy.ResNet{Net: "res6", Channels: 1, Dim: 4, Size: 8}
+	a, err := restore.Frame{Shape: n.InputShape()}.Compressed(0.3, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := restore.Measure(a, tensor.New(tensor.Float32, append([]int{3}, n.InputShape()...)...), 0.1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := restore.NewFiles(n, energy.Init(n, rng.New(1)), a, 0.1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := restore.New(rt, files, a, 0.1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	set := restore.Settings{Updates: make([]mdsm.Update, updates-1), Samples: 2} // and the jump
+	for i := range set.Updates {
+		set.Updates[i] = mdsm.Update{StepSize: 0.1, Temperature: 1}
+	}
+	run := func() error { _, err := s.Run(t.Context(), p, set); return err }
+	if err := run(); err != nil {
+		t.Fatal(err)
+	}
+	x, rank := uint64(4*group*tensor.Volume(n.InputShape())), uint64(4*a.Rank())
+	crosses(t, rt, "restoration", run, 2*x+group*rank+updates*(x+4*mdsm.Coefficients+5*rank), x)
 }
 
 // Two devices share what there is to do. Models and the state of a training go to each once; groups

@@ -99,7 +99,7 @@ type Resident struct {
 	*runtime.Held
 	places [2]map[string]*tensor.Tensor // by the names of models' inputs
 	turn   int                          // where the state is now
-	seen   map[string]bool              // what the host has of it
+	seen   map[*tensor.Tensor]bool      // what the host has of it
 	bound  []*Bound
 }
 
@@ -107,9 +107,9 @@ type Resident struct {
 // they have in the host goes to the device by Upload. The state's tensors are the chains' from
 // then on.
 func Place(rt *runtime.Runtime, state map[string]*tensor.Tensor, others ...*tensor.Tensor) (*Resident, error) {
-	r := &Resident{places: [2]map[string]*tensor.Tensor{maps.Clone(state), {}}, seen: make(map[string]bool)}
+	r := &Resident{places: [2]map[string]*tensor.Tensor{maps.Clone(state), {}}, seen: make(map[*tensor.Tensor]bool)}
 	for name, t := range state {
-		r.seen[name], r.places[1][name] = true, tensor.New(t.DType(), t.Shape()...)
+		r.seen[t], r.places[1][name] = true, tensor.New(t.DType(), t.Shape()...)
 	}
 	var err error
 	r.Held, err = rt.Hold(slices.Concat(others, slices.Collect(maps.Values(r.places[0])), slices.Collect(maps.Values(r.places[1])))...)
@@ -123,11 +123,11 @@ func (r *Resident) At(name string) *tensor.Tensor { return r.places[r.turn][name
 // write.
 func (r *Resident) Fetch(name string) (*tensor.Tensor, error) {
 	t := r.At(name)
-	if r.seen[name] {
+	if r.seen[t] {
 		return t, nil
 	}
 	err := r.Download(t)
-	r.seen[name] = err == nil
+	r.seen[t] = err == nil
 	return t, err
 }
 
@@ -191,6 +191,9 @@ func (b *Bound) Run(ctx context.Context) error {
 	}
 	if err := bound.Run(ctx); err != nil {
 		return err
+	}
+	for _, t := range b.out {
+		delete(b.state.seen, t)
 	}
 	if b.steps {
 		b.state.Turn()

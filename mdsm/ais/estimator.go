@@ -185,8 +185,9 @@ type chainGroup struct {
 	group     int
 	used      int // places in use, from 0
 
-	done     int // steps of β that are made
-	state    hmc.State
+	done     int       // steps of β that are made
+	state    hmc.State // as it was kept
+	chains   *hmc.Chains
 	logW     []float64 // [Size]
 	atModel  *tensor.Tensor
 	accepted float64 // sum of acceptance probabilities
@@ -208,40 +209,63 @@ func (c *chainGroup) run(ctx context.Context, start func(chain int, dst []float3
 	if err != nil || c.Share.Join {
 		return err
 	}
-	if !resumed {
-		c.logW = make([]float64, c.layout.Size)
-		if c.state, err = c.kernel.Start(ctx, x); err != nil {
-			return err
-		}
-		c.atModel = c.state.Energy
-	}
 	stage.Skip(int64(c.done) * int64(c.used))
 	if c.done == c.set.Distributions {
 		return nil
 	}
 	numbers := hmc.NewNumbers(c.layout, c.source, c.first(), 0, c.used)
 	numbers.Jitter = hmc.Jitter(c.set.Leapfrog)
+	if resumed {
+		c.chains, err = c.kernel.Resume(c.state, numbers)
+	} else {
+		c.chains, err = c.kernel.Start(ctx, x, numbers)
+	}
+	if err != nil {
+		return err
+	}
+	defer c.chains.Close()
+	if !resumed {
+		c.logW = make([]float64, c.layout.Size)
+		if err := c.keepEnergy(); err != nil {
+			return err
+		}
+	}
+	save := func() (err error) {
+		if c.state, err = c.chains.State(); err != nil {
+			return err
+		}
+		return store.save(c)
+	}
 	saved := time.Now()
 	for c.done < c.set.Distributions {
 		if err := c.step(ctx, numbers); err != nil {
 			// What is finished is kept, also when the run was stopped.
 			if ctx.Err() != nil && !errors.As(err, new(*DivergedError)) {
-				return errors.Join(err, store.save(c))
+				return errors.Join(err, save())
 			}
 			return err
 		}
 		stage.Add(int64(c.used))
 		if c.done < c.set.Distributions && time.Since(saved) >= c.saveEvery() {
-			if err := store.save(c); err != nil {
+			if err := save(); err != nil {
 				return err
 			}
 			saved = time.Now()
 		}
 	}
 	if c.direction == forward {
-		c.atModel = c.state.Energy
+		if err := c.keepEnergy(); err != nil {
+			return err
+		}
 	}
 	return store.save(c)
+}
+
+// keepEnergy takes the energies as they are for those at β = 1.
+func (c *chainGroup) keepEnergy() error {
+	energy, err := c.chains.Fetch("energy")
+	c.atModel = energy.Clone()
+	return err
 }
 
 func (c *chainGroup) saveEvery() time.Duration {
@@ -265,7 +289,15 @@ func (c *chainGroup) step(ctx context.Context, numbers *hmc.Numbers) error {
 		to = k - 1
 	}
 	before, after := c.ladder[k-1], c.ladder[k]
-	energy, reference := tensor.Data[float32](c.state.Energy), tensor.Data[float32](c.state.Reference)
+	e, err := c.chains.Fetch("energy")
+	if err != nil {
+		return err
+	}
+	r, err := c.chains.Fetch("reference")
+	if err != nil {
+		return err
+	}
+	energy, reference := tensor.Data[float32](e), tensor.Data[float32](r)
 	next := slices.Clone(c.logW)
 	for i := range c.used {
 		next[i] += (before.Energy-after.Energy)*float64(energy[i]) + (before.Reference-after.Reference)*float64(reference[i])
@@ -275,11 +307,10 @@ func (c *chainGroup) step(ctx context.Context, numbers *hmc.Numbers) error {
 	}
 	if c.done+1 < m {
 		numbers.Draw(to, func(int) float64 { return c.steps[to] })
-		state, outcome, err := c.kernel.Move(ctx, c.state, c.ladder[to], numbers)
+		outcome, err := c.chains.Move(ctx, c.ladder[to])
 		if err != nil {
 			return fmt.Errorf("%s chains %d to %d, distribution %d: %w", c.direction, c.group*c.layout.Size, c.group*c.layout.Size+c.used-1, to, err)
 		}
-		c.state = state
 		for _, p := range outcome.Probability[:c.used] {
 			c.accepted += float64(p)
 		}

@@ -53,12 +53,13 @@ func (e *Estimator) pilot(ctx context.Context) ([]float64, error) {
 			dst[j] = float32(e.set.Reference.Mean + e.set.Reference.Sigma*float64(n))
 		}
 	}
-	state, err := e.kernel.Start(ctx, x)
+	numbers := hmc.NewNumbers(e.layout, e.source, firstPilot, 0, e.layout.Size)
+	numbers.Jitter = hmc.Jitter(e.set.Leapfrog)
+	chains, err := e.kernel.Start(ctx, x, numbers)
 	if err != nil {
 		return nil, err
 	}
-	numbers := hmc.NewNumbers(e.layout, e.source, firstPilot, 0, e.layout.Size)
-	numbers.Jitter = hmc.Jitter(e.set.Leapfrog)
+	defer chains.Close()
 	log := math.Log(e.set.StepSize)
 	logs := make([]float64, len(places))
 	t := 0
@@ -73,8 +74,8 @@ func (e *Estimator) pilot(ctx context.Context) ([]float64, error) {
 			}
 			numbers.Draw(t, func(int) float64 { return math.Exp(log) })
 			t++
-			var outcome hmc.Outcome
-			if state, outcome, err = e.kernel.Move(ctx, state, e.ladder[place], numbers); err != nil {
+			outcome, err := chains.Move(ctx, e.ladder[place])
+			if err != nil {
 				return nil, err
 			}
 			mean := 0.0

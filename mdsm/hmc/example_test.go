@@ -31,14 +31,14 @@ func Example() {
 	check(err)
 	defer kernel.Close()
 	layout := kernel.Layout(0)
-	state, err := kernel.Start(ctx, layout.New()) // every chain at 0
-	check(err)
 	numbers := hmc.NewNumbers(layout, rng.New(1), 0, 0, layout.Size)
+	chains, err := kernel.Start(ctx, layout.New(), numbers) // every chain at 0
+	check(err)
+	defer chains.Close()
 	mean := 0.0
 	for t := range 20 {
 		numbers.Draw(t, func(int) float64 { return 0.05 })
-		var outcome hmc.Outcome
-		state, outcome, err = kernel.Move(ctx, state, hmc.Potential{Energy: 1}, numbers)
+		outcome, err := chains.Move(ctx, hmc.Potential{Energy: 1})
 		check(err)
 		for _, p := range outcome.Probability {
 			mean += float64(p) / float64(20*layout.Size)

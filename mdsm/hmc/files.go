@@ -6,14 +6,19 @@ import (
 	"fmt"
 
 	"ebm/export"
+	"ebm/export/session"
 	"ebm/mdsm"
 	"ebm/models/energy"
+	"ebm/models/graph"
 )
 
 // Files are the ONNX files that transitions run through, as bytes.
 type Files struct {
 	State      []byte // of mdsm.StateGraph
 	Trajectory []byte // of mdsm.TrajectoryGraph, with the same reference
+	// Fixed makes that of the trajectory, "trajectory". Chains then stay in the memory of the
+	// device, where one computes; nil for a trajectory that passes through the host.
+	Fixed session.Fixed
 }
 
 // NewFiles exports transitions of so many leapfrog steps of a network. r is the
@@ -28,6 +33,7 @@ func NewFiles(n energy.Network, w energy.Weights, r mdsm.Reference, leapfrog int
 	if err != nil {
 		return f, err
 	}
+	f.Fixed = session.FixedOf(map[string]func() *graph.Graph{"trajectory": func() *graph.Graph { return trajectory }})
 	if f.State, err = export.Bytes(state, export.Options{}); err != nil {
 		return f, err
 	}

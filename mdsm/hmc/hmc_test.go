@@ -103,7 +103,8 @@ func TestModelsThatDoNotFit(t *testing.T) {
 		t.Error("two models have one hash")
 	}
 	for name, bad := range map[string]Files{
-		"none": {}, "swapped": {two.Trajectory, two.State}, "two shapes": {two.State, three.Trajectory},
+		"none": {}, "swapped": {State: two.Trajectory, Trajectory: two.State},
+		"two shapes": {State: two.State, Trajectory: three.Trajectory},
 	} {
 		if k, err := Load(rt, bad); err == nil {
 			k.Close()

@@ -116,19 +116,24 @@ func moves(t testing.TB, s *Sampler, x *tensor.Tensor, steps int, h float64, jit
 		in := l.New()
 		used := min(l.Size, n-first)
 		copy(tensor.Data[float32](in), tensor.Data[float32](x)[first*each:(first+used)*each])
-		state, err := s.kernel.Start(t.Context(), in)
+		numbers := hmc.NewNumbers(l, rng.New(21), uint64(first), 0, used)
+		numbers.Jitter, numbers.Always = jitter, always
+		chains, err := s.kernel.Start(t.Context(), in, numbers)
 		if err != nil {
 			t.Fatal(err)
 		}
-		numbers := hmc.NewNumbers(l, rng.New(21), uint64(first), 0, used)
-		numbers.Jitter, numbers.Always = jitter, always
 		for k := range steps {
 			numbers.Draw(k, func(int) float64 { return h })
-			if state, _, err = s.kernel.Move(t.Context(), state, hmc.Potential{Energy: 1}, numbers); err != nil {
+			if _, err = chains.Move(t.Context(), hmc.Potential{Energy: 1}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		copy(tensor.Data[float32](out)[first*each:(first+used)*each], tensor.Data[float32](state.X))
+		at, err := chains.State()
+		if err != nil {
+			t.Fatal(err)
+		}
+		copy(tensor.Data[float32](out)[first*each:(first+used)*each], tensor.Data[float32](at.X))
+		chains.Close()
 	}
 	return out
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"ebm/export"
+	"ebm/export/session"
 	"ebm/mdsm"
 	"ebm/mdsm/hmc"
 	"ebm/mdsm/samples"
@@ -61,7 +62,7 @@ func New(rt *runtime.Runtime, m Files) (_ *Sampler, err error) {
 	}
 	var x runtime.ValueInfo
 	o := runtime.SessionOptions{Threads: parallel.Threads(rt.Info())}
-	if s.denoise, x, err = parallel.Load(rt, m.Denoise, o, []string{"x"}, []string{"denoised"}); err != nil {
+	if s.denoise, x, err = parallel.Load(rt, m.Denoise, o, []string{"x"}, []string{"denoised", "energy"}); err != nil {
 		s.kernel.Close()
 		return nil, fmt.Errorf("denoising model: %w", err)
 	}
@@ -172,24 +173,32 @@ type group struct {
 	first  int // index of the chain at place 0
 	lo, hi int
 
-	state   hmc.State
-	adapter []hmc.Adapter // of each place
-	size    []float64     // ε of each place
+	chains  *hmc.Chains
+	jump    *session.Bound // nil for draws without one
+	clean   *tensor.Tensor // x after the last
+	adapter []hmc.Adapter  // of each place
+	size    []float64      // ε of each place
 	out     Chains
 }
 
 func (g *group) run(ctx context.Context, stage progress.Stage, number int, states samples.States) (Chains, error) {
-	if err := g.begin(ctx); err != nil {
+	numbers := hmc.NewNumbers(g.layout, rng.New(g.Seed), uint64(g.first), g.lo, g.hi)
+	numbers.Jitter, numbers.Always = hmc.Jitter(g.Leapfrog), g.Method == Langevin
+	if err := g.begin(ctx, numbers); err != nil {
 		return Chains{}, err
 	}
+	defer func() { g.chains.Close() }()
 	state := states.Of(number)
-	done, err := g.resume(state)
+	done, err := g.resume(state, numbers)
 	if err != nil {
 		return Chains{}, err
 	}
+	if !g.Raw {
+		g.clean = g.layout.New()
+		out := map[string]*tensor.Tensor{"denoised": g.clean, "energy": tensor.New(tensor.Float32, g.layout.Size)}
+		g.jump = g.chains.Bind(g.denoise, nil, out)
+	}
 	stage.Add(int64(done * (g.hi - g.lo)))
-	numbers := hmc.NewNumbers(g.layout, rng.New(g.Seed), uint64(g.first), g.lo, g.hi)
-	numbers.Jitter, numbers.Always = hmc.Jitter(g.Leapfrog), g.Method == Langevin
 	step := func(t int) (int, error) {
 		if err := g.transition(ctx, t, numbers); err != nil {
 			return 0, err
@@ -197,7 +206,13 @@ func (g *group) run(ctx context.Context, stage progress.Stage, number int, state
 		stage.Add(int64(g.hi - g.lo))
 		return 1, nil
 	}
-	save := func(done int) error { return state.Write(g.arrays(done)) }
+	save := func(done int) error {
+		at, err := g.chains.State()
+		if err != nil {
+			return err
+		}
+		return state.Write(g.arrays(at, done))
+	}
 	if err := states.Keep(ctx, done, g.Transitions(), step, save); err != nil {
 		return Chains{}, err
 	}
@@ -217,7 +232,6 @@ func (g *group) transition(ctx context.Context, t int, numbers *hmc.Numbers) err
 	if t == warm {
 		g.settle()
 	}
-	before := g.state
 	outcome, err := g.move(ctx, t, numbers)
 	if err != nil {
 		return err
@@ -228,7 +242,7 @@ func (g *group) transition(ctx context.Context, t int, numbers *hmc.Numbers) err
 	}
 	if (t-warm+1)%g.Thin == 0 {
 		if err := g.draw(ctx, (t-warm)/g.Thin); err != nil {
-			g.state = before
+			g.chains.Turn()
 			return err
 		}
 	}
@@ -237,7 +251,7 @@ func (g *group) transition(ctx context.Context, t int, numbers *hmc.Numbers) err
 }
 
 // begin sets the chains to where they start.
-func (g *group) begin(ctx context.Context) (err error) {
+func (g *group) begin(ctx context.Context, numbers *hmc.Numbers) (err error) {
 	x, each := g.layout.New(), g.layout.Each()
 	values := tensor.Data[float32](x)
 	mean, sigma, source := float32(g.Start.Mean), float32(g.Start.Sigma), rng.New(g.Seed)
@@ -256,10 +270,14 @@ func (g *group) begin(ctx context.Context) (err error) {
 			row[i] = at + float32(sigma*n)
 		}
 	}
-	if g.state, err = g.kernel.Start(ctx, x); err != nil {
+	if g.chains, err = g.kernel.Start(ctx, x, numbers); err != nil {
 		return err
 	}
-	if bad := parallel.NotFinite(tensor.Data[float32](g.state.Energy)[g.lo:g.hi]); bad >= 0 {
+	if bad, err := g.notFinite(); err != nil || bad >= 0 {
+		g.chains.Close()
+		if err != nil {
+			return err
+		}
 		return fmt.Errorf("chain %d begins where the energy is not finite", g.first+g.lo+bad)
 	}
 	n := g.hi - g.lo
@@ -280,18 +298,27 @@ func (g *group) move(ctx context.Context, t int, numbers *hmc.Numbers) (hmc.Outc
 	temperature := g.temperature(t)
 	root := math.Sqrt(temperature)
 	numbers.Draw(t, func(place int) float64 { return g.size[place] * root })
-	state, outcome, err := g.kernel.Move(ctx, g.state, hmc.Potential{Energy: 1 / temperature}, numbers)
+	outcome, err := g.chains.Move(ctx, hmc.Potential{Energy: 1 / temperature})
 	if err != nil {
 		return outcome, fmt.Errorf("chains %d to %d, transition %d: %w", g.first+g.lo, g.first+g.hi-1, t, err)
 	}
 	if g.Method == Langevin { // what is always taken may leave the finite numbers
-		if bad := parallel.NotFinite(tensor.Data[float32](state.Energy)[g.lo:g.hi]); bad >= 0 {
+		if bad, err := g.notFinite(); err != nil || bad >= 0 {
+			g.chains.Turn()
+			if err != nil {
+				return outcome, err
+			}
 			return outcome, fmt.Errorf("chain %d is not finite after %d transitions of size %g; try a smaller step size",
 				g.first+g.lo+bad, t+1, g.StepSize)
 		}
 	}
-	g.state = state
 	return outcome, nil
+}
+
+// notFinite returns the first place in use, from 0, whose energy is not finite, or −1.
+func (g *group) notFinite() (int, error) {
+	energy, err := g.chains.Fetch("energy")
+	return parallel.NotFinite(tensor.Data[float32](energy)[g.lo:g.hi]), err
 }
 
 // adapt takes the outcome of a transition of the warm-up.
@@ -328,16 +355,22 @@ func (g *group) count(o hmc.Outcome) {
 
 // draw keeps the state as draw k.
 func (g *group) draw(ctx context.Context, k int) error {
-	x := g.state.X
-	if !g.Raw {
-		out, err := g.denoise.Run(ctx, map[string]*tensor.Tensor{"x": x})
-		if err != nil {
-			return fmt.Errorf("denoising jump: %w", err)
-		}
-		x = out["denoised"]
+	x := g.clean
+	var err error
+	if g.Raw {
+		x, err = g.chains.Fetch("x")
+	} else if err = g.jump.Run(ctx); err != nil {
+		err = fmt.Errorf("denoising jump: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	energies, err := g.chains.Fetch("energy")
+	if err != nil {
+		return err
 	}
 	each, from, to := g.layout.Each(), tensor.Data[float32](x), tensor.Data[float32](g.out.X)
-	energy := tensor.Data[float32](g.state.Energy)
+	energy := tensor.Data[float32](energies)
 	for place := g.lo; place < g.hi; place++ {
 		i := place - g.lo
 		copy(to[(i*g.Draws+k)*each:(i*g.Draws+k+1)*each], from[place*each:(place+1)*each])

@@ -1,6 +1,7 @@
 package mcmc
 
 import (
+	"errors"
 	"slices"
 
 	"ebm/mdsm/hmc"
@@ -11,7 +12,7 @@ import (
 // arrays returns a group after so many transitions, from which it goes on to the
 // same bits: the chains, their adapters [places 4] and step sizes [places], and
 // the draws and counts so far.
-func (g *group) arrays(done int) map[string]*tensor.Tensor {
+func (g *group) arrays(at hmc.State, done int) map[string]*tensor.Tensor {
 	n := g.hi - g.lo
 	adapters := make([]float64, 0, 4*len(g.adapter))
 	for i := range g.adapter {
@@ -26,7 +27,7 @@ func (g *group) arrays(done int) map[string]*tensor.Tensor {
 	}
 	return map[string]*tensor.Tensor{
 		"position": tensor.Of([]int64{int64(done), int64(g.lo), int64(g.hi)}, 3),
-		"x":        g.state.X, "energy": g.state.Energy, "reference": g.state.Reference, "score": g.state.Score,
+		"x":        at.X, "energy": at.Energy, "reference": at.Reference, "score": at.Score,
 		"adapters": tensor.Of(adapters, len(g.adapter), 4), "size": tensor.Of(slices.Clone(g.size), len(g.size)),
 		"draws": g.out.X, "draw_energy": tensor.Of(energies, len(energies)),
 		"step_size":  tensor.Of(slices.Clone(g.out.StepSize), n),
@@ -36,12 +37,16 @@ func (g *group) arrays(done int) map[string]*tensor.Tensor {
 
 // resume goes on with a state, if there is one of these chains, and returns the
 // transitions that are done. begin was called.
-func (g *group) resume(state samples.State) (done int, err error) {
+func (g *group) resume(state samples.State, numbers *hmc.Numbers) (done int, err error) {
 	a, err := state.Read()
 	if a == nil || err != nil {
 		return 0, err
 	}
-	now := g.arrays(0)
+	begun, err := g.chains.State()
+	if err != nil {
+		return 0, err
+	}
+	now := g.arrays(begun, 0)
 	p := a["position"]
 	sound := like(p, now["position"])
 	var position []int64
@@ -66,7 +71,15 @@ func (g *group) resume(state samples.State) (done int, err error) {
 		state.Reject(state.Path + " does not hold a state of these chains")
 		return 0, nil
 	}
-	g.state = hmc.State{X: a["x"], Energy: a["energy"], Reference: a["reference"], Score: a["score"]}
+	at := hmc.State{X: a["x"], Energy: a["energy"], Reference: a["reference"], Score: a["score"]}
+	chains, err := g.kernel.Resume(at, numbers)
+	if err != nil {
+		return 0, err
+	}
+	if err := g.chains.Close(); err != nil {
+		return 0, errors.Join(err, chains.Close())
+	}
+	g.chains = chains
 	for i, v := range slices.Collect(slices.Chunk(tensor.Data[float64](a["adapters"]), 4)) {
 		g.adapter[i].Resume([4]float64(v))
 	}

@@ -116,7 +116,7 @@ func New(rt *runtime.Runtime, f Files, a *Operator, sigma0 float64) (*Sampler, e
 		return nil, fmt.Errorf("sigma0 %g, want a positive noise level", sigma0)
 	}
 	s := &Sampler{info: rt.Info(), op: a, sigma0: sigma0, hash: hash(f.Chain)}
-	if f.Fixed != nil && s.info.Provider != runtime.CPU {
+	if f.Fixed != nil && s.info.Provider != runtime.CPU && !s.info.Precision.Half() {
 		s.device = session.NewModels(rt, f.Fixed)
 		return s, nil
 	}

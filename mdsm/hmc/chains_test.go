@@ -1,0 +1,87 @@
+package hmc
+
+import (
+	"fmt"
+	"testing"
+
+	"ebm/export/session"
+	"ebm/internal/testkit"
+	"ebm/mdsm"
+	"ebm/models/energy"
+	"ebm/models/rng"
+	"ebm/models/tensor"
+	"ebm/runtime"
+)
+
+// TestDevices compares transitions by the models of devices, for which sessions on the CPU
+// stand, with those of the files: the same up to rounding; and those of one device with those
+// of three, of chains that were kept and go on, and of a transition that is taken back and made again.
+func TestDevices(t *testing.T) {
+	n := energy.ResNet{Net: "res6", Channels: 1, Dim: 4, Size: 16}
+	for _, leapfrog := range []int{1, 3} {
+		files, err := NewFiles(n, energy.Init(n, rng.New(3)), mdsm.Reference{Mean: 0.5, Sigma: 1}, leapfrog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		run := func(rt *runtime.Runtime, device, interrupted bool) State {
+			t.Helper()
+			k, err := Load(rt, files)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if device {
+				k.device = session.NewModels(rt, files.Fixed)
+			}
+			t.Cleanup(func() { k.Close() })
+			l := k.Layout(0)
+			numbers := NewNumbers(l, rng.New(8), 0, 0, l.Size)
+			c, err := k.Start(t.Context(), l.New(), numbers)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { c.Close() }()
+			for step := range 5 {
+				numbers.Draw(step, func(int) float64 { return 0.05 })
+				if interrupted {
+					at, err := c.State()
+					if err != nil {
+						t.Fatal(err)
+					}
+					old := c
+					kept := State{at.X.Clone(), at.Energy.Clone(), at.Reference.Clone(), at.Score.Clone()}
+					if c, err = k.Resume(kept, numbers); err != nil {
+						t.Fatal(err)
+					}
+					old.Close()
+					if _, err := c.Move(t.Context(), Potential{0.5, 0.5}); err != nil {
+						t.Fatal(err)
+					}
+					c.Turn()
+				}
+				if _, err := c.Move(t.Context(), Potential{0.5, 0.5}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s, err := c.State()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		host, one := run(testkit.Open(t, 1), false, false), run(testkit.Open(t, 1), true, false)
+		three, again := run(testkit.OpenDevices(t, 3), true, false), run(testkit.Open(t, 1), true, true)
+		for i, want := range one.parts() {
+			name := fmt.Sprintf("%d leapfrog steps, part %d", leapfrog, i)
+			if off := testkit.Apart(want, host.parts()[i]); !(off < 1e-4) {
+				t.Errorf("%s differs by %g from the host's", name, off)
+			}
+			testkit.SameBits(t, name+", three devices", tensor.Data[float32](three.parts()[i]), tensor.Data[float32](want))
+			testkit.SameBits(t, name+", interrupted", tensor.Data[float32](again.parts()[i]), tensor.Data[float32](want))
+		}
+		if off := testkit.Apart(one.X, tensor.New(tensor.Float32, one.X.Shape()...)); !(off > 0.1) {
+			t.Error("chains did not move")
+		}
+	}
+}
+
+func (s State) parts() []*tensor.Tensor { return []*tensor.Tensor{s.X, s.Energy, s.Reference, s.Score} }

@@ -9,5 +9,6 @@
 // library at hand has these operators at all, is found out by trying.
 //
 // [Load] makes a session of a graph; [Rows] computes a function of many
-// pictures in parts, a thread each.
+// pictures in parts, a thread each; [Resident] is the state of chains that stays in a
+// device's memory, and [Models] are the models that it goes through.
 package session

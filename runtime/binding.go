@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -19,6 +20,7 @@ type Binding struct {
 	mu      sync.Mutex // held by a run and by Close
 	in, out []*value
 	options *ort.RunOptions
+	graph   graph
 	closed  bool
 }
 
@@ -73,7 +75,8 @@ func (s *Session) bind(h *Held, inputs, outputs map[string]*tensor.Tensor) (*Bin
 	b := &Binding{session: s}
 	if b.in, err = s.place(h, given, s.inPlace); err == nil {
 		if b.out, err = s.place(h, taken, s.outPlace); err == nil {
-			b.options, err = ort.NewRunOptions()
+			b.graph = s.graphFor(slices.Concat(b.in, b.out))
+			b.options, err = s.runOptions(b.graph.id)
 		}
 	}
 	if err != nil {
@@ -124,7 +127,7 @@ func (b *Binding) Run(ctx context.Context) error {
 	if err := errors.Join(b.renewScalars(), b.session.stage(b.in, false)); err != nil {
 		return b.session.wrap(err)
 	}
-	if _, err := b.session.run(ctx, b.options, b.in, b.out); err != nil {
+	if err := b.run(ctx); err != nil {
 		return err
 	}
 	for _, v := range b.out {

@@ -64,6 +64,8 @@ type Config struct {
 	// telling what these cost.
 	Precision Precision
 	Rounding  bool
+	// Graphs has CUDA repeat runs as captured graphs where SessionOptions.Replay asks for it.
+	Graphs bool
 	// Traffic, when not nil, counts the runs of the runtime, and others'.
 	Traffic *Traffic
 	// Log, when not nil, gets one line when Auto falls back to the CPU though
@@ -125,6 +127,7 @@ type Info struct {
 	Threads   int        `json:"threads"`            // threads of a run on the CPU
 	Precision Precision  `json:"precision"`          // of products
 	TF32      bool       `json:"tf32"`               // Precision is TF32
+	Graphs    bool       `json:"cuda_graphs,omitempty"`
 }
 
 // Engine says in a few words what computes, such as "onnxruntime 1.28.2 cpu":

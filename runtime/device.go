@@ -36,6 +36,7 @@ type device struct {
 	plugin *epDevice // of a plugin provider, nil for CUDA's
 	memory allocator
 	copier *ort.DynamicAdvancedSession // for CUDA's
+	thread thread                      // on which sessions with captured graphs run
 
 	// running is held by whatever uses a plugin provider's device: its sessions share one
 	// queue, which is not made for several threads.
@@ -62,12 +63,13 @@ func newCUDADevice(c *calls, number int) (*device, error) {
 	if err := errors.Join(options.SetLogSeverityLevel(ort.LoggingLevelFatal), appendCUDA(options, number, false, nil)); err != nil {
 		return nil, err
 	}
-	d := &device{calls: c, number: number}
+	d := &device{calls: c, number: number, thread: newThread()}
 	if d.copier, err = ort.NewDynamicAdvancedSessionWithONNXData(identity, []string{"x"}, []string{"y"}, options); err != nil {
+		d.close()
 		return nil, plain(err)
 	}
 	if d.memory, err = c.allocatorOf(d.copier, cudaMemory, number); err != nil {
-		d.copier.Destroy()
+		d.close()
 		return nil, err
 	}
 	return d, nil
@@ -80,16 +82,26 @@ func newPluginDevice(c *calls, number int, plugin epDevice) (*device, error) {
 }
 
 func (d *device) close() {
-	if d.copier != nil {
+	if d.thread != nil {
+		close(d.thread)
+	}
+	if d.memory.p != nil && d.copier != nil {
 		d.calls.freeAllocator(d.memory)
+	}
+	if d.copier != nil {
 		d.copier.Destroy()
 	}
 }
 
-// lock takes the device's turn where runs are made one after another.
+// lock takes the device's turn where runs are made one after another, and on CUDA waits
+// for a run that is captured.
 func (d *device) lock() (unlock func()) {
-	if d == nil || d.plugin == nil {
+	switch {
+	case d == nil:
 		return func() {}
+	case d.plugin == nil:
+		process.capturing.RLock()
+		return process.capturing.RUnlock
 	}
 	d.running.Lock()
 	return d.running.Unlock

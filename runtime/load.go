@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -44,6 +45,10 @@ type SessionOptions struct {
 	// Profile, when not empty, is the prefix of a JSON file with the time of
 	// every operator that ONNX Runtime writes when the session is closed.
 	Profile string
+	// Replay has the runs of bindings repeated as CUDA graphs, one launch each, where Config.Graphs
+	// allows it and the model can: its nodes are all on the device and of known operators, whose
+	// kernels take nothing of the host ([ebm/export.Options.Captured]). Others run as they do without.
+	Replay bool
 	// CUDA holds further options of the CUDA provider by ONNX Runtime's names,
 	// such as "gpu_mem_limit".
 	CUDA map[string]string
@@ -111,22 +116,38 @@ func (r *Runtime) load(name, path string, model io.ReaderAt, size int64, opts Se
 	if err := r.acquire(); err != nil {
 		return nil, err
 	}
-	options, err := r.sessionOptions(opts)
+	start := func(opts SessionOptions) (session *ort.DynamicAdvancedSession, err error) {
+		options, err := r.sessionOptions(opts)
+		if err != nil {
+			return nil, err
+		}
+		defer options.Destroy()
+		r.guard(func() {
+			defer r.device.lock()()
+			session, err = create(nameList(inputs), nameList(outputs), options)
+		})
+		return session, plain(err)
+	}
+	replays := opts.Replay && r.replays(info)
+	var session *ort.DynamicAdvancedSession
+	if replays {
+		captured := opts
+		captured.CUDA = maps.Clone(opts.CUDA)
+		if captured.CUDA == nil {
+			captured.CUDA = make(map[string]string)
+		}
+		captured.CUDA["enable_cuda_graph"] = "1"
+		session, err = start(captured)
+		replays = err == nil // else nodes are control flow, or on the CPU
+	}
+	if !replays {
+		session, err = start(opts)
+	}
 	if err != nil {
 		r.release()
 		return nil, &ModelError{Path: path, Err: err}
 	}
-	defer options.Destroy()
-	var session *ort.DynamicAdvancedSession
-	r.guard(func() {
-		defer r.device.lock()()
-		session, err = create(nameList(inputs), nameList(outputs), options)
-	})
-	if err != nil {
-		r.release()
-		return nil, &ModelError{Path: path, Err: plain(err)}
-	}
-	s := &Session{runtime: r, name: name, inputs: inputs, outputs: outputs, ort: session}
+	s := &Session{runtime: r, name: name, inputs: inputs, outputs: outputs, ort: session, replays: replays}
 	if r.device != nil {
 		in, wrongIn := r.device.calls.places(session, false, len(inputs))
 		out, wrongOut := r.device.calls.places(session, true, len(outputs))

@@ -57,6 +57,8 @@ var onnxTypes = map[uint64]tensor.DType{
 type ModelInfo struct {
 	Inputs, Outputs []ValueInfo // in the model's order; an input with an initialiser has a default value and is not listed
 	Metadata        map[string]string
+
+	operators map[string]bool // of the nodes, without those of bodies
 }
 
 // Describe reads the inputs, outputs and metadata of an ONNX file, without its
@@ -88,7 +90,7 @@ func Describe(ctx context.Context, path string) (ModelInfo, error) {
 // tells shapes only of a second session made for the purpose, and no names of
 // dimensions.
 func scanModel(ctx context.Context, r io.ReaderAt, size int64) (ModelInfo, error) {
-	s := &scanner{Reader: onnxwire.New(ctx, r), initialised: map[string]bool{}, model: ModelInfo{Metadata: map[string]string{}}}
+	s := &scanner{Reader: onnxwire.New(ctx, r), initialised: map[string]bool{}, model: ModelInfo{Metadata: map[string]string{}, operators: map[string]bool{}}}
 	if err := s.Each(onnxwire.Span{To: size}, s.modelField); err != nil {
 		return ModelInfo{}, fmt.Errorf("not a readable ONNX model: %w", err)
 	}
@@ -132,6 +134,16 @@ func (s *scanner) modelField(f onnxwire.Field) error {
 
 func (s *scanner) graphField(f onnxwire.Field) error {
 	switch f.Num {
+	case onnxwire.GraphNode:
+		return s.Within(f, func(f onnxwire.Field) error {
+			if f.Num != onnxwire.NodeOp {
+				return nil
+			}
+			var op string
+			err := s.Text(f, &op)
+			s.model.operators[op] = true
+			return err
+		})
 	case onnxwire.GraphInput:
 		return s.value(f, &s.model.Inputs)
 	case onnxwire.GraphOutput:

@@ -26,7 +26,10 @@ var process struct {
 
 	calls   *calls    // what the binding lacks, nil until a device is used
 	devices []*device // of the runtimes
-	plugin  string    // the file of the plugin provider that is registered, "" for none
+	// capturing is held for writing while a run is captured, in which CUDA refuses what other
+	// threads allocate, copy and launch; and for reading by all of that.
+	capturing sync.RWMutex
+	plugin    string // the file of the plugin provider that is registered, "" for none
 }
 
 // Runtime is the opened library with a provider chosen. It may be used from
@@ -62,7 +65,7 @@ func Open(ctx context.Context, cfg Config) (*Runtime, error) {
 	}
 	r := &Runtime{traffic: cfg.Traffic, info: Info{
 		Library: lib.path, Source: lib.source, Version: lib.version,
-		Providers: []Provider{CPU}, Provider: CPU, Devices: cfg.devices(), Threads: cfg.Threads, TF32: cfg.Precision == TF32,
+		Providers: []Provider{CPU}, Provider: CPU, Devices: cfg.devices(), Threads: cfg.Threads, TF32: cfg.Precision == TF32, Graphs: cfg.Graphs,
 	}}
 	r.info.Device = r.info.Devices[0]
 	r.info.Precision, _ = ParsePrecision(string(cfg.Precision)) // check has seen it

@@ -47,6 +47,10 @@ static OrtStatus *ebm_devices(void **table, OrtEnv *env, const OrtEpDevice *cons
 	return ORT(GetEpDevices)(env, list, n);
 }
 
+static OrtStatus *ebm_run_entry(void **table, void *options, const char *key, const char *value) {
+	return ORT(AddRunConfigEntry)(options, key, value);
+}
+
 typedef struct { const char *provider, *vendor; unsigned kind; uint32_t vendor_id, device_id; } ebm_device;
 
 static ebm_device ebm_describe(void **table, const OrtEpDevice *d) {
@@ -211,6 +215,18 @@ func (c *calls) append(o *ort.SessionOptions, d epDevice, options map[string]str
 		defer C.free(unsafe.Pointer(values[i]))
 	}
 	return c.check(C.ebm_append(c.table, c.env, pointer, d.p, &keys[0], &values[0], C.size_t(len(names))))
+}
+
+// runEntry sets a configuration entry of runs.
+func (c *calls) runEntry(o *ort.RunOptions, key, value string) error {
+	pointer, err := inside(o, "o")
+	if err != nil {
+		return err
+	}
+	k, v := C.CString(key), C.CString(value)
+	defer C.free(unsafe.Pointer(k))
+	defer C.free(unsafe.Pointer(v))
+	return c.check(C.ebm_run_entry(c.table, pointer, k, v))
 }
 
 // inside returns the pointer that a struct of the binding keeps in a field.

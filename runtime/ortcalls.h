@@ -15,6 +15,7 @@ typedef struct OrtStatus OrtStatus;
 typedef struct OrtEnv OrtEnv;
 typedef struct OrtSession OrtSession;
 typedef struct OrtSessionOptions OrtSessionOptions;
+typedef struct OrtRunOptions OrtRunOptions;
 typedef struct OrtMemoryInfo OrtMemoryInfo;
 typedef struct OrtAllocator OrtAllocator;
 typedef struct OrtValue OrtValue;
@@ -38,6 +39,7 @@ typedef struct OrtSyncStream OrtSyncStream;
 	CALL(96, void, ReleaseValue, (OrtValue *))                                                                             \
 	CALL(131, OrtStatus *, CreateAllocator, (const OrtSession *, const OrtMemoryInfo *, OrtAllocator **))                  \
 	CALL(132, void, ReleaseAllocator, (OrtAllocator *))                                                                    \
+	CALL(165, OrtStatus *, AddRunConfigEntry, (OrtRunOptions *, const char *key, const char *value))                       \
 	CALL(225, void, MemoryInfoGetDeviceType, (const OrtMemoryInfo *, unsigned *))                                          \
 	CALL(298, void, GetKeyValuePairs, (const OrtKeyValuePairs *, const char *const **, const char *const **, size_t *))    \
 	CALL(303, OrtStatus *, GetEpDevices, (const OrtEnv *, const OrtEpDevice *const **, size_t *))                          \

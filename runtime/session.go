@@ -25,6 +25,9 @@ type Session struct {
 
 	others []*Session // the same on the other devices
 
+	replays bool         // runs of bindings are captured, and repeated as graphs
+	graphs  atomic.Int64 // how many bindings have one
+
 	mu  sync.RWMutex // held for reading by every run, for writing by Close
 	ort *ort.DynamicAdvancedSession
 	ran atomic.Bool
@@ -149,26 +152,18 @@ func (s *Session) run(ctx context.Context, options *ort.RunOptions, in, out []*v
 	if err := ctx.Err(); err != nil {
 		return nil, s.wrap(err)
 	}
-	inputs := make([]ort.Value, len(in))
-	for i, v := range in {
-		inputs[i] = v.ort
-	}
-	outputs = make([]ort.Value, len(out))
-	for i, v := range out {
-		if v != nil {
-			outputs[i] = v.ort
-		}
-	}
+	inputs := ortValues(in)
+	outputs = ortValues(out)
 	if len(inputs) == 0 {
 		return outputs, s.runWithoutInputs(outputs)
 	}
-	if ctx.Done() != nil {
-		if options == nil {
-			if options, err = ort.NewRunOptions(); err != nil {
-				return nil, s.wrap(plain(err))
-			}
-			defer options.Destroy()
+	if options == nil && (s.replays || ctx.Done() != nil) {
+		if options, err = s.runOptions(noGraph); err != nil {
+			return nil, s.wrap(err)
 		}
+		defer options.Destroy()
+	}
+	if ctx.Done() != nil {
 		terminated := make(chan struct{})
 		stop := context.AfterFunc(ctx, func() {
 			defer close(terminated)
@@ -183,7 +178,7 @@ func (s *Session) run(ctx context.Context, options *ort.RunOptions, in, out []*v
 	}
 	s.guardRun(func() {
 		defer s.runtime.device.lock()()
-		err = s.ort.RunWithOptions(inputs, outputs, options)
+		s.onThread(func() { err = s.ort.RunWithOptions(inputs, outputs, options) })
 	})
 	s.runtime.traffic.runs.Add(1)
 	if err == nil {

@@ -32,7 +32,8 @@ type app struct {
 	threads    int
 	tf32       bool
 	precision  string // of products, a flag of the commands that have others than fp32 and tf32
-	rounding   bool   // the CPU may play a precision
+	graphs     bool
+	rounding   bool // the CPU may play a precision
 	ortLibrary string
 	quiet      bool
 	profile    bool
@@ -50,6 +51,7 @@ func (a *app) addFlags(f *pflag.FlagSet) {
 		"(default 0)")
 	f.IntVar(&a.threads, "threads", 0, "threads of ONNX Runtime on the CPU (default all cores)")
 	f.BoolVar(&a.tf32, "tf32", false, "let CUDA round products to TF32: faster, about three digits (--precision tf32)")
+	f.BoolVar(&a.graphs, "cuda-graphs", false, "have CUDA repeat the steps of training and chains as captured graphs, one launch each")
 	f.StringVar(&a.ortLibrary, "ort-library", "", "ONNX Runtime's shared library, or its folder (default: found by itself)")
 	f.BoolVar(&a.profile, "profile", false, "at the end, say how many runs were made and what crossed to and from the device")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress on standard error")
@@ -93,6 +95,9 @@ func (a *app) config() (runtime.Config, error) {
 	if a.threads < 0 {
 		return runtime.Config{}, usagef("--threads %d, want a number from 0", a.threads)
 	}
+	if a.graphs && p != runtime.CUDA && p != runtime.Auto {
+		return runtime.Config{}, usagef("--cuda-graphs with --provider %s, want cuda or auto", p)
+	}
 	asked := runtime.ListDevices(a.devices)
 	for i, number := range a.devices {
 		if number < 0 || slices.Contains(a.devices[:i], number) {
@@ -103,7 +108,7 @@ func (a *app) config() (runtime.Config, error) {
 		}
 	}
 	return runtime.Config{Library: a.ortLibrary, Provider: p, Devices: a.devices, Threads: a.threads, Precision: precision,
-		Rounding: a.rounding, Log: a.log, Traffic: &a.counts}, nil
+		Rounding: a.rounding, Graphs: a.graphs, Log: a.log, Traffic: &a.counts}, nil
 }
 
 // load finds a model and says when it took a part of a file.

@@ -16,6 +16,7 @@ models --threads -1
 models --device -1
 models --device 0,0
 models --device 0,1 --provider cpu
+models --cuda-graphs --provider cpu
 models --device one
 train --preset mnist --precision fp8
 verify --run mnist16 --tf32 --precision fp16

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"ebm/export"
@@ -26,7 +27,7 @@ func FixedOf(graphs map[string]func() *graph.Graph) Fixed {
 		if err := graph.Catch(func() { g = graphs[model]() }); err != nil {
 			return nil, err
 		}
-		o := export.Options{Sizes: map[string]int{"N": batch, "K": 1}, Unroll: true, Arithmetic: form.Arithmetic}
+		o := export.Options{Sizes: map[string]int{"N": batch, "K": 1}, Unroll: true, Arithmetic: form.Arithmetic, Captured: form.Captured}
 		if counted {
 			o.Count = &export.Counted{Input: "noise"}
 		}
@@ -64,7 +65,8 @@ func (m *Models) Session(name string, batch int, counted bool) (*runtime.Session
 	if err != nil {
 		return nil, err
 	}
-	s, err := m.rt.Load(model, runtime.SessionOptions{})
+	// A jump is one run, and no model that restores was seen as a graph.
+	s, err := m.rt.Load(model, runtime.SessionOptions{Replay: !strings.HasPrefix(name, "denoise") && name != "restore"})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

@@ -168,7 +168,7 @@ func newRanked(rt *runtime.Runtime, s *state) (_ *ranked, err error) {
 			return nil, err
 		}
 	}
-	if loaded, err = session.Load(rt, s.Shards.Summed, nil, runtime.SessionOptions{}); err != nil {
+	if loaded, err = session.Load(rt, s.Shards.Summed, nil, runtime.SessionOptions{Replay: true}); err != nil {
 		return nil, err
 	}
 	sum, returned := s.views(u.total)

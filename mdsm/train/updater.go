@@ -99,7 +99,7 @@ func (u *staged) update(ctx context.Context, from int) error {
 
 // load loads a graph for the batch at hand, which lets the runtime plan ahead.
 func load(rt *runtime.Runtime, g *graph.Graph, batch map[string]*tensor.Tensor, threads int) (*runtime.Session, error) {
-	return session.Load(rt, g, sizes(g, batch), runtime.SessionOptions{Threads: threads})
+	return session.Load(rt, g, sizes(g, batch), runtime.SessionOptions{Threads: threads, Replay: true})
 }
 
 // sizes returns the sizes that the batch's tensors give to symbols.

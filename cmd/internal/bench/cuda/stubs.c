@@ -175,17 +175,19 @@ int cudaMemPoolCreate(void **p, void *properties) { return handle(p); }
 int cudaMemPoolGetAttribute(void *p, int which, void *answer) { return *(uint64_t *)answer = 0, 0; }
 int cudaLaunchHostFunc(void *stream, void (*f)(void *), void *data) { return f(data), 0; }
 
-// Kernels are launched and do nothing; a captured graph is one launch.
-static int capturing;
+// Kernels are launched and do nothing; a captured graph is one launch, and what a thread launches
+// while it captures is none.
+static __thread int capturing;
 int cudaStreamBeginCapture(void *stream, int mode) { return capturing = 1, 0; }
 int cudaStreamIsCapturing(void *stream, int *status) { return *status = capturing, 0; }
 int cudaStreamEndCapture(void *stream, void **graph) { return capturing = 0, handle(graph); }
 int cudaGraphInstantiate(void **p, void *graph, unsigned long long flags) { return handle(p); }
 int cudaGraphLaunch(void *graph, void *stream) { return count(current, GRAPHS, 1), 0; }
-int cudaLaunchKernel(void) { return count(current, LAUNCHES, 1), 0; }
-int cudaLaunchKernelExC(void) { return count(current, LAUNCHES, 1), 0; }
-int cudaLaunchCooperativeKernel(void) { return count(current, LAUNCHES, 1), 0; }
-int __cudaLaunchKernel(void) { return count(current, LAUNCHES, 1), 0; }
+static int launch(void) { return capturing ? 0 : (count(current, LAUNCHES, 1), 0); }
+int cudaLaunchKernel(void) { return launch(); }
+int cudaLaunchKernelExC(void) { return launch(); }
+int cudaLaunchCooperativeKernel(void) { return launch(); }
+int __cudaLaunchKernel(void) { return launch(); }
 int __cudaGetKernel(void **kernel, void *f) { return *kernel = f, 0; }
 void **__cudaRegisterFatBinary(void *image) { return calloc(1, 64); }
 int cudaLibraryLoadData(void **p) { return handle(p); }

@@ -43,10 +43,11 @@ grep -qF -- '--device 0,7: there are 2 devices' "$folder/err" || fail "the line 
 echo "== the commands"
 "$ebm" train --quiet --provider cuda --data rings --steps 3 --checkpoint-every 0 --validate-every 0 --out "$folder/train" >/dev/null
 "$ebm" sample --quiet --provider cuda --run mnist16 --count 4 --steps 3 --out "$folder/samples" >/dev/null
+"$ebm" sample --quiet --provider cuda --cuda-graphs --device 0,1 --run mnist16 --count 200 --sampler edm --levels 5 --out "$folder/few" >/dev/null
 "$ebm" train --quiet --provider cuda --device 0,1 --data rings --steps 3 --checkpoint-every 0 --validate-every 0 --out "$folder/both" >/dev/null
 grep -q '^shards = 2' "$folder/both/config.toml" || fail "two devices do not have a shard each"
 "$ebm" train --quiet --provider cuda --resume --steps 4 --out "$folder/both" >/dev/null
-rm -rf "$folder/train" "$folder/samples" "$folder/both"
+rm -rf "$folder/train" "$folder/samples" "$folder/few" "$folder/both"
 
 echo "== the kit's script"
 rm -rf "$folder/kit" "$folder/results"

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 
 	"ebm/export"
@@ -53,8 +52,8 @@ func NewModels(rt *runtime.Runtime, model Fixed) *Models {
 	return &Models{Counts: rt.Info().Provider == runtime.CUDA, rt: rt, model: model, sessions: make(map[string]*runtime.Session)}
 }
 
-// Session returns that of a model for a batch, loaded when it is first wanted.
-func (m *Models) Session(name string, batch int, counted bool) (*runtime.Session, error) {
+// Session returns that of a model for a batch, loaded as o says when it is first wanted.
+func (m *Models) Session(name string, batch int, counted bool, o runtime.SessionOptions) (*runtime.Session, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := fmt.Sprintf("%s %d %t", name, batch, counted)
@@ -65,8 +64,7 @@ func (m *Models) Session(name string, batch int, counted bool) (*runtime.Session
 	if err != nil {
 		return nil, err
 	}
-	// A jump is one run, and no model that restores was seen as a graph.
-	s, err := m.rt.Load(model, runtime.SessionOptions{Replay: !strings.HasPrefix(name, "denoise") && name != "restore"})
+	s, err := m.rt.Load(model, o)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

@@ -72,7 +72,7 @@ func (k *Kernel) transition(size int) (*runtime.Session, error) {
 	if k.device == nil {
 		return k.trajectory, nil
 	}
-	return k.device.Session("trajectory", size, false)
+	return k.device.Session("trajectory", size, false, runtime.SessionOptions{})
 }
 
 // Layout says how chains are cut into groups, see parallel.NewLayout.

@@ -9,6 +9,7 @@ import (
 	"ebm/export/session"
 	"ebm/mdsm"
 	"ebm/models/tensor"
+	"ebm/runtime"
 )
 
 // resident is a batch of chains whose x, and memory, stay on a device. What a step takes of
@@ -98,7 +99,7 @@ func (r *resident) bind(n int) error {
 		name, in["hidden"] = "inpaint", r.state.hidden
 	}
 	maps.Copy(in, r.noise)
-	step, err := r.models.Session(name, n, r.noise["noise"] == nil)
+	step, err := r.models.Session(name, n, r.noise["noise"] == nil, runtime.SessionOptions{Replay: true})
 	if err == nil {
 		r.steps = r.Bind(step, in, map[string]*tensor.Tensor{"energy": r.energy})
 	}
@@ -133,7 +134,7 @@ func (r *resident) jump(ctx context.Context, masked bool) (clean, energy *tensor
 		if masked {
 			name, in["hidden"] = "denoise_hidden", r.state.hidden
 		}
-		denoise, err := r.models.Session(name, r.clean.Shape()[0], false)
+		denoise, err := r.models.Session(name, r.clean.Shape()[0], false, runtime.SessionOptions{})
 		if err != nil {
 			return nil, nil, err
 		}

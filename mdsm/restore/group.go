@@ -10,6 +10,7 @@ import (
 	"ebm/mdsm"
 	"ebm/models/rng"
 	"ebm/models/tensor"
+	"ebm/runtime"
 	"ebm/runtime/parallel"
 	"ebm/runtime/progress"
 )
@@ -67,7 +68,7 @@ func (g *group) place() (err error) {
 	if err != nil {
 		return err
 	}
-	model, err := g.device.Session("restore", g.layout.Size, false)
+	model, err := g.device.Session("restore", g.layout.Size, false, runtime.SessionOptions{})
 	if err != nil {
 		return err
 	}

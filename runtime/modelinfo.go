@@ -90,7 +90,8 @@ func Describe(ctx context.Context, path string) (ModelInfo, error) {
 // tells shapes only of a second session made for the purpose, and no names of
 // dimensions.
 func scanModel(ctx context.Context, r io.ReaderAt, size int64) (ModelInfo, error) {
-	s := &scanner{Reader: onnxwire.New(ctx, r), initialised: map[string]bool{}, model: ModelInfo{Metadata: map[string]string{}, operators: map[string]bool{}}}
+	s := &scanner{Reader: onnxwire.New(ctx, r), initialised: map[string]bool{},
+		model: ModelInfo{Metadata: map[string]string{}, operators: map[string]bool{}}}
 	if err := s.Each(onnxwire.Span{To: size}, s.modelField); err != nil {
 		return ModelInfo{}, fmt.Errorf("not a readable ONNX model: %w", err)
 	}

@@ -1,7 +1,7 @@
 """An epoch of CIFAR-10 by PyTorch, beside which `ebm fit` is put: torchvision's resnet18 with ten classes.
 
     pip install torch torchvision onnx numpy
-    python epoch.py FOLDER --out resnet18.onnx [--threads N]
+    python epoch.py FOLDER --out resnet18.onnx [--threads N] [--order SEED]
     ebm fit resnet18.onnx --data-name cifar10 --data FOLDER --validation-data FOLDER --mean .4914,.4822,.4465 --deviation .247,.2435,.2616 \\
         --optimizer sgd --momentum 0.9 --weight-decay 5e-4 --learning-rate 0.05 --batch 100 --epochs 1 --out runs/cifar10
 
@@ -36,6 +36,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, required=True, help="the network as an ONNX file, before its first step")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=100)
+    parser.add_argument("--order", type=int, default=0, help="seed of the pictures' order")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)
@@ -47,7 +48,7 @@ def main():
     optimiser = torch.optim.SGD(network.train().parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     losses, began = [], time.process_time()
-    for batch in torch.randperm(len(x))[:steps * a.batch].split(a.batch):
+    for batch in torch.randperm(len(x), generator=torch.Generator().manual_seed(a.order))[:steps * a.batch].split(a.batch):
         optimiser.zero_grad()
         value = loss(network(x[batch]), labels[batch])
         value.backward()

@@ -102,8 +102,8 @@ func TestEvaluateForeignEnergies(t *testing.T) {
 		"--parts", "outliers",
 		"--pictures", "50", "--out", filepath.Join(t.TempDir(), "report"), "--quiet"}
 	text := mustRun(t, append(args, "--sigma0", "0.3")...)
-	if !strings.Contains(text, "auroc_energy_fashion-mnist_test") {
-		t.Errorf("it says %q, want how well clothes are told apart", text)
+	if !strings.Contains(text, "auroc_energy_mnist_train") || !strings.Contains(text, "held_out_loss") {
+		t.Errorf("it says %q, want how well pictures are told apart, and the loss", text)
 	}
 	if code, _, stderr := ebmRun(t, args...); code != 2 || !strings.Contains(stderr, "does not say its σ₀, want --sigma0") {
 		t.Errorf("without σ₀: exit status %d and %q", code, stderr)

@@ -103,9 +103,12 @@ func (l *lowering) eluExp(x *graph.Node) string {
 }
 
 // lowerElu computes ELU as max(x, exp(min(x, 0)) − 1), which is faster than
-// ONNX Runtime's Elu and does not depend on how work is split over threads.
+// ONNX Runtime's Elu on the CPU and does not depend on how work is split over threads there.
 func lowerElu(l *lowering, n *graph.Node) string {
 	x := n.Inputs()[0]
+	if l.elu {
+		return l.emit("Elu", []string{l.value(x)})
+	}
 	minusOne := l.emit("Sub", []string{l.eluExp(x), l.scalar(x, 1)})
 	return l.emit("Max", []string{l.value(x), minusOne})
 }
@@ -114,6 +117,9 @@ func lowerElu(l *lowering, n *graph.Node) string {
 // else computes min(1, y+1), which is what HardSigmoid is for y ≥ −1.
 func lowerEluSlope(l *lowering, n *graph.Node) string {
 	y := n.Inputs()[0]
+	if l.elu {
+		return l.emit("HardSigmoid", []string{l.value(y)}, floatAttr("alpha", 1), floatAttr("beta", 1))
+	}
 	if y.Op() == graph.OpElu {
 		return l.eluExp(y.Inputs()[0])
 	}

@@ -27,7 +27,7 @@ type lowering struct {
 	blocks   *blocks
 	inBlocks bool // names are those of values in blocks
 
-	captured bool // as Options has it
+	captured, elu bool // as Options has them
 
 	products Arithmetic
 	narrows  bool              // the node that is lowered now is a product of 16 bits
@@ -50,7 +50,7 @@ func newLowering(g *graph.Graph, outer *lowering, block int, products Arithmetic
 		products: products, narrowed: make(map[string]string),
 	}
 	if outer != nil {
-		l.taken, l.owned = outer.taken, outer.owned
+		l.taken, l.owned, l.elu = outer.taken, outer.owned, outer.elu
 	}
 	if block > 0 {
 		l.blocks = newBlocks(l, block)

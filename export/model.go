@@ -41,6 +41,9 @@ type Options struct {
 	// each run where one matrix meets many, or where more than 32 values or values of unequal sizes
 	// are joined. A CUDA graph, which repeats a run, wants a model without.
 	Captured bool
+	// Elu has ELU, and its slope of that, as a node each: fewer passes over memory on a device.
+	// Otherwise both are written by parts and share an exponential.
+	Elu bool
 	// Count, when not nil, has the model draw one of its inputs from counters. See CountNoise.
 	Count *Counted
 	// Arithmetic says how convolutions and products of matrices compute, for a model that is
@@ -81,7 +84,7 @@ func Model(g *graph.Graph, o Options) (*onnxpb.ModelProto, error) {
 			return
 		}
 		l := newLowering(optimised, nil, o.Block, o.Arithmetic)
-		l.captured = o.Captured
+		l.captured, l.elu = o.Captured, o.Elu
 		version, ir := o.Arithmetic.opset()
 		m = &onnxpb.ModelProto{
 			IrVersion:       proto.Int64(ir),

@@ -64,8 +64,8 @@ type Config struct {
 	// telling what these cost.
 	Precision Precision
 	Rounding  bool
-	// Graphs has CUDA repeat runs as captured graphs where SessionOptions.Replay asks for it.
-	Graphs bool
+	// Choices are taken as far as the provider has them.
+	Choices Choices
 	// Traffic, when not nil, counts the runs of the runtime, and others'.
 	Traffic *Traffic
 	// Log, when not nil, gets one line when Auto falls back to the CPU though
@@ -122,12 +122,12 @@ type Info struct {
 	Fallback  string     `json:"fallback,omitempty"` // why Auto took the CPU, in one line; empty otherwise
 	Device    int        `json:"device"`             // the number of the device, the first of several
 	Devices   []int      `json:"devices"`            // the numbers of all of them
-	Adapter   string     `json:"adapter,omitempty"`  // which WebGPU device it is
+	Adapter   string     `json:"adapter,omitempty"`  // what the device is called, where that is known
 	Software  bool       `json:"software,omitempty"` // a program on the CPU plays the device
 	Threads   int        `json:"threads"`            // threads of a run on the CPU
 	Precision Precision  `json:"precision"`          // of products
 	TF32      bool       `json:"tf32"`               // Precision is TF32
-	Graphs    bool       `json:"cuda_graphs,omitempty"`
+	Choices   Choices    `json:"choices,omitempty"`
 }
 
 // Engine says in a few words what computes, such as "onnxruntime 1.28.2 cpu":
@@ -136,6 +136,9 @@ func (i Info) Engine() string {
 	text := fmt.Sprintf("onnxruntime %s %s", i.Version, i.Provider)
 	if i.Precision != FP32 && i.Precision != "" {
 		text += " " + string(i.Precision)
+	}
+	if c := i.Choices.With(Graphs, false); c != none { // graphs change no bit
+		text += " " + string(c)
 	}
 	return text
 }

@@ -45,8 +45,8 @@ type SessionOptions struct {
 	// Profile, when not empty, is the prefix of a JSON file with the time of
 	// every operator that ONNX Runtime writes when the session is closed.
 	Profile string
-	// Replay has the runs of bindings repeated as CUDA graphs, one launch each, where Config.Graphs
-	// allows it and the model can: its nodes are all on the device and of known operators, whose
+	// Replay has the runs of bindings repeated as CUDA graphs, one launch each, where the choice Graphs
+	// is made and the model can: its nodes are all on the device and of known operators, whose
 	// kernels take nothing of the host ([ebm/export.Options.Captured]). Others run as they do without.
 	Replay bool
 	// CUDA holds further options of the CUDA provider by ONNX Runtime's names,
@@ -128,26 +128,20 @@ func (r *Runtime) load(name, path string, model io.ReaderAt, size int64, opts Se
 		})
 		return session, plain(err)
 	}
-	replays := opts.Replay && r.replays(info)
-	var session *ort.DynamicAdvancedSession
-	if replays {
-		captured := opts
-		captured.CUDA = maps.Clone(opts.CUDA)
-		if captured.CUDA == nil {
-			captured.CUDA = make(map[string]string)
+	choices := r.choicesFor(info, opts.Replay)
+	session, err := start(opts.chosen(choices))
+	for _, one := range []Choices{NHWC, Graphs} {
+		if err != nil && choices.Has(one) { // nodes are control flow, or on the CPU
+			r.refuse(one, err.Error())
+			choices = choices.With(one, false)
+			session, err = start(opts.chosen(choices))
 		}
-		captured.CUDA["enable_cuda_graph"] = "1"
-		session, err = start(captured)
-		replays = err == nil // else nodes are control flow, or on the CPU
-	}
-	if !replays {
-		session, err = start(opts)
 	}
 	if err != nil {
 		r.release()
 		return nil, &ModelError{Path: path, Err: err}
 	}
-	s := &Session{runtime: r, name: name, inputs: inputs, outputs: outputs, ort: session, replays: replays}
+	s := &Session{runtime: r, name: name, inputs: inputs, outputs: outputs, ort: session, replays: choices.Has(Graphs)}
 	if r.device != nil {
 		in, wrongIn := r.device.calls.places(session, false, len(inputs))
 		out, wrongOut := r.device.calls.places(session, true, len(outputs))
@@ -157,6 +151,26 @@ func (r *Runtime) load(name, path string, model io.ReaderAt, size int64, opts Se
 		s.inPlace, s.outPlace = in, out
 	}
 	return s, nil
+}
+
+// chosen returns the options that CUDA's provider takes choices by. With the channels last, what it
+// cannot compute so would go to the CPU.
+func (o SessionOptions) chosen(c Choices) SessionOptions {
+	with := func(entries map[string]string, name string) map[string]string {
+		entries = maps.Clone(entries)
+		if entries == nil {
+			entries = make(map[string]string)
+		}
+		entries[name] = "1"
+		return entries
+	}
+	if c.Has(Graphs) {
+		o.CUDA = with(o.CUDA, "enable_cuda_graph")
+	}
+	if c.Has(NHWC) {
+		o.CUDA, o.Entries = with(o.CUDA, "prefer_nhwc"), with(o.Entries, "session.disable_cpu_ep_fallback")
+	}
+	return o
 }
 
 func nameList(infos []ValueInfo) []string {

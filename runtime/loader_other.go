@@ -9,5 +9,8 @@ func loadable(string) bool { return true }
 // deviceCount is not asked either.
 func deviceCount(string) (n int, known bool) { return 0, false }
 
+// deviceName is not asked either.
+func deviceName(string, int) string { return "" }
+
 // cLibrary is not asked either.
 func cLibrary() string { return "" }

@@ -9,6 +9,7 @@ import (
 	goruntime "runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"ebm/internal/files"
 
@@ -44,6 +45,8 @@ type Runtime struct {
 	share *share     // of all of them
 	place int        // of this one among them
 
+	refused *atomic.Pointer[string] // see Refused; of all of them
+
 	mu     sync.Mutex
 	closed bool
 }
@@ -65,7 +68,7 @@ func Open(ctx context.Context, cfg Config) (*Runtime, error) {
 	}
 	r := &Runtime{traffic: cfg.Traffic, info: Info{
 		Library: lib.path, Source: lib.source, Version: lib.version,
-		Providers: []Provider{CPU}, Provider: CPU, Devices: cfg.devices(), Threads: cfg.Threads, TF32: cfg.Precision == TF32, Graphs: cfg.Graphs,
+		Providers: []Provider{CPU}, Provider: CPU, Devices: cfg.devices(), Threads: cfg.Threads, TF32: cfg.Precision == TF32,
 	}}
 	r.info.Device = r.info.Devices[0]
 	r.info.Precision, _ = ParsePrecision(string(cfg.Precision)) // check has seen it
@@ -82,6 +85,7 @@ func Open(ctx context.Context, cfg Config) (*Runtime, error) {
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
+	r.info.choose(cfg.Choices)
 	r.use(devices)
 	return r, nil
 }

@@ -125,21 +125,21 @@ func counted(n int) string {
 	return fmt.Sprintf("are %d devices", n)
 }
 
-// cudaDevices returns how many devices CUDA's own library says that there are; the
-// provider, whose file is given, names it.
-func cudaDevices(provider string) (n int, known bool) {
-	f, err := elf.Open(provider)
+// cudaLibrary returns the name of CUDA's own library that the provider beside a main library
+// needs, "" where that is not seen.
+func cudaLibrary(library string) string {
+	f, err := elf.Open(filepath.Join(filepath.Dir(library), providerFiles()[1]))
 	if err != nil {
-		return 0, false // not Linux
+		return "" // not Linux
 	}
 	defer f.Close()
 	needed, err := f.ImportedLibraries()
 	for _, name := range needed {
 		if err == nil && strings.HasPrefix(name, "libcudart.so") {
-			return deviceCount(name)
+			return name
 		}
 	}
-	return 0, false
+	return ""
 }
 
 // hasDevice reports whether the machine seems to have a device of NVIDIA's: its
@@ -161,6 +161,7 @@ func (r *Runtime) openCUDA() (devices []*device, wrong *ProviderError) {
 			return nil, wrong
 		}
 	}
+	r.info.Adapter = deviceName(cudaLibrary(r.info.Library), r.info.Device)
 	process.mu.Lock()
 	defer process.mu.Unlock()
 	for _, number := range r.info.Devices {
@@ -190,7 +191,7 @@ func probeCUDA(library, version string, device int, all []int) *ProviderError {
 	if wrong := checkCUDAFiles(library, version); wrong != nil {
 		return wrong
 	}
-	if n, known := cudaDevices(filepath.Join(filepath.Dir(library), providerFiles()[1])); known && device >= n && n > 0 {
+	if n, known := deviceCount(cudaLibrary(library)); known && device >= n && n > 0 {
 		return &ProviderError{Provider: CUDA, Library: library,
 			Problem: fmt.Sprintf("--device %s: there %s, want numbers below %d", ListDevices(all), counted(n), n)}
 	}

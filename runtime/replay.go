@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"maps"
 	goruntime "runtime"
 	"slices"
 	"strconv"
@@ -17,21 +18,19 @@ import (
 // replayed are the operators whose CUDA kernels were seen to take all from the device, but for those
 // Concats and products that export.Options.Captured avoids.
 var replayed = []string{
-	"Add", "AveragePool", "Cast", "Concat", "Conv", "ConvTranspose", "Cos", "Div", "Exp", "Expand", "Less", "Log", "MatMul", "Max", "Min",
-	"Mul", "Neg", "Pad", "ReduceSum", "Reshape", "Resize", "Sin", "Slice", "Split", "Sqrt", "Sub", "Transpose", "Unsqueeze", "Where",
+	"Add", "AveragePool", "Cast", "Concat", "Conv", "ConvTranspose", "Cos", "Div", "Elu", "Exp", "Expand", "HardSigmoid",
+	"Less", "Log", "MatMul", "Max", "Min", "Mul", "Neg", "Pad", "ReduceSum", "Reshape", "Resize",
+	"Sin", "Slice", "Split", "Sqrt", "Sub", "Transpose", "Unsqueeze", "Where",
 }
 
-// replays reports whether runs of a model may be captured.
-func (r *Runtime) replays(model ModelInfo) bool {
-	if !r.info.Graphs || r.info.Provider != CUDA {
-		return false
-	}
-	for op := range model.operators {
+// unreplayed returns an operator for which runs of a model may not be captured, "" for none.
+func unreplayed(model ModelInfo) string {
+	for _, op := range slices.Sorted(maps.Keys(model.operators)) {
 		if !slices.Contains(replayed, op) {
-			return false
+			return op
 		}
 	}
-	return true
+	return ""
 }
 
 // graph is that of a binding.

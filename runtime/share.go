@@ -1,6 +1,9 @@
 package runtime
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // share says how much the devices of a runtime have to do: runs of sessions, and tensors
 // that are held for chains of runs.
@@ -32,6 +35,7 @@ func (s *share) give(device int) {
 
 // use gives the runtime its devices, none where the CPU computes.
 func (r *Runtime) use(devices []*device) {
+	r.refused = new(atomic.Pointer[string])
 	if len(devices) > 0 {
 		r.device = devices[0]
 	}
@@ -40,7 +44,7 @@ func (r *Runtime) use(devices []*device) {
 	}
 	r.share = &share{busy: make([]int, len(r.info.Devices))}
 	for i, number := range r.info.Devices {
-		one := &Runtime{info: r.info, traffic: r.traffic, share: r.share, place: i}
+		one := &Runtime{info: r.info, traffic: r.traffic, share: r.share, place: i, refused: r.refused}
 		one.info.Device, one.info.Devices = number, []int{number}
 		if len(devices) > 0 {
 			one.device = devices[i]

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,9 @@ type app struct {
 	tf32       bool
 	precision  string // of products, a flag of the commands that have others than fp32 and tf32
 	graphs     bool
-	rounding   bool // the CPU may play a precision
+	choices    string // of forms on a device
+	autotune   bool   // a flag of the commands that tune
+	rounding   bool   // the CPU may play a precision
 	ortLibrary string
 	quiet      bool
 	profile    bool
@@ -52,6 +55,8 @@ func (a *app) addFlags(f *pflag.FlagSet) {
 	f.IntVar(&a.threads, "threads", 0, "threads of ONNX Runtime on the CPU (default all cores)")
 	f.BoolVar(&a.tf32, "tf32", false, "let CUDA round products to TF32: faster, about three digits (--precision tf32)")
 	f.BoolVar(&a.graphs, "cuda-graphs", false, "have CUDA repeat the steps of training and chains as captured graphs, one launch each")
+	f.StringVar(&a.choices, "choices", "", "forms of models on a device, the fastest of which --autotune finds: some of elu (a node each for "+
+		"ELU and its slope), nhwc and graphs (CUDA) with commas, or none (default: elu with CUDA)")
 	f.StringVar(&a.ortLibrary, "ort-library", "", "ONNX Runtime's shared library, or its folder (default: found by itself)")
 	f.BoolVar(&a.profile, "profile", false, "at the end, say how many runs were made and what crossed to and from the device")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress on standard error")
@@ -92,11 +97,18 @@ func (a *app) config() (runtime.Config, error) {
 		}
 		precision = runtime.TF32
 	}
+	choices, err := runtime.ParseChoices(a.choices, p)
+	if err != nil {
+		return runtime.Config{}, usageError{fmt.Errorf("--%w", err)}
+	}
 	if a.threads < 0 {
 		return runtime.Config{}, usagef("--threads %d, want a number from 0", a.threads)
 	}
 	if a.graphs && p != runtime.CUDA && p != runtime.Auto {
 		return runtime.Config{}, usagef("--cuda-graphs with --provider %s, want cuda or auto", p)
+	}
+	if a.graphs {
+		choices = cmp.Or(choices, runtime.Elu).With(runtime.Graphs, true)
 	}
 	asked := runtime.ListDevices(a.devices)
 	for i, number := range a.devices {
@@ -108,7 +120,7 @@ func (a *app) config() (runtime.Config, error) {
 		}
 	}
 	return runtime.Config{Library: a.ortLibrary, Provider: p, Devices: a.devices, Threads: a.threads, Precision: precision,
-		Rounding: a.rounding, Graphs: a.graphs, Log: a.log, Traffic: &a.counts}, nil
+		Rounding: a.rounding, Choices: choices, Log: a.log, Traffic: &a.counts}, nil
 }
 
 // load finds a model and says when it took a part of a file.

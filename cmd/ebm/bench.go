@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -13,6 +14,7 @@ import (
 	"ebm/mdsm/train"
 	"ebm/models/energy"
 	"ebm/models/rng"
+	"ebm/runtime"
 )
 
 // benchFlags are the flags of bench.
@@ -87,6 +89,7 @@ the same jobs with PyTorch.`,
 	}
 	f.add(cmd.Flags())
 	a.addPrecision(cmd.Flags())
+	a.addAutotune(cmd.Flags())
 	return cmd
 }
 
@@ -102,7 +105,18 @@ func (f *benchFlags) bench(ctx context.Context, a *app, stdin io.Reader) error {
 	if f.shards == 0 {
 		spec.Settings = spec.Settings.ShardsFor(rt.Info())
 	}
-	w, err := bench.New(ctx, rt, spec)
+	load := func(ctx context.Context, rt *runtime.Runtime) (func(context.Context) (float64, error), func(), error) {
+		w, err := bench.New(ctx, rt, spec)
+		if err != nil {
+			return nil, nil, err
+		}
+		return func(ctx context.Context) (float64, error) { _, err := w.Run(ctx); return 0, err }, w.Close, nil
+	}
+	model := fmt.Sprintf("bench %s %v, %d shards, %d steps", spec.Job, spec.Settings.NetworkName(), spec.Settings.Shards, spec.Steps)
+	if err := a.tune(ctx, tuned{Tuning: bench.Tuning{Load: load}, model: model, batch: spec.Settings.Batch}); err != nil {
+		return err
+	}
+	w, err := bench.New(ctx, a.rt, spec)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -12,9 +14,11 @@ import (
 
 	"ebm"
 	"ebm/cmd/internal/assess"
+	"ebm/cmd/internal/bench"
 	"ebm/mdsm/langevin"
 	"ebm/mdsm/mcmc"
 	"ebm/mdsm/samples"
+	"ebm/models/tensor"
 	"ebm/runtime"
 )
 
@@ -124,6 +128,7 @@ effective sample sizes of the energy and of pixels, in place of trace.json.`,
 	cmd.Flags().MarkHidden("merge") // the flag is there: what ebm merge was called
 	f.add(cmd.Flags())
 	a.addPrecision(cmd.Flags())
+	a.addAutotune(cmd.Flags())
 	return cmd
 }
 
@@ -183,6 +188,9 @@ func (f *sampleFlags) sample(ctx context.Context, a *app, cmd *cobra.Command) er
 	if err != nil {
 		return err
 	}
+	if err := f.tune(ctx, a, m, files.For(set), set); err != nil {
+		return err
+	}
 	sampler, err := a.sampler(ctx, m, files.For(set))
 	if err != nil {
 		return err
@@ -207,6 +215,37 @@ func (f *sampleFlags) sample(ctx context.Context, a *app, cmd *cobra.Command) er
 		return err
 	}
 	return f.print(a, w)
+}
+
+// tune takes the choices of the chains on a device.
+func (f *sampleFlags) tune(ctx context.Context, a *app, m *ebm.Model, files langevin.Files, set langevin.Settings) error {
+	had, err := samples.ReadRecord(f.out)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	const steps = 50 // beside which what a group has once is little
+	set.Schedule.Steps, set.Updates, set.Watch = min(set.Schedule.Steps, steps), set.Updates[:min(len(set.Updates), steps)], samples.Watch{}
+	if set.Batch == 0 {
+		set.Batch = 128
+	}
+	set.Count = set.Batch
+	load := func(ctx context.Context, rt *runtime.Runtime) (func(context.Context) (float64, error), func(), error) {
+		sampler, err := langevin.New(rt, files)
+		if err != nil {
+			return nil, nil, err
+		}
+		return func(ctx context.Context) (squares float64, err error) {
+			x, err := sampler.All(ctx, set)
+			if err == nil {
+				for _, v := range tensor.Data[float32](x) {
+					squares += float64(v) * float64(v)
+				}
+			}
+			return squares, err
+		}, func() { sampler.Close() }, nil
+	}
+	model := fmt.Sprintf("sample %v, with a memory %t", cmp.Or[any](m.Network, files.Hash()), files.Memory)
+	return a.tune(ctx, tuned{Tuning: bench.Tuning{Load: load}, had: had.Choices, model: model, batch: set.Batch, apart: !f.share.Part.Whole()})
 }
 
 // suit takes the sampler of a model that is not annealed, and refuses what such a

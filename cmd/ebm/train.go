@@ -15,6 +15,7 @@ import (
 
 	"ebm"
 	"ebm/cmd/internal/assess"
+	"ebm/cmd/internal/bench"
 	"ebm/mdsm/dataset"
 	"ebm/mdsm/train"
 	"ebm/models/energy"
@@ -54,6 +55,7 @@ Flags change single settings of a preset, a config file or these.`,
 	}
 	f.add(cmd.Flags())
 	a.addPrecision(cmd.Flags())
+	a.addAutotune(cmd.Flags())
 	return cmd
 }
 
@@ -207,6 +209,10 @@ func (f *trainFlags) train(ctx context.Context, a *app, flags *pflag.FlagSet) er
 	if err != nil {
 		return err
 	}
+	if err := f.tune(ctx, a, &t, ranks != nil && ranks.Size() > 1, begun); err != nil {
+		return err
+	}
+	rt = a.rt
 	if f.time > 0 {
 		n, err := t.within(ctx, rt, f.out, f.time, nil)
 		if err != nil {
@@ -272,22 +278,56 @@ func (f *trainFlags) prepare(ctx context.Context, a *app, s train.Settings, data
 	return t, nil
 }
 
+// tune takes the choices of the run on a device, which are in its settings.
+func (f *trainFlags) tune(ctx context.Context, a *app, t *training, ranks, begun bool) error {
+	if begun {
+		if had, err := train.ReadSettings(f.out); err == nil {
+			t.Choices = had.Choices
+		}
+	}
+	load := func(_ context.Context, rt *runtime.Runtime) (func(context.Context) (float64, error), func(), error) {
+		problem, err := t.problem(f.out)
+		if err != nil {
+			return nil, nil, err
+		}
+		trial, err := train.NewTrial(rt, problem, 1e-12)
+		if err != nil {
+			return nil, nil, err
+		}
+		return func(ctx context.Context) (float64, error) {
+			err := trial.Step(ctx)
+			return trial.Loss(), err
+		}, trial.Close, nil
+	}
+	model := fmt.Sprintf("train %s %v, %d shards", cmp.Or(t.Objective, train.Denoising), t.NetworkName(), t.Shards)
+	if err := a.tune(ctx, tuned{Tuning: bench.Tuning{Load: load}, had: t.Choices, model: model, batch: t.Batch, apart: ranks}); err != nil {
+		return err
+	}
+	t.Choices = cmp.Or(a.rt.Info().Choices, t.Choices)
+	return nil
+}
+
 // within returns how many steps of the run, whose folder is dir, fit into a time by a
 // clock, nil for that of the wall.
 func (t training) within(ctx context.Context, rt *runtime.Runtime, dir string, limit time.Duration,
 	clock func() time.Duration) (int, error) {
-	net, own, err := t.Open(dir)
-	if err != nil {
-		return 0, err
-	}
-	if t.first != nil {
-		own = t.first
-	}
-	problem, err := t.Problem(net, t.data, own)
+	problem, err := t.problem(dir)
 	if err != nil {
 		return 0, err
 	}
 	return train.StepsWithin(ctx, rt, problem, limit, clock)
+}
+
+// problem makes the problem of the run, whose folder is dir.
+func (t training) problem(dir string) (train.Problem, error) {
+	net, own, err := t.Open(dir)
+	if err != nil {
+		return train.Problem{}, err
+	}
+	if t.first != nil {
+		own = t.first
+	}
+	return t.Problem(net, t.data, own)
 }
 
 // heldPictures is the number of held-out pictures that are measured.

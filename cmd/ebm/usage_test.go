@@ -17,6 +17,11 @@ models --device -1
 models --device 0,0
 models --device 0,1 --provider cpu
 models --cuda-graphs --provider cpu
+models --choices elu,fast
+models --choices elu --provider cpu
+models --choices nhwc --provider webgpu
+train --preset mnist --autotune --choices elu --out o
+sample --run mnist16 --autotune --part 1/2 --out o
 models --device one
 train --preset mnist --precision fp8
 verify --run mnist16 --tf32 --precision fp16

@@ -26,7 +26,7 @@ func FixedOf(graphs map[string]func() *graph.Graph) Fixed {
 		if err := graph.Catch(func() { g = graphs[model]() }); err != nil {
 			return nil, err
 		}
-		o := export.Options{Sizes: map[string]int{"N": batch, "K": 1}, Unroll: true, Arithmetic: form.Arithmetic, Captured: form.Captured}
+		o := form.In(export.Options{Sizes: map[string]int{"N": batch, "K": 1}, Unroll: true})
 		if counted {
 			o.Count = &export.Counted{Input: "noise"}
 		}

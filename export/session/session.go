@@ -26,12 +26,13 @@ type Form struct {
 	Block      int               // as export.Options.Block
 	Arithmetic export.Arithmetic // of the runtime's precision
 	Captured   bool              // as export.Options.Captured
+	Elu        bool              // as export.Options.Elu
 }
 
 // FormFor returns the form that is fastest on rt at its precision.
 func FormFor(rt *runtime.Runtime) Form {
 	info := rt.Info()
-	form := Form{Captured: info.Provider == runtime.CUDA}
+	form := Form{Captured: info.Provider == runtime.CUDA, Elu: info.Choices.Has(runtime.Elu)}
 	if info.Precision.Half() {
 		p := export.Arithmetic{DType: tensor.Float16, Rounding: info.Provider == runtime.CPU}
 		if info.Precision == runtime.BF16 {
@@ -46,7 +47,7 @@ func FormFor(rt *runtime.Runtime) Form {
 
 // In returns options for a model of the form.
 func (f Form) In(o export.Options) export.Options {
-	o.Block, o.Arithmetic, o.Captured = f.Block, f.Arithmetic, f.Captured
+	o.Block, o.Arithmetic, o.Captured, o.Elu = f.Block, f.Arithmetic, f.Captured, f.Elu
 	return o
 }
 

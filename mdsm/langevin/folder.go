@@ -39,7 +39,7 @@ func (s *Sampler) record(p *plan) samples.Record {
 		Schedule: string(p.Schedule.Cooling), Steps: p.Schedule.Steps, Hot: p.Schedule.Hot, Cool: p.Schedule.Cool,
 		StepSize: p.StepSize, StartMean: p.Start.Mean, StartSigma: p.Start.Sigma, Jump: !p.Raw,
 		Seed: p.Seed, First: p.First, Count: p.Count, Model: s.hash, Group: p.size,
-		Engine: s.info.Engine(),
+		Engine: s.info.Engine(), Choices: s.info.Choices,
 	}
 	if n := len(p.Updates); n > 0 {
 		r.Schedule, r.Steps, r.Hot, r.Cool = "given", n, p.Updates[0].Temperature, p.Updates[n-1].Temperature

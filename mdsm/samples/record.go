@@ -17,6 +17,7 @@ import (
 	"ebm/internal/files"
 	"ebm/internal/npz"
 	"ebm/models/tensor"
+	"ebm/runtime"
 )
 
 // RecordFile names the file of a Record.
@@ -38,10 +39,12 @@ type Record struct {
 	First      int     `json:"first"`
 	Count      int     `json:"count"`
 	Model      string  `json:"model_sha256"`
-	Engine     string  `json:"engine"`     // what computed, such as "onnxruntime 1.28.2 cpu"
-	Group      int     `json:"group_size"` // samples in a run of the model
-	Shape      string  `json:"shape"`      // of one sample in the archive, such as "28x28x1"
-	Float32    bool    `json:"float32"`    // whether samples_float32.npy is made
+	Engine     string  `json:"engine"` // what computed, such as "onnxruntime 1.28.2 cpu"
+	// Choices are those of the device, for what goes on there; the engine has what changes bits.
+	Choices runtime.Choices `json:"choices,omitempty"`
+	Group   int             `json:"group_size"` // samples in a run of the model
+	Shape   string          `json:"shape"`      // of one sample in the archive, such as "28x28x1"
+	Float32 bool            `json:"float32"`    // whether samples_float32.npy is made
 	// Floats is the SHA-256 of samples_float32.npy, once it is made.
 	Floats string `json:"float32_sha256,omitempty"`
 	// Of chains that do not only anneal: mala, hmc or langevin; what they are
@@ -112,7 +115,8 @@ func (r Record) differences(wanted Record, except ...string) []string {
 	a, b := reflect.ValueOf(r), reflect.ValueOf(wanted)
 	for i := range a.NumField() {
 		name, _, _ := strings.Cut(a.Type().Field(i).Tag.Get("json"), ",")
-		if name == "describe" || name == "float32_sha256" || slices.Contains(except, name) || a.Field(i).Interface() == b.Field(i).Interface() {
+		if slices.Contains(append(except, "describe", "float32_sha256", "choices"), name) ||
+			a.Field(i).Interface() == b.Field(i).Interface() {
 			continue
 		}
 		list = append(list, fmt.Sprintf("%s %v, want %v", name, a.Field(i), b.Field(i)))

@@ -20,6 +20,8 @@ type Settings struct {
 	// side by side; a batch that cannot be divided so takes fewer. It changes
 	// the last bits. 0 and 1 compute a step as one graph.
 	Shards int `toml:"shards"`
+	// Choices are those of the device that the run began on, "" where that was the CPU.
+	Choices runtime.Choices `toml:"choices,omitempty"`
 	// Start is a file of weights to begin with instead of random ones.
 	Start string `toml:"start,omitempty"`
 	// Objective is what is minimised, "" for the paper's.
@@ -150,11 +152,13 @@ func (s Settings) ShardsFor(info runtime.Info) Settings {
 
 // Validate reports the first setting that cannot be, as a *SettingError.
 func (s Settings) Validate() error {
+	_, known := runtime.ParseChoices(string(s.Choices), runtime.Auto)
 	err := firstOf(
 		training(s.Steps, s.Batch, s.Seed, s.Optimiser, s.Output),
 		atLeast("shards", s.Shards, 0), s.validateNet(),
 		oneOf("net.activation", s.Net.Activation, append(energy.Activations(), "")...),
 		when(s.Shards <= s.Batch, "shards", s.Shards, fmt.Sprintf("a number up to that of the batch, %d", s.Batch)),
+		when(known == nil, "choices", s.Choices, "some of elu, nhwc and graphs with commas, or none"),
 		s.Noise.validate(), s.validateObjective(),
 	)
 	if net, builtIn := s.builtIn(); err == nil && builtIn {
@@ -207,10 +211,10 @@ func (s Settings) Values() map[string]string { return values(&s) }
 
 func (s Settings) file() string { return ConfigFile }
 
-// agree takes over what does not change the numbers, and the number of steps,
-// which sets where the run ends (and how the learning rate falls).
+// agree takes over what does not change the numbers but for their last bits, and the number of
+// steps, which sets where the run ends (and how the learning rate falls).
 func (s Settings) agree(had Settings) Settings {
-	had.Steps, had.Output, had.Data.Dir, had.Start = s.Steps, s.Output, s.Data.Dir, s.Start
+	had.Steps, had.Output, had.Data.Dir, had.Start, had.Choices = s.Steps, s.Output, s.Data.Dir, s.Start, s.Choices
 	return had
 }
 

@@ -12,7 +12,7 @@ import (
 // With CUDA graphs, the first step of each of the two places is captured, and every later one is
 // one launch of a graph; what crosses is the same. What a graph computes a device must show.
 func TestCUDAGraphs(t *testing.T) {
-	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CUDA, Graphs: true})
+	rt, err := runtime.Open(t.Context(), runtime.Config{Provider: runtime.CUDA, Choices: runtime.Elu.With(runtime.Graphs, true)})
 	if err != nil {
 		t.Fatal(err)
 	}

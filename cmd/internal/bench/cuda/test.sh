@@ -47,7 +47,30 @@ echo "== the commands"
 "$ebm" train --quiet --provider cuda --device 0,1 --data rings --steps 3 --checkpoint-every 0 --validate-every 0 --out "$folder/both" >/dev/null
 grep -q '^shards = 2' "$folder/both/config.toml" || fail "two devices do not have a shard each"
 "$ebm" train --quiet --provider cuda --resume --steps 4 --out "$folder/both" >/dev/null
-rm -rf "$folder/train" "$folder/samples" "$folder/few" "$folder/both"
+
+echo "== choices: found, remembered, kept by what goes on"
+export XDG_CACHE_HOME=$folder/choices
+rm -rf "$folder"/{tuned,again,other,damaged,chosen,choices} && mkdir "$XDG_CACHE_HOME"
+tuned() {
+	"$ebm" train --provider cuda --preset mnist --net res6 --dim 4 --size 16 --batch 4 --steps 3 --checkpoint-every 0 --out "$@" 2>&1 >/dev/null
+}
+tuned "$folder/tuned" --autotune >"$folder/out"
+cat "$folder/out"
+for word in elu 'nhwc.*not taken: nhwc' 'graphs.*taken'; do
+	grep -q "$word" "$folder/out" || fail "the table of --autotune has no $word"
+done
+chosen=$(sed -n 's/^choices = "\(.*\)"/\1/p' "$folder/tuned/config.toml")
+grep -qF "\"$chosen\"" "$XDG_CACHE_HOME/ebm/choices.json" || fail "the choices $chosen are not remembered"
+tuned "$folder/again" | grep -F -- "--choices $chosen, which --autotune found" || fail "the choices $chosen are not taken again"
+tuned "$folder/other" --choices none >/dev/null
+tuned "$folder/other" --resume --steps 4 --autotune >/dev/null
+grep -q '^choices = "none"' "$folder/other/config.toml" || fail "a run does not keep its choices"
+echo '{' >"$XDG_CACHE_HOME/ebm/choices.json"
+tuned "$folder/damaged" | grep -F 'choices.json' || fail "a damaged file of choices is not told"
+"$ebm" sample --provider cuda --autotune --run mnist16 --count 4 --steps 3 --out "$folder/chosen" >/dev/null
+"$ebm" sample --quiet --provider cuda --run mnist16 --count 8 --steps 3 --out "$folder/chosen" >/dev/null
+unset XDG_CACHE_HOME
+rm -rf "$folder"/{train,samples,few,both,tuned,again,other,damaged,chosen,choices}
 
 echo "== the kit's script"
 rm -rf "$folder/kit" "$folder/results"

@@ -60,7 +60,7 @@ func newCUDADevice(c *calls, number int) (*device, error) {
 		return nil, plain(err)
 	}
 	defer options.Destroy()
-	if err := errors.Join(options.SetLogSeverityLevel(ort.LoggingLevelFatal), appendCUDA(options, number, false, nil)); err != nil {
+	if err := errors.Join(options.SetLogSeverityLevel(ort.LoggingLevelFatal), appendCUDA(options, number, false, none, nil)); err != nil {
 		return nil, err
 	}
 	d := &device{calls: c, number: number, thread: newThread()}

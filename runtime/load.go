@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -116,8 +115,8 @@ func (r *Runtime) load(name, path string, model io.ReaderAt, size int64, opts Se
 	if err := r.acquire(); err != nil {
 		return nil, err
 	}
-	start := func(opts SessionOptions) (session *ort.DynamicAdvancedSession, err error) {
-		options, err := r.sessionOptions(opts)
+	start := func(c Choices) (session *ort.DynamicAdvancedSession, err error) {
+		options, err := r.sessionOptions(opts, c)
 		if err != nil {
 			return nil, err
 		}
@@ -129,12 +128,12 @@ func (r *Runtime) load(name, path string, model io.ReaderAt, size int64, opts Se
 		return session, plain(err)
 	}
 	choices := r.choicesFor(info, opts.Replay)
-	session, err := start(opts.chosen(choices))
+	session, err := start(choices)
 	for _, one := range []Choices{NHWC, Graphs} {
 		if err != nil && choices.Has(one) { // nodes are control flow, or on the CPU
 			r.refuse(one, err.Error())
 			choices = choices.With(one, false)
-			session, err = start(opts.chosen(choices))
+			session, err = start(choices)
 		}
 	}
 	if err != nil {
@@ -153,26 +152,6 @@ func (r *Runtime) load(name, path string, model io.ReaderAt, size int64, opts Se
 	return s, nil
 }
 
-// chosen returns the options that CUDA's provider takes choices by. With the channels last, what it
-// cannot compute so would go to the CPU.
-func (o SessionOptions) chosen(c Choices) SessionOptions {
-	with := func(entries map[string]string, name string) map[string]string {
-		entries = maps.Clone(entries)
-		if entries == nil {
-			entries = make(map[string]string)
-		}
-		entries[name] = "1"
-		return entries
-	}
-	if c.Has(Graphs) {
-		o.CUDA = with(o.CUDA, "enable_cuda_graph")
-	}
-	if c.Has(NHWC) {
-		o.CUDA, o.Entries = with(o.CUDA, "prefer_nhwc"), with(o.Entries, "session.disable_cpu_ep_fallback")
-	}
-	return o
-}
-
 func nameList(infos []ValueInfo) []string {
 	list := make([]string, len(infos))
 	for i, v := range infos {
@@ -183,7 +162,7 @@ func nameList(infos []ValueInfo) []string {
 
 // sessionOptions are ONNX Runtime's options for opts. The caller destroys
 // them.
-func (r *Runtime) sessionOptions(opts SessionOptions) (_ *ort.SessionOptions, err error) {
+func (r *Runtime) sessionOptions(opts SessionOptions, c Choices) (_ *ort.SessionOptions, err error) {
 	if opts.Threads < 0 || opts.Optimization < OptimizeAll || opts.Optimization > OptimizeNone {
 		return nil, fmt.Errorf("session options: threads %d, optimization %d", opts.Threads, opts.Optimization)
 	}
@@ -210,11 +189,14 @@ func (r *Runtime) sessionOptions(opts SessionOptions) (_ *ort.SessionOptions, er
 	for key, entry := range opts.Entries {
 		err = errors.Join(err, o.AddSessionConfigEntry(key, entry))
 	}
+	if c.Has(NHWC) { // what cannot be computed so would go to the CPU
+		err = errors.Join(err, o.AddSessionConfigEntry("session.disable_cpu_ep_fallback", "1"))
+	}
 	if opts.Profile != "" {
 		err = errors.Join(err, o.EnableProfiling(opts.Profile))
 	}
 	if err == nil && r.info.Provider == CUDA {
-		r.guard(func() { err = appendCUDA(o, r.info.Device, r.info.TF32, opts.CUDA) })
+		r.guard(func() { err = appendCUDA(o, r.info.Device, r.info.TF32, c, opts.CUDA) })
 	}
 	if err == nil && r.info.Provider == WebGPU {
 		err = r.device.calls.append(o, *r.device.plugin, nil)

@@ -223,7 +223,7 @@ func tryCUDA(device int) (err error) {
 	if err := options.SetLogSeverityLevel(ort.LoggingLevelFatal); err != nil {
 		return plain(err)
 	}
-	if err := appendCUDA(options, device, false, nil); err != nil {
+	if err := appendCUDA(options, device, false, none, nil); err != nil {
 		return err
 	}
 	return tryConvolution(options)
@@ -260,7 +260,7 @@ func tryConvolution(options *ort.SessionOptions) error {
 // appendCUDA adds the CUDA provider to a session's options. Products stay in
 // float32 unless tf32 is wanted, and convolutions are chosen by rule, not by the
 // clock, so that runs agree with the CPU and with each other; more overrides.
-func appendCUDA(o *ort.SessionOptions, device int, tf32 bool, more map[string]string) error {
+func appendCUDA(o *ort.SessionOptions, device int, tf32 bool, c Choices, more map[string]string) error {
 	cuda, err := ort.NewCUDAProviderOptions()
 	if err != nil {
 		return plain(err)
@@ -274,6 +274,11 @@ func appendCUDA(o *ort.SessionOptions, device int, tf32 bool, more map[string]st
 	}
 	if tf32 {
 		settings["use_tf32"] = "1"
+	}
+	for one, name := range map[Choices]string{NHWC: "prefer_nhwc", Graphs: "enable_cuda_graph"} {
+		if c.Has(one) {
+			settings[name] = "1"
+		}
 	}
 	maps.Copy(settings, more)
 	if err := cuda.Update(settings); err != nil {

@@ -107,6 +107,9 @@ func (a *app) config() (runtime.Config, error) {
 	if a.graphs && p != runtime.CUDA && p != runtime.Auto {
 		return runtime.Config{}, usagef("--cuda-graphs with --provider %s, want cuda or auto", p)
 	}
+	if a.autotune && a.choices != "" {
+		return runtime.Config{}, usagef("--autotune and --choices %s exclude each other", a.choices)
+	}
 	if a.graphs {
 		choices = cmp.Or(choices, runtime.Elu).With(runtime.Graphs, true)
 	}

@@ -3,9 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -120,7 +118,9 @@ effective sample sizes of the energy and of pixels, in place of trace.json.`,
 			if err != nil {
 				return err
 			}
-			f.share = share
+			if f.share = share; a.autotune && !share.Part.Whole() {
+				return usagef("--autotune with --part, want --choices, the same for all parts")
+			}
 			return a.finishedPart(f.sample(cmd.Context(), a, cmd), share, f.out, f.asJSON)
 		},
 	}
@@ -219,10 +219,7 @@ func (f *sampleFlags) sample(ctx context.Context, a *app, cmd *cobra.Command) er
 
 // tune takes the choices of the chains on a device.
 func (f *sampleFlags) tune(ctx context.Context, a *app, m *ebm.Model, files langevin.Files, set langevin.Settings) error {
-	had, err := samples.ReadRecord(f.out)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
+	had, _ := samples.ReadRecord(f.out) // what is wrong with one is found when it is written
 	const steps = 50 // beside which what a group has once is little
 	set.Schedule.Steps, set.Updates, set.Watch = min(set.Schedule.Steps, steps), set.Updates[:min(len(set.Updates), steps)], samples.Watch{}
 	if set.Batch == 0 {
@@ -244,7 +241,7 @@ func (f *sampleFlags) tune(ctx context.Context, a *app, m *ebm.Model, files lang
 			return squares, err
 		}, func() { sampler.Close() }, nil
 	}
-	model := fmt.Sprintf("sample %v, with a memory %t", cmp.Or[any](m.Network, files.Hash()), files.Memory)
+	model := fmt.Sprintf("sample %v, with a memory %t", cmp.Or[any](m.Network, m.Name), files.Memory)
 	return a.tune(ctx, tuned{Tuning: bench.Tuning{Load: load}, had: had.Choices, model: model, batch: set.Batch, apart: !f.share.Part.Whole()})
 }
 

@@ -184,6 +184,9 @@ func (f *trainFlags) train(ctx context.Context, a *app, flags *pflag.FlagSet) er
 	if ranks != nil && ranks.Size() > 1 && f.time > 0 {
 		return usagef("--time %v, want --steps for %d ranks: they have clocks of their own", f.time, ranks.Size())
 	}
+	if ranks != nil && ranks.Size() > 1 && a.autotune {
+		return usagef("--autotune for %d ranks, want --choices, the same for all", ranks.Size())
+	}
 	s, file, data, err := f.settings(ctx, a, flags)
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ type tuned struct {
 	had   runtime.Choices // those of what goes on, "" where it begins
 	model string          // what is computed, in words
 	batch int
-	apart bool // others do parts of it elsewhere, so that this machine's memory does not count
+	apart bool // others do parts of it elsewhere, all in one form
 }
 
 // addAutotune adds the flag of commands that tune.
@@ -29,12 +29,6 @@ func (a *app) addAutotune(fs *pflag.FlagSet) {
 // tune gives the runtime the choices of a job: those of --choices, or those that it began with,
 // or those that --autotune finds, now or before.
 func (a *app) tune(ctx context.Context, t tuned) error {
-	if a.autotune && a.choices != "" {
-		return usagef("--autotune and --choices %s exclude each other", a.choices)
-	}
-	if a.autotune && t.apart {
-		return usagef("--autotune of a part of a job, want --choices, the same for all parts")
-	}
 	rt, err := a.runtime(ctx)
 	if err != nil || a.choices != "" {
 		return err

@@ -134,7 +134,8 @@ func (r *Runtime) choicesFor(model ModelInfo, replay bool) Choices {
 			replay = false
 		}
 	}
-	fixed := !slices.ContainsFunc(model.Inputs, func(v ValueInfo) bool { return slices.ContainsFunc(v.Shape, func(n int) bool { return n < 0 }) })
+	open := func(v ValueInfo) bool { return slices.Min(append(v.Shape, 0)) < 0 }
+	fixed := !slices.ContainsFunc(model.Inputs, open)
 	return c.With(Graphs, c.Has(Graphs) && replay).With(NHWC, c.Has(NHWC) && fixed)
 }
 

@@ -22,8 +22,8 @@ type tuned struct {
 
 // addAutotune adds the flag of commands that tune.
 func (a *app) addAutotune(fs *pflag.FlagSet) {
-	fs.BoolVar(&a.autotune, "autotune", false, "on a device, time the forms of the model (--choices) first, take the fastest and remember it for "+
-		"this device, model and batch")
+	fs.BoolVar(&a.autotune, "autotune", false, "on a device, time the forms of the model (--choices) first, take the fastest and remember "+
+		"it for this device, model and batch")
 }
 
 // tune gives the runtime the choices of a job: those of --choices, or those that it began with,

@@ -47,7 +47,8 @@ const (
 // Fastest begins with the choices of a runtime and makes, or takes back, one after another where
 // that is faster: each pair is run by turns, and the least time counts. What the provider does not
 // take, or computes otherwise, has the reason in its row. It returns the rows, two for each.
-func (t Tuning) Fastest(ctx context.Context, rt *runtime.Runtime, all []runtime.Choices) (best runtime.Choices, rows []Alternative, err error) {
+func (t Tuning) Fastest(ctx context.Context, rt *runtime.Runtime, all []runtime.Choices) (best runtime.Choices, rows []Alternative,
+	err error) {
 	best = rt.Info().Choices
 	for _, one := range all {
 		pair := []Alternative{{Choices: best}, {Choices: best.With(one, !best.Has(one))}}

@@ -172,7 +172,7 @@ func (m *Model) ExportOptions(k Kind, batch int) export.Options {
 	o := export.Options{Docs: valueDocs, Metadata: meta}
 	if k == SamplerKind && m.NoiseSeed != nil {
 		meta["noise"], meta["seed"] = "squares", fmt.Sprint(*m.NoiseSeed)
-		o.Count = &export.Counted{Input: "noise", Key: rng.SquaresKey(*m.NoiseSeed)}
+		o.Count = &export.Counted{Input: "noise", Key: rng.SquaresKey(*m.NoiseSeed, rng.SampleNoise, 0)}
 	}
 	if k == TrainKind && m.other() {
 		o.Docs = maps.Clone(valueDocs)

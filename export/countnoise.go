@@ -17,32 +17,38 @@ import (
 // The inputs of a model with counted noise.
 const (
 	SamplesInput = "samples" // int64 [N], the index of each sample, below 2^28
-	StepsInput   = "steps"   // int64 [K], the index of each step, below 2^16, where the model leaves K open
+	StepsInput   = "steps"   // int64 [K], the index of each step, below 2^16, where the model leaves K open; [1] of one step
 	KeyInput     = "key"     // int64 [1], the bits of the key, where the model has none of its own
 )
 
 // CountNoise makes a model draw one of its inputs by itself, as DrawNoise does, but from
 // counters: element i of the noise of a sample at a step is a function of the key, the
 // sample's index, the step's and i alone, whatever else is in the batch and in whatever
-// order batches come. In place of the input, which is [K N …], the model takes the samples'
-// indices, and the steps' where K is not fixed or one, and the key where that is 0, which is
-// none. A Scan over the input draws each step by itself.
+// order batches come. In place of the input, which is [K N …] or, of one step, [N …], the model
+// takes the samples' indices, and the steps' where K is not fixed or one, and the key where
+// that is 0, which is none. A Scan over the input draws each step by itself.
 //
 // The integers are those of [rng.Squares], bit for bit: words j and j + 2^19 of a sample and
 // step, both through operators that CUDA has for uint64. From each pair, Box and Muller's
 // transformation makes two normals, elements j and j + n/2 of n. Their last bits are those of
 // the device's logarithm, sine and cosine.
-func CountNoise(m *onnxpb.ModelProto, input string, key uint64) error {
+func CountNoise(m *onnxpb.ModelProto, o Counted) error {
+	input := o.Input
 	at := slices.IndexFunc(m.Graph.Input, func(v *onnxpb.ValueInfoProto) bool { return v.GetName() == input })
 	if at < 0 {
 		return wantedOfNoise(m, input, "there is no such input")
 	}
 	shape := m.Graph.Input[at].GetType().GetTensorType().GetShape().GetDim()
-	if len(shape) < 3 {
+	one := graph.Type{DType: tensor.Int64, Shape: graph.Dims(1)}
+	steps, fixed := one, 0 // where the model does not leave K open
+	if !o.Single && len(shape) > 0 {
+		steps, fixed, shape = ofIndices(shape[0]), int(shape[0].GetDimValue()), shape[1:]
+	}
+	if len(shape) < 2 {
 		return wantedOfNoise(m, input, "want steps, samples and elements")
 	}
 	each := 1
-	for _, d := range shape[2:] {
+	for _, d := range shape[1:] {
 		if d.GetDimValue() <= 0 {
 			return wantedOfNoise(m, input, "want samples of a fixed shape")
 		}
@@ -56,25 +62,25 @@ func CountNoise(m *onnxpb.ModelProto, input string, key uint64) error {
 			return wantedOfNoise(m, input, fmt.Sprintf("there is an input %q already", name))
 		}
 	}
-	c := &counting{graph: m.Graph, prefix: "counted_" + input + "_", steps: StepsInput, shape: shape[2:], each: each,
-		version: m.OpsetImport[0].GetVersion()}
-	c.scanned = slices.ContainsFunc(m.Graph.Node, func(n *onnxpb.NodeProto) bool {
-		return n.GetOpType() == "Scan" && slices.Contains(n.Input, input)
-	})
+	c := &counting{graph: m.Graph, prefix: "counted_" + input + "_", steps: StepsInput, shape: shape[1:], each: each,
+		version: m.OpsetImport[0].GetVersion(), single: o.Single}
 	var s *scanned
-	if c.scanned {
+	if slices.ContainsFunc(m.Graph.Node, func(n *onnxpb.NodeProto) bool {
+		return n.GetOpType() == "Scan" && slices.Contains(n.Input, input)
+	}) {
+		c.single = true
 		var err error
 		if s, err = findScanned(m, input); err != nil {
 			return err
 		}
 	}
-	given := shape[0].GetDimValue() < 2
+	given := fixed < 2
 	if !given {
 		c.steps = c.prefix + "steps"
-		m.Graph.Initializer = append(m.Graph.Initializer, tensorProto(c.steps, countUp(int(shape[0].GetDimValue()))))
+		m.Graph.Initializer = append(m.Graph.Initializer, tensorProto(c.steps, countUp(fixed)))
 	}
 	out := input
-	if c.scanned {
+	if s != nil {
 		s.remove(m.Graph)
 		out = s.slice.GetName()
 		s.scan.Input = append(s.scan.Input, c.steps)
@@ -84,14 +90,14 @@ func CountNoise(m *onnxpb.ModelProto, input string, key uint64) error {
 	} else {
 		m.Graph.Input = slices.Delete(m.Graph.Input, at, at+1)
 	}
-	m.Graph.Input = append(m.Graph.Input, valueInfo(SamplesInput, ofIndices(shape[1]), "the index of each sample"))
+	m.Graph.Input = append(m.Graph.Input, valueInfo(SamplesInput, ofIndices(shape[0]), "the index of each sample"))
 	if given {
-		m.Graph.Input = append(m.Graph.Input, valueInfo(StepsInput, ofIndices(shape[0]), "the index of each step"))
+		m.Graph.Input = append(m.Graph.Input, valueInfo(StepsInput, steps, "the index of each step"))
 	}
-	if key == 0 {
-		m.Graph.Input = append(m.Graph.Input, valueInfo(KeyInput, graph.Type{DType: tensor.Int64, Shape: graph.Dims(1)}, "the bits of the key"))
+	if o.Key == 0 {
+		m.Graph.Input = append(m.Graph.Input, valueInfo(KeyInput, one, "the bits of the key"))
 	}
-	c.normals(c.words(key), out)
+	c.normals(c.words(o.Key), out)
 	c.graph.Node = append(c.nodes, c.graph.Node...)
 	return nil
 }
@@ -102,7 +108,7 @@ type counting struct {
 	nodes   []*onnxpb.NodeProto
 	prefix  string
 	steps   string                               // the value with the steps' indices, or one of them in a Scan
-	scanned bool                                 // a Scan draws each step
+	single  bool                                 // one step is drawn, of [N …]
 	shape   []*onnxpb.TensorShapeProto_Dimension // of a sample
 	each    int                                  // its elements
 	version int64                                // of the default domain
@@ -142,7 +148,7 @@ func (c *counting) uint64s(v ...uint64) string {
 	return c.constant(t)
 }
 
-// words emits the words of Squares, two for each pair: [N …] for the step of a Scan, [K N …]
+// words emits the words of Squares, two for each pair: [N …] for one step, [K N …]
 // otherwise. The second half of each row is that of the counters from 2^19. ONNX has no
 // rotation that CUDA computes: halves are exchanged by a quotient and a product, whose bits do
 // not meet.
@@ -153,7 +159,7 @@ func (c *counting) words(key uint64) string {
 		return c.one("Mul", []string{whole, c.uint64s(unit)})
 	}
 	sample, step := of(SamplesInput, rng.SquaresCounter(1, 0, 0)), of(c.steps, rng.SquaresCounter(0, 1, 0))
-	if !c.scanned {
+	if !c.single {
 		step = c.one("Unsqueeze", []string{step, c.ints(1)})
 	}
 	row := c.one("Unsqueeze", []string{c.one("Add", []string{sample, step}), c.ints(-1)})
@@ -202,7 +208,7 @@ func (c *counting) normals(words, out string) {
 		both = c.one("Slice", []string{both, c.ints(0), c.ints(int64(c.each)), c.ints(-1)})
 	}
 	dims := []int64{0} // as it is
-	if !c.scanned {
+	if !c.single {
 		dims = append(dims, 0)
 	}
 	for _, d := range c.shape {

@@ -160,6 +160,17 @@ func TestCountNoiseWithoutScan(t *testing.T) {
 	delete(in, "scale")
 	in[export.KeyInput] = tensor.Of([]int64{countedKey}, 1)
 	testkit.SameBits(t, "noise with a key from outside", tensor.Data[float32](testkit.Run(t, keyed, in)["drawn"]), tensor.Data[float32](want))
+
+	// Without steps, one is drawn.
+	f = g.New("sum")
+	x = f.Input("x", tensor.Float32, g.Batch(3, 5))
+	f.Output("drawn", g.Add(f.Input("momentum", tensor.Float32, x.Shape()), x))
+	single := session(t, rt, model(t, f, export.Options{Count: &export.Counted{Input: "momentum", Single: true}}))
+	for k := range 6 {
+		in[export.StepsInput] = countFrom(2+k, 1)
+		got := tensor.Data[float32](testkit.Run(t, single, in)["drawn"])
+		testkit.SameBits(t, "noise of one step", got, tensor.Data[float32](want)[k*len(got):][:len(got)])
+	}
 }
 
 // The noise is standard normal, and neither neighbours nor samples nor steps are correlated.

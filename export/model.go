@@ -58,8 +58,9 @@ type Options struct {
 // Counted says which input a model draws from counters, and under which key, such as
 // [rng.SquaresKey] makes; 0 makes the key an input too.
 type Counted struct {
-	Input string
-	Key   uint64
+	Input  string
+	Key    uint64
+	Single bool // the input is [N …], of one step, and not [K N …]
 }
 
 // Model returns the ONNX model of g. The error is a *graph.Error when an
@@ -101,7 +102,7 @@ func Model(g *graph.Graph, o Options) (*onnxpb.ModelProto, error) {
 		return nil, fmt.Errorf("export %s: %w", g.Name(), err)
 	}
 	if o.Count != nil {
-		if err := CountNoise(m, o.Count.Input, o.Count.Key); err != nil {
+		if err := CountNoise(m, *o.Count); err != nil {
 			return nil, fmt.Errorf("export: %w", err)
 		}
 	}

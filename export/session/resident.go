@@ -19,8 +19,9 @@ import (
 // the key.
 type Fixed func(model string, batch int, counted bool, form Form) ([]byte, error)
 
-// FixedOf returns Fixed of graphs, which make one step in a run where they have K.
-func FixedOf(graphs map[string]func() *graph.Graph) Fixed {
+// FixedOf returns Fixed of graphs, which make one step in a run where they have K, and take
+// their noise in an input.
+func FixedOf(noise export.Counted, graphs map[string]func() *graph.Graph) Fixed {
 	return func(model string, batch int, counted bool, form Form) ([]byte, error) {
 		var g *graph.Graph
 		if err := graph.Catch(func() { g = graphs[model]() }); err != nil {
@@ -28,7 +29,7 @@ func FixedOf(graphs map[string]func() *graph.Graph) Fixed {
 		}
 		o := form.In(export.Options{Sizes: map[string]int{"N": batch, "K": 1}, Unroll: true})
 		if counted {
-			o.Count = &export.Counted{Input: "noise"}
+			o.Count = &noise
 		}
 		return export.Bytes(g, o)
 	}

@@ -213,7 +213,7 @@ func (c *chainGroup) run(ctx context.Context, start func(chain int, dst []float3
 	if c.done == c.set.Distributions {
 		return nil
 	}
-	numbers := hmc.NewNumbers(c.layout, c.source, c.first(), 0, c.used)
+	numbers := c.kernel.Numbers(c.layout, c.source, c.first(), 0, c.used, c.set.Distributions)
 	numbers.Jitter = hmc.Jitter(c.set.Leapfrog)
 	if resumed {
 		c.chains, err = c.kernel.Resume(c.state, numbers)

@@ -53,7 +53,7 @@ func (e *Estimator) pilot(ctx context.Context) ([]float64, error) {
 			dst[j] = float32(e.set.Reference.Mean + e.set.Reference.Sigma*float64(n))
 		}
 	}
-	numbers := hmc.NewNumbers(e.layout, e.source, firstPilot, 0, e.layout.Size)
+	numbers := e.kernel.Numbers(e.layout, e.source, firstPilot, 0, e.layout.Size, pilotFirst+len(places)*pilotMoves)
 	numbers.Jitter = hmc.Jitter(e.set.Leapfrog)
 	chains, err := e.kernel.Start(ctx, x, numbers)
 	if err != nil {

@@ -3,6 +3,7 @@ package hmc
 import (
 	"context"
 	"errors"
+	"maps"
 
 	"ebm/export/session"
 	"ebm/models/tensor"
@@ -41,7 +42,7 @@ func (k *Kernel) Start(ctx context.Context, x *tensor.Tensor, n *Numbers) (_ *Ch
 		return nil, err
 	}
 	first := c.Bind(k.state, nil, map[string]*tensor.Tensor{"energy": s.Energy, "reference": s.Reference, "score": s.Score})
-	if err = c.Upload(x); err == nil {
+	if err = c.Upload(append(n.momentum.Once, x)...); err == nil {
 		err = first.Run(ctx)
 	}
 	if err != nil {
@@ -56,7 +57,7 @@ func (k *Kernel) Resume(s State, n *Numbers) (*Chains, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.Upload(s.X, s.Energy, s.Reference, s.Score); err != nil {
+	if err := c.Upload(append(n.momentum.Once, s.X, s.Energy, s.Reference, s.Score)...); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
@@ -65,19 +66,20 @@ func (k *Kernel) Resume(s State, n *Numbers) (*Chains, error) {
 // place ties the model of a transition to a state.
 func (k *Kernel) place(s State, n *Numbers) (*Chains, error) {
 	size := s.X.Shape()[0]
-	trajectory, err := k.transition(size)
+	trajectory, err := k.transition(size, n.momentum.Counted)
 	if err != nil {
 		return nil, err
 	}
 	one := func(n int) *tensor.Tensor { return tensor.New(tensor.Float32, n) }
 	c := &Chains{energy: one(1), reference: one(1), change: one(size), probability: one(size)}
 	state := map[string]*tensor.Tensor{"x": s.X, "energy": s.Energy, "reference": s.Reference, "score": s.Score}
-	if c.Resident, err = session.Place(k.rt, state); err != nil {
+	if c.Resident, err = session.Place(k.rt, state, n.momentum.Once...); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	in := map[string]*tensor.Tensor{
-		"momentum": n.momentum, "uniform": n.uniform, "step_size": n.stepSize, "energy_weight": c.energy, "reference_weight": c.reference,
+		"uniform": n.uniform, "step_size": n.stepSize, "energy_weight": c.energy, "reference_weight": c.reference,
 	}
+	maps.Copy(in, n.momentum.In)
 	c.move = c.Bind(trajectory, in, map[string]*tensor.Tensor{"change": c.change, "probability": c.probability})
 	return c, nil
 }

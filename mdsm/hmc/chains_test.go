@@ -16,14 +16,20 @@ import (
 // TestDevices compares transitions by the models of devices, for which sessions on the CPU
 // stand, with those of the files: the same up to rounding; and those of one device with those
 // of three, of chains that were kept and go on, and of a transition that is taken back and made again.
+// Where the model draws the momenta, they are others than the host's, and as much a chain's own.
 func TestDevices(t *testing.T) {
 	n := energy.ResNet{Net: "res6", Channels: 1, Dim: 4, Size: 16}
-	for _, leapfrog := range []int{1, 3} {
+	for _, c := range []struct {
+		leapfrog int
+		counts   bool
+	}{{1, false}, {3, false}, {3, true}} {
+		leapfrog := c.leapfrog
 		files, err := NewFiles(n, energy.Init(n, rng.New(3)), mdsm.Reference{Mean: 0.5, Sigma: 1}, leapfrog)
 		if err != nil {
 			t.Fatal(err)
 		}
-		run := func(rt *runtime.Runtime, device, interrupted bool) State {
+		const many = 1<<44 + 1<<20 // of the indices of reverse chains
+		run := func(rt *runtime.Runtime, first uint64, device, interrupted bool) State {
 			t.Helper()
 			k, err := Load(rt, files)
 			if err != nil {
@@ -31,10 +37,11 @@ func TestDevices(t *testing.T) {
 			}
 			if device {
 				k.device = session.NewModels(rt, files.Fixed)
+				k.device.Counts = c.counts
 			}
 			t.Cleanup(func() { k.Close() })
 			l := k.Layout(0)
-			numbers := NewNumbers(l, rng.New(8), 0, 0, l.Size)
+			numbers := k.Numbers(l, rng.New(8), first, 0, l.Size, 5)
 			c, err := k.Start(t.Context(), l.New(), numbers)
 			if err != nil {
 				t.Fatal(err)
@@ -68,15 +75,20 @@ func TestDevices(t *testing.T) {
 			}
 			return s
 		}
-		host, one := run(testkit.Open(t, 1), false, false), run(testkit.Open(t, 1), true, false)
-		three, again := run(testkit.OpenDevices(t, 3), true, false), run(testkit.Open(t, 1), true, true)
+		host, one := run(testkit.Open(t, 1), many, false, false), run(testkit.Open(t, 1), many, true, false)
+		three, again := run(testkit.OpenDevices(t, 3), many, true, false), run(testkit.Open(t, 1), many, true, true)
 		for i, want := range one.parts() {
-			name := fmt.Sprintf("%d leapfrog steps, part %d", leapfrog, i)
-			if off := testkit.Apart(want, host.parts()[i]); !(off < 1e-4) {
+			name := fmt.Sprintf("%d leapfrog steps, counted %t, part %d", leapfrog, c.counts, i)
+			if off := testkit.Apart(want, host.parts()[i]); off < 1e-4 == c.counts {
 				t.Errorf("%s differs by %g from the host's", name, off)
 			}
 			testkit.SameBits(t, name+", three devices", tensor.Data[float32](three.parts()[i]), tensor.Data[float32](want))
 			testkit.SameBits(t, name+", interrupted", tensor.Data[float32](again.parts()[i]), tensor.Data[float32](want))
+		}
+		later := run(testkit.Open(t, 1), many+3, true, false)
+		size := one.X.Shape()[0]
+		if off := testkit.Apart(later.X.Rows(0, size-3), one.X.Rows(3, size)); !(off < 1e-5) {
+			t.Errorf("chains at other places differ by %g", off)
 		}
 		if off := testkit.Apart(one.X, tensor.New(tensor.Float32, one.X.Shape()...)); !(off > 0.1) {
 			t.Error("chains did not move")

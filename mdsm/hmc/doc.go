@@ -11,9 +11,9 @@
 // # Random numbers
 //
 // Trajectory t of chain i takes its momentum from package rng's numbers
-// (Momentum, i, t), and from (Accept, i, t) the uniform number of its decision
-// and a second one that jitters its step size: for more than one leapfrog step, h
-// is drawn uniformly between ½ and 1½ times the step size, which keeps
+// (Momentum, i, t), on a device that draws it from its Squares of the same, and from
+// (Accept, i, t) the uniform number of its decision and a second one that jitters its
+// step size: for more than one leapfrog step, h is drawn uniformly between ½ and 1½ times the step size, which keeps
 // trajectories from closing on themselves (Neal 2011, section 3.2). A chain therefore does not
 // depend on the others (see package parallel).
 //

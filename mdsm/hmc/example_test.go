@@ -31,7 +31,7 @@ func Example() {
 	check(err)
 	defer kernel.Close()
 	layout := kernel.Layout(0)
-	numbers := hmc.NewNumbers(layout, rng.New(1), 0, 0, layout.Size)
+	numbers := kernel.Numbers(layout, rng.New(1), 0, 0, layout.Size, 20)
 	chains, err := kernel.Start(ctx, layout.New(), numbers) // every chain at 0
 	check(err)
 	defer chains.Close()

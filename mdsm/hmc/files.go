@@ -33,13 +33,16 @@ func NewFiles(n energy.Network, w energy.Weights, r mdsm.Reference, leapfrog int
 	if err != nil {
 		return f, err
 	}
-	f.Fixed = session.FixedOf(map[string]func() *graph.Graph{"trajectory": func() *graph.Graph { return trajectory }})
+	f.Fixed = session.FixedOf(momentumInput(), map[string]func() *graph.Graph{"trajectory": func() *graph.Graph { return trajectory }})
 	if f.State, err = export.Bytes(state, export.Options{}); err != nil {
 		return f, err
 	}
 	f.Trajectory, err = export.Bytes(trajectory, export.Options{})
 	return f, err
 }
+
+// momentumInput is where the model of the trajectory takes its momenta.
+func momentumInput() export.Counted { return export.Counted{Input: "momentum", Single: true} }
 
 // Hash returns the SHA-256 of the files, in hexadecimal.
 func (f Files) Hash() string {

@@ -56,15 +56,17 @@ func TestAdapterInPlainFormulas(t *testing.T) {
 
 func TestNumbers(t *testing.T) {
 	l := parallel.Layout{Shape: []int{3}, Size: 5, Workers: 1}
-	n := NewNumbers(l, rng.New(8), 100, 1, 4)
+	k := &Kernel{}
+	n := k.Numbers(l, rng.New(8), 100, 1, 4, 8)
 	n.Jitter = 0.5
 	n.Draw(7, func(place int) float64 { return float64(place) })
+	momentum := func(n *Numbers) []float32 { return tensor.Data[float32](n.momentum.In["momentum"]) }
 	// A chain's numbers are its own, wherever it is.
-	moved := NewNumbers(l, rng.New(8), 98, 3, 4)
+	moved := k.Numbers(l, rng.New(8), 98, 3, 4, 8)
 	moved.Jitter = 0.5
 	moved.Draw(7, func(int) float64 { return 1 })
 	for j := range 3 {
-		if tensor.Data[float32](n.momentum)[1*3+j] != tensor.Data[float32](moved.momentum)[3*3+j] {
+		if momentum(n)[1*3+j] != momentum(moved)[3*3+j] {
 			t.Error("the momentum of chain 101 depends on its place")
 		}
 	}

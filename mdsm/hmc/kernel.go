@@ -67,12 +67,13 @@ func (k *Kernel) Close() error {
 	return errors.Join(errs...)
 }
 
-// transition returns the model of a transition of so many chains.
-func (k *Kernel) transition(size int) (*runtime.Session, error) {
+// transition returns the model of a transition of so many chains, which draws the momenta
+// itself where they are counted.
+func (k *Kernel) transition(size int, counted bool) (*runtime.Session, error) {
 	if k.device == nil {
 		return k.trajectory, nil
 	}
-	return k.device.Session("trajectory", size, false, runtime.SessionOptions{})
+	return k.device.Session("trajectory", size, counted, runtime.SessionOptions{})
 }
 
 // Layout says how chains are cut into groups, see parallel.NewLayout.

@@ -1,6 +1,7 @@
 package hmc
 
 import (
+	"ebm/export/session"
 	"ebm/models/rng"
 	"ebm/models/tensor"
 	"ebm/runtime/parallel"
@@ -25,33 +26,27 @@ type Numbers struct {
 	// Metropolis: with one leapfrog step it is Langevin dynamics, eq. (8).
 	Always bool
 
-	momentum, uniform, stepSize *tensor.Tensor
-
-	source rng.Source
-	each   int
-	first  uint64 // index of the chain at place 0
-	lo, hi int    // the places in use
+	momentum          *session.Noise
+	uniform, stepSize *tensor.Tensor
 }
 
-// NewNumbers returns the numbers of a group whose place 0 has the chain first.
-// Places outside [lo, hi) are not in use: their momentum and step size stay 0, so
-// that they rest.
-func NewNumbers(l parallel.Layout, source rng.Source, first uint64, lo, hi int) *Numbers {
-	return &Numbers{
-		momentum: l.New(), uniform: tensor.New(tensor.Float32, l.Size), stepSize: tensor.New(tensor.Float32, l.Size),
-		source: source, each: l.Each(), first: first, lo: lo, hi: hi,
-	}
+// Numbers returns the numbers of a group whose place 0 has the chain first, for so many
+// trajectories. Places outside [lo, hi) are not in use: their step size stays 0, so that
+// they rest.
+func (k *Kernel) Numbers(l parallel.Layout, source rng.Source, first uint64, lo, hi, trajectories int) *Numbers {
+	momentum := k.device.Noise(session.Draws{Source: source, Purpose: rng.Momentum, Shape: append([]int{l.Size}, l.Shape...),
+		First: first, Lo: lo, Hi: hi, Steps: trajectories}, momentumInput())
+	return &Numbers{momentum: momentum, uniform: tensor.New(tensor.Float32, l.Size), stepSize: tensor.New(tensor.Float32, l.Size)}
 }
 
 // Draw draws the numbers of trajectory t; h has the wanted step size of the chain at
 // each place.
 func (n *Numbers) Draw(t int, h func(place int) float64) {
-	momentum, uniform, sizes := tensor.Data[float32](n.momentum), tensor.Data[float32](n.uniform), tensor.Data[float32](n.stepSize)
+	uniform, sizes, d := tensor.Data[float32](n.uniform), tensor.Data[float32](n.stepSize), n.momentum.Draws
+	n.momentum.Step(t)
 	var u [2]float32
-	for place := n.lo; place < n.hi; place++ {
-		chain := n.first + uint64(place)
-		n.source.Normal(momentum[place*n.each:(place+1)*n.each], rng.Momentum, chain, uint32(t))
-		n.source.Uniform(u[:], rng.Accept, chain, uint32(t))
+	for place := d.Lo; place < d.Hi; place++ {
+		d.Source.Uniform(u[:], rng.Accept, d.First+uint64(place), uint32(t))
 		if uniform[place] = u[0]; n.Always {
 			uniform[place] = -1 // below any probability
 		}

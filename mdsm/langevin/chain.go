@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"ebm/export"
+	"ebm/export/session"
 	"ebm/mdsm"
 	"ebm/mdsm/samples"
 	"ebm/models/rng"
@@ -102,7 +102,7 @@ func (s *Sampler) chain(ctx context.Context, p *plan, group int, stage progress.
 		return nil, err
 	}
 	if s.device != nil {
-		if c.on, err = place(s.device, c.state, s.sigma0, c.counters()); err != nil {
+		if c.on, err = place(s.device, c.state, s.sigma0, c.device.Noise(c.draws(rng.SampleNoise), noiseInput())); err != nil {
 			return nil, fmt.Errorf("samples %d to %d: %w", c.index(lo), c.index(hi)-1, err)
 		}
 		defer c.on.Close()
@@ -194,13 +194,10 @@ func (c *chain) places(x *tensor.Tensor, end int) *tensor.Tensor {
 		append([]int{end - c.lo}, c.plan.shape...)...)
 }
 
-// normal fills the wanted places of dst, a tensor's elements [rows …].
-func (c *chain) normal(dst []float32, purpose rng.Purpose, step int) {
-	each := tensor.Volume(c.plan.shape)
-	for place := c.lo; place < c.hi; place++ {
-		at := (place - c.base) * each
-		c.source.Normal(dst[at:at+each], purpose, uint64(c.index(place)), uint32(step))
-	}
+// draws says what the wanted places take at random.
+func (c *chain) draws(purpose rng.Purpose) session.Draws {
+	return session.Draws{Source: c.source, Purpose: purpose, Shape: append([]int{c.rows}, c.plan.shape...), First: uint64(c.index(c.base)),
+		Lo: c.lo - c.base, Hi: c.hi - c.base, Steps: len(c.updates)}
 }
 
 // start sets x to where chains begin, at the mean or at given points, with noise.
@@ -213,7 +210,7 @@ func (c *chain) start(noise int) {
 		c.memory = tensor.New(tensor.Float32, size...)
 	}
 	values, each := tensor.Data[float32](c.x), tensor.Volume(c.plan.shape)
-	c.normal(values, rng.SampleStart, noise)
+	c.draws(rng.SampleStart).Normal(values, noise)
 	mean, sigma := float32(c.Start.Mean), float32(c.Start.Sigma)
 	for place := c.lo; place < c.hi; place++ {
 		point := c.Start.point(c.index(place))
@@ -276,7 +273,7 @@ func (c *chain) steps(ctx context.Context, at, n int) error {
 	}
 	noise := tensor.New(tensor.Float32, append([]int{n}, c.x.Shape()...)...)
 	for k := range n {
-		c.normal(tensor.Data[float32](noise)[k*c.x.Len():(k+1)*c.x.Len()], rng.SampleNoise, at+k)
+		c.draws(rng.SampleNoise).Normal(tensor.Data[float32](noise)[k*c.x.Len():], at+k)
 	}
 	next, energy, err := c.side(ctx, noise, c.updates[at:at+n])
 	if err != nil {
@@ -295,26 +292,9 @@ func (c *chain) steps(ctx context.Context, at, n int) error {
 // not watched, come to the host: they say whether x is still finite.
 const looksEvery = 50
 
-// counters returns what a device draws the group's noise from, nil where the host draws it:
-// where the device lacks the operators, or a counter has no room for so many samples, steps or
-// elements.
-func (c *chain) counters() *counters {
-	first := c.index(c.base)
-	if !c.device.Counts || first+c.rows > 1<<rng.SquaresSampleBits || len(c.updates) > 1<<rng.SquaresStepBits ||
-		tensor.Volume(c.plan.shape) > 1<<rng.SquaresWordBits {
-		return nil
-	}
-	return &counters{key: rng.SquaresKey(c.source.Seed()), first: first}
-}
-
 // stepOnDevice makes step at.
 func (c *chain) stepOnDevice(ctx context.Context, at int) error {
-	if noise := c.on.noise["noise"]; noise != nil {
-		c.normal(tensor.Data[float32](noise), rng.SampleNoise, at)
-	} else {
-		tensor.Data[int64](c.on.noise[export.StepsInput])[0] = int64(at)
-	}
-	if err := c.on.step(ctx, c.updates[at]); err != nil {
+	if err := c.on.step(ctx, at, c.updates[at]); err != nil {
 		return fmt.Errorf("samples %d to %d, step %d: %w", c.index(c.lo), c.index(c.hi)-1, at, err)
 	}
 	if c.seen == nil && (at+1)%looksEvery != 0 {

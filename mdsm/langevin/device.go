@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 
-	"ebm/export"
 	"ebm/export/session"
 	"ebm/mdsm"
 	"ebm/models/tensor"
@@ -22,35 +21,17 @@ type resident struct {
 	steps  *session.Bound
 	jumps  *session.Bound // nil until the first
 
-	noise                      map[string]*tensor.Tensor // the inputs that noise is made of: itself, or counters
+	noise                      *session.Noise
 	stepSize, temperature, row *tensor.Tensor
 	energy                     *tensor.Tensor // before the last step, on the device
 	clean, cleanEnergy         *tensor.Tensor // of the last jump
 }
 
-// counters are what a model draws the noise of a batch of chains from.
-type counters struct {
-	key   uint64
-	first int // the index of the first chain's sample
-}
-
-// inputs makes the inputs of a model that draws the noise of n chains.
-func (c counters) inputs(n int) map[string]*tensor.Tensor {
-	samples := tensor.New(tensor.Int64, n)
-	for i := range n {
-		tensor.Data[int64](samples)[i] = int64(c.first + i)
-	}
-	return map[string]*tensor.Tensor{
-		export.SamplesInput: samples, export.StepsInput: tensor.New(tensor.Int64, 1), export.KeyInput: tensor.Of([]int64{int64(c.key)}, 1),
-	}
-}
-
-// place moves chains to the device. Their noise is drawn there from counters, unless those are
-// nil.
-func place(models *session.Models, at state, sigma0 float64, from *counters) (_ *resident, err error) {
+// place moves chains to the device.
+func place(models *session.Models, at state, sigma0 float64, noise *session.Noise) (_ *resident, err error) {
 	n := at.x.Shape()[0]
 	r := &resident{
-		models: models, sigma0: sigma0, state: at, stepSize: tensor.New(tensor.Float32, 1),
+		models: models, sigma0: sigma0, state: at, noise: noise, stepSize: tensor.New(tensor.Float32, 1),
 		temperature: tensor.New(tensor.Float32, 1), row: tensor.New(tensor.Float32, 1, mdsm.Coefficients),
 		energy: tensor.New(tensor.Float32, 1, n), clean: tensor.New(tensor.Float32, at.x.Shape()...), cleanEnergy: tensor.New(tensor.Float32, n),
 	}
@@ -59,13 +40,7 @@ func place(models *session.Models, at state, sigma0 float64, from *counters) (_ 
 			err = errors.Join(err, r.Close())
 		}
 	}()
-	moving, first := map[string]*tensor.Tensor{"x": at.x}, []*tensor.Tensor{at.x}
-	if from != nil {
-		r.noise = from.inputs(n)
-		first = append(first, r.noise[export.SamplesInput], r.noise[export.KeyInput])
-	} else {
-		r.noise = map[string]*tensor.Tensor{"noise": tensor.New(tensor.Float32, append([]int{1}, at.x.Shape()...)...)}
-	}
+	moving, first := map[string]*tensor.Tensor{"x": at.x}, append([]*tensor.Tensor{at.x}, noise.Once...)
 	if at.memory != nil {
 		moving["memory"] = at.memory
 		if at.hidden == nil { // the model of chains with a memory wants a mask
@@ -98,16 +73,17 @@ func (r *resident) bind(n int) error {
 	case r.state.hidden != nil:
 		name, in["hidden"] = "inpaint", r.state.hidden
 	}
-	maps.Copy(in, r.noise)
-	step, err := r.models.Session(name, n, r.noise["noise"] == nil, runtime.SessionOptions{Replay: true})
+	maps.Copy(in, r.noise.In)
+	step, err := r.models.Session(name, n, r.noise.Counted, runtime.SessionOptions{Replay: true})
 	if err == nil {
 		r.steps = r.Bind(step, in, map[string]*tensor.Tensor{"energy": r.energy})
 	}
 	return err
 }
 
-// step makes one update with the noise that r.noise has or makes.
-func (r *resident) step(ctx context.Context, u mdsm.Update) error {
+// step makes step at, an update.
+func (r *resident) step(ctx context.Context, at int, u mdsm.Update) error {
+	r.noise.Step(at)
 	tensor.Data[float32](r.stepSize)[0], tensor.Data[float32](r.temperature)[0] = float32(u.StepSize), float32(u.Temperature)
 	copy(tensor.Data[float32](r.row), u.Row(r.sigma0))
 	return r.steps.Run(ctx)

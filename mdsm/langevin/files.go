@@ -138,9 +138,12 @@ func anyBatch(n energy.Network) bool {
 	return ok && slices.Contains([]energy.Activation{"", energy.ELU, energy.ReLU}, net.Activation)
 }
 
+// noiseInput is where the models of Fixed take their noise.
+func noiseInput() export.Counted { return export.Counted{Input: "noise"} }
+
 // fixed returns Files.Fixed of a network.
 func fixed(n energy.Network, w energy.Weights, sigma0 float64) session.Fixed {
-	return session.FixedOf(map[string]func() *graph.Graph{
+	return session.FixedOf(noiseInput(), map[string]func() *graph.Graph{
 		"sampler":        func() *graph.Graph { return mdsm.SamplerGraph(n, w) },
 		"inpaint":        func() *graph.Graph { return mdsm.InpaintGraph(n, w, sigma0) },
 		"updates":        func() *graph.Graph { return mdsm.UpdatesGraph(n, w) },

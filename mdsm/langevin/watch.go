@@ -78,7 +78,7 @@ func (c *chain) acceptance(ctx context.Context, at int, clean, energy *tensor.Te
 	share := u.StepSize * u.StepSize / (2 * c.sigma0 * c.sigma0)
 	kick := u.StepSize * math.Sqrt(u.Temperature)
 	noise := make([]float32, c.x.Len())
-	c.normal(noise, rng.SampleNoise, at)
+	c.draws(rng.SampleNoise).Normal(noise, at)
 	next := c.x.Clone()
 	x, d, y := tensor.Data[float32](c.x), tensor.Data[float32](clean), tensor.Data[float32](next)
 	for i := range y {

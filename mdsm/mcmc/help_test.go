@@ -116,7 +116,7 @@ func moves(t testing.TB, s *Sampler, x *tensor.Tensor, steps int, h float64, jit
 		in := l.New()
 		used := min(l.Size, n-first)
 		copy(tensor.Data[float32](in), tensor.Data[float32](x)[first*each:(first+used)*each])
-		numbers := hmc.NewNumbers(l, rng.New(21), uint64(first), 0, used)
+		numbers := s.kernel.Numbers(l, rng.New(21), uint64(first), 0, used, steps)
 		numbers.Jitter, numbers.Always = jitter, always
 		chains, err := s.kernel.Start(t.Context(), in, numbers)
 		if err != nil {

@@ -182,7 +182,7 @@ type group struct {
 }
 
 func (g *group) run(ctx context.Context, stage progress.Stage, number int, states samples.States) (Chains, error) {
-	numbers := hmc.NewNumbers(g.layout, rng.New(g.Seed), uint64(g.first), g.lo, g.hi)
+	numbers := g.kernel.Numbers(g.layout, rng.New(g.Seed), uint64(g.first), g.lo, g.hi, g.Transitions())
 	numbers.Jitter, numbers.Always = hmc.Jitter(g.Leapfrog), g.Method == Langevin
 	if err := g.begin(ctx, numbers); err != nil {
 		return Chains{}, err

@@ -25,10 +25,13 @@ func NewFiles(n energy.Network, w energy.Weights, a *Operator, sigma0 float64) (
 	if err := graph.Catch(func() { g = Graph(n, w, a, sigma0) }); err != nil {
 		return f, err
 	}
-	f.Fixed = session.FixedOf(map[string]func() *graph.Graph{"restore": func() *graph.Graph { return g }})
+	f.Fixed = session.FixedOf(noiseInput(), map[string]func() *graph.Graph{"restore": func() *graph.Graph { return g }})
 	f.Chain, err = export.Bytes(g, export.Options{})
 	return f, err
 }
+
+// noiseInput is where [Graph] takes its noise.
+func noiseInput() export.Counted { return export.Counted{Input: "noise"} }
 
 func hash(file []byte) string {
 	return fmt.Sprintf("%x", sha256.Sum256(file))

@@ -24,9 +24,11 @@ type group struct {
 	first, used int
 	x, memory   *tensor.Tensor
 	measured    *tensor.Tensor
+	draws       session.Draws
 	in          map[string]*tensor.Tensor // what updates take besides: noise, updates, parts
 
 	on     *session.Resident // where x and memory are, nil for the host
+	noise  *session.Noise    // of a device
 	step   *session.Bound
 	energy *tensor.Tensor // before the last update, on the device
 }
@@ -35,6 +37,8 @@ type group struct {
 func (r *run) chains(ctx context.Context, first, used int, stage progress.Stage) (*tensor.Tensor, error) {
 	x, measured := r.start(first, used)
 	g := &group{run: r, first: first, used: used, x: x, memory: r.layout.New(), measured: measured}
+	g.draws = session.Draws{Source: r.source, Purpose: rng.SampleNoise, Shape: x.Shape(), First: uint64(first), Hi: used,
+		Steps: len(r.updates)}
 	// Bounds the noise to 16 MB.
 	most := min(max((1<<22)/(r.layout.Size*r.layout.Each()), 1), looksEvery)
 	if r.device != nil {
@@ -63,25 +67,27 @@ func (r *run) chains(ctx context.Context, first, used int, stage progress.Stage)
 
 // place moves the chains to the device.
 func (g *group) place() (err error) {
-	g.energy = tensor.New(tensor.Float32, 1, g.layout.Size)
-	g.on, err = g.device.Place(map[string]*tensor.Tensor{"x": g.x, "memory": g.memory}, g.measured, g.energy)
+	g.energy, g.noise = tensor.New(tensor.Float32, 1, g.layout.Size), g.device.Noise(g.draws, noiseInput())
+	g.on, err = g.device.Place(map[string]*tensor.Tensor{"x": g.x, "memory": g.memory},
+		append(g.noise.Once, g.measured, g.energy)...)
 	if err != nil {
 		return err
 	}
-	model, err := g.device.Session("restore", g.layout.Size, false, runtime.SessionOptions{})
+	model, err := g.device.Session("restore", g.layout.Size, g.noise.Counted, runtime.SessionOptions{})
 	if err != nil {
 		return err
 	}
 	g.in = g.inputs(1)
 	all := maps.Clone(g.in)
 	all["measured"] = g.measured
+	maps.Copy(all, g.noise.In)
 	g.step = g.on.Bind(model, all, map[string]*tensor.Tensor{"energy": g.energy})
-	return g.on.Upload(g.x, g.memory, g.measured)
+	return g.on.Upload(append(g.noise.Once, g.x, g.memory, g.measured)...)
 }
 
 // move makes n updates after done.
 func (g *group) move(ctx context.Context, done, n int) error {
-	if g.in == nil || g.in["noise"].Shape()[0] != n {
+	if g.in == nil || g.in["updates"].Shape()[0] != n {
 		g.in = g.inputs(n)
 	}
 	g.fill(done, n)
@@ -111,21 +117,24 @@ func (g *group) check(of *tensor.Tensor, done int) error {
 }
 
 // inputs are what n updates take besides where chains are.
-func (r *run) inputs(n int) map[string]*tensor.Tensor {
-	return map[string]*tensor.Tensor{
-		"noise":   tensor.New(tensor.Float32, append([]int{n, r.layout.Size}, r.op.shape...)...),
+func (g *group) inputs(n int) map[string]*tensor.Tensor {
+	in := map[string]*tensor.Tensor{
 		"updates": tensor.New(tensor.Float32, n, mdsm.Coefficients),
-		"parts":   tensor.New(tensor.Float32, n, parts, r.op.Rank()),
+		"parts":   tensor.New(tensor.Float32, n, parts, g.op.Rank()),
 	}
+	if g.on == nil {
+		in["noise"] = tensor.New(tensor.Float32, append([]int{n}, g.draws.Shape...)...)
+	}
+	return in
 }
 
 // fill sets the inputs of n updates after done.
 func (g *group) fill(done, n int) {
-	each, noise := g.layout.Each(), tensor.Data[float32](g.in["noise"])
-	for k := range n {
-		for place := range g.used {
-			at := (k*g.layout.Size + place) * each
-			g.source.Normal(noise[at:at+each], rng.SampleNoise, uint64(g.first+place), uint32(done+k))
+	if g.on != nil {
+		g.noise.Step(done)
+	} else {
+		for k := range n {
+			g.draws.Normal(tensor.Data[float32](g.in["noise"])[k*g.x.Len():], done+k)
 		}
 	}
 	copy(tensor.Data[float32](g.in["updates"]), g.rows[done*mdsm.Coefficients:])

@@ -188,7 +188,8 @@ func TestSameBits(t *testing.T) {
 
 // TestDevices compares chains that stay on a device with those of the host, for an update with
 // a memory and without: the same up to rounding, and the same bits on one device and on
-// three, which the CPU plays.
+// three, which the CPU plays. With noise that the model draws, samples are others, and the same in
+// any batch.
 func TestDevices(t *testing.T) {
 	const sigma0 = 0.1
 	n, w := testkit.Network(8, 16, 1)
@@ -216,6 +217,17 @@ func TestDevices(t *testing.T) {
 	}
 	three := run(samplerOn(t, testkit.OpenDevices(t, 3), n, w, a, sigma0, true))
 	testkit.SameBits(t, "three devices", tensor.Data[float32](three), tensor.Data[float32](one))
+
+	counting := samplerOn(t, testkit.Open(t, 2), n, w, a, sigma0, true)
+	counting.device.Counts = true
+	counted := run(counting)
+	if off := testkit.Apart(counted, one); off < 1e-2 {
+		t.Errorf("samples of counted noise are those of the host's, %g apart", off)
+	}
+	set.Batch = 7
+	if off := testkit.Apart(run(counting), counted); !(off < 1e-5) {
+		t.Errorf("samples of counted noise differ by %g in another batch", off)
+	}
 
 	diverging := set
 	diverging.Updates = eq8(1e30, nil, looksEvery+9)

@@ -26,7 +26,7 @@ const (
 	ChainStart  Purpose = 18 // where chains inside a training step begin; sample: position in the batch, step: training step
 	ChainNoise  Purpose = 19 // noise of these chains; sample: position in the batch, step: training step
 	Measure     Purpose = 20 // noise of measurements; sample: picture
-	Key         Purpose = 21 // keys of Squares; sample: half of the key
+	Key         Purpose = 21 // keys of Squares; sample: block, purpose and half, see SquaresKey
 	Neighbour   Purpose = 22 // x's of the data that posterior weights are over
 	Origin      Purpose = 23 // noise that transport begins at; sample: position in the batch, step: training step
 	Swap        Purpose = 24 // swaps of parallel tempering; sample: index of the sample, step: round and pair

@@ -19,12 +19,14 @@ func Squares(counter, key uint64) uint32 {
 	return uint32((x*x + z) >> 32)
 }
 
-// SquaresKey returns the key of a seed, in the form that the paper asks for: sixteen
+// SquaresKey returns the key of a seed for what one purpose draws for one block of samples:
+// a counter has room for 2^28 of them. It has the form that the paper asks for: sixteen
 // hexadecimal digits without a zero, no digit twice in either half, and the last one odd.
-func SquaresKey(seed uint64) uint64 {
+func SquaresKey(seed uint64, p Purpose, block uint64) uint64 {
 	var key uint64
-	for half := range 2 {
-		digits := New(seed).Permutation(15, Key, uint64(half))[:8]
+	for half := range uint64(2) {
+		// Of sampling's first block these are the numbers 0 and 1.
+		digits := New(seed).Permutation(15, Key, block<<9|uint64(p^SampleNoise)<<1|half)[:8]
 		if half == 1 {
 			// The last digit is the first odd one of the half; of eight different digits from 1 to 15
 			// one is odd at least, since there are seven even ones.

@@ -29,12 +29,13 @@ func TestSquaresKnownAnswers(t *testing.T) {
 // Keys have the form that the generator's paper asks for, and seeds keys of their own.
 func TestSquaresKey(t *testing.T) {
 	seen := map[uint64]uint64{}
-	for seed := range uint64(3_000) {
-		key := SquaresKey(seed)
+	for i := range uint64(9_000) {
+		seed, p, block := i/9, []Purpose{SampleNoise, Momentum, Init}[i%3], []uint64{0, 1, 1 << 20}[i/3%3]
+		key := SquaresKey(seed, p, block)
 		if other, again := seen[key]; again {
-			t.Fatalf("seeds %d and %d have one key %#x", other, seed, key)
+			t.Fatalf("cases %d and %d have one key %#x", other, i, key)
 		}
-		seen[key] = seed
+		seen[key] = i
 		for half := range 2 {
 			var digits uint16
 			for i := range 8 {
@@ -49,7 +50,7 @@ func TestSquaresKey(t *testing.T) {
 			t.Fatalf("seed %d: key %#x is even", seed, key)
 		}
 	}
-	if got, want := SquaresKey(1), uint64(0x85cd73912ea4c3db); got != want {
+	if got, want := SquaresKey(1, SampleNoise, 0), uint64(0x85cd73912ea4c3db); got != want {
 		t.Errorf("the key of seed 1 is %#x, want %#x: keys of seeds never change", got, want)
 	}
 }
@@ -75,7 +76,7 @@ func TestSquaresDistribution(t *testing.T) {
 		"last":    func(i uint64) uint64 { return SquaresCounter(1<<28-1-i, 2699, 1<<19+767) },
 	}
 	for _, seed := range []uint64{0, 12345} {
-		key := SquaresKey(seed)
+		key := SquaresKey(seed, SampleNoise, 0)
 		for name, counter := range lines {
 			what := fmt.Sprintf("seed %d, %s", seed, name)
 			var bytes [4][256]float64

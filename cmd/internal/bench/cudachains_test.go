@@ -15,8 +15,11 @@ import (
 	"ebm/models/tensor"
 )
 
-// A restoration sends x, memory and measurements once, and at each update its noise, and
-// coefficients that are those of all chains; it fetches samples.
+// once is what models that draw their noise take once: the samples' indices and the key.
+const once = 8*128 + 8
+
+// A restoration sends x, memory and measurements once, and at each update its number and
+// coefficients, which are those of all chains; it fetches samples.
 func TestCUDARestoration(t *testing.T) {
 	rt := cuda(t)
 	const group, updates = 128, 7
@@ -47,11 +50,11 @@ func TestCUDARestoration(t *testing.T) {
 		t.Fatal(err)
 	}
 	x, rank := uint64(4*group*tensor.Volume(n.InputShape())), uint64(4*a.Rank())
-	crosses(t, rt, "restoration", run, 2*x+group*rank+updates*(x+4*mdsm.Coefficients+5*rank), x)
+	crosses(t, rt, "restoration", run, 2*x+group*rank+once+updates*(8+4*mdsm.Coefficients+5*rank), x)
 }
 
-// A transition of MALA and of Hamiltonian Monte Carlo sends a momentum, a number in [0, 1) and a
-// step size of each chain and two weights, and fetches what became of each; x is sent once, and
+// A transition of MALA and of Hamiltonian Monte Carlo sends a number in [0, 1) and a step size of
+// each chain, two weights and its number, and fetches what became of each; x is sent once, and
 // comes with a draw and its energies. Annealed importance sampling fetches both energies too.
 func TestCUDATransitions(t *testing.T) {
 	rt := cuda(t)
@@ -59,7 +62,7 @@ func TestCUDATransitions(t *testing.T) {
 	n := energy.ResNet{Net: "res6", Channels: 1, Dim: 4, Size: 8}
 	weights := energy.Init(n, rng.New(1))
 	x := uint64(4 * group * tensor.Volume(n.InputShape()))
-	up, down := x+2*4*group+2*4, uint64(2*4*group)
+	up, down := uint64(2*4*group+2*4+8), uint64(2*4*group)
 	for _, method := range []mcmc.Method{mcmc.MALA, mcmc.HMC} {
 		set := mcmc.Default(method, 3)
 		set.Anneal, set.Warmup, set.Thin, set.Draws, set.Leapfrog = nil, transitions-draws, 1, draws, 1
@@ -80,7 +83,7 @@ func TestCUDATransitions(t *testing.T) {
 			t.Fatal(err)
 		}
 		// Energies come at the start and with draws, twice: before and by the jump.
-		crosses(t, rt, string(method), run, x+transitions*up, 4*group+transitions*down+draws*(x+2*4*group))
+		crosses(t, rt, string(method), run, x+once+transitions*up, 4*group+transitions*down+draws*(x+2*4*group))
 	}
 
 	set := ais.Cheap()
@@ -103,5 +106,5 @@ func TestCUDATransitions(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := uint64(set.Distributions)
-	crosses(t, rt, "annealed importance sampling", run, x+(m-1)*up, (m-1)*down+m*2*4*group)
+	crosses(t, rt, "annealed importance sampling", run, x+once+(m-1)*up, (m-1)*down+m*2*4*group)
 }

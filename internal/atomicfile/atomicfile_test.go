@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"ebm/internal/files"
 )
@@ -229,6 +230,26 @@ func TestDirWithoutExchange(t *testing.T) {
 	wantNames(t, filepath.Join(path, "sub"), "new")
 }
 
+// leftover makes what a killed process left of the file at path, long ago.
+func leftover(t *testing.T, path string) {
+	t.Helper()
+	path = temporary(path, partialSuffix)
+	if err := os.WriteFile(path, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	age(t, path)
+}
+
+// age makes a leftover two hours old: younger ones stay on Windows, where they may have
+// a writer without a lock.
+func age(t *testing.T, path string) {
+	t.Helper()
+	old := time.Now().Add(-2 * time.Hour)
+	if err := os.Chtimes(path, old, old); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestClean(t *testing.T) {
 	dir := t.TempDir()
 	if err := Clean(filepath.Join(dir, "none")); err != nil {
@@ -241,18 +262,18 @@ func TestClean(t *testing.T) {
 	}
 	make("kept")
 	make(".hidden")
-	make(".b.partial~")                                      // no random part: not ours
-	make("plain.abc.partial~")                               // no leading dot: not ours
-	make(filepath.Base(temporary("kept", partialSuffix)))    // crashed before its rename
+	make(".b.partial~")        // no random part: not ours
+	make("plain.abc.partial~") // no leading dot: not ours
+	partial := temporary(filepath.Join(dir, "kept"), partialSuffix)
+	make(filepath.Base(partial))                             // crashed before its rename
 	make(filepath.Base(temporary("kept", replacedSuffix)))   // crashed before its removal
 	make(filepath.Base(temporary("lost.x", replacedSuffix))) // crashed between two renames
 	make(filepath.Base(temporary("kept", removedSuffix)))    // crashed while it was removed
+	age(t, partial)
 	if err := WriteFile(filepath.Join(dir, "file"), nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(temporary(filepath.Join(dir, "file"), partialSuffix), nil, 0o666); err != nil {
-		t.Fatal(err)
-	}
+	leftover(t, filepath.Join(dir, "file"))
 	writing, err := Create(filepath.Join(dir, "live"))
 	if err != nil {
 		t.Fatal(err)
@@ -275,13 +296,13 @@ func TestClean(t *testing.T) {
 func TestWritersCleanTheirName(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"a", "b"} {
-		if err := os.WriteFile(temporary(filepath.Join(dir, name), partialSuffix), nil, 0o666); err != nil {
-			t.Fatal(err)
-		}
+		leftover(t, filepath.Join(dir, name))
 	}
-	if err := os.MkdirAll(filepath.Join(temporary(filepath.Join(dir, "d"), partialSuffix), "sub"), 0o777); err != nil {
+	folder := temporary(filepath.Join(dir, "d"), partialSuffix)
+	if err := os.MkdirAll(filepath.Join(folder, "sub"), 0o777); err != nil {
 		t.Fatal(err)
 	}
+	age(t, folder)
 	first, err := Create(filepath.Join(dir, "a")) // two at once
 	if err != nil {
 		t.Fatal(err)
@@ -372,9 +393,11 @@ func TestKilledWriter(t *testing.T) {
 	if got := read(t, path); got != "old" {
 		t.Errorf("file holds %q, want the old content", got)
 	}
-	if got := names(t, dir); len(got) != 2 {
-		t.Errorf("folder holds %q, want the file and a leftover", got)
+	got := names(t, dir)
+	if len(got) != 2 {
+		t.Fatalf("folder holds %q, want the file and a leftover", got)
 	}
+	age(t, filepath.Join(dir, got[0]))
 	if err := Clean(dir); err != nil {
 		t.Fatal(err)
 	}

@@ -66,7 +66,7 @@ func makeTemporary(path string) (tmp string, release func(), err error) {
 func moveDir(tmp, path string, exchange func(a, b string) error) error {
 	parent := filepath.Dir(path)
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		if err := os.Rename(tmp, path); err != nil {
+		if err := rename(tmp, path); err != nil {
 			return err
 		}
 		return syncDir(parent)
@@ -78,11 +78,11 @@ func moveDir(tmp, path string, exchange func(a, b string) error) error {
 		return os.RemoveAll(tmp)
 	}
 	old := temporary(path, replacedSuffix)
-	if err := os.Rename(path, old); err != nil {
+	if err := rename(path, old); err != nil {
 		return err
 	}
-	if err := os.Rename(tmp, path); err != nil {
-		return errors.Join(err, os.Rename(old, path))
+	if err := rename(tmp, path); err != nil {
+		return errors.Join(err, rename(old, path))
 	}
 	if err := syncDir(parent); err != nil {
 		return err
@@ -119,7 +119,7 @@ func syncTree(root string) error {
 func Remove(path string) error {
 	path = filepath.Clean(path)
 	old := temporary(path, removedSuffix)
-	err := os.Rename(path, old)
+	err := rename(path, old)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -206,7 +206,7 @@ func clean(dir, entry string) error {
 	case kind == "":
 		return nil
 	case kind == replacedSuffix && !Exists(filepath.Join(dir, name)):
-		return os.Rename(path, filepath.Join(dir, name))
+		return rename(path, filepath.Join(dir, name))
 	case kind == partialSuffix:
 		return removeDead(path)
 	}

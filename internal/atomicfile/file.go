@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	goruntime "runtime"
 	"strings"
 	"syscall"
+	"time"
 
 	"ebm/internal/files"
 )
@@ -73,7 +75,7 @@ func (f *File) Commit() error {
 		err = f.Close()
 	}
 	if err == nil {
-		err = os.Rename(f.Name(), f.path)
+		err = rename(f.Name(), f.path)
 	}
 	if err == nil && goruntime.GOOS != "windows" {
 		err = f.Close()
@@ -84,6 +86,20 @@ func (f *File) Commit() error {
 	}
 	f.done = true
 	return syncDir(filepath.Dir(f.path))
+}
+
+// rename gives a file or folder another name. On Windows it is refused while another
+// process, a reader or one that looks for leftovers, has either open: that is for
+// moments, and is waited for, five seconds at most.
+func rename(from, to string) error {
+	const sharingViolation = syscall.Errno(32) // ERROR_SHARING_VIOLATION
+	for begin := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		err := os.Rename(from, to)
+		busy := goruntime.GOOS == "windows" && (errors.Is(err, fs.ErrPermission) || errors.Is(err, sharingViolation))
+		if !busy || time.Since(begin) > 5*time.Second {
+			return err
+		}
+	}
 }
 
 // Abort closes and removes the temporary file. What is at the path stays.

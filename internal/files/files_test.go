@@ -22,6 +22,9 @@ func TestOpenWantsFiles(t *testing.T) {
 	if err := errors.Join(os.WriteFile(plain, []byte("abc"), 0o666), os.Symlink(plain, link)); err != nil {
 		t.Skip(err)
 	}
+	if _, err := os.Stat(link); err != nil {
+		t.Skip("links are made, and not followed: ", err) // by wine
+	}
 	for _, path := range []string{plain, link} {
 		if b, err := ReadFile(path); err != nil || string(b) != "abc" {
 			t.Errorf("%s: %q, error %v", path, b, err)

@@ -1,17 +1,19 @@
 """Training steps written by `ebm training-step` beside PyTorch eager, by turns, on four networks with AdamW.
 
     pip install torch torchvision onnx onnxruntime numpy
-    python steps.py EBM [--threads N] [--rounds N] [--only NAME…]
+    python steps.py EBM [--threads N] [--rounds N] [--only NAME…] [--fit]
 
 A step is the loss, its gradient by every weight and the update, over the same batch. PyTorch runs in its better memory
 format of two, and with the faster of its fused and foreach AdamW. The file runs in ONNX Runtime's Python package, with
 weights and moments handed from output to input without a copy, and with the two settings of `session` that keep memory
-small. Memory is what a process of its own
+small. With --fit the program trains the network itself, by `ebm fit` over the same number of examples at a time: a step
+is then a tenth of ten, with the reading of examples, as the run's metrics have it. Memory is what a process of its own
 has at most above what it has before its first step. Run it on a machine that does nothing else.
 """
 
 import argparse
 import copy
+import json
 import os
 import pathlib
 import re
@@ -107,6 +109,22 @@ class Ours:
         return float(out["loss"].numpy()[0])
 
 
+class Fit:
+    """`ebm fit` of a network: each step is a run of 31, of which the least time over ten is taken."""
+
+    def __init__(self, program, folder, module, loss, x, target, threads):
+        export(copy.deepcopy(module), x, folder / "model.onnx")
+        np.savez(folder / "examples.npz", x=torch.cat([x] * 4).numpy(), target=torch.cat([target] * 4).numpy())
+        self.command = [program, "fit", folder / "model.onnx", "--data", folder / "examples.npz", "--loss", loss, "--optimizer", "adamw", "--batch", str(len(x)),
+                        "--steps", "31", "--threads", str(threads), "--validation", "0.25", "--quiet", "--out"]
+
+    def seconds(self):
+        with tempfile.TemporaryDirectory() as run:
+            subprocess.run([*self.command, run + "/run"], check=True, capture_output=True)
+            lines = [json.loads(line) for line in pathlib.Path(run, "run/metrics.jsonl").read_text().splitlines()]
+        return min(1 / line["steps_per_second"] for line in lines if line.get("step", 0) > 10 and "steps_per_second" in line)
+
+
 def memory():
     return int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path("/proc/self/status").read_text())[1]) / 1024
 
@@ -134,6 +152,7 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", nargs="*")
+    parser.add_argument("--fit", action="store_true", help="time `ebm fit` in place of the file in ONNX Runtime's Python package")
     parser.add_argument("--side", choices=["ours", "theirs"], help=argparse.SUPPRESS)
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
@@ -142,28 +161,29 @@ def main():
     onnxruntime.create_and_register_allocator(processor, onnxruntime.OrtArenaCfg(0, 1, -1, -1))
     if a.side:
         return side(a, a.only[0])
-    print("| network | ours, ms | PyTorch, ms | ratio | memory of ours, MB | PyTorch's | first loss off by |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    columns = ["network", "ours, ms", "PyTorch, ms", "ratio", *([] if a.fit else ["memory of ours, MB", "PyTorch's", "first loss off by"])]
+    print("|", " | ".join(columns), "|")
+    print("| ---", "| ---: " * (len(columns) - 1) + "|")
     for name, module, loss, ebms, x, target in networks():
         if a.only and name not in a.only:
             continue
         with tempfile.TemporaryDirectory() as folder:
-            ours = Ours(a.program, pathlib.Path(folder), module, ebms, x, target, a.threads)
+            ours = (Fit if a.fit else Ours)(a.program, pathlib.Path(folder), module, ebms, x, target, a.threads)
             layouts = (torch.contiguous_format, torch.channels_last) if x.dim() == 4 else (torch.contiguous_format,)
             theirs = [Theirs(module, loss, x, target, layout, fused) for layout in layouts for fused in (True, False)]
             if name == "vit":
                 theirs[0].module.eval()  # no dropout either way: its rate is 0
-            apart = abs(ours.step() / theirs[0].step() - 1)
+            apart = None if a.fit else abs(ours.step() / theirs[0].step() - 1)
             own, their = [], [[] for _ in theirs]
             for _ in range(a.rounds):
                 for t, times in zip(theirs, their):
                     times.append(timed(t.step))
-                own.append(timed(ours.step))
+                own.append(ours.seconds() if a.fit else timed(ours.step))
         best = min(their, key=min)
-        used = [float(subprocess.run([sys.executable, __file__, a.program, "--side", s, "--only", name, "--threads", str(a.threads)],
+        used = [] if a.fit else [float(subprocess.run([sys.executable, __file__, a.program, "--side", s, "--only", name, "--threads", str(a.threads)],
                                      check=True, capture_output=True, text=True).stdout) for s in ("ours", "theirs")]
         cells = [f"{1000 * min(own):.1f} ({1000 * statistics.median(own):.1f})", f"{1000 * min(best):.1f} ({1000 * statistics.median(best):.1f})",
-                 f"{min(best) / min(own):.2f}", f"{used[0]:.0f}", f"{used[1]:.0f}", f"{apart:.1e}"]
+                 f"{min(best) / min(own):.2f}", *(f"{u:.0f}" for u in used), *([] if a.fit else [f"{apart:.1e}"])]
         print("|", " | ".join([name, *cells]), "|", flush=True)
 
 

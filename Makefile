@@ -166,7 +166,8 @@ device-test-webgpu:
 	[ -d $(DEVICE_DIR)/cache/ebm/onnxruntime/*-webgpu ] || $(DEVICE_DIR)/ebm runtime install --provider webgpu; \
 	[ -n "$$VK_DRIVER_FILES" ] || . $(DEVICE_DIR)/vulkan/env; \
 	$(DEVICE_DIR)/ebm runtime info --provider webgpu; \
-	go test -tags device -count 1 -timeout 30m -v -run '^TestDevice|^TestAutoTakes' ./runtime ./cmd/ebm
+	go test -tags device -count 1 -timeout 30m -v -run '^TestDevice|^TestAutoTakes' ./runtime ./cmd/ebm; \
+	EBM_TEST_DEVICE=webgpu go test -count 1 -timeout 30m -v -run '^TestCount|^TestDevices' ./export ./mdsm/langevin ./mdsm/restore ./mdsm/hmc
 
 # deploy/Containerfile built and run by buildah, which is installed where it is missing (as
 # root), on stand-ins for its base images, since no registry is asked.

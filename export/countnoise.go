@@ -1,7 +1,6 @@
 package export
 
 import (
-	bin "encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -16,9 +15,9 @@ import (
 
 // The inputs of a model with counted noise.
 const (
-	SamplesInput = "samples" // int64 [N], the index of each sample, below 2^28
-	StepsInput   = "steps"   // int64 [K], the index of each step, below 2^16, where the model leaves K open; [1] of one step
-	KeyInput     = "key"     // int64 [1], the bits of the key, where the model has none of its own
+	SamplesInput = "samples" // int64 [N] as the others, or int32 (Counted.Halves); the index of each sample, below 2^28
+	StepsInput   = "steps"   // [K], the index of each step, below 2^16, where the model leaves K open; [1] of one step
+	KeyInput     = "key"     // [1], or [2] the lower first; the bits of the key, where the model has none of its own
 )
 
 // CountNoise makes a model draw one of its inputs by itself, as DrawNoise does, but from
@@ -29,7 +28,7 @@ const (
 // that is 0, which is none. A Scan over the input draws each step by itself.
 //
 // The integers are those of [rng.Squares], bit for bit: words j and j + 2^19 of a sample and
-// step, both through operators that CUDA has for uint64. From each pair, Box and Muller's
+// step, both through operators that CUDA has for uint64, or WebGPU for uint32. From each pair, Box and Muller's
 // transformation makes two normals, elements j and j + n/2 of n. Their last bits are those of
 // the device's logarithm, sine and cosine.
 func CountNoise(m *onnxpb.ModelProto, o Counted) error {
@@ -39,10 +38,11 @@ func CountNoise(m *onnxpb.ModelProto, o Counted) error {
 		return wantedOfNoise(m, input, "there is no such input")
 	}
 	shape := m.Graph.Input[at].GetType().GetTensorType().GetShape().GetDim()
-	one := graph.Type{DType: tensor.Int64, Shape: graph.Dims(1)}
-	steps, fixed := one, 0 // where the model does not leave K open
+	ofKey := o.KeyBits(o.Key)
+	index := ofKey.DType()
+	steps, fixed := graph.Type{DType: index, Shape: graph.Dims(1)}, 0 // where the model does not leave K open
 	if !o.Single && len(shape) > 0 {
-		steps, fixed, shape = ofIndices(shape[0]), int(shape[0].GetDimValue()), shape[1:]
+		steps, fixed, shape = indices(index, shape[0]), int(shape[0].GetDimValue()), shape[1:]
 	}
 	if len(shape) < 2 {
 		return wantedOfNoise(m, input, "want steps, samples and elements")
@@ -63,7 +63,7 @@ func CountNoise(m *onnxpb.ModelProto, o Counted) error {
 		}
 	}
 	c := &counting{graph: m.Graph, prefix: "counted_" + input + "_", steps: StepsInput, shape: shape[1:], each: each,
-		version: m.OpsetImport[0].GetVersion(), single: o.Single}
+		version: m.OpsetImport[0].GetVersion(), single: o.Single, halves: o.Halves, done: make(map[string]string)}
 	var s *scanned
 	if slices.ContainsFunc(m.Graph.Node, func(n *onnxpb.NodeProto) bool {
 		return n.GetOpType() == "Scan" && slices.Contains(n.Input, input)
@@ -77,7 +77,11 @@ func CountNoise(m *onnxpb.ModelProto, o Counted) error {
 	given := fixed < 2
 	if !given {
 		c.steps = c.prefix + "steps"
-		m.Graph.Initializer = append(m.Graph.Initializer, tensorProto(c.steps, countUp(fixed)))
+		all := make([]int64, fixed)
+		for i := range all {
+			all[i] = int64(i)
+		}
+		m.Graph.Initializer = append(m.Graph.Initializer, tensorProto(c.steps, o.Integers(all...)))
 	}
 	out := input
 	if s != nil {
@@ -86,16 +90,17 @@ func CountNoise(m *onnxpb.ModelProto, o Counted) error {
 		s.scan.Input = append(s.scan.Input, c.steps)
 		s.count.I = proto.Int64(s.count.GetI() + 1)
 		c.graph, c.steps = s.body, c.prefix+"step"
-		s.body.Input = append(s.body.Input, valueInfo(c.steps, ofIndices(), ""))
+		s.body.Input = append(s.body.Input, valueInfo(c.steps, indices(index), ""))
 	} else {
 		m.Graph.Input = slices.Delete(m.Graph.Input, at, at+1)
 	}
-	m.Graph.Input = append(m.Graph.Input, valueInfo(SamplesInput, ofIndices(shape[0]), "the index of each sample"))
+	m.Graph.Input = append(m.Graph.Input, valueInfo(SamplesInput, indices(index, shape[0]), "the index of each sample"))
 	if given {
 		m.Graph.Input = append(m.Graph.Input, valueInfo(StepsInput, steps, "the index of each step"))
 	}
 	if o.Key == 0 {
-		m.Graph.Input = append(m.Graph.Input, valueInfo(KeyInput, one, "the bits of the key"))
+		m.Graph.Input = append(m.Graph.Input,
+			valueInfo(KeyInput, graph.Type{DType: index, Shape: graph.Dims(ofKey.Len())}, "the bits of the key"))
 	}
 	c.normals(c.words(o.Key), out)
 	c.graph.Node = append(c.nodes, c.graph.Node...)
@@ -109,6 +114,9 @@ type counting struct {
 	prefix  string
 	steps   string                               // the value with the steps' indices, or one of them in a Scan
 	single  bool                                 // one step is drawn, of [N …]
+	halves  bool                                 // there are no integers of 64 bits
+	wide    string                               // 2³², which exchanges halves of those
+	done    map[string]string                    // values that are there, by what they are
 	shape   []*onnxpb.TensorShapeProto_Dimension // of a sample
 	each    int                                  // its elements
 	version int64                                // of the default domain
@@ -140,68 +148,23 @@ func (c *counting) float(v float64) string {
 
 func (c *counting) ints(v ...int64) string { return c.constant(tensorProto("", tensor.Of(v, len(v)))) }
 
-func (c *counting) uint64s(v ...uint64) string {
-	t := &onnxpb.TensorProto{DataType: proto.Int32(int32(onnxpb.TensorProto_UINT64)), Dims: []int64{int64(len(v))}}
-	for _, n := range v {
-		t.RawData = bin.LittleEndian.AppendUint64(t.RawData, n)
-	}
-	return c.constant(t)
-}
-
-// words emits the words of Squares, two for each pair: [N …] for one step, [K N …]
-// otherwise. The second half of each row is that of the counters from 2^19. ONNX has no
-// rotation that CUDA computes: halves are exchanged by a quotient and a product, whose bits do
-// not meet.
-func (c *counting) words(key uint64) string {
-	const wide = 1 << 32
-	of := func(name string, unit uint64) string {
-		whole := c.one("Cast", []string{name}, intAttr("to", int(onnxpb.TensorProto_UINT64)))
-		return c.one("Mul", []string{whole, c.uint64s(unit)})
-	}
-	sample, step := of(SamplesInput, rng.SquaresCounter(1, 0, 0)), of(c.steps, rng.SquaresCounter(0, 1, 0))
-	if !c.single {
-		step = c.one("Unsqueeze", []string{step, c.ints(1)})
-	}
-	row := c.one("Unsqueeze", []string{c.one("Add", []string{sample, step}), c.ints(-1)})
-	var places []uint64
-	for lane := range uint64(2) {
-		for j := range uint64(c.pairs()) {
-			places = append(places, lane<<(rng.SquaresWordBits-1)|j)
-		}
-	}
-	counters := c.one("Add", []string{row, c.uint64s(places...)})
-
-	k, exchange := "", c.uint64s(wide)
-	if key == 0 {
-		k = c.one("Cast", []string{KeyInput}, intAttr("to", int(onnxpb.TensorProto_UINT64)))
-	} else {
-		k = c.uint64s(key)
-	}
-	y := c.one("Mul", []string{counters, k})
-	z := c.one("Add", []string{y, k})
-	x := y
-	for _, w := range []string{y, z, y} {
-		x = c.one("Add", []string{c.one("Mul", []string{x, x}), w})
-		x = c.one("Add", []string{c.one("Div", []string{x, exchange}), c.one("Mul", []string{x, exchange})})
-	}
-	x = c.one("Add", []string{c.one("Mul", []string{x, x}), z})
-	return c.one("Div", []string{x, exchange})
-}
-
 // normals emits the value out: normals made of the words, as many in each row as a sample
 // has elements, and in its shape.
 func (c *counting) normals(words, out string) {
 	f := c.one("Cast", []string{words}, intAttr("to", int(onnxpb.TensorProto_FLOAT)))
 	lanes := []string{c.prefix + "radius_word", c.prefix + "angle_word"}
-	halves := []*onnxpb.AttributeProto{intAttr("axis", -1)}
-	if c.version >= 18 { // which wants to be told
-		halves = append(halves, intAttr("num_outputs", len(lanes)))
-	}
-	c.emit("Split", []string{f}, lanes, halves...)
+	c.split(f, lanes)
 	// (w + ½)/2³² is never 0, so that the logarithm is finite.
 	part := c.one("Add", []string{c.one("Mul", []string{lanes[0], c.float(0x1p-32)}), c.float(0x1p-33)})
-	radius := c.one("Sqrt", []string{c.one("Mul", []string{c.one("Log", []string{part}), c.float(-2)})})
+	square := c.one("Mul", []string{c.one("Log", []string{part}), c.float(-2)})
+	if c.halves { // the logarithm of 1 may be a little more than 0
+		square = c.one("Abs", []string{square})
+	}
+	radius := c.one("Sqrt", []string{square})
 	angle := c.one("Mul", []string{lanes[1], c.float(2 * math.Pi * 0x1p-32)})
+	if c.halves { // WebGPU's sines are good from −π to π alone
+		radius, angle = c.one("Neg", []string{radius}), c.one("Add", []string{angle, c.float(-math.Pi)})
+	}
 	both := c.one("Concat", []string{c.one("Mul", []string{radius, c.one("Cos", []string{angle})}),
 		c.one("Mul", []string{radius, c.one("Sin", []string{angle})})}, intAttr("axis", -1))
 	if c.each%2 == 1 {
@@ -217,18 +180,18 @@ func (c *counting) normals(words, out string) {
 	c.emit("Reshape", []string{both, c.ints(dims...)}, []string{out})
 }
 
-// countUp returns 0, 1, … n−1.
-func countUp(n int) *tensor.Tensor {
-	t := tensor.New(tensor.Int64, n)
-	for i := range tensor.Data[int64](t) {
-		tensor.Data[int64](t)[i] = int64(i)
+// split emits two halves of x along its last axis.
+func (c *counting) split(x string, into []string) {
+	halves := []*onnxpb.AttributeProto{intAttr("axis", -1)}
+	if c.version >= 18 { // which wants to be told
+		halves = append(halves, intAttr("num_outputs", len(into)))
 	}
-	return t
+	c.emit("Split", []string{x}, into, halves...)
 }
 
-// ofIndices returns the type of indices along dimensions of a model's input.
-func ofIndices(dims ...*onnxpb.TensorShapeProto_Dimension) graph.Type {
-	t := graph.Type{DType: tensor.Int64}
+// indices returns the type of indices along dimensions of a model's input.
+func indices(dtype tensor.DType, dims ...*onnxpb.TensorShapeProto_Dimension) graph.Type {
+	t := graph.Type{DType: dtype}
 	for _, d := range dims {
 		if n := d.GetDimValue(); n > 0 {
 			t.Shape = append(t.Shape, graph.Const(int(n)))

@@ -15,12 +15,13 @@ import (
 	g "ebm/models/graph"
 	"ebm/models/rng"
 	"ebm/models/tensor"
+	"ebm/runtime"
 )
 
 const countedKey = 0x3bc8bca4d301945b
 
 // counted is a model that adds counted noise of K steps to x and gives the noise and its words.
-func counted(t *testing.T, steps g.Dim, shape ...int) *onnxpb.ModelProto {
+func counted(t *testing.T, halves bool, steps g.Dim, shape ...int) *onnxpb.ModelProto {
 	t.Helper()
 	body := g.New("walk")
 	x := body.Input("x", tensor.Float32, g.Batch(shape...))
@@ -35,7 +36,7 @@ func counted(t *testing.T, steps g.Dim, shape ...int) *onnxpb.ModelProto {
 	out := g.Scan(body, []*g.Node{start}, []*g.Node{noises, f.Input("scale", tensor.Float32, g.Shape{steps})})
 	f.Output("x_next", out[0])
 	f.Output("drawn", out[1])
-	m := model(t, f, export.Options{Count: &export.Counted{Input: "noise", Key: countedKey}})
+	m := model(t, f, export.Options{Count: &export.Counted{Input: "noise", Key: countedKey, Halves: halves}})
 
 	// The words are what the normals are made of: the operand of the cast to float.
 	for _, scan := range m.Graph.Node {
@@ -65,12 +66,12 @@ func counted(t *testing.T, steps g.Dim, shape ...int) *onnxpb.ModelProto {
 	return m
 }
 
-func countFrom(from, n int) *tensor.Tensor {
-	t := tensor.New(tensor.Int64, n)
+func countFrom(halves bool, from, n int) *tensor.Tensor {
+	var list []int64
 	for i := range n {
-		tensor.Data[int64](t)[i] = int64(from + i)
+		list = append(list, int64(from+i))
 	}
-	return t
+	return export.Counted{Halves: halves}.Integers(list...)
 }
 
 func allOnes(n int) *tensor.Tensor {
@@ -82,16 +83,22 @@ func allOnes(n int) *tensor.Tensor {
 }
 
 // Words are those of rng.Squares, bit for bit, normals those of Box and Muller's transformation
-// of them, for even and odd numbers of elements.
+// of them, for even and odd numbers of elements, with integers of 64 bits and of 32.
 func TestCountNoise(t *testing.T) {
+	for _, halves := range []bool{false, true} {
+		t.Run(fmt.Sprint("halves=", halves), func(t *testing.T) { testCountNoise(t, halves) })
+	}
+}
+
+func testCountNoise(t *testing.T, halves bool) {
 	rt := testkit.Open(t, 1)
 	const steps, batch, first, step = 3, 5, 1<<28 - 5, 65533
-	for _, shape := range [][]int{{2, 3, 4}, {7}, {1}} {
+	for _, shape := range [][]int{{2, 3, 4}, {7}, {1}, {600}} {
 		each, half := tensor.Volume(shape), (tensor.Volume(shape)+1)/2
-		m := counted(t, g.Sym("K"), shape...)
+		m := counted(t, halves, g.Sym("K"), shape...)
 		out := testkit.Run(t, session(t, rt, m), map[string]*tensor.Tensor{
 			"x": tensor.New(tensor.Float32, append([]int{batch}, shape...)...), "scale": allOnes(steps),
-			export.SamplesInput: countFrom(first, batch), export.StepsInput: countFrom(step, steps)})
+			export.SamplesInput: countFrom(halves, first, batch), export.StepsInput: countFrom(halves, step, steps)})
 		words, drawn := tensor.Data[int64](out["words"]), tensor.Data[float32](out["drawn"])
 		for k := range steps {
 			for n := range batch {
@@ -124,14 +131,14 @@ func TestCountNoise(t *testing.T) {
 // A sample's noise is the same alone, in any order, and with its steps in several runs.
 func TestCountNoiseIsOfSampleAndStep(t *testing.T) {
 	rt := testkit.Open(t, 1)
-	s := session(t, rt, counted(t, g.Sym("K"), 3, 5))
+	s := session(t, rt, counted(t, false, g.Sym("K"), 3, 5))
 	run := func(samples *tensor.Tensor, from, steps int) []float32 {
 		n := samples.Len()
 		out := testkit.Run(t, s, map[string]*tensor.Tensor{"x": tensor.New(tensor.Float32, n, 3, 5), "scale": allOnes(steps),
-			export.SamplesInput: samples, export.StepsInput: countFrom(from, steps)})
+			export.SamplesInput: samples, export.StepsInput: countFrom(false, from, steps)})
 		return tensor.Data[float32](out["drawn"])
 	}
-	all := run(countFrom(10, 6), 0, 8)
+	all := run(countFrom(false, 10, 6), 0, 8)
 	order := []int64{15, 10, 12}
 	later := run(tensor.Of(order, 3), 5, 3)
 	for k := range 3 {
@@ -142,34 +149,50 @@ func TestCountNoiseIsOfSampleAndStep(t *testing.T) {
 	}
 }
 
-// Without a Scan, all steps are drawn at once, and are the same.
+// Without a Scan, all steps are drawn at once, and are the same; so is a step alone, and all of
+// them with integers of 32 bits, up to the rounding of the logarithm and the angle.
 func TestCountNoiseWithoutScan(t *testing.T) {
 	rt := testkit.Open(t, 1)
+	const first, step, steps = 1<<28 - 4, 65000, 6
 	f := g.New("sum")
 	x := f.Input("x", tensor.Float32, g.Batch(3, 5))
 	noise := f.Input("noise", tensor.Float32, append(g.Shape{g.Sym("K")}, x.Shape()...))
 	f.Output("drawn", g.Add(noise, g.Broadcast(x, noise.Shape())))
-	plain := session(t, rt, model(t, f, export.Options{Count: &export.Counted{Input: "noise", Key: countedKey}}))
-	in := map[string]*tensor.Tensor{"x": tensor.New(tensor.Float32, 4, 3, 5),
-		export.SamplesInput: countFrom(7, 4), export.StepsInput: countFrom(2, 6)}
-	got := testkit.Run(t, plain, in)["drawn"]
-	in["scale"] = allOnes(6)
-	want := testkit.Run(t, session(t, rt, counted(t, g.Sym("K"), 3, 5)), in)["drawn"]
-	testkit.SameBits(t, "noise without a Scan", tensor.Data[float32](got), tensor.Data[float32](want))
-	keyed := session(t, rt, model(t, f, export.Options{Count: &export.Counted{Input: "noise"}}))
-	delete(in, "scale")
-	in[export.KeyInput] = tensor.Of([]int64{countedKey}, 1)
-	testkit.SameBits(t, "noise with a key from outside", tensor.Data[float32](testkit.Run(t, keyed, in)["drawn"]), tensor.Data[float32](want))
-
-	// Without steps, one is drawn.
-	f = g.New("sum")
-	x = f.Input("x", tensor.Float32, g.Batch(3, 5))
-	f.Output("drawn", g.Add(f.Input("momentum", tensor.Float32, x.Shape()), x))
-	single := session(t, rt, model(t, f, export.Options{Count: &export.Counted{Input: "momentum", Single: true}}))
-	for k := range 6 {
-		in[export.StepsInput] = countFrom(2+k, 1)
-		got := tensor.Data[float32](testkit.Run(t, single, in)["drawn"])
-		testkit.SameBits(t, "noise of one step", got, tensor.Data[float32](want)[k*len(got):][:len(got)])
+	single := g.New("sum")
+	x = single.Input("x", tensor.Float32, g.Batch(3, 5))
+	single.Output("drawn", g.Add(single.Input("momentum", tensor.Float32, x.Shape()), x))
+	drawn := func(rt *runtime.Runtime, graph *g.Graph, c export.Counted, step, steps int) []float32 {
+		t.Helper()
+		in := map[string]*tensor.Tensor{"x": tensor.New(tensor.Float32, 4, 3, 5),
+			export.SamplesInput: countFrom(c.Halves, first, 4), export.StepsInput: countFrom(c.Halves, step, steps)}
+		if c.Key == 0 {
+			in[export.KeyInput] = c.KeyBits(countedKey)
+		}
+		return tensor.Data[float32](testkit.Run(t, session(t, rt, model(t, graph, export.Options{Count: &c})), in)["drawn"])
+	}
+	var want []float32
+	for _, halves := range []bool{false, true} {
+		scan := session(t, rt, counted(t, halves, g.Sym("K"), 3, 5))
+		all := tensor.Data[float32](testkit.Run(t, scan, map[string]*tensor.Tensor{
+			"x": tensor.New(tensor.Float32, 4, 3, 5), "scale": allOnes(steps),
+			export.SamplesInput: countFrom(halves, first, 4), export.StepsInput: countFrom(halves, step, steps)})["drawn"])
+		if want == nil {
+			want = all
+		}
+		for i, v := range all {
+			testkit.Within(t, "noise of halves", float64(v), float64(want[i]), 1e-5)
+		}
+		testkit.SameBits(t, "noise without a Scan", drawn(rt, f, export.Counted{Input: "noise", Key: countedKey, Halves: halves}, step, steps), all)
+		testkit.SameBits(t, "noise with a key from outside", drawn(rt, f, export.Counted{Input: "noise", Halves: halves}, step, steps), all)
+		for k := range steps {
+			got := drawn(rt, single, export.Counted{Input: "momentum", Single: true, Halves: halves}, step+k, 1)
+			testkit.SameBits(t, "noise of one step", got, all[k*len(got):][:len(got)])
+		}
+	}
+	for _, rt := range testkit.Players(t, 1) {
+		for i, v := range drawn(rt, single, export.Counted{Input: "momentum", Single: true, Halves: true}, step, 1) {
+			testkit.Within(t, fmt.Sprintf("noise on %s", rt.Info().Provider), float64(v), float64(want[i]), 1e-5)
+		}
 	}
 }
 
@@ -177,8 +200,8 @@ func TestCountNoiseWithoutScan(t *testing.T) {
 func TestCountNoiseDistribution(t *testing.T) {
 	rt := testkit.Open(t, 1)
 	const steps, batch, each = 20, 100, 64
-	out := testkit.Run(t, session(t, rt, counted(t, g.Const(steps), each)), map[string]*tensor.Tensor{
-		"x": tensor.New(tensor.Float32, batch, each), "scale": allOnes(steps), export.SamplesInput: countFrom(0, batch)})
+	out := testkit.Run(t, session(t, rt, counted(t, false, g.Const(steps), each)), map[string]*tensor.Tensor{
+		"x": tensor.New(tensor.Float32, batch, each), "scale": allOnes(steps), export.SamplesInput: countFrom(false, 0, batch)})
 	drawn := tensor.Data[float32](out["drawn"])
 	n := float64(len(drawn))
 	var moments [5]float64

@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
 
 	"ebm/export/onnxpb"
 	"ebm/models/graph"
+	"ebm/models/tensor"
 )
 
 const (
@@ -61,6 +63,29 @@ type Counted struct {
 	Input  string
 	Key    uint64
 	Single bool // the input is [N …], of one step, and not [K N …]
+	// Halves makes all integers of 32 bits, for devices that have no others. A key is
+	// two, the lower bits first.
+	Halves bool
+}
+
+// Integers returns numbers in the type of the inputs of such a model.
+func (o Counted) Integers(v ...int64) *tensor.Tensor {
+	if !o.Halves {
+		return tensor.Of(v, len(v))
+	}
+	t := tensor.New(tensor.Int32, len(v))
+	for i, n := range v {
+		tensor.Data[int32](t)[i] = int32(n)
+	}
+	return t
+}
+
+// KeyBits returns a key as such a model takes it.
+func (o Counted) KeyBits(key uint64) *tensor.Tensor {
+	if o.Halves {
+		return o.Integers(int64(key&math.MaxUint32), int64(key>>32))
+	}
+	return o.Integers(int64(key))
 }
 
 // Model returns the ONNX model of g. The error is a *graph.Error when an

@@ -34,6 +34,7 @@ type Noise struct {
 	In      map[string]*tensor.Tensor // inputs of the model
 	Once    []*tensor.Tensor          // those of In that are the same at each step
 	Counted bool                      // the model draws
+	input   export.Counted
 }
 
 // Noise returns that of an input. The host draws it where the device does not, and where a
@@ -49,19 +50,20 @@ func (m *Models) Noise(d Draws, input export.Counted) *Noise {
 		}
 		return &Noise{Draws: d, In: map[string]*tensor.Tensor{input.Input: tensor.New(tensor.Float32, shape...)}}
 	}
-	indices := tensor.New(tensor.Int64, n)
-	for i := range n {
-		tensor.Data[int64](indices)[i] = int64(first) + int64(i)
+	input.Halves = m.Halves
+	indices := make([]int64, n)
+	for i := range indices {
+		indices[i] = int64(first) + int64(i)
 	}
-	key := tensor.Of([]int64{int64(rng.SquaresKey(d.Source.Seed(), d.Purpose, d.First/samples))}, 1)
-	return &Noise{Draws: d, Counted: true, Once: []*tensor.Tensor{indices, key}, In: map[string]*tensor.Tensor{
-		export.SamplesInput: indices, export.KeyInput: key, export.StepsInput: tensor.New(tensor.Int64, 1)}}
+	samplesIn, key := input.Integers(indices...), input.KeyBits(rng.SquaresKey(d.Source.Seed(), d.Purpose, d.First/samples))
+	return &Noise{Draws: d, Counted: true, input: input, Once: []*tensor.Tensor{samplesIn, key}, In: map[string]*tensor.Tensor{
+		export.SamplesInput: samplesIn, export.KeyInput: key, export.StepsInput: input.Integers(0)}}
 }
 
 // Step sets In to what a step takes.
 func (n *Noise) Step(step int) {
 	if n.Counted {
-		tensor.Data[int64](n.In[export.StepsInput])[0] = int64(step)
+		n.In[export.StepsInput].CopyFrom(n.input.Integers(int64(step)))
 		return
 	}
 	for _, t := range n.In {

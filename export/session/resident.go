@@ -29,7 +29,7 @@ func FixedOf(noise export.Counted, graphs map[string]func() *graph.Graph) Fixed 
 		}
 		o := form.In(export.Options{Sizes: map[string]int{"N": batch, "K": 1}, Unroll: true})
 		if counted {
-			o.Count = &noise
+			o.Count = &export.Counted{Input: noise.Input, Single: noise.Single, Halves: form.Halves}
 		}
 		return export.Bytes(g, o)
 	}
@@ -38,9 +38,9 @@ func FixedOf(noise export.Counted, graphs map[string]func() *graph.Graph) Fixed 
 // Models are the sessions of chains that stay in the memory of a device. They may be used
 // from several goroutines at once.
 type Models struct {
-	// Counts says that models draw noise themselves: CUDA has the operators, WebGPU has no
-	// 64-bit integers.
-	Counts bool
+	// Counts says that models draw noise themselves, as devices do: the CPU is faster with a
+	// generator of the host's. Halves is as export.Counted.Halves: WebGPU has no 64-bit integers.
+	Counts, Halves bool
 
 	rt       *runtime.Runtime
 	model    Fixed
@@ -50,7 +50,9 @@ type Models struct {
 
 // NewModels returns those of a runtime.
 func NewModels(rt *runtime.Runtime, model Fixed) *Models {
-	return &Models{Counts: rt.Info().Provider == runtime.CUDA, rt: rt, model: model, sessions: make(map[string]*runtime.Session)}
+	provider := rt.Info().Provider
+	return &Models{Counts: provider != runtime.CPU, Halves: provider == runtime.WebGPU, rt: rt, model: model,
+		sessions: make(map[string]*runtime.Session)}
 }
 
 // Session returns that of a model for a batch, loaded as o says when it is first wanted.
@@ -61,7 +63,9 @@ func (m *Models) Session(name string, batch int, counted bool, o runtime.Session
 	if s := m.sessions[key]; s != nil {
 		return s, nil
 	}
-	model, err := m.model(name, batch, counted, FormFor(m.rt))
+	form := FormFor(m.rt)
+	form.Halves = m.Halves
+	model, err := m.model(name, batch, counted, form)
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,7 @@ type Form struct {
 	Arithmetic export.Arithmetic // of the runtime's precision
 	Captured   bool              // as export.Options.Captured
 	Elu        bool              // as export.Options.Elu
+	Halves     bool              // as export.Counted.Halves
 }
 
 // FormFor returns the form that is fastest on rt at its precision.

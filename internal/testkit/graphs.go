@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"context"
+	"os"
 	"strings"
 	"testing"
 
@@ -34,6 +35,17 @@ func OpenDevices(t testing.TB, devices int) *runtime.Runtime {
 		c.Devices = append(c.Devices, i)
 	}
 	return opened(t, c)
+}
+
+// Players returns runtimes on which models of devices are tested: the CPU with so many threads,
+// which plays one, and the device that EBM_TEST_DEVICE names, if it does (make device-test-webgpu).
+func Players(t testing.TB, threads int) []*runtime.Runtime {
+	t.Helper()
+	list := []*runtime.Runtime{Open(t, threads)}
+	if name := os.Getenv("EBM_TEST_DEVICE"); name != "" {
+		list = append(list, opened(t, runtime.Config{Provider: runtime.Provider(name)}))
+	}
+	return list
 }
 
 func opened(t testing.TB, c runtime.Config) *runtime.Runtime {

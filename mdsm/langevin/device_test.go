@@ -89,7 +89,8 @@ func TestDeviceModels(t *testing.T) {
 }
 
 // TestCountedNoise has models draw the noise of chains: a sample is the same whatever is
-// drawn beside it, with a memory and filled in too, and another seed gives others.
+// drawn beside it, with a memory and filled in too, and another seed gives others. It is nearly
+// the same with integers of 32 bits, and on a device that has no others.
 func TestCountedNoise(t *testing.T) {
 	w := energy.Init(small, rng.New(3))
 	given, hidden := tensor.New(tensor.Float32, 1, 1, 16, 16), tensor.New(tensor.Float32, 1, 1, 16, 16)
@@ -99,19 +100,35 @@ func TestCountedNoise(t *testing.T) {
 	remembering.Updates = []mdsm.Update{mdsm.Underdamped(0.02, 1, 0.5), mdsm.Underdamped(0.01, 0.5, 0.5), mdsm.Jump(sigma0)}
 	filled := short(20, 5)
 	filled.Fill = &Fill{Pictures: given, Hidden: hidden, Completions: 20}
+	few, err := NewRecipe(EDM, 4).Updates(2, sigma0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	falling := short(20, 4)
+	falling.Updates, falling.Start.Sigma = few, 2
 	for name, c := range map[string]struct {
 		files Files
 		set   Settings
 	}{
 		"plain": {models(t, small), plain}, "memory": {models(t, small), remembering}, "fill": {fillModels(t, small, w), filled},
+		"edm": {models(t, small), falling},
 	} {
 		t.Run(name, func(t *testing.T) {
+			c.set.Batch = 16
 			s := onDevice(t, c.files)
 			host, _ := all(t, s, c.set)
 			s.device.Counts = true
 			whole, _ := all(t, s, c.set)
 			if off := testkit.Apart(whole, host); off < 1e-3 {
 				t.Errorf("samples of counted noise are those of the host's, %g apart", off)
+			}
+			for _, rt := range testkit.Players(t, 2) {
+				player := onDevices(t, c.files, rt)
+				player.device.Counts, player.device.Halves = true, true
+				got, _ := all(t, player, c.set)
+				off := testkit.Apart(got, whole)
+				t.Logf("%s, integers of 32 bits: samples differ by %.1e", rt.Info().Provider, off)
+				testkit.Within(t, "samples", off, 0, 1e-4)
 			}
 			part := c.set
 			part.First, part.Count = 13, 5

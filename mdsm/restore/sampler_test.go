@@ -188,8 +188,8 @@ func TestSameBits(t *testing.T) {
 
 // TestDevices compares chains that stay on a device with those of the host, for an update with
 // a memory and without: the same up to rounding, and the same bits on one device and on
-// three, which the CPU plays. With noise that the model draws, samples are others, and the same in
-// any batch.
+// three, which the CPU plays. With noise that the model draws, samples are others, the same in
+// any batch, and nearly the same with integers of 32 bits, on a device that has no others too.
 func TestDevices(t *testing.T) {
 	const sigma0 = 0.1
 	n, w := testkit.Network(8, 16, 1)
@@ -223,6 +223,14 @@ func TestDevices(t *testing.T) {
 	counted := run(counting)
 	if off := testkit.Apart(counted, one); off < 1e-2 {
 		t.Errorf("samples of counted noise are those of the host's, %g apart", off)
+	}
+	set.Batch = 16
+	for _, rt := range testkit.Players(t, 2) {
+		player := samplerOn(t, rt, n, w, a, sigma0, true)
+		player.device.Counts, player.device.Halves = true, true
+		off := testkit.Apart(run(player), counted)
+		t.Logf("%s, integers of 32 bits: samples differ by %.1e", rt.Info().Provider, off)
+		testkit.Within(t, "samples", off, 0, 1e-4)
 	}
 	set.Batch = 7
 	if off := testkit.Apart(run(counting), counted); !(off < 1e-5) {

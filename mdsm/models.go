@@ -116,7 +116,7 @@ func TrainGraph(n energy.Network, c Criterion, a Optimiser) *graph.Graph {
 	params := energy.Inputs(g, n, tensor.Float32)
 	loss := of(params)
 	g.Output("loss", graph.Reshape(loss, graph.Dims(1)))
-	Minimise(a, loss, c.scale(), names(n), params, learningRate, step)
+	Descend(a, gradients(c, 1, loss, names(n), params), names(n), params, learningRate, step)
 	return g
 }
 
@@ -133,7 +133,7 @@ func GradientGraph(n energy.Network, c Criterion, shards int) *graph.Graph {
 	params := energy.Inputs(g, n, tensor.Float32)
 	loss := of(params)
 	g.Output("loss", graph.Reshape(loss, graph.Dims(1)))
-	for i, d := range Gradients(loss, c.scale()/float64(shards), names(n), params) {
+	for i, d := range gradients(c, 1/float64(shards), loss, names(n), params) {
 		g.Output(names(n)[i]+".grad", d)
 	}
 	return g

@@ -35,6 +35,7 @@ type rule func(p, d, square *graph.Node, state func(suffix string) *graph.Node) 
 type wrapping struct {
 	clip  float64 // the largest norm of a gradient, 0 for any
 	calls int     // whose gradients make an update, 0 and 1 for one
+	skips bool    // an update whose gradient is not finite
 }
 
 // Clipped scales gradients down whose norm over all parameters is above Norm, as
@@ -138,6 +139,9 @@ func Descend(o Optimiser, grads []*graph.Node, names []string, params map[string
 	}
 	norm = graph.Reshape(graph.Sqrt(norm), graph.Dims(1))
 	g.Output("grad_norm", norm)
+	if w.skips {
+		turn.due = graph.Less(norm, graph.Like(norm, math.MaxFloat32))
+	}
 	sums := grads
 	if w.clip > 0 {
 		grads, squares = clipped(grads, norm, w.clip)
@@ -152,10 +156,12 @@ func Descend(o Optimiser, grads []*graph.Node, names []string, params map[string
 			return olds[len(olds)-1]
 		})
 		results[i] = append([]*graph.Node{next}, states...)
-		if w.calls > 1 {
+		if turn.due != nil {
 			for k, old := range olds {
 				results[i][k] = turn.choose(results[i][k], old)
 			}
+		}
+		if w.calls > 1 {
 			results[i] = append(results[i], turn.choose(graph.Like(p, 0), sums[i]))
 		}
 	}

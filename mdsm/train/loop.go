@@ -31,6 +31,9 @@ type Problem struct {
 	// Shards, if there are any, is the same update cut at its gradients, so
 	// that parts of a batch can be computed side by side.
 	Shards *Shards
+	// Float16 makes other forms of Step and Shards whose products may be of float16, and which
+	// leave out an update whose gradient is not finite; nil for none.
+	Float16 func() (*graph.Graph, *Shards, error)
 	// Before, if there is one, makes the first updates in place of Step and Shards.
 	Before *Stage
 	// Batch holds the tensors that Fill writes to, by input name.
@@ -220,13 +223,25 @@ func (s *state) update(ctx context.Context, u updater, from int, w *window) (Upd
 		return made, fmt.Errorf("step %d: %w", t, err)
 	}
 	made.Loss, made.GradNorm = float64(tensor.Data[float32](s.loss)[0]), float64(tensor.Data[float32](s.gradNorm)[0])
-	if !finite(made.Loss) || !finite(made.GradNorm) {
+	switch {
+	case s.skips && finite(made.Loss) && !finite(made.GradNorm) && s.inRow < mostSkipped:
+		s.inRow++
+		s.skipped++
+		if s.Log != nil {
+			s.Log(fmt.Sprintf("step %d: the gradient left float16's range and changed nothing, as %d before", t, s.skipped-1))
+		}
+	case finite(made.Loss) && finite(made.GradNorm):
+		s.inRow = 0
+	default:
 		return made, &NonFiniteError{t, made.Loss, made.GradNorm, s.lastCheckpoint}
 	}
 	s.step = t
 	w.add(made.Loss, made.GradNorm, time.Since(begin))
 	return made, nil
 }
+
+// mostSkipped is the number of updates in a row that may change nothing.
+const mostSkipped = 20
 
 // fillAhead fills the batch of the step after the one at hand, if there is one and it
 // does not depend on what this one returns.

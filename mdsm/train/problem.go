@@ -64,7 +64,18 @@ func (s Settings) matching(net energy.Network, data dataset.Data, first energy.W
 	}
 }
 
-// steps gives p the update of a criterion, whole and cut at its gradients.
+// minimise gives p the update of a criterion.
+func (m Matching) minimise(p *Problem, c mdsm.Criterion) (err error) {
+	p.Step, p.Shards, err = m.steps(c)
+	p.Float16 = func() (*graph.Graph, *Shards, error) {
+		half, c := m, c
+		c, half.Optimiser = mdsm.Float16(c, m.Optimiser, m.Batch)
+		return half.steps(c)
+	}
+	return err
+}
+
+// steps returns the update of a criterion, whole and cut at its gradients.
 func (m Matching) steps(c mdsm.Criterion) (step *graph.Graph, cut *Shards, err error) {
 	err = graph.Catch(func() {
 		step = mdsm.TrainGraph(m.Network, c, m.Optimiser)
@@ -83,7 +94,7 @@ func (m Matching) noisy(c mdsm.Criterion) objective {
 		if err != nil {
 			return nil, err
 		}
-		if p.Step, p.Shards, err = m.steps(c); err != nil {
+		if err := m.minimise(p, c); err != nil {
 			return nil, err
 		}
 		sigma := tensor.New(tensor.Float32, m.Batch)
@@ -107,7 +118,7 @@ func (p *Problem) normal(input string, room *tensor.Tensor, source rng.Source, p
 // scoreMatching is the objective of ScoreMatching.
 func (m Matching) scoreMatching(s Settings) objective {
 	return func(p *Problem, source rng.Source) (fill func(t int, index []int), err error) {
-		if p.Step, p.Shards, err = m.steps(s.Criterion()); err != nil {
+		if err := m.minimise(p, s.Criterion()); err != nil {
 			return nil, err
 		}
 		noise := p.normal("noise", like(p.Batch["x"]), source, rng.TrainNoise)
@@ -172,7 +183,7 @@ func (m Matching) posterior(s Settings) objective {
 // standardised points at normal noise, and of Persistent.
 func (m Matching) likelihood(s Settings) objective {
 	return func(p *Problem, source rng.Source) (fill func(t int, index []int), err error) {
-		if p.Step, p.Shards, err = m.steps(s.Criterion()); err != nil {
+		if err := m.minimise(p, s.Criterion()); err != nil {
 			return nil, err
 		}
 		x := p.Batch["x"]
@@ -217,7 +228,7 @@ func (m Matching) transport(s Settings) objective {
 		if err := whole.Validate(); err != nil {
 			return nil, err
 		}
-		if p.Step, p.Shards, err = m.steps(whole); err != nil {
+		if err := m.minimise(p, whole); err != nil {
 			return nil, err
 		}
 		x := p.Batch["x"]

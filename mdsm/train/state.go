@@ -50,7 +50,9 @@ type state struct {
 	t              *tensor.Tensor
 	lastCheckpoint string
 	pace           pace
-	filled         int // the step whose batch was filled ahead, 0 for none
+	filled         int  // the step whose batch was filled ahead, 0 for none
+	skips          bool // updates whose gradient is not finite change nothing
+	skipped, inRow int  // of them, since the run began or went on, and since one that was not
 }
 
 // start makes the state of a run: fresh, or that of the newest checkpoint.

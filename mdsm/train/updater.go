@@ -45,7 +45,14 @@ func (s *state) newUpdater(rt *runtime.Runtime) (updater, error) {
 // wholeUpdater is newUpdater of a run without a stage before.
 func (s *state) wholeUpdater(rt *runtime.Runtime) (updater, error) {
 	if rt.Info().Precision == runtime.FP16 {
-		return nil, errors.New("--precision fp16, want fp32, tf32 or bf16: a step's gradients leave the range of float16")
+		if s.Float16 == nil || s.Before != nil {
+			return nil, errors.New("--precision fp16, want fp32, tf32 or bf16: this training's gradients leave the range of float16")
+		}
+		var err error
+		if s.Step, s.Shards, err = s.Float16(); err != nil {
+			return nil, err
+		}
+		s.skips = true
 	}
 	if err := checkRanks(s.Ranks, len(rt.Each()), s.Shards); err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ func note(loss float64, deadline time.Time) string {
 
 // window gathers what happened since the last line of metrics.
 type window struct {
-	n          int
+	n, norms   int // of updates, and of those whose gradient was finite
 	loss, norm float64
 	seconds    float64
 }
@@ -29,7 +29,10 @@ type window struct {
 func (w *window) add(loss, norm float64, d time.Duration) {
 	w.n++
 	w.loss += loss
-	w.norm += norm
+	if finite(norm) {
+		w.norms++
+		w.norm += norm
+	}
 	w.seconds += d.Seconds()
 }
 
@@ -39,7 +42,7 @@ func (w *window) mean() float64 { return w.loss / float64(w.n) }
 func (w *window) values(learningRate float64, logged map[string]float64) map[string]float64 {
 	n := float64(w.n)
 	line := map[string]float64{
-		"loss": w.loss / n, "grad_norm": w.norm / n, "learning_rate": learningRate, "steps_per_second": n / w.seconds,
+		"loss": w.loss / n, "grad_norm": w.norm / float64(max(w.norms, 1)), "learning_rate": learningRate, "steps_per_second": n / w.seconds,
 	}
 	maps.Copy(line, logged)
 	return line

@@ -51,10 +51,6 @@ func Score(ctx context.Context, rt *runtime.Runtime, net energy.Network, w energ
 		return Certificate{}, err
 	}
 	s.Subject = describe(net)
-	if rt.Info().Precision == runtime.FP16 {
-		o.WithoutTraining = true
-		s.Notes = append(s.Notes, "training has no form in fp16, and its step was not checked")
-	}
 	s.options = o.withTolerances(rt.Info(), needed(s.graph, "energy"))
 	return s.certify(ctx)
 }

@@ -119,12 +119,16 @@ func (s *session) trainHere(ctx context.Context) error {
 	if s.trained != nil {
 		return nil
 	}
-	adam := mdsm.PaperAdam()
+	adam, arithmetic := mdsm.PaperAdam(), forms.FormFor(s.rt).Arithmetic
+	criterion, optimiser := mdsm.Criterion(s.options.Objective), mdsm.Optimiser(adam)
+	if arithmetic.DType == tensor.Float16 {
+		criterion, optimiser = mdsm.Float16(criterion, optimiser, s.lossPictures())
+	}
 	var step *graph.Graph
-	if err := graph.Catch(func() { step = mdsm.TrainGraph(s.net, s.options.Objective, adam) }); err != nil {
+	if err := graph.Catch(func() { step = mdsm.TrainGraph(s.net, criterion, optimiser) }); err != nil {
 		return err
 	}
-	file, err := export.Bytes(step, export.Options{Arithmetic: forms.FormFor(s.rt).Arithmetic})
+	file, err := export.Bytes(step, export.Options{Arithmetic: arithmetic})
 	if err != nil {
 		return err
 	}

@@ -46,8 +46,10 @@ func (a *app) tune(ctx context.Context, t tuned) error {
 			a.log(fmt.Sprintf("--autotune: this goes on with the choices that it began with, %s", t.had))
 		}
 		return a.choose(t.had)
+	case err != nil && a.autotune:
+		return fmt.Errorf("--autotune: no folder to remember it in: %w", err)
 	case err != nil || t.apart:
-		return nil // without a cache nothing was remembered
+		return nil
 	}
 	key := fmt.Sprintf("%s %s, %d devices, onnxruntime %s, %s: %s, batch %d", info.Provider, info.Adapter, len(info.Devices), info.Version,
 		info.Precision, t.model, t.batch)

@@ -220,7 +220,7 @@ func (f *sampleFlags) sample(ctx context.Context, a *app, cmd *cobra.Command) er
 // tune takes the choices of the chains on a device.
 func (f *sampleFlags) tune(ctx context.Context, a *app, m *ebm.Model, files langevin.Files, set langevin.Settings) error {
 	had, _ := samples.ReadRecord(f.out) // what is wrong with one is found when it is written
-	const steps = 50 // beside which what a group has once is little
+	const steps = 50                    // beside which what a group has once is little
 	set.Schedule.Steps, set.Updates, set.Watch = min(set.Schedule.Steps, steps), set.Updates[:min(len(set.Updates), steps)], samples.Watch{}
 	if set.Batch == 0 {
 		set.Batch = 128

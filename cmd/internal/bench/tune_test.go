@@ -77,7 +77,9 @@ func TestFastest(t *testing.T) {
 	p := played{takes: []time.Duration{1}, gives: same}
 	broken := errors.New("out of memory")
 	tuning := p.tuning()
-	tuning.Load = func(context.Context, *runtime.Runtime) (func(context.Context) (float64, error), func(), error) { return nil, nil, broken }
+	tuning.Load = func(context.Context, *runtime.Runtime) (func(context.Context) (float64, error), func(), error) {
+		return nil, nil, broken
+	}
 	if _, _, err := tuning.Fastest(t.Context(), rt, both); !errors.Is(err, broken) {
 		t.Errorf("what cannot be computed at all: error %v, want %v", err, broken)
 	}

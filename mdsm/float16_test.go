@@ -30,8 +30,8 @@ func TestFloat16(t *testing.T) {
 	g := mdsm.UpdateOf([]string{"p"}, map[string][]int{"p": {2}}, optimiser, 1)
 	for _, bad := range []float32{1, float32(math.Inf(-1)), float32(math.NaN())} {
 		p, m, v := []float32{1, 2}, []float32{3, 4}, []float32{5, 6}
-		out := execute(t, g, values{"p": tensor.Of(p, 2), "p.m": tensor.Of(m, 2), "p.v": tensor.Of(v, 2), "p.grad/0": tensor.Of([]float32{1, bad}, 2),
-			"learning_rate": tensor.Of([]float32{0.1}, 1), "step": tensor.Of([]int64{1}, 1)})
+		out := execute(t, g, values{"p": tensor.Of(p, 2), "p.m": tensor.Of(m, 2), "p.v": tensor.Of(v, 2),
+			"p.grad/0": tensor.Of([]float32{1, bad}, 2), "learning_rate": tensor.Of([]float32{0.1}, 1), "step": tensor.Of([]int64{1}, 1)})
 		for name, had := range map[string][]float32{"p.next": p, "p.m.next": m, "p.v.next": v} {
 			if stayed := slices.Equal(tensor.Data[float32](out[name]), had); stayed == (bad == 1) {
 				t.Errorf("%s for a gradient with %g is %v, of %v before", name, bad, out[name].Raw(), had)

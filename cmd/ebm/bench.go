@@ -105,7 +105,7 @@ func (f *benchFlags) bench(ctx context.Context, a *app, stdin io.Reader) error {
 	if f.shards == 0 {
 		spec.Settings = spec.Settings.ShardsFor(rt.Info())
 	}
-	load := func(ctx context.Context, rt *runtime.Runtime) (func(context.Context) (float64, error), func(), error) {
+	load := func(ctx context.Context, rt *runtime.Runtime) (bench.Run, func(), error) {
 		w, err := bench.New(ctx, rt, spec)
 		if err != nil {
 			return nil, nil, err

@@ -226,7 +226,7 @@ func (f *sampleFlags) tune(ctx context.Context, a *app, m *ebm.Model, files lang
 		set.Batch = 128
 	}
 	set.Count = set.Batch
-	load := func(ctx context.Context, rt *runtime.Runtime) (func(context.Context) (float64, error), func(), error) {
+	load := func(ctx context.Context, rt *runtime.Runtime) (bench.Run, func(), error) {
 		sampler, err := langevin.New(rt, files)
 		if err != nil {
 			return nil, nil, err

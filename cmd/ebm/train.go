@@ -288,7 +288,7 @@ func (f *trainFlags) tune(ctx context.Context, a *app, t *training, ranks, begun
 			t.Choices = had.Choices
 		}
 	}
-	load := func(_ context.Context, rt *runtime.Runtime) (func(context.Context) (float64, error), func(), error) {
+	load := func(_ context.Context, rt *runtime.Runtime) (bench.Run, func(), error) {
 		problem, err := t.problem(f.out)
 		if err != nil {
 			return nil, nil, err

@@ -18,11 +18,13 @@ import (
 	"ebm/runtime"
 )
 
+// Run makes one run of a job and returns a number that all forms agree on, but for rounding.
+type Run func(context.Context) (float64, error)
+
 // Tuning finds the choices with which a job is fastest on a device.
 type Tuning struct {
-	// Load makes the job ready on a runtime. Two are loaded at once. A run returns a number that
-	// all forms agree on, but for rounding.
-	Load func(ctx context.Context, rt *runtime.Runtime) (run func(context.Context) (float64, error), close func(), err error)
+	// Load makes the job ready on a runtime. Two are loaded at once.
+	Load func(ctx context.Context, rt *runtime.Runtime) (run Run, close func(), err error)
 	// Clock tells the time that is counted, nil for that of the wall.
 	Clock func() time.Duration
 }
@@ -72,7 +74,7 @@ func (t Tuning) time(ctx context.Context, rt *runtime.Runtime, pair []Alternativ
 		begin := time.Now()
 		clock = func() time.Duration { return time.Since(begin) }
 	}
-	runs, times := make([]func(context.Context) (float64, error), len(pair)), make([][]time.Duration, len(pair))
+	runs, times := make([]Run, len(pair)), make([][]time.Duration, len(pair))
 	results := make([]float64, len(pair))
 	for i := range pair {
 		with, err := rt.With(pair[i].Choices)

@@ -27,7 +27,7 @@ type played struct {
 
 func (p *played) tuning() Tuning {
 	return Tuning{Clock: func() time.Duration { return p.now },
-		Load: func(context.Context, *runtime.Runtime) (func(context.Context) (float64, error), func(), error) {
+		Load: func(context.Context, *runtime.Runtime) (Run, func(), error) {
 			at := p.loads
 			p.loads++
 			if at == 3 && p.fails != nil {
@@ -77,7 +77,7 @@ func TestFastest(t *testing.T) {
 	p := played{takes: []time.Duration{1}, gives: same}
 	broken := errors.New("out of memory")
 	tuning := p.tuning()
-	tuning.Load = func(context.Context, *runtime.Runtime) (func(context.Context) (float64, error), func(), error) {
+	tuning.Load = func(context.Context, *runtime.Runtime) (Run, func(), error) {
 		return nil, nil, broken
 	}
 	if _, _, err := tuning.Fastest(t.Context(), rt, both); !errors.Is(err, broken) {
@@ -90,7 +90,7 @@ func TestFastestUpdate(t *testing.T) {
 	rt := testkit.Open(t, 1)
 	spec := tiny(t, Train, 4)
 	steps := 0
-	best, rows, err := Tuning{Load: func(_ context.Context, rt *runtime.Runtime) (func(context.Context) (float64, error), func(), error) {
+	best, rows, err := Tuning{Load: func(_ context.Context, rt *runtime.Runtime) (Run, func(), error) {
 		problem, err := train.NewProblem(spec.Settings, noise(16, spec.Settings.Network().InputShape()), spec.Weights)
 		if err != nil {
 			return nil, nil, err
